@@ -1,0 +1,1 @@
+//! The Engine API: routes, conversion between wire and domain, hijacked streams.

@@ -1,0 +1,3 @@
+//! tierce: the command line.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Blobs in flight: ingest with resume, verify, hand over.

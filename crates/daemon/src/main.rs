@@ -1,0 +1,3 @@
+//! tierced: reads the configuration, opens the parts, serves.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Use-cases over containers, images, exec, system and events.

@@ -1,0 +1,1 @@
+//! Packet filter rule sets as values, and the back ends that apply them.

@@ -1,0 +1,1 @@
+//! The OCI runtime: from namespaces to exec.

@@ -1,0 +1,3 @@
+//! The OCI runtime: from namespaces to exec.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Parent of one container: stdio, terminal, logs, exit status.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! File system snapshots behind one trait; drivers return mounts, they never mount.

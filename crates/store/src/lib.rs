@@ -1,0 +1,1 @@
+//! Durable JSON records and leases: who holds what.

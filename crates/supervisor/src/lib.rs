@@ -1,0 +1,1 @@
+//! Starts shims, finds them again after a restart, and cleans up after them.

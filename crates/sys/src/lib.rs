@@ -1,0 +1,1 @@
+//! Kernel calls as safe functions; the only crate with unsafe code.

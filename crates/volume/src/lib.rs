@@ -1,0 +1,1 @@
+//! Volumes: named and anonymous directories outside the union file system.

@@ -1,0 +1,2 @@
+//! Project tasks: `cargo xtask tidy|bench|demo`.
+fn main() {}
