@@ -1,1 +1,28 @@
 //! Digests, references, platforms, and the image, runtime and container documents; parse and check, no I/O.
+//!
+//! Documents that travel between programs keep the members that this crate does not know (`extra` maps), so that a
+//! round trip through Tierce loses nothing that a newer peer wrote.
+
+mod digest;
+mod error;
+mod image;
+mod platform;
+mod reference;
+
+pub mod container;
+pub mod media_type;
+pub mod runtime;
+
+pub use digest::{ChainId, DiffId, Digest, Hasher, ImageId};
+pub use error::Error;
+pub use image::{Descriptor, History, ImageConfig, Index, Manifest, RootFs};
+pub use platform::Platform;
+pub use reference::{DEFAULT_DOMAIN, DEFAULT_TAG, Reference};
+
+/// Members of a JSON object that the typed part does not know.
+pub type Extra = serde_json::Map<String, serde_json::Value>;
+
+/// Whether a value equals its type's default; used to leave it out of JSON as Go's `omitempty` does.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
