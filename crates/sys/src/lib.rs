@@ -1,1 +1,20 @@
-//! Kernel calls as safe functions; the only crate with unsafe code.
+//! Kernel calls as safe functions. The only crate of the house with `unsafe` code.
+//!
+//! One topic a file. A call is here only where [`rustix`] has no safe function for it; where it has one, callers use
+//! it directly. Descriptors are `OwnedFd`/`BorrowedFd`, errors are [`rustix::io::Errno`], and every `unsafe` block
+//! says why it is sound.
+
+pub mod clone;
+pub mod descriptors;
+pub mod exec;
+pub mod interface;
+pub mod keyring;
+pub mod mount_attributes;
+pub mod namespaces;
+pub mod passing;
+pub mod scheduling;
+pub mod seccomp;
+pub mod signals;
+
+pub mod netlink;
+pub mod netns;
