@@ -1,1 +1,35 @@
-//! The container network model: networks, endpoints, sandboxes, drivers, address pools, published ports.
+//! The container network model on one host: networks, endpoints, sandboxes, drivers, address pools, published ports.
+//!
+//! ```no_run
+//! use tierce_network::{Attachment, Config, Controller, Join};
+//! let networks = Controller::open(Config::new("/var/lib/tierce", "/run/tierce"))?;
+//! networks.restore(&[])?;
+//! let sandbox = networks.join(Join {
+//!     container: "c0ffee".repeat(11)[..64].to_owned(),
+//!     name: "web".into(),
+//!     attachments: vec![Attachment::to("bridge")],
+//!     ..Join::default()
+//! })?;
+//! println!("{:?}", sandbox.key);
+//! networks.leave(&sandbox.container)?;
+//! # Ok::<(), tierce_network::Error>(())
+//! ```
+
+mod config;
+mod controller;
+mod drivers;
+mod endpoint;
+mod error;
+pub mod files;
+mod network;
+mod request;
+mod sandbox;
+
+pub use config::{Config, DefaultBridge, Pool};
+pub use controller::{Alive, Controller};
+pub use drivers::bridge::Options as BridgeOptions;
+pub use endpoint::{EndpointInfo, Link};
+pub use error::{Error, PortError};
+pub use network::{Ipam, Network, NetworkKind};
+pub use request::{Attachment, Join, Mac, Mode, NetworkSpec, Port, Protocol, Publication};
+pub use sandbox::{Published, Sandbox};

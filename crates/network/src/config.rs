@@ -1,0 +1,110 @@
+//! What the daemon's configuration says about networks.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use ipnet::Ipv4Net;
+
+/// Settings of this crate; [`Config::new`] gives Docker's defaults.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Directory of the networks' records (`<data root>/network`); survives a reboot.
+    pub records: PathBuf,
+    /// Directory of the sandboxes' records (`<exec root>/network`); lives as long as the kernel objects, so on a tmpfs.
+    pub state: PathBuf,
+    /// Directory in which network namespaces are pinned (`<exec root>/netns`).
+    pub netns: PathBuf,
+    /// The default bridge.
+    pub bridge: DefaultBridge,
+    /// Where subnets of networks without one come from.
+    pub pools: Vec<Pool>,
+    /// Which packet filter programs NAT.
+    pub firewall: tierce_firewall::Choice,
+    /// Name of our nf_tables table; several daemons on one host need different ones.
+    pub table: String,
+    /// Set `net.ipv4.ip_forward` when it is off (`--ip-forward`).
+    pub ip_forward: bool,
+    /// Address that `-p` without an address publishes on (`--ip`); `None`: all addresses of both families.
+    pub publish_address: Option<IpAddr>,
+    /// Relay connections that the kernel cannot bring to a container: IPv6 to an IPv4 container (`--userland-proxy`).
+    pub relay: bool,
+    /// Address that `host-gateway` stands for; `None`: the default bridge's.
+    pub host_gateway: Option<IpAddr>,
+    /// The host's resolver file.
+    pub host_resolv_conf: PathBuf,
+    /// Program names: prefix of the host's veth names, at most 6 characters. Daemons on one host need different ones,
+    /// because leftovers are recognised by it.
+    pub veth_prefix: String,
+}
+
+/// The network that containers join when none is named.
+#[derive(Debug, Clone)]
+pub struct DefaultBridge {
+    /// Interface name (`--bridge`).
+    pub name: String,
+    /// Address and prefix (`--bip`); `None`: from the pools.
+    pub address: Option<Ipv4Net>,
+    /// Addresses for containers are taken only from here (`--fixed-cidr`).
+    pub allocation: Option<Ipv4Net>,
+    /// Gateway other than the bridge itself (`--default-gateway`).
+    pub gateway: Option<Ipv4Addr>,
+    /// `--mtu`
+    pub mtu: u32,
+    /// Containers may talk to each other (`--icc`).
+    pub icc: bool,
+    /// Masquerade outgoing traffic (`--ip-masq`).
+    pub masquerade: bool,
+}
+
+impl Default for DefaultBridge {
+    fn default() -> Self {
+        Self {
+            name: "docker0".to_owned(),
+            address: None,
+            allocation: None,
+            gateway: None,
+            mtu: 1500,
+            icc: true,
+            masquerade: true,
+        }
+    }
+}
+
+/// A range that is cut into subnets of one size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    /// The whole range.
+    pub base: Ipv4Net,
+    /// Prefix length of each piece.
+    pub size: u8,
+}
+
+impl Config {
+    /// Defaults for a daemon with these two roots.
+    pub fn new(data_root: impl Into<PathBuf>, exec_root: impl Into<PathBuf>) -> Self {
+        let exec_root = exec_root.into();
+        Self {
+            records: data_root.into().join("network"),
+            state: exec_root.join("network"),
+            netns: exec_root.join("netns"),
+            bridge: DefaultBridge::default(),
+            pools: Self::default_pools(),
+            firewall: tierce_firewall::Choice::Nft,
+            table: "tierce".to_owned(),
+            ip_forward: true,
+            publish_address: None,
+            relay: true,
+            host_gateway: None,
+            host_resolv_conf: PathBuf::from("/etc/resolv.conf"),
+            veth_prefix: "veth".to_owned(),
+        }
+    }
+
+    /// Docker's familiar ranges cut into /24: 172.17.0.0/16 … 172.31.0.0/16, that is 3,840 networks.
+    pub fn default_pools() -> Vec<Pool> {
+        (17..=31)
+            .filter_map(|second| Ipv4Net::new(Ipv4Addr::new(172, second, 0, 0), 16).ok())
+            .map(|base| Pool { base, size: 24 })
+            .collect()
+    }
+}

@@ -1,0 +1,5 @@
+//! The bridge driver.
+
+mod options;
+
+pub use options::Options;

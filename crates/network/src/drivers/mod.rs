@@ -1,0 +1,3 @@
+//! The one list of network drivers.
+
+pub mod bridge;

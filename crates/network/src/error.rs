@@ -1,0 +1,187 @@
+//! What can go wrong here, and what kind of failure each is. Texts follow Docker's where clients match on them.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use tierce_fault::{Fault, Kind, kind_of_io};
+
+/// Any failure of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No network of that name or id.
+    #[error("network {0} not found")]
+    NetworkNotFound(String),
+    /// The id prefix fits several networks.
+    #[error("network {0} is ambiguous ({1} matches found on name or ID prefix)")]
+    Ambiguous(String, usize),
+    /// A second network of that name.
+    #[error("network with name {0} already exists")]
+    NameTaken(String),
+    /// A predefined network was to be created.
+    #[error("operation is not permitted on predefined {0} network")]
+    Predefined(String),
+    /// A predefined network was to be removed.
+    #[error("{0} is a pre-defined network and cannot be removed")]
+    CannotRemove(String),
+    /// Endpoints are left in the network.
+    #[error("error while removing network: network {name} has active endpoints (name:{holder:?})")]
+    InUse {
+        /// The network.
+        name: String,
+        /// A container that is joined to it.
+        holder: String,
+    },
+    /// The container has a sandbox already.
+    #[error("container {0} is already joined to its networks")]
+    AlreadyJoined(String),
+    /// No driver of that name.
+    #[error("plugin {0:?} not found")]
+    UnknownDriver(String),
+    /// The request asks for something impossible.
+    #[error("{0}")]
+    Invalid(String),
+    /// A subnet collides with another network or with a route of the host.
+    #[error("invalid pool request: Pool overlaps with other one on this address space: {subnet} overlaps with {other}")]
+    PoolOverlaps {
+        /// What was asked for.
+        subnet: String,
+        /// What is in the way.
+        other: String,
+    },
+    /// All default pools are used up or shadowed by host routes.
+    #[error("all predefined address pools have been fully subnetted: {0}; add a pool (default-address-pools) or remove unused networks")]
+    PoolsExhausted(String),
+    /// The subnet has no free address.
+    #[error("no available IPv4 addresses on this network's address pools: {network} ({subnet}); choose a larger subnet (--bip for the default bridge)")]
+    AddressesExhausted {
+        /// The network.
+        network: String,
+        /// Its subnet.
+        subnet: String,
+    },
+    /// The wanted address is held by another endpoint.
+    #[error("Address already in use: {0} is held by {1}")]
+    AddressTaken(IpAddr, String),
+    /// The ports of an endpoint could not be published.
+    #[error("driver failed programming external connectivity on endpoint {name} ({endpoint}): {cause}")]
+    Publish {
+        /// The container's name.
+        name: String,
+        /// The endpoint's id.
+        endpoint: String,
+        /// Why.
+        cause: PortError,
+    },
+    /// The kernel refused a network configuration step.
+    #[error("{verb} {object}: {cause}")]
+    Kernel {
+        /// What was tried.
+        verb: &'static str,
+        /// On what.
+        object: String,
+        /// The kernel's words.
+        cause: tierce_sys::netlink::Refusal,
+    },
+    /// A file or system call failed.
+    #[error("{verb} {}: {cause}", path.display())]
+    File {
+        /// What was tried.
+        verb: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// A record on disk is not readable.
+    #[error("read network record {}: {cause}", path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: serde_json::Error,
+    },
+    /// The packet filter refused.
+    #[error(transparent)]
+    Firewall(#[from] tierce_firewall::Error),
+    /// Several failures of one teardown or restore, which went on to the end.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Several(Vec<Error>),
+}
+
+/// Why a port could not be published.
+#[derive(Debug, thiserror::Error)]
+pub enum PortError {
+    /// Another container holds it.
+    #[error("Bind for {address}:{port} failed: port is already allocated (by container {holder})")]
+    Allocated {
+        /// Host address.
+        address: String,
+        /// Host port.
+        port: u16,
+        /// Name of the container that holds it.
+        holder: String,
+    },
+    /// No port of the range is free.
+    #[error("all ports of {address}:{start}-{end}/{protocol} are allocated")]
+    RangeExhausted {
+        /// Host address.
+        address: String,
+        /// First port tried.
+        start: u16,
+        /// Last port tried.
+        end: u16,
+        /// `tcp`, `udp`, `sctp`.
+        protocol: &'static str,
+    },
+    /// The host's kernel refused the bind.
+    #[error("failed to bind host port for {binding}: {reason}{holder}")]
+    Bind {
+        /// `host address:port:container address:port/protocol`.
+        binding: String,
+        /// Go's words for the error number.
+        reason: String,
+        /// Empty, or ` (held by process …)`.
+        holder: String,
+        /// The error itself.
+        error: std::io::Error,
+    },
+}
+
+impl Fault for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NetworkNotFound(_) | Self::UnknownDriver(_) => Kind::NotFound,
+            Self::NameTaken(_) => Kind::Conflict,
+            Self::Predefined(_) | Self::CannotRemove(_) | Self::InUse { .. } | Self::PoolOverlaps { .. } => Kind::Forbidden,
+            Self::AddressTaken(..) | Self::AlreadyJoined(_) => Kind::Conflict,
+            Self::Invalid(_) | Self::Ambiguous(..) => Kind::Invalid,
+            Self::PoolsExhausted(_) | Self::AddressesExhausted { .. } => Kind::Exhausted,
+            // Docker answers 500 to a taken port; clients match on the text.
+            Self::Publish { .. } => Kind::Internal,
+            Self::Kernel { cause, .. } => match kind_of_io(&cause.error) {
+                Kind::Exhausted => Kind::Exhausted,
+                _ => Kind::Internal,
+            },
+            Self::File { .. } => Kind::Internal,
+            Self::Record { .. } => Kind::DataLoss,
+            Self::Firewall(cause) => cause.kind(),
+            Self::Several(causes) => causes.first().map_or(Kind::Internal, Fault::kind),
+        }
+    }
+}
+
+impl Error {
+    /// A file operation's failure.
+    pub(crate) fn file(verb: &'static str, path: impl Into<PathBuf>, cause: impl Into<std::io::Error>) -> Self {
+        Self::File { verb, path: path.into(), cause: cause.into() }
+    }
+
+    /// `Ok` when nothing failed, else everything that did.
+    pub(crate) fn gather(mut failures: Vec<Self>) -> Result<(), Self> {
+        match failures.len() {
+            0 => Ok(()),
+            1 => Err(failures.remove(0)),
+            _ => Err(Self::Several(failures)),
+        }
+    }
+}

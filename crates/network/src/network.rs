@@ -1,0 +1,80 @@
+//! The network: a group of endpoints that reach each other. This is also its record on disk.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use crate::drivers::bridge::Options;
+
+/// A network as it is known to callers and stored in `<records>/<id>.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub struct Network {
+    /// 64 hex.
+    pub id: String,
+    /// Unique name.
+    pub name: String,
+    /// When it was created.
+    pub created: jiff::Timestamp,
+    /// What it is made of.
+    pub kind: NetworkKind,
+    /// IPv4 subnet, gateway; `None` for host and none.
+    pub ipam: Option<Ipam>,
+    /// No way out.
+    #[serde(default)]
+    pub internal: bool,
+    /// Labels as given.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Driver options as given, for inspect.
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
+}
+
+/// Driver and its parsed options.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "driver")]
+pub enum NetworkKind {
+    /// Linux bridge.
+    Bridge(Options),
+    /// The host's stack.
+    Host,
+    /// Only `lo`.
+    None,
+}
+
+/// Addresses of a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ipam {
+    /// The subnet.
+    pub subnet: Ipv4Net,
+    /// The containers' default gateway.
+    pub gateway: Ipv4Addr,
+    /// Part of the subnet from which addresses are taken by themselves.
+    pub allocation: Option<Ipv4Net>,
+    /// The user named the subnet (then `--ip` is allowed).
+    pub configured: bool,
+}
+
+impl Network {
+    /// Docker's driver name: `bridge`, `host`, `null`.
+    pub fn driver(&self) -> &'static str {
+        match self.kind {
+            NetworkKind::Bridge(_) => "bridge",
+            NetworkKind::Host => "host",
+            NetworkKind::None => "null",
+        }
+    }
+
+    /// Whether it is one of `bridge`, `host`, `none`.
+    pub fn is_predefined(&self) -> bool {
+        is_predefined(&self.name)
+    }
+}
+
+/// Whether `name` is one of the predefined networks.
+pub(crate) fn is_predefined(name: &str) -> bool {
+    matches!(name, "bridge" | "host" | "none" | "default")
+}

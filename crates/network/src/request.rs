@@ -1,0 +1,262 @@
+//! What callers ask for, as typed values: a network to create, a container to join.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::str::FromStr;
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+use tierce_oci::container::PortMap;
+
+use crate::Error;
+
+/// `HostConfig.NetworkMode`, parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mode {
+    /// A network by name or id; `default` and the empty string mean `bridge`.
+    Network(String),
+    /// The host's own stack.
+    Host,
+    /// Only `lo`.
+    None,
+    /// The stack of another container (name or id); the engine resolves it and passes that sandbox's `key` on.
+    Container(String),
+}
+
+impl Mode {
+    /// Never fails: any unknown word is a network's name.
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "" | "default" => Self::Network("bridge".to_owned()),
+            "host" => Self::Host,
+            "none" => Self::None,
+            other => match other.strip_prefix("container:") {
+                Some(container) => Self::Container(container.to_owned()),
+                None => Self::Network(other.to_owned()),
+            },
+        }
+    }
+}
+
+/// A container that is to get its sandbox.
+#[derive(Debug, Clone, Default)]
+pub struct Join {
+    /// The container's id (64 hex).
+    pub container: String,
+    /// Its name without a slash; used in error texts and as DNS name.
+    pub name: String,
+    /// The networks, `eth0` first. Empty: `none`. Host mode: one attachment named `host`.
+    pub attachments: Vec<Attachment>,
+    /// What to publish.
+    pub ports: Vec<Publication>,
+    /// Exposed but unpublished ports, for inspect.
+    pub exposed: Vec<Port>,
+}
+
+/// Wish for one endpoint.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// Network name or id.
+    pub network: String,
+    /// Static address (`--ip`), user-defined networks only.
+    pub address: Option<Ipv4Addr>,
+    /// `--mac-address`
+    pub mac: Option<Mac>,
+    /// `--network-alias`
+    pub aliases: Vec<String>,
+    /// `--link`, as given.
+    pub links: Vec<String>,
+}
+
+impl Attachment {
+    /// The plain wish for `network`.
+    pub fn to(network: impl Into<String>) -> Self {
+        Self { network: network.into(), ..Self::default() }
+    }
+}
+
+/// A MAC address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Mac(pub [u8; 6]);
+
+impl std::fmt::Display for Mac {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl FromStr for Mac {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let invalid = || Error::Invalid(format!("invalid MAC address: {text}"));
+        let mut bytes = [0; 6];
+        let mut parts = text.split([':', '-']);
+        for byte in &mut bytes {
+            let part = parts.next().filter(|part| part.len() == 2).ok_or_else(invalid)?;
+            *byte = u8::from_str_radix(part, 16).map_err(|_| invalid())?;
+        }
+        // A group address cannot be the address of an interface.
+        if parts.next().is_some() || bytes[0] & 1 == 1 { Err(invalid()) } else { Ok(Self(bytes)) }
+    }
+}
+
+impl TryFrom<String> for Mac {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl From<Mac> for String {
+    fn from(mac: Mac) -> Self {
+        mac.to_string()
+    }
+}
+
+/// Transport protocols that can be published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// tcp
+    Tcp,
+    /// udp
+    Udp,
+    /// sctp
+    Sctp,
+}
+
+impl Protocol {
+    /// `tcp`, `udp` or `sctp`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        }
+    }
+
+    /// The protocol's number in the IP header.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Tcp => 6,
+            Self::Udp => 17,
+            Self::Sctp => 132,
+        }
+    }
+}
+
+/// A container's port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Port {
+    /// 1–65535
+    pub number: u16,
+    /// Transport.
+    pub protocol: Protocol,
+}
+
+impl std::fmt::Display for Port {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.number, self.protocol.name())
+    }
+}
+
+impl FromStr for Port {
+    type Err = Error;
+
+    /// Docker's `80/tcp`; without a protocol it is tcp.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+        let protocol = match protocol.to_ascii_lowercase().as_str() {
+            "tcp" => Protocol::Tcp,
+            "udp" => Protocol::Udp,
+            "sctp" => Protocol::Sctp,
+            other => return Err(Error::Invalid(format!("invalid port {text:?}: unknown protocol {other:?}"))),
+        };
+        match number.parse() {
+            Ok(number) if number > 0 => Ok(Self { number, protocol }),
+            _ => Err(Error::Invalid(format!("invalid port {text:?}: want 1-65535[/tcp|udp|sctp]"))),
+        }
+    }
+}
+
+/// One wish of `-p`: a container port, and where on the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication {
+    /// The container's side.
+    pub port: Port,
+    /// Host address; `None`: the daemon's default, usually all.
+    pub address: Option<IpAddr>,
+    /// Any one port of this inclusive range; `None`: chosen from the ephemeral range.
+    pub host: Option<(u16, u16)>,
+}
+
+impl Publication {
+    /// Turns Docker's `PortBindings`, exposed ports and `-P` into wishes. With `publish_all`, an exposed port without a
+    /// binding gets a chosen one. The order is by container port.
+    pub fn from_bindings(bindings: &PortMap, exposed: &[Port], publish_all: bool) -> Result<Vec<Self>, Error> {
+        let mut wishes = BTreeMap::<Port, Vec<Self>>::new();
+        for (port, hosts) in bindings {
+            let port: Port = port.parse()?;
+            let entry = wishes.entry(port).or_default();
+            for host in hosts.iter().flatten() {
+                let address = match host.host_ip.as_str() {
+                    "" => None,
+                    text => Some(
+                        text.trim_matches(['[', ']'])
+                            .parse()
+                            .map_err(|_| Error::Invalid(format!("invalid IP address in port binding: {text}")))?,
+                    ),
+                };
+                entry.push(Self { port, address, host: parse_host_port(&host.host_port)? });
+            }
+            if entry.is_empty() {
+                entry.push(Self { port, address: None, host: None });
+            }
+        }
+        if publish_all {
+            for port in exposed {
+                wishes.entry(*port).or_insert_with(|| vec![Self { port: *port, address: None, host: None }]);
+            }
+        }
+        Ok(wishes.into_values().flatten().collect())
+    }
+}
+
+fn parse_host_port(text: &str) -> Result<Option<(u16, u16)>, Error> {
+    let invalid = || Error::Invalid(format!("invalid host port {text:?} in port binding"));
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let (start, end) = text.split_once('-').unwrap_or((text, text));
+    let (start, end) = (start.parse().map_err(|_| invalid())?, end.parse().map_err(|_| invalid())?);
+    match (start, end) {
+        (0, 0) => Ok(None),
+        (start, end) if start > 0 && start <= end => Ok(Some((start, end))),
+        _ => Err(invalid()),
+    }
+}
+
+/// A network that is to be created.
+#[derive(Debug, Clone, Default)]
+pub struct NetworkSpec {
+    /// Its name; must not be a predefined one.
+    pub name: String,
+    /// `bridge` (also when empty).
+    pub driver: String,
+    /// Static subnet; `None`: from the pools.
+    pub subnet: Option<Ipv4Net>,
+    /// Gateway inside the subnet; `None`: the first address.
+    pub gateway: Option<Ipv4Addr>,
+    /// Containers get addresses only from this part of the subnet (`--ip-range`).
+    pub allocation: Option<Ipv4Net>,
+    /// No way out (`--internal`).
+    pub internal: bool,
+    /// `com.docker.network.*` options; the driver parses them once.
+    pub options: BTreeMap<String, String>,
+    /// Labels, kept as they are.
+    pub labels: BTreeMap<String, String>,
+}

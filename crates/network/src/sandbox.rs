@@ -1,0 +1,69 @@
+//! The sandbox: a container's network stack, with its endpoints and published ports. Also its record in
+//! `<state>/<container id>.json`, from which a restarted daemon finds everything again.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tierce_oci::container::{PortBinding, PortMap};
+
+use crate::endpoint::{EndpointInfo, Link};
+use crate::request::Port;
+
+/// A container's sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sandbox {
+    /// 64 hex.
+    pub id: String,
+    /// The container's id.
+    pub container: String,
+    /// The container's name when it joined.
+    pub name: String,
+    /// Where the namespace is pinned (inspect's `SandboxKey`), to be set as `path` of the spec's network namespace;
+    /// `None` in host mode: the spec has no network namespace then.
+    pub key: Option<PathBuf>,
+    /// One per network, `eth0` first.
+    pub endpoints: Vec<EndpointInfo>,
+    /// What is published where.
+    pub ports: Vec<Published>,
+    /// Exposed but unpublished ports.
+    pub exposed: Vec<Port>,
+}
+
+/// A published port as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Published {
+    /// The container's port.
+    pub port: Port,
+    /// Host address (unspecified: all).
+    pub address: IpAddr,
+    /// Host port.
+    pub host_port: u16,
+}
+
+impl Sandbox {
+    /// The first endpoint that has an interface: the one whose addresses inspect repeats at the top level.
+    pub fn primary(&self) -> Option<(&EndpointInfo, &Link)> {
+        self.endpoints.iter().find_map(|endpoint| Some((endpoint, endpoint.link.as_ref()?)))
+    }
+
+    /// Inspect's `SandboxKey`: the pinned namespace, or `<netns directory>/default` in host mode.
+    pub fn key_or_host(&self, netns: &Path) -> PathBuf {
+        self.key.clone().unwrap_or_else(|| netns.join("default"))
+    }
+
+    /// Inspect's `NetworkSettings.Ports`: published ports with their host side, exposed ones with `null`.
+    pub fn port_map(&self) -> PortMap {
+        let mut map = PortMap::new();
+        for port in &self.exposed {
+            map.insert(port.to_string(), None);
+        }
+        for published in &self.ports {
+            map.entry(published.port.to_string()).or_default().get_or_insert_default().push(PortBinding {
+                host_ip: published.address.to_string(),
+                host_port: published.host_port.to_string(),
+            });
+        }
+        map
+    }
+}
