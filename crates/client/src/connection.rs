@@ -1,0 +1,294 @@
+//! One request at a time: connect, send, check the status.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, UPGRADE, USER_AGENT};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tierce_api_types::auth::AuthConfig;
+use tierce_api_types::{ApiVersion, ErrorResponse};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::OnceCell;
+
+use crate::query::Target;
+use crate::{Containers, Endpoint, Error, Execs, Images, Networks, System, Volumes};
+
+/// Longest body of an answer that is read as one document (an inspect or a list), in bytes.
+const MAX_DOCUMENT: usize = 256 * 1024 * 1024;
+/// Longest error document, in bytes.
+const MAX_ERROR: usize = 1024 * 1024;
+
+/// A client of one daemon. Cheap to make; holds no connection between calls.
+#[derive(Debug)]
+pub struct Client {
+    endpoint: Endpoint,
+    version: OnceCell<ApiVersion>,
+}
+
+/// A request before it is sent.
+#[derive(Debug)]
+pub(crate) struct Call {
+    method: Method,
+    target: Target,
+    body: Option<Bytes>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Call {
+    /// A request without a body.
+    pub(crate) fn new(method: Method, target: Target) -> Self {
+        Self {
+            method,
+            target,
+            body: None,
+            headers: Vec::new(),
+        }
+    }
+
+    /// Puts a JSON document into the body.
+    pub(crate) fn json<T: Serialize>(mut self, document: &T) -> Result<Self, Error> {
+        let bytes = serde_json::to_vec(document).map_err(|source| Error::Request {
+            operation: self.operation(),
+            why: source.to_string(),
+        })?;
+        self.body = Some(bytes.into());
+        Ok(self)
+    }
+
+    /// Adds registry credentials.
+    pub(crate) fn registry_auth(mut self, auth: Option<&AuthConfig>) -> Self {
+        if let Some(auth) = auth
+            && let Ok(document) = serde_json::to_vec(auth)
+            && let Ok(value) = HeaderValue::try_from(URL_SAFE.encode(document))
+        {
+            self.headers.push((HeaderName::from_static("x-registry-auth"), value));
+        }
+        self
+    }
+
+    /// Asks to turn the connection into a raw stream.
+    pub(crate) fn upgrade(mut self) -> Self {
+        self.headers.push((CONNECTION, HeaderValue::from_static("Upgrade")));
+        self.headers.push((UPGRADE, HeaderValue::from_static("tcp")));
+        self
+    }
+
+    /// Method and path, for error texts.
+    pub(crate) fn operation(&self) -> String {
+        let path = self.target.as_str();
+        format!(
+            "{} {}",
+            self.method,
+            path.split_once('?').map_or(path, |(path, _)| path)
+        )
+    }
+}
+
+impl Client {
+    /// A client of the daemon at `endpoint`; the version is negotiated at the first call.
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            version: OnceCell::new(),
+        }
+    }
+
+    /// A client that speaks one version and does not negotiate.
+    pub fn with_version(endpoint: Endpoint, version: ApiVersion) -> Self {
+        Self {
+            endpoint,
+            version: OnceCell::new_with(Some(version)),
+        }
+    }
+
+    /// Where the daemon listens.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Operations on containers.
+    pub fn containers(&self) -> Containers<'_> {
+        Containers(self)
+    }
+
+    /// Operations on execs.
+    pub fn execs(&self) -> Execs<'_> {
+        Execs(self)
+    }
+
+    /// Operations on images.
+    pub fn images(&self) -> Images<'_> {
+        Images(self)
+    }
+
+    /// Operations on networks.
+    pub fn networks(&self) -> Networks<'_> {
+        Networks(self)
+    }
+
+    /// Operations on volumes.
+    pub fn volumes(&self) -> Volumes<'_> {
+        Volumes(self)
+    }
+
+    /// Operations on the daemon itself.
+    pub fn system(&self) -> System<'_> {
+        System(self)
+    }
+
+    /// The version that both sides speak; asks the daemon once.
+    ///
+    /// A daemon that does not tell speaks the oldest, as Docker's client assumes.
+    pub async fn api_version(&self) -> Result<ApiVersion, Error> {
+        let negotiate = || async {
+            let ping = self.system().ping().await?;
+            Ok(ping
+                .api_version
+                .parse()
+                .map_or(ApiVersion::MIN, |theirs: ApiVersion| theirs.min(ApiVersion::MAX)))
+        };
+        self.version.get_or_try_init(negotiate).await.copied()
+    }
+
+    /// Sends a call under the negotiated version and returns a successful answer.
+    pub(crate) async fn send(&self, call: Call) -> Result<Response<Incoming>, Error> {
+        let version = self.api_version().await?;
+        self.send_as(call, &format!("/v{version}")).await
+    }
+
+    /// Sends a call with a path prefix and returns a successful answer (or 304); any other status is an error.
+    pub(crate) async fn send_as(&self, call: Call, prefix: &str) -> Result<Response<Incoming>, Error> {
+        let operation = call.operation();
+        let request = self.request(call, prefix)?;
+        let response = match &self.endpoint {
+            Endpoint::Unix(path) => exchange(
+                UnixStream::connect(path).await.map_err(|e| self.unreachable(e))?,
+                request,
+            ),
+            Endpoint::Tcp { host, port } => {
+                let stream = TcpStream::connect((host.as_str(), *port))
+                    .await
+                    .map_err(|e| self.unreachable(e))?;
+                // Keystrokes of an attached terminal must not wait for more.
+                stream.set_nodelay(true).map_err(|e| self.unreachable(e))?;
+                return checked(exchange(stream, request).await, operation).await;
+            }
+        };
+        checked(response.await, operation).await
+    }
+
+    /// Sends a call and reads the answer as one document.
+    pub(crate) async fn document<T: DeserializeOwned>(&self, call: Call) -> Result<T, Error> {
+        let operation = call.operation();
+        let response = self.send(call).await?;
+        let body = read_limited(response, MAX_DOCUMENT, &operation).await?;
+        serde_json::from_slice(&body).map_err(|source| Error::Decode { operation, source })
+    }
+
+    /// Sends a call whose answer has no content; tells whether it changed anything (not 304).
+    pub(crate) async fn command(&self, call: Call) -> Result<bool, Error> {
+        let operation = call.operation();
+        let response = self.send(call).await?;
+        let changed = response.status() != hyper::StatusCode::NOT_MODIFIED;
+        read_limited(response, MAX_DOCUMENT, &operation).await?;
+        Ok(changed)
+    }
+
+    fn unreachable(&self, source: std::io::Error) -> Error {
+        Error::Connect {
+            endpoint: self.endpoint.clone(),
+            source,
+        }
+    }
+
+    fn request(&self, call: Call, prefix: &str) -> Result<Request<Full<Bytes>>, Error> {
+        let operation = call.operation();
+        let host = match &self.endpoint {
+            // dockerd ignores it, but HTTP/1.1 demands one.
+            Endpoint::Unix(_) => "docker".to_owned(),
+            Endpoint::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
+            Endpoint::Tcp { host, port } => format!("{host}:{port}"),
+        };
+        let mut builder = Request::builder()
+            .method(call.method)
+            .uri(format!("{prefix}{}", call.target.as_str()))
+            .header(HOST, host)
+            .header(USER_AGENT, concat!("tierce/", env!("CARGO_PKG_VERSION")));
+        if call.body.is_some() {
+            builder = builder.header(CONTENT_TYPE, "application/json");
+        }
+        for (name, value) in call.headers {
+            builder = builder.header(name, value);
+        }
+        builder
+            .body(Full::new(call.body.unwrap_or_default()))
+            .map_err(|source| Error::Request {
+                operation,
+                why: source.to_string(),
+            })
+    }
+}
+
+/// One request over one connection, which lives on in a task until the answer's body or the upgrade is done with.
+async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, hyper::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    // Its error also reaches whoever reads the answer.
+    tokio::spawn(connection.with_upgrades());
+    sender.send_request(request).await
+}
+
+/// Turns refusals into errors.
+async fn checked(
+    response: Result<Response<Incoming>, hyper::Error>,
+    operation: String,
+) -> Result<Response<Incoming>, Error> {
+    let response = response.map_err(|source| Error::Http {
+        operation: operation.clone(),
+        source,
+    })?;
+    let status = response.status();
+    if status.is_success() || status.is_informational() || status == hyper::StatusCode::NOT_MODIFIED {
+        return Ok(response);
+    }
+    let body = read_limited(response, MAX_ERROR, &operation).await.unwrap_or_default();
+    let message = match serde_json::from_slice::<ErrorResponse>(&body) {
+        Ok(document) if !document.message.is_empty() => document.message,
+        _ => match String::from_utf8_lossy(&body).trim() {
+            "" => format!("{operation}: {status}"),
+            text => text.to_owned(),
+        },
+    };
+    Err(Error::Status {
+        status: status.as_u16(),
+        message,
+    })
+}
+
+async fn read_limited(response: Response<Incoming>, limit: usize, operation: &str) -> Result<Bytes, Error> {
+    let collected = Limited::new(response.into_body(), limit)
+        .collect()
+        .await
+        .map_err(|error| {
+            let operation = operation.to_owned();
+            match error.downcast::<hyper::Error>() {
+                Ok(source) => Error::Http {
+                    operation,
+                    source: *source,
+                },
+                Err(other) => Error::Request {
+                    operation,
+                    why: format!("read the answer: {other}"),
+                },
+            }
+        })?;
+    Ok(collected.to_bytes())
+}

@@ -1,0 +1,72 @@
+//! Operations on networks.
+
+use hyper::Method;
+use tierce_api_types::Filters;
+use tierce_api_types::network::{
+    Network, NetworkConnect, NetworkCreate, NetworkCreated, NetworkDisconnect, NetworksPruned,
+};
+
+use crate::connection::Call;
+use crate::query::Target;
+use crate::{Client, Error};
+
+/// Operations on networks; each names its network by name or id.
+#[derive(Debug, Clone, Copy)]
+pub struct Networks<'a>(pub(crate) &'a Client);
+
+impl Networks<'_> {
+    /// Lists networks.
+    pub async fn list(&self, filters: &Filters) -> Result<Vec<Network>, Error> {
+        self.0
+            .document(Call::new(
+                Method::GET,
+                Target::path(&["networks"]).with_filters(filters),
+            ))
+            .await
+    }
+
+    /// Everything about it.
+    pub async fn inspect(&self, network: &str) -> Result<Network, Error> {
+        self.0
+            .document(Call::new(Method::GET, Target::path(&["networks", network])))
+            .await
+    }
+
+    /// Makes a network.
+    pub async fn create(&self, request: &NetworkCreate) -> Result<NetworkCreated, Error> {
+        let target = Target::path(&["networks", "create"]);
+        self.0.document(Call::new(Method::POST, target).json(request)?).await
+    }
+
+    /// Removes it.
+    pub async fn remove(&self, network: &str) -> Result<(), Error> {
+        self.0
+            .command(Call::new(Method::DELETE, Target::path(&["networks", network])))
+            .await
+            .map(drop)
+    }
+
+    /// Joins a container to it.
+    pub async fn connect(&self, network: &str, request: &NetworkConnect) -> Result<(), Error> {
+        let target = Target::path(&["networks", network, "connect"]);
+        self.0
+            .command(Call::new(Method::POST, target).json(request)?)
+            .await
+            .map(drop)
+    }
+
+    /// Takes a container off it.
+    pub async fn disconnect(&self, network: &str, request: &NetworkDisconnect) -> Result<(), Error> {
+        let target = Target::path(&["networks", network, "disconnect"]);
+        self.0
+            .command(Call::new(Method::POST, target).json(request)?)
+            .await
+            .map(drop)
+    }
+
+    /// Removes all that no container is on.
+    pub async fn prune(&self, filters: &Filters) -> Result<NetworksPruned, Error> {
+        let target = Target::path(&["networks", "prune"]).with_filters(filters);
+        self.0.document(Call::new(Method::POST, target)).await
+    }
+}
