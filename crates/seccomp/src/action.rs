@@ -1,0 +1,56 @@
+//! What a filter answers: the return values of linux/seccomp.h.
+
+use crate::Error;
+use tierce_oci::runtime::Action;
+
+/// `SECCOMP_RET_KILL_THREAD`; also the answer to a call of an architecture that the profile does not name.
+pub(crate) const KILL_THREAD: u32 = 0;
+/// `SECCOMP_RET_ALLOW`
+pub(crate) const ALLOW: u32 = 0x7fff_0000;
+/// `SECCOMP_RET_LOG`
+pub(crate) const LOG: u32 = 0x7ffc_0000;
+/// `SECCOMP_RET_USER_NOTIF`
+pub(crate) const NOTIFY: u32 = 0x7fc0_0000;
+/// `SECCOMP_RET_TRACE`, the lower half being the tracer's message.
+pub(crate) const TRACE: u32 = 0x7ff0_0000;
+/// `SECCOMP_RET_ERRNO`, the lower half being the error number.
+pub(crate) const ERRNO: u32 = 0x0005_0000;
+/// `SECCOMP_RET_TRAP`
+pub(crate) const TRAP: u32 = 0x0003_0000;
+/// `SECCOMP_RET_KILL_PROCESS`
+pub(crate) const KILL_PROCESS: u32 = 0x8000_0000;
+/// `ENOSYS` as an answer.
+pub(crate) const ENOSYS: u32 = ERRNO | 38;
+
+const EPERM: u32 = 1;
+
+/// The return value for an action; without an error number it is `EPERM`, as in runc.
+pub(crate) fn return_value(action: Action, errno: Option<u32>) -> u32 {
+    let data = errno.unwrap_or(EPERM) & 0xffff;
+    match action {
+        Action::Kill | Action::KillThread => KILL_THREAD,
+        Action::KillProcess => KILL_PROCESS,
+        Action::Trap => TRAP,
+        Action::Errno => ERRNO | data,
+        Action::Trace => TRACE | data,
+        Action::Allow => ALLOW,
+        Action::Log => LOG,
+        Action::Notify => NOTIFY,
+    }
+}
+
+/// Refuses notification where it would hang the start of the container: as the default, and for `write`, by which the
+/// descriptor travels to the agent.
+pub(crate) fn check_notify(action: Action, syscall: Option<&str>) -> Result<(), Error> {
+    match (action, syscall) {
+        (Action::Notify, None) => Err(Error::Notify("as default action")),
+        (Action::Notify, Some("write")) => Err(Error::Notify("for the write syscall")),
+        _ => Ok(()),
+    }
+}
+
+/// Whether calls unknown to the profile are let through by this default, so that `ENOSYS` must not be forced on them.
+/// A tracer counts: it can answer by itself.
+pub(crate) fn lets_through(default: Action) -> bool {
+    matches!(default, Action::Allow | Action::Log | Action::Trace)
+}
