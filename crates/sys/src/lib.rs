@@ -11,10 +11,8 @@ pub mod interface;
 pub mod keyring;
 pub mod mount_attributes;
 pub mod namespaces;
+pub mod netlink;
 pub mod passing;
 pub mod scheduling;
 pub mod seccomp;
 pub mod signals;
-
-pub mod netlink;
-pub mod netns;

@@ -1,0 +1,23 @@
+//! The seam between rule sets and the kernel.
+
+use std::fmt::Debug;
+
+use crate::{Change, Error, Family};
+
+/// Applies rule sets. Implementations are stateless: what is in force is in the kernel.
+///
+/// All methods act on the network namespace of the calling thread.
+pub trait Backend: Debug + Send + Sync {
+    /// Its name in configuration and `info`.
+    fn name(&self) -> &'static str;
+
+    /// Applies all changes in one transaction, or none of them.
+    fn apply(&self, changes: &[Change]) -> Result<(), Error>;
+
+    /// Whether the table is in force.
+    fn has_table(&self, family: Family, name: &str) -> Result<bool, Error>;
+
+    /// Base chains of other tables that drop forwarded IPv4 packets unless told otherwise, as `ip filter FORWARD`. An
+    /// acceptance in our table does not overrule them.
+    fn foreign_forward_drops(&self, own: &str) -> Result<Vec<String>, Error>;
+}

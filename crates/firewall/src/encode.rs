@@ -1,0 +1,487 @@
+//! Rule sets → nfnetlink messages (`linux/netfilter/nf_tables.h`).
+//!
+//! Each function adds messages to a [`Transaction`], which remembers what every message is about, so that a refusal
+//! can name the object.
+
+use std::net::Ipv4Addr;
+
+use tierce_sys::netlink::{Attributed, Batch, flags};
+
+use crate::ruleset::{
+    Chain, ChainKind, Change, Element, Elements, Family, Point, Rule, Selector, Set, Statement, Table, Type, Value,
+};
+
+const BATCH_BEGIN: u16 = 16;
+const BATCH_END: u16 = 17;
+/// `NFNL_SUBSYS_NFTABLES` as high byte of the message type.
+pub(crate) const SUBSYSTEM: u16 = 10 << 8;
+const NEW_TABLE: u16 = SUBSYSTEM;
+const DELETE_TABLE: u16 = SUBSYSTEM + 2;
+const NEW_CHAIN: u16 = SUBSYSTEM + 3;
+const NEW_RULE: u16 = SUBSYSTEM + 6;
+const NEW_SET: u16 = SUBSYSTEM + 9;
+const NEW_ELEMENT: u16 = SUBSYSTEM + 12;
+const DELETE_ELEMENT: u16 = SUBSYSTEM + 14;
+/// First of the sixteen 32-bit registers (`NFT_REG32_00`).
+const REGISTER: u32 = 8;
+const REGISTER_VERDICT: u32 = 0;
+/// Elements a message: the list's attribute is limited to 64 KiB.
+const ELEMENTS_A_MESSAGE: usize = 400;
+const IFNAMSIZ: usize = 16;
+
+/// Messages between batch begin and batch end; the kernel applies all or none.
+#[derive(Debug)]
+pub(crate) struct Transaction {
+    batch: Batch,
+    /// Verb and object of each message, by sequence number from 1.
+    about: Vec<(&'static str, String)>,
+}
+
+impl Transaction {
+    /// Encodes the changes.
+    pub(crate) fn new(changes: &[Change]) -> Self {
+        let mut transaction = Self {
+            batch: Batch::default(),
+            about: Vec::new(),
+        };
+        transaction.mark(BATCH_BEGIN, "begin");
+        let last = changes.len().saturating_sub(1);
+        for (index, change) in changes.iter().enumerate() {
+            transaction.change(change, index == last);
+        }
+        transaction.mark(BATCH_END, "commit");
+        transaction
+    }
+
+    /// The bytes to send.
+    pub(crate) fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// What the message with this sequence number was about.
+    pub(crate) fn about(&self, sequence: u32) -> (&'static str, String) {
+        let known = sequence
+            .checked_sub(1)
+            .and_then(|index| self.about.get(index as usize))
+            .cloned();
+        known.unwrap_or_else(|| ("commit", "packet filter transaction".to_owned()))
+    }
+
+    fn mark(&mut self, kind: u16, verb: &'static str) {
+        let [high, low] = (SUBSYSTEM >> 8).to_be_bytes();
+        self.batch.message(kind, flags::REQUEST, &[0, 0, high, low], |_| {});
+        self.about.push((verb, "packet filter transaction".to_owned()));
+    }
+
+    fn add(
+        &mut self,
+        verb: &'static str,
+        object: String,
+        kind: u16,
+        flag: u16,
+        family: Family,
+        write: impl FnOnce(&mut Attributed<'_>),
+    ) {
+        self.batch
+            .message(kind, flags::REQUEST | flag, &[family_number(family), 0, 0, 0], write);
+        self.about.push((verb, object));
+    }
+
+    fn change(&mut self, change: &Change, last: bool) {
+        // Only the very last message asks for an acknowledgement: it comes after all refusals.
+        let ack = if last { flags::ACK } else { 0 };
+        match change {
+            Change::Replace(table) => {
+                self.table("add", table.family, &table.name, NEW_TABLE, flags::CREATE);
+                self.table("delete", table.family, &table.name, DELETE_TABLE, 0);
+                self.contents(table);
+                // An addition that changes nothing, to be acknowledged.
+                self.table("add", table.family, &table.name, NEW_TABLE, flags::CREATE | ack);
+            }
+            Change::RemoveTable { family, name } => {
+                self.table("add", *family, name, NEW_TABLE, flags::CREATE);
+                self.table("delete", *family, name, DELETE_TABLE, ack);
+            }
+            Change::Add(elements) => self.elements("add", elements, NEW_ELEMENT, flags::CREATE, ack),
+            Change::Remove(elements) => self.elements("delete", elements, DELETE_ELEMENT, 0, ack),
+        }
+    }
+
+    fn table(&mut self, verb: &'static str, family: Family, name: &str, kind: u16, flag: u16) {
+        self.add(
+            verb,
+            format!("table {} {name}", family_name(family)),
+            kind,
+            flag,
+            family,
+            |m| {
+                m.text(1, name);
+            },
+        );
+    }
+
+    fn contents(&mut self, table: &Table) {
+        self.table("add", table.family, &table.name, NEW_TABLE, flags::CREATE);
+        for (index, set) in table.sets.iter().enumerate() {
+            self.set(table, set, index as u32 + 1);
+        }
+        for chain in &table.chains {
+            self.chain(table, chain);
+        }
+        for chain in &table.chains {
+            for rule in &chain.rules {
+                self.rule(table, chain, rule);
+            }
+        }
+        for set in table.sets.iter().filter(|set| !set.elements.is_empty()) {
+            let elements = Elements {
+                family: table.family,
+                table: table.name.clone(),
+                set: set.name.clone(),
+                interval: set.interval,
+                elements: set.elements.clone(),
+            };
+            self.elements("add", &elements, NEW_ELEMENT, flags::CREATE, 0);
+        }
+    }
+
+    fn set(&mut self, table: &Table, set: &Set, id: u32) {
+        const INTERVAL: u32 = 4;
+        const MAP: u32 = 8;
+        const CONCATENATION: u32 = 0x80;
+        let object = format!("set {} {} {}", family_name(table.family), table.name, set.name);
+        self.add("add", object, NEW_SET, flags::CREATE, table.family, |m| {
+            let mut set_flags = 0;
+            if set.interval {
+                set_flags |= INTERVAL;
+                if set.key.len() > 1 {
+                    set_flags |= CONCATENATION;
+                }
+            }
+            if !set.value.is_empty() {
+                set_flags |= MAP;
+            }
+            m.text(1, &table.name).text(2, &set.name).be32(3, set_flags);
+            m.be32(4, type_number(&set.key)).be32(5, width(&set.key) as u32);
+            if !set.value.is_empty() {
+                m.be32(6, type_number(&set.value)).be32(7, width(&set.value) as u32);
+            }
+            if set.interval && set.key.len() > 1 {
+                m.nest(9, |m| {
+                    m.nest(2, |m| {
+                        for part in &set.key {
+                            m.nest(1, |m| {
+                                m.be32(1, part_length(*part) as u32);
+                            });
+                        }
+                    });
+                });
+            }
+            m.be32(10, id);
+        });
+    }
+
+    fn chain(&mut self, table: &Table, chain: &Chain) {
+        let object = format!("chain {} {} {}", family_name(table.family), table.name, chain.name);
+        self.add("add", object, NEW_CHAIN, flags::CREATE, table.family, |m| {
+            m.text(1, &table.name).text(3, &chain.name);
+            if let Some(hook) = chain.hook {
+                m.nest(4, |m| {
+                    m.be32(1, point_number(hook.point)).be32(2, hook.priority as u32);
+                });
+                m.be32(5, 1);
+                m.text(
+                    7,
+                    match hook.kind {
+                        ChainKind::Filter => "filter",
+                        ChainKind::Nat => "nat",
+                    },
+                );
+            }
+        });
+    }
+
+    fn rule(&mut self, table: &Table, chain: &Chain, rule: &Rule) {
+        let object = format!(
+            "rule {:?} in chain {} {} {}",
+            rule.comment,
+            family_name(table.family),
+            table.name,
+            chain.name
+        );
+        self.add(
+            "add",
+            object,
+            NEW_RULE,
+            flags::CREATE | flags::APPEND,
+            table.family,
+            |m| {
+                m.text(1, &table.name).text(2, &chain.name);
+                m.nest(4, |m| {
+                    for statement in &rule.statements {
+                        encode_statement(m, statement);
+                    }
+                });
+                // Type 0 of libnftnl's rule user data is the comment, with its NUL.
+                let mut comment = vec![0, rule.comment.len() as u8 + 1];
+                comment.extend_from_slice(rule.comment.as_bytes());
+                comment.push(0);
+                m.bytes(7, &comment);
+            },
+        );
+    }
+
+    fn elements(&mut self, verb: &'static str, elements: &Elements, kind: u16, flag: u16, ack: u16) {
+        let chunks = elements.elements.chunks(ELEMENTS_A_MESSAGE);
+        let count = chunks.len();
+        for (index, chunk) in chunks.enumerate() {
+            let object = match chunk {
+                [only] => format!("element {:?} of set {} {}", only.key, elements.table, elements.set),
+                _ => format!("elements of set {} {}", elements.table, elements.set),
+            };
+            let flag = if index + 1 == count { flag | ack } else { flag };
+            self.add(verb, object, kind, flag, elements.family, |m| {
+                m.text(1, &elements.table).text(2, &elements.set);
+                m.nest(3, |m| {
+                    for element in chunk {
+                        m.nest(1, |m| {
+                            encode_element(m, element, elements.interval, kind == NEW_ELEMENT);
+                        });
+                    }
+                });
+            });
+        }
+    }
+}
+
+fn encode_element(m: &mut Attributed<'_>, element: &Element, interval: bool, with_value: bool) {
+    data(m, 1, &join(&element.key));
+    if interval {
+        data(m, 10, &join(element.key_end.as_ref().unwrap_or(&element.key)));
+    }
+    if with_value && !element.value.is_empty() {
+        data(m, 2, &join(&element.value));
+    }
+}
+
+fn encode_statement(m: &mut Attributed<'_>, statement: &Statement) {
+    match statement {
+        Statement::Is { selector, equal, value } => {
+            load(m, *selector, REGISTER);
+            compare(m, *equal, &part(value));
+        }
+        Statement::Within {
+            selector,
+            network,
+            length,
+        } => {
+            load(m, *selector, REGISTER);
+            let mask = u32::MAX.checked_shl(32 - u32::from(*length)).unwrap_or(0);
+            mask_register(m, &mask.to_be_bytes());
+            compare(m, true, &Ipv4Addr::from(u32::from(*network) & mask).octets());
+        }
+        Statement::In { selectors, member, set } => {
+            load_all(m, selectors);
+            expression(m, "lookup", |m| {
+                m.text(1, set).be32(2, REGISTER);
+                if !member {
+                    m.be32(5, 1);
+                }
+            });
+        }
+        // NFT_CT_STATE: bit n+1 for `enum ip_conntrack_info` n: established 0, related 1.
+        Statement::Established => conntrack_bits(m, 0, 0b110),
+        // NFT_CT_STATUS: IPS_DST_NAT.
+        Statement::DestinationRewritten => conntrack_bits(m, 2, 1 << 5),
+        Statement::ForThisHost => {
+            const BY_DESTINATION: u32 = 2;
+            const ADDRESS_TYPE: u32 = 3;
+            const LOCAL: u32 = 2;
+            expression(m, "fib", |m| {
+                m.be32(1, REGISTER).be32(2, ADDRESS_TYPE).be32(3, BY_DESTINATION);
+            });
+            compare(m, true, &LOCAL.to_ne_bytes());
+        }
+        Statement::DestinationNat { selectors, map, port } => {
+            load_all(m, selectors);
+            expression(m, "lookup", |m| {
+                m.text(1, map).be32(2, REGISTER).be32(3, REGISTER);
+            });
+            expression(m, "nat", |m| {
+                m.be32(1, 1).be32(2, 2).be32(3, REGISTER).be32(4, REGISTER);
+                if *port {
+                    m.be32(5, REGISTER + 1).be32(6, REGISTER + 1);
+                }
+            });
+        }
+        Statement::Masquerade => expression(m, "masq", |_| {}),
+        Statement::Counter => expression(m, "counter", |_| {}),
+        Statement::Accept => verdict(m, 1, None),
+        Statement::Drop => verdict(m, 0, None),
+        Statement::Return => verdict(m, -5, None),
+        Statement::Jump(chain) => verdict(m, -3, Some(chain)),
+    }
+}
+
+fn expression(m: &mut Attributed<'_>, name: &str, write: impl FnOnce(&mut Attributed<'_>)) {
+    m.nest(1, |m| {
+        m.text(1, name).nest(2, write);
+    });
+}
+
+fn load_all(m: &mut Attributed<'_>, selectors: &[Selector]) {
+    let mut register = REGISTER;
+    for selector in selectors {
+        load(m, *selector, register);
+        register += (part_length(selector.value_type()) as u32).div_ceil(4);
+    }
+}
+
+fn load(m: &mut Attributed<'_>, selector: Selector, register: u32) {
+    let meta = |m: &mut Attributed<'_>, key: u32| {
+        expression(m, "meta", |m| {
+            m.be32(1, register).be32(2, key);
+        });
+    };
+    let payload = |m: &mut Attributed<'_>, base: u32, offset: u32, length: u32| {
+        expression(m, "payload", |m| {
+            m.be32(1, register).be32(2, base).be32(3, offset).be32(4, length);
+        });
+    };
+    match selector {
+        Selector::InterfaceIn => meta(m, 6),
+        Selector::InterfaceOut => meta(m, 7),
+        Selector::Protocol => meta(m, 16),
+        Selector::Source => payload(m, 1, 12, 4),
+        Selector::Destination => payload(m, 1, 16, 4),
+        Selector::DestinationPort => payload(m, 2, 2, 2),
+    }
+}
+
+fn compare(m: &mut Attributed<'_>, equal: bool, value: &[u8]) {
+    expression(m, "cmp", |m| {
+        m.be32(1, REGISTER).be32(2, u32::from(!equal));
+        data(m, 3, value);
+    });
+}
+
+fn mask_register(m: &mut Attributed<'_>, mask: &[u8]) {
+    expression(m, "bitwise", |m| {
+        m.be32(1, REGISTER).be32(2, REGISTER).be32(3, mask.len() as u32);
+        data(m, 4, mask);
+        data(m, 5, &vec![0; mask.len()]);
+    });
+}
+
+fn conntrack_bits(m: &mut Attributed<'_>, key: u32, bits: u32) {
+    expression(m, "ct", |m| {
+        m.be32(1, REGISTER).be32(2, key);
+    });
+    mask_register(m, &bits.to_ne_bytes());
+    compare(m, false, &[0; 4]);
+}
+
+fn verdict(m: &mut Attributed<'_>, code: i32, chain: Option<&str>) {
+    expression(m, "immediate", |m| {
+        m.be32(1, REGISTER_VERDICT);
+        m.nest(2, |m| {
+            m.nest(2, |m| {
+                m.be32(1, code as u32);
+                if let Some(chain) = chain {
+                    m.text(2, chain);
+                }
+            });
+        });
+    });
+}
+
+/// `NFTA_DATA_VALUE` inside attribute `kind`.
+fn data(m: &mut Attributed<'_>, kind: u16, value: &[u8]) {
+    m.nest(kind, |m| {
+        m.bytes(1, value);
+    });
+}
+
+/// A part's bytes as they stand in a register, without padding.
+fn part(value: &Value) -> Vec<u8> {
+    match value {
+        Value::Ipv4(address) => address.octets().to_vec(),
+        Value::Ipv6(address) => address.octets().to_vec(),
+        Value::Protocol(number) => vec![*number],
+        Value::Port(number) => number.to_be_bytes().to_vec(),
+        Value::Interface(name) => {
+            let mut bytes = name.as_bytes().to_vec();
+            bytes.resize(IFNAMSIZ, 0);
+            bytes
+        }
+    }
+}
+
+/// Several parts, each padded to whole registers; a single one stays as it is.
+fn join(values: &[Value]) -> Vec<u8> {
+    if let [only] = values {
+        return part(only);
+    }
+    let mut bytes = Vec::new();
+    for value in values {
+        bytes.extend(part(value));
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+    }
+    bytes
+}
+
+fn part_length(part: Type) -> usize {
+    match part {
+        Type::Ipv4 => 4,
+        Type::Ipv6 | Type::Interface => 16,
+        Type::Protocol => 1,
+        Type::Port => 2,
+    }
+}
+
+fn width(parts: &[Type]) -> usize {
+    match parts {
+        [only] => part_length(*only),
+        several => several.iter().map(|part| part_length(*part).next_multiple_of(4)).sum(),
+    }
+}
+
+/// `nft`'s own numbers of types (`enum datatypes`), six bits each in a concatenation; the kernel only keeps them.
+fn type_number(parts: &[Type]) -> u32 {
+    parts.iter().fold(0, |number, part| {
+        number << 6
+            | match part {
+                Type::Ipv4 => 7,
+                Type::Ipv6 => 8,
+                Type::Protocol => 12,
+                Type::Port => 13,
+                Type::Interface => 41,
+            }
+    })
+}
+
+fn family_number(family: Family) -> u8 {
+    match family {
+        Family::Inet => 1,
+        Family::Ip => 2,
+        Family::Ip6 => 10,
+    }
+}
+
+fn family_name(family: Family) -> &'static str {
+    match family {
+        Family::Inet => "inet",
+        Family::Ip => "ip",
+        Family::Ip6 => "ip6",
+    }
+}
+
+fn point_number(point: Point) -> u32 {
+    match point {
+        Point::Prerouting => 0,
+        Point::Input => 1,
+        Point::Forward => 2,
+        Point::Output => 3,
+        Point::Postrouting => 4,
+    }
+}

@@ -1,0 +1,332 @@
+//! Against the kernel, each test in a network namespace of its own; `nft` is the judge.
+
+use std::net::Ipv4Addr;
+use std::process::Command;
+
+use tierce_sys::namespaces::{Kinds, unshare};
+
+use crate::*;
+
+fn in_own_network(test: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::spawn(move || match unshare(Kinds::NETWORK) {
+        Ok(()) => test(),
+        Err(error) => println!("skipped: no network namespace: {error}"),
+    });
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn nft(arguments: &[&str]) -> String {
+    let output = Command::new("nft").args(arguments).output().unwrap();
+    assert!(
+        output.status.success(),
+        "nft {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn example() -> Table {
+    Table {
+        family: Family::Ip,
+        name: "example".into(),
+        sets: example_sets(),
+        chains: example_chains(),
+    }
+}
+
+fn example_sets() -> Vec<Set> {
+    let key = vec![Type::Protocol, Type::Port];
+    vec![
+        Set {
+            name: "bridges".into(),
+            key: vec![Type::Interface],
+            value: vec![],
+            interval: false,
+            elements: vec![],
+        },
+        Set {
+            name: "publish".into(),
+            key: key.clone(),
+            value: vec![Type::Ipv4, Type::Port],
+            interval: false,
+            elements: vec![port_element(8080)],
+        },
+        Set {
+            name: "spans".into(),
+            key,
+            value: vec![Type::Ipv4],
+            interval: true,
+            elements: vec![],
+        },
+        Set {
+            name: "pairs".into(),
+            key: vec![Type::Interface, Type::Interface],
+            value: vec![],
+            interval: false,
+            elements: vec![Element::member(vec![
+                Value::Interface("a".into()),
+                Value::Interface("b".into()),
+            ])],
+        },
+    ]
+}
+
+fn example_chains() -> Vec<Chain> {
+    let rule = |comment, statements| Rule { comment, statements };
+    let selectors = vec![Selector::Protocol, Selector::DestinationPort];
+    vec![
+        Chain {
+            name: "prerouting".into(),
+            hook: Some(Hook {
+                kind: ChainKind::Nat,
+                point: Point::Prerouting,
+                priority: -100,
+            }),
+            rules: vec![
+                rule("local", vec![Statement::ForThisHost, Statement::Jump("dnat".into())]),
+                rule(
+                    "loopback",
+                    vec![
+                        Statement::Is {
+                            selector: Selector::InterfaceIn,
+                            equal: false,
+                            value: Value::Interface("lo".into()),
+                        },
+                        Statement::Within {
+                            selector: Selector::Destination,
+                            network: Ipv4Addr::new(127, 0, 0, 0),
+                            length: 8,
+                        },
+                        Statement::Counter,
+                        Statement::Drop,
+                    ],
+                ),
+            ],
+        },
+        Chain {
+            name: "dnat".into(),
+            hook: None,
+            rules: vec![
+                rule(
+                    "ports",
+                    vec![Statement::DestinationNat {
+                        selectors: selectors.clone(),
+                        map: "publish".into(),
+                        port: true,
+                    }],
+                ),
+                rule(
+                    "spans",
+                    vec![Statement::DestinationNat {
+                        selectors,
+                        map: "spans".into(),
+                        port: false,
+                    }],
+                ),
+            ],
+        },
+        Chain {
+            name: "forward".into(),
+            hook: Some(Hook {
+                kind: ChainKind::Filter,
+                point: Point::Forward,
+                priority: 0,
+            }),
+            rules: vec![
+                rule("answers", vec![Statement::Established, Statement::Accept]),
+                rule("published", vec![Statement::DestinationRewritten, Statement::Accept]),
+                rule(
+                    "pairs",
+                    vec![
+                        Statement::In {
+                            selectors: vec![Selector::InterfaceIn, Selector::InterfaceOut],
+                            member: true,
+                            set: "pairs".into(),
+                        },
+                        Statement::Return,
+                    ],
+                ),
+                rule(
+                    "others",
+                    vec![
+                        Statement::In {
+                            selectors: vec![Selector::InterfaceOut],
+                            member: false,
+                            set: "bridges".into(),
+                        },
+                        Statement::Accept,
+                    ],
+                ),
+            ],
+        },
+        Chain {
+            name: "postrouting".into(),
+            hook: Some(Hook {
+                kind: ChainKind::Nat,
+                point: Point::Postrouting,
+                priority: 100,
+            }),
+            rules: vec![rule("out", vec![Statement::Masquerade])],
+        },
+    ]
+}
+
+fn port_element(port: u16) -> Element {
+    Element {
+        key: vec![Value::Protocol(6), Value::Port(port)],
+        key_end: None,
+        value: vec![Value::Ipv4(Ipv4Addr::new(172, 17, 0, 2)), Value::Port(80)],
+    }
+}
+
+fn elements(set: &str, interval: bool, elements: Vec<Element>) -> Elements {
+    Elements {
+        family: Family::Ip,
+        table: "example".into(),
+        set: set.into(),
+        interval,
+        elements,
+    }
+}
+
+#[test]
+fn row_142_rules_are_created_listed_and_removed() {
+    in_own_network(|| {
+        let backend = open(Choice::Nft);
+        assert!(!backend.has_table(Family::Ip, "example").unwrap());
+        backend.apply(&[Change::Replace(example())]).unwrap();
+        assert!(backend.has_table(Family::Ip, "example").unwrap());
+        // A second time: replaced as a whole, nothing doubled.
+        backend.apply(&[Change::Replace(example())]).unwrap();
+        let listing = nft(&["list", "ruleset"]);
+        for part in [
+            "fib daddr type local jump dnat",
+            "iifname != \"lo\" ip daddr 127.0.0.0/8 counter packets 0 bytes 0 drop",
+            "dnat ip to meta l4proto . th dport map @publish",
+            "dnat to meta l4proto . th dport map @spans",
+            "ct state established,related accept",
+            "ct status dnat accept",
+            "iifname . oifname @pairs return",
+            "oifname != @bridges accept",
+            "masquerade",
+            "type filter hook forward priority filter; policy accept;",
+            "elements = { tcp . 8080 : 172.17.0.2 . 80 }",
+            "\"a\" . \"b\"",
+        ] {
+            assert!(listing.contains(part), "{part} is missing in\n{listing}");
+        }
+        assert_eq!(listing.matches("masquerade").count(), 1);
+        backend
+            .apply(&[Change::RemoveTable {
+                family: Family::Ip,
+                name: "example".into(),
+            }])
+            .unwrap();
+        backend
+            .apply(&[Change::RemoveTable {
+                family: Family::Ip,
+                name: "example".into(),
+            }])
+            .unwrap();
+        assert_eq!(nft(&["list", "ruleset"]), "");
+    });
+}
+
+#[test]
+fn elements_come_and_go_in_thousands_and_ranges_are_one() {
+    in_own_network(|| {
+        let backend = open(Choice::Nft);
+        backend.apply(&[Change::Replace(example())]).unwrap();
+        let many = elements("publish", false, (10_000..20_000).map(port_element).collect());
+        backend.apply(&[Change::Add(many.clone())]).unwrap();
+        let span = Element {
+            key: vec![Value::Protocol(17), Value::Port(5000)],
+            key_end: Some(vec![Value::Protocol(17), Value::Port(5999)]),
+            value: vec![Value::Ipv4(Ipv4Addr::new(172, 17, 0, 3))],
+        };
+        backend
+            .apply(&[Change::Add(elements("spans", true, vec![span.clone()]))])
+            .unwrap();
+        let listing = nft(&["list", "ruleset"]);
+        assert!(listing.contains("udp . 5000-5999 : 172.17.0.3"), "{listing}");
+        assert!(listing.contains("tcp . 19999 : 172.17.0.2 . 80"));
+        backend
+            .apply(&[
+                Change::Remove(many),
+                Change::Remove(elements("spans", true, vec![span])),
+            ])
+            .unwrap();
+        let listing = nft(&["list", "ruleset"]);
+        assert!(!listing.contains("19999") && !listing.contains("5999"), "{listing}");
+    });
+}
+
+#[test]
+fn a_refusal_names_the_object_and_undoes_everything() {
+    in_own_network(|| {
+        let backend = open(Choice::Nft);
+        backend.apply(&[Change::Replace(example())]).unwrap();
+        let mut other = port_element(8080);
+        other.value[1] = Value::Port(81);
+        let error = backend
+            .apply(&[
+                Change::Add(elements("publish", false, vec![port_element(9090)])),
+                Change::Add(elements("publish", false, vec![other])),
+            ])
+            .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("add element [Protocol(6), Port(8080)] of set example publish: File exists"),
+            "{error}"
+        );
+        assert!(!nft(&["list", "ruleset"]).contains("9090"));
+        let error = backend
+            .apply(&[Change::Add(elements("nosuch", false, vec![port_element(1)]))])
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("of set example nosuch: No such file"),
+            "{error}"
+        );
+    });
+}
+
+#[test]
+fn removing_goes_on_where_elements_are_gone() {
+    in_own_network(|| {
+        let backend = open(Choice::Nft);
+        backend.apply(&[Change::Replace(example())]).unwrap();
+        backend
+            .apply(&[Change::Remove(elements(
+                "publish",
+                false,
+                vec![port_element(1), port_element(8080)],
+            ))])
+            .unwrap();
+        assert!(!nft(&["list", "ruleset"]).contains("8080"));
+        backend
+            .apply(&[Change::RemoveTable {
+                family: Family::Ip,
+                name: "example".into(),
+            }])
+            .unwrap();
+        backend
+            .apply(&[Change::Remove(elements("publish", false, vec![port_element(1)]))])
+            .unwrap();
+    });
+}
+
+#[test]
+fn foreign_drop_policies_are_found() {
+    in_own_network(|| {
+        let backend = open(Choice::Nft);
+        backend.apply(&[Change::Replace(example())]).unwrap();
+        assert_eq!(backend.foreign_forward_drops("example").unwrap(), Vec::<String>::new());
+        nft(&[
+            "add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }",
+        ]);
+        assert_eq!(backend.foreign_forward_drops("example").unwrap(), ["ip filter FORWARD"]);
+    });
+}
