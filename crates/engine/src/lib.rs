@@ -1,1 +1,45 @@
-//! Use-cases over containers, images, exec, system and events.
+//! Use-cases over containers, exec instances, images, networks, volumes, system and events.
+//!
+//! [`Engine`] is a bundle of services and has no verbs of its own; whoever serves a request takes the one service it
+//! needs. Requests and answers are domain values: wire types and HTTP end in `api`.
+//!
+//! ```text
+//!  containers ─┐                       ┌─ images (ImageSource)     names → image id and configuration
+//!  execs ──────┤   Context: table of   ├─ rootfs (Rootfs)          the container's own layer
+//!  images ─────┼── containers, locks, ─┼─ sandboxes (Sandboxes)    network namespace, addresses, ports
+//!  networks ───┤   snapshots, events   ├─ volumes, leases
+//!  volumes ────┤                       └─ tasks (Tasks, TaskControl): supervisor → shim → runtime
+//!  system ─────┘
+//! ```
+//!
+//! * A transition of one container holds that container's lock and no other; lists and inspects read immutable
+//!   snapshots and hold none. One stuck container never delays another command.
+//! * Verbs run to their end even when the one who asked goes away; each undoes its steps when a later one fails.
+//! * The record on disk is written before the outcome is told wherever it must survive a power cut.
+
+pub mod adapters;
+pub mod container;
+mod engine;
+mod error;
+pub mod events;
+mod exec;
+mod filters;
+mod image;
+mod network;
+pub mod parts;
+mod root_view;
+mod system;
+#[cfg(test)]
+mod testing;
+mod volume;
+
+pub use container::{Containers, record, requests, state};
+pub use engine::{Config, Engine, Parts};
+pub use error::{Error, Result};
+pub use events::{Event, EventStream, Events, Subject, Watch};
+pub use exec::{Exec, ExecCreate, ExecStart, Execs};
+pub use filters::Filters;
+pub use image::Images;
+pub use network::{NetworkDetails, Networks};
+pub use system::{ContainerCounts, DiskUsage, Info, System, VolumeUsage};
+pub use volume::Volumes;

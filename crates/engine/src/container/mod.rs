@@ -1,0 +1,169 @@
+//! Containers: one verb a file, over a shared [`context::Context`].
+//!
+//! [`Containers`] only names the verbs and makes them independent of the asker: a client that hangs up in the middle of
+//! a start does not leave half a container.
+
+pub(crate) mod attach;
+pub(crate) mod context;
+mod changes;
+mod create;
+mod files;
+mod inspect;
+mod kill;
+mod list;
+mod logs;
+pub mod name;
+mod on_exit;
+mod pause;
+mod prune;
+pub mod record;
+pub(crate) mod recover;
+mod remove;
+mod rename;
+pub mod requests;
+mod resize;
+mod restart;
+pub mod restart_policy;
+mod signal;
+pub(crate) mod spec;
+mod start;
+pub mod state;
+mod stats;
+mod stop;
+mod top;
+mod update;
+mod user;
+mod validate;
+mod wait;
+
+pub use attach::{Attached, PendingStream};
+pub use stats::Stats;
+pub use wait::Waiting;
+
+use crate::error::Result;
+use crate::filters::Filters;
+use context::Context;
+use requests::{
+    Attach, Create, Created, Difference, Inspection, List, LogRequest, Logs, ProcessTable, Pruned, Remove, Stop, Summary, Update,
+    WaitCondition,
+};
+use std::sync::Arc;
+
+/// The container verbs. `name` is everywhere a name (with or without slash), an id, or a unique id prefix.
+#[derive(Clone)]
+pub struct Containers {
+    pub(crate) context: Arc<Context>,
+}
+
+impl Containers {
+    /// Makes a container; nothing is left behind when it fails.
+    pub async fn create(&self, request: Create) -> Result<Created> {
+        let context = Arc::clone(&self.context);
+        context::run_to_end(async move { create::create(&context, request).await }).await
+    }
+
+    /// Starts a container. [`crate::Error::NotModified`] when it runs already.
+    pub async fn start(&self, name: &str) -> Result<()> {
+        let (context, container) = (Arc::clone(&self.context), self.context.find(name)?);
+        context::run_to_end(async move { start::start(&context, &container).await }).await
+    }
+
+    /// Stops a container. [`crate::Error::NotModified`] when it does not run.
+    pub async fn stop(&self, name: &str, request: Stop) -> Result<()> {
+        let (context, container) = (Arc::clone(&self.context), self.context.find(name)?);
+        context::run_to_end(async move { stop::stop(&context, &container, &request).await }).await
+    }
+
+    /// Stops (if it runs) and starts a container.
+    pub async fn restart(&self, name: &str, request: Stop) -> Result<()> {
+        let (context, container) = (Arc::clone(&self.context), self.context.find(name)?);
+        context::run_to_end(async move { restart::restart(&context, &container, &request).await }).await
+    }
+
+    /// Sends a signal (name or number; absent: SIGKILL). SIGKILL waits until the container ended.
+    pub async fn kill(&self, name: &str, signal: Option<&str>) -> Result<()> {
+        let (context, container) = (Arc::clone(&self.context), self.context.find(name)?);
+        let signal = signal.map(str::to_owned);
+        context::run_to_end(async move { kill::kill(&context, &container, signal.as_deref()).await }).await
+    }
+
+    /// Removes a container and what belongs to it.
+    pub async fn remove(&self, name: &str, request: Remove) -> Result<()> {
+        let (context, container) = (Arc::clone(&self.context), self.context.find(name)?);
+        context::run_to_end(async move { remove::remove(&context, &container, request).await }).await
+    }
+
+    /// Gives a container another name.
+    pub async fn rename(&self, name: &str, new_name: &str) -> Result<()> {
+        rename::rename(&self.context, name, new_name).await
+    }
+
+    /// Registers a waiter at once (so that nothing is missed between the answer's head and its end); await
+    /// [`Waiting::outcome`] for the end.
+    pub fn wait(&self, name: &str, condition: WaitCondition) -> Result<Waiting> {
+        wait::wait(&self.context, name, condition)
+    }
+
+    /// Attaches to a container. On one that does not run, the stream comes when it starts.
+    pub async fn attach(&self, name: &str, request: Attach) -> Result<Attached> {
+        attach::attach(&self.context, name, request).await
+    }
+
+    /// Reads the log of a container.
+    pub fn logs(&self, name: &str, request: LogRequest) -> Result<Logs> {
+        logs::logs(&self.context, name, request)
+    }
+
+    /// Lists containers, newest first.
+    pub async fn list(&self, request: List) -> Result<Vec<Summary>> {
+        list::list(&self.context, request).await
+    }
+
+    /// All that is known about one container; with `size`, its disk use too.
+    pub async fn inspect(&self, name: &str, size: bool) -> Result<Inspection> {
+        inspect::inspect(&self.context, name, size).await
+    }
+
+    /// The processes of a running container, as `ps` with these arguments would show them (empty: `-ef`).
+    pub async fn top(&self, name: &str, ps_arguments: &str) -> Result<ProcessTable> {
+        top::top(&self.context, name, ps_arguments).await
+    }
+
+    /// Freezes a container.
+    pub async fn pause(&self, name: &str) -> Result<()> {
+        let (context, container) = (Arc::clone(&self.context), self.context.find(name)?);
+        context::run_to_end(async move { pause::pause(&context, &container).await }).await
+    }
+
+    /// Thaws a container.
+    pub async fn unpause(&self, name: &str) -> Result<()> {
+        let (context, container) = (Arc::clone(&self.context), self.context.find(name)?);
+        context::run_to_end(async move { pause::unpause(&context, &container).await }).await
+    }
+
+    /// Changes limits and restart policy; returns warnings.
+    pub async fn update(&self, name: &str, request: Update) -> Result<Vec<String>> {
+        let (context, container) = (Arc::clone(&self.context), self.context.find(name)?);
+        context::run_to_end(async move { update::update(&context, &container, request).await }).await
+    }
+
+    /// Sets the size of a container's terminal.
+    pub async fn resize(&self, name: &str, rows: u16, columns: u16) -> Result<()> {
+        resize::resize(&self.context, name, rows, columns).await
+    }
+
+    /// One reading of a container's resource use; all zero when it does not run.
+    pub async fn stats(&self, name: &str) -> Result<Stats> {
+        stats::stats(&self.context, name).await
+    }
+
+    /// What the container changed in its file system (`docker diff`).
+    pub async fn changes(&self, name: &str) -> Result<Vec<Difference>> {
+        changes::changes(&self.context, name).await
+    }
+
+    /// Removes every container that does not run and passes the filters (`until`, `label`, `label!`).
+    pub async fn prune(&self, filters: Filters) -> Result<Pruned> {
+        prune::prune(&self.context, &filters).await
+    }
+}

@@ -1,0 +1,221 @@
+//! Filters of list, prune and event requests: key → accepted values, as Docker's API sends them.
+//!
+//! Docker accepts two JSON forms, `{"key":["value"]}` and the older `{"key":{"value":true}}`; `api` reads both into
+//! this one value. Matching rules follow moby's `api/types/filters/parse.go`.
+
+use crate::error::{Error, Result};
+use std::collections::BTreeMap;
+
+/// A parsed set of filters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filters {
+    values: BTreeMap<String, Vec<String>>,
+}
+
+impl Filters {
+    /// Makes a set from key → values.
+    pub fn new(values: BTreeMap<String, Vec<String>>) -> Self {
+        Self { values }
+    }
+
+    /// Reads either of Docker's two JSON forms; an empty text is an empty set.
+    ///
+    /// ```
+    /// use tierce_engine::Filters;
+    /// let new = Filters::from_json(r#"{"label":["a=b"]}"#).unwrap();
+    /// let old = Filters::from_json(r#"{"label":{"a=b":true}}"#).unwrap();
+    /// assert_eq!(new, old);
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it is neither.
+    pub fn from_json(text: &str) -> Result<Self> {
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        if let Ok(values) = serde_json::from_str::<BTreeMap<String, Vec<String>>>(text) {
+            return Ok(Self { values });
+        }
+        let old: BTreeMap<String, BTreeMap<String, bool>> =
+            serde_json::from_str(text).map_err(|error| Error::Invalid(format!("invalid filter: {error}")))?;
+        Ok(Self { values: old.into_iter().map(|(key, set)| (key, set.into_keys().collect())).collect() })
+    }
+
+    /// Adds a value.
+    pub fn add(&mut self, key: &str, value: &str) {
+        self.values.entry(key.to_owned()).or_default().push(value.to_owned());
+    }
+
+    /// Whether nothing is filtered.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The values of a key; empty when the key is absent.
+    pub fn get(&self, key: &str) -> &[String] {
+        self.values.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the key is there.
+    pub fn contains(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
+    /// Refuses keys that the asked verb does not know.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the key, in Docker's words.
+    pub fn validate(&self, accepted: &[&str]) -> Result<()> {
+        match self.values.keys().find(|key| !accepted.contains(&key.as_str())) {
+            Some(key) => Err(Error::Invalid(format!("invalid filter '{key}'"))),
+            None => Ok(()),
+        }
+    }
+
+    /// A boolean filter: `default` when absent.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the values are not one of `0 1 true false`, or contradict each other.
+    pub fn boolean(&self, key: &str, default: bool) -> Result<bool> {
+        let mut answer = None;
+        for value in self.get(key) {
+            let this = match value.as_str() {
+                "1" | "true" | "True" | "TRUE" | "t" | "T" => true,
+                "0" | "false" | "False" | "FALSE" | "f" | "F" => false,
+                _ => return Err(Error::Invalid(format!("invalid filter '{key}={value}'"))),
+            };
+            if answer.is_some_and(|before| before != this) {
+                return Err(Error::Invalid(format!("invalid filter '{key}'")));
+            }
+            answer = Some(this);
+        }
+        Ok(answer.unwrap_or(default))
+    }
+
+    /// Whether the key is absent, or one of its values equals `candidate`.
+    pub fn exact(&self, key: &str, candidate: &str) -> bool {
+        !self.contains(key) || self.get(key).iter().any(|value| value == candidate)
+    }
+
+    /// Whether the key is absent, or `candidate` begins with one of its values.
+    pub fn prefix(&self, key: &str, candidate: &str) -> bool {
+        !self.contains(key) || self.get(key).iter().any(|value| candidate.starts_with(value.as_str()))
+    }
+
+    /// Whether the key is absent, or one of its values matches `candidate` as Docker's name filters do: a part of the
+    /// text, where `^` and `$` at the ends anchor it.
+    pub fn fuzzy(&self, key: &str, candidate: &str) -> bool {
+        !self.contains(key) || self.get(key).iter().any(|value| matches_part(value, candidate))
+    }
+
+    /// Whether every `key` or `key=value` of the filter `key` is among the labels.
+    pub fn labels(&self, key: &str, labels: &BTreeMap<String, String>) -> bool {
+        self.get(key).iter().all(|wanted| has_label(wanted, labels))
+    }
+
+    /// Whether none of the filter's `key` or `key=value` is among the labels (`label!`).
+    pub fn no_labels(&self, key: &str, labels: &BTreeMap<String, String>) -> bool {
+        !self.get(key).iter().any(|unwanted| has_label(unwanted, labels))
+    }
+}
+
+fn has_label(wanted: &str, labels: &BTreeMap<String, String>) -> bool {
+    match wanted.split_once('=') {
+        Some((name, value)) => labels.get(name).is_some_and(|found| found == value),
+        None => labels.contains_key(wanted),
+    }
+}
+
+/// Docker matches names by regular expression; people write plain parts and the two anchors, which is what this
+/// understands, with `.*` between parts. Hostile patterns cost linear time.
+fn matches_part(pattern: &str, candidate: &str) -> bool {
+    let (anchored_start, pattern) = match pattern.strip_prefix('^') {
+        Some(rest) => (true, rest),
+        None => (false, pattern),
+    };
+    let (anchored_end, pattern) = match pattern.strip_suffix('$') {
+        Some(rest) => (true, rest),
+        None => (false, pattern),
+    };
+    let pattern = pattern.replace("\\.", ".");
+    let parts: Vec<&str> = pattern.split(".*").collect();
+    let mut rest = candidate;
+    for (index, part) in parts.iter().enumerate() {
+        let last = index + 1 == parts.len();
+        if index == 0 && anchored_start {
+            let Some(after) = rest.strip_prefix(part) else { return false };
+            rest = after;
+            if last && anchored_end {
+                return rest.is_empty();
+            }
+        } else if last && anchored_end {
+            return rest.ends_with(part);
+        } else {
+            let Some(at) = rest.find(part) else { return false };
+            rest = &rest[at + part.len()..];
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn both_json_forms_read_alike_and_garbage_is_invalid() {
+        assert!(Filters::from_json("").unwrap().is_empty());
+        assert_eq!(Filters::from_json(r#"{"a":{"x":true}}"#).unwrap().get("a"), ["x"]);
+        assert!(matches!(Filters::from_json("[1]"), Err(Error::Invalid(_))));
+    }
+
+    #[test]
+    fn names_match_by_part_and_anchor() {
+        for (pattern, candidate, expected) in [
+            ("web", "/my-web-1", true),
+            ("^/web$", "/web", true),
+            ("^/web$", "/web2", false),
+            ("^web", "/web", false),
+            ("web$", "/my-web", true),
+            ("^/a.*z$", "/abcz", true),
+            ("^/a.*z$", "/abc", false),
+            ("", "x", true),
+        ] {
+            assert_eq!(matches_part(pattern, candidate), expected, "{pattern} {candidate}");
+        }
+    }
+
+    #[test]
+    fn labels_match_by_key_and_by_pair() {
+        let labels = BTreeMap::from([("a".to_owned(), "1".to_owned())]);
+        let mut filters = Filters::default();
+        filters.add("label", "a");
+        filters.add("label", "a=1");
+        assert!(filters.labels("label", &labels));
+        filters.add("label", "b");
+        assert!(!filters.labels("label", &labels));
+        assert!(!filters.no_labels("label", &labels));
+    }
+
+    #[test]
+    fn booleans_refuse_contradiction() {
+        let mut filters = Filters::default();
+        assert!(filters.boolean("dangling", true).unwrap());
+        filters.add("dangling", "true");
+        filters.add("dangling", "false");
+        assert!(filters.boolean("dangling", false).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_matches_itself(text in "[a-z/._-]{0,30}") {
+            prop_assert!(matches_part(&text.replace('.', "\\."), &text));
+        }
+
+        #[test]
+        fn parsing_never_panics(text in ".{0,60}") {
+            let _ = Filters::from_json(&text);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The network service: the network room with events and Docker's filters.
+
+use crate::container::context::{Context, blocking};
+use crate::container::requests::Pruned;
+use crate::error::{Error, Result};
+use crate::events::Subject;
+use crate::filters::Filters;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tierce_network::Controller;
+
+pub use tierce_network::{Network, NetworkSpec, Sandbox};
+
+/// A network with the containers that are joined to it.
+#[derive(Debug, Clone)]
+pub struct NetworkDetails {
+    /// The network.
+    pub network: Arc<Network>,
+    /// Sandboxes of running containers on it.
+    pub members: Vec<Arc<Sandbox>>,
+}
+
+/// The network verbs.
+#[derive(Clone)]
+pub struct Networks {
+    controller: Arc<Controller>,
+    context: Arc<Context>,
+}
+
+impl Networks {
+    pub(crate) fn new(controller: Arc<Controller>, context: Arc<Context>) -> Self {
+        Self { controller, context }
+    }
+
+    /// Makes a network.
+    pub async fn create(&self, request: NetworkSpec) -> Result<Arc<Network>> {
+        let controller = Arc::clone(&self.controller);
+        let network = blocking(move || controller.create(request).map_err(Error::below)).await?;
+        self.publish("create", &network, &[]);
+        Ok(network)
+    }
+
+    /// A network (by name, id or id prefix) and who is on it.
+    pub fn inspect(&self, name: &str) -> Result<NetworkDetails> {
+        let network = self.controller.network(name).map_err(Error::below)?;
+        let members = self.controller.members(&network);
+        Ok(NetworkDetails { network, members })
+    }
+
+    /// Networks that pass the filters (`dangling driver id label name scope type`), by name.
+    pub fn list(&self, filters: &Filters) -> Result<Vec<NetworkDetails>> {
+        filters.validate(&["dangling", "driver", "id", "label", "name", "scope", "type"])?;
+        let dangling = filters.contains("dangling").then(|| filters.boolean("dangling", true)).transpose()?;
+        let mut found = Vec::new();
+        for network in self.controller.networks() {
+            let kind = if network.is_predefined() { "builtin" } else { "custom" };
+            let passes = filters.exact("driver", network.driver())
+                && filters.exact("scope", "local")
+                && filters.exact("type", kind)
+                && filters.prefix("id", &network.id)
+                && filters.fuzzy("name", &network.name)
+                && filters.labels("label", &network.labels);
+            if !passes {
+                continue;
+            }
+            let members = self.controller.members(&network);
+            if dangling.is_none_or(|wanted| (members.is_empty() && !network.is_predefined()) == wanted) {
+                found.push(NetworkDetails { network, members });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Removes a network that nobody is on.
+    pub async fn remove(&self, name: &str) -> Result<()> {
+        let controller = Arc::clone(&self.controller);
+        let name = name.to_owned();
+        let network = blocking(move || controller.remove(&name).map_err(Error::below)).await?;
+        self.publish("destroy", &network, &[]);
+        Ok(())
+    }
+
+    /// Removes every user-defined network that no container, running or not, refers to.
+    pub async fn prune(&self, filters: &Filters) -> Result<Pruned> {
+        filters.validate(&["label", "label!", "until"])?;
+        let until = crate::container::prune_until(filters)?;
+        let mut pruned = Pruned::default();
+        for network in self.controller.networks() {
+            let wanted = !network.is_predefined()
+                && filters.labels("label", &network.labels)
+                && filters.no_labels("label!", &network.labels)
+                && until.is_none_or(|until| network.created < until)
+                && !self.is_referred_to(&network);
+            if !wanted {
+                continue;
+            }
+            match self.remove(&network.id).await {
+                Ok(()) => pruned.removed.push(network.name.clone()),
+                Err(error) => tracing::warn!(network = network.name, %error, "could not prune a network"),
+            }
+        }
+        self.context.events.publish(
+            Subject::Network,
+            "prune",
+            "",
+            BTreeMap::from([("reclaimed".to_owned(), "0".to_owned())]),
+        );
+        Ok(pruned)
+    }
+
+    fn is_referred_to(&self, network: &Network) -> bool {
+        self.context.all().iter().any(|container| {
+            container.snapshot().record.network_settings.networks.contains_key(&network.name)
+        })
+    }
+
+    fn publish(&self, action: &str, network: &Network, extra: &[(&str, &str)]) {
+        publish(&self.context, action, network, extra);
+    }
+}
+
+/// Publishes an event about a network.
+pub(crate) fn publish(context: &Context, action: &str, network: &Network, extra: &[(&str, &str)]) {
+    let mut attributes = BTreeMap::from([
+        ("name".to_owned(), network.name.clone()),
+        ("type".to_owned(), network.driver().to_owned()),
+    ]);
+    attributes.extend(extra.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+    context.events.publish(Subject::Network, action, &network.id, attributes);
+}
