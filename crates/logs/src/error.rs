@@ -1,0 +1,46 @@
+//! What can go wrong with a log.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tierce_fault::{Fault, Kind, kind_of_io};
+
+/// Result of this crate's operations.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A failure to open, read or compress a log.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file operation failed.
+    #[error("cannot {verb} log {}: {source}", path.display())]
+    File {
+        /// What was being done.
+        verb: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// Waiting for more output failed.
+    #[error("cannot wait for output: {0}")]
+    Wait(#[source] io::Error),
+}
+
+impl Error {
+    /// For `map_err`: `verb` on `path` failed.
+    pub(crate) fn file<E: Into<io::Error>>(verb: &'static str, path: &Path) -> impl FnOnce(E) -> Self {
+        move |source| Self::File {
+            verb,
+            path: path.to_owned(),
+            source: source.into(),
+        }
+    }
+}
+
+impl Fault for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::File { source, .. } | Self::Wait(source) => kind_of_io(source),
+        }
+    }
+}
