@@ -34,6 +34,7 @@ old=${2:-/dev/null}
         print ""
         print "/// Name, then its number on x86_64, x86, x32 (without the x32 bit), aarch64, arm; sorted by name."
         print "#[rustfmt::skip]"
+        print "#[allow(clippy::unreadable_literal)] // numbers as the headers write them"
         print "pub(crate) static SYSCALLS: &[(&str, [u32; 5])] = &["
     }
     function flush_row(  i, row) {

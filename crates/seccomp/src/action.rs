@@ -20,7 +20,7 @@ pub(crate) const TRAP: u32 = 0x0003_0000;
 /// `SECCOMP_RET_KILL_PROCESS`
 pub(crate) const KILL_PROCESS: u32 = 0x8000_0000;
 /// `ENOSYS` as an answer.
-pub(crate) const ENOSYS: u32 = ERRNO | 38;
+pub(crate) const ENOSYS: u32 = ERRNO | 0x26;
 
 const EPERM: u32 = 1;
 

@@ -103,5 +103,8 @@ impl Architecture {
 
 /// The row of the table for a name.
 pub(crate) fn numbers(name: &str) -> Option<&'static [u32; 5]> {
-    SYSCALLS.binary_search_by(|(known, _)| (*known).cmp(name)).ok().map(|at| &SYSCALLS[at].1)
+    SYSCALLS
+        .binary_search_by(|(known, _)| (*known).cmp(name))
+        .ok()
+        .map(|at| &SYSCALLS[at].1)
 }

@@ -4,12 +4,12 @@
 //! of a single number. The emitter makes a binary tree of them, so that a call costs about log₂(ranges) comparisons
 //! (seven for Docker's profile), and none at all once the kernel has cached that a number is always allowed.
 
+use crate::Error;
 use crate::action::{ENOSYS, KILL_THREAD, NOTIFY, check_notify, lets_through, return_value};
 use crate::architecture::{Architecture, X32_BIT, numbers};
 use crate::emit::emit;
 use crate::multiplex::multiplexed;
 use crate::program::{Flags, MAX_INSTRUCTIONS, Program};
-use crate::Error;
 use tierce_oci::runtime::{ArgCondition, Seccomp, SyscallRule};
 
 /// One rule of one number: when all conditions hold, this is the answer.
@@ -64,13 +64,20 @@ pub(crate) struct Section<'r, 'a> {
 pub fn compile(profile: &Seccomp, native: Architecture) -> Result<Program, Error> {
     check(profile)?;
     let mut architectures = vec![native];
-    for architecture in profile.architectures.iter().filter_map(|&arch| Architecture::from_oci(arch)) {
+    for architecture in profile
+        .architectures
+        .iter()
+        .filter_map(|&arch| Architecture::from_oci(arch))
+    {
         if !architectures.contains(&architecture) {
             architectures.push(architecture);
         }
     }
     let default = return_value(profile.default_action, profile.default_errno_ret);
-    let resolved: Vec<Resolved> = architectures.iter().map(|&a| Resolved::of(profile, a, default)).collect();
+    let resolved: Vec<Resolved> = architectures
+        .iter()
+        .map(|&a| Resolved::of(profile, a, default))
+        .collect();
     let mut sections: Vec<Section> = Vec::with_capacity(resolved.len());
     for part in resolved.iter().filter(|part| part.architecture != Architecture::X32) {
         let x32 = (part.architecture == Architecture::X86_64)
@@ -83,7 +90,10 @@ pub fn compile(profile: &Seccomp, native: Architecture) -> Result<Program, Error
         return Err(Error::TooLong(filter.len()));
     }
     let mut flags = flags(&profile.flags)?;
-    if resolved.iter().any(|part| part.rules.iter().any(|rule| rule.answer == NOTIFY)) {
+    if resolved
+        .iter()
+        .any(|part| part.rules.iter().any(|rule| rule.answer == NOTIFY))
+    {
         flags.insert(Flags::NEW_LISTENER);
     }
     Ok(Program { filter, flags })
@@ -98,7 +108,10 @@ fn check(profile: &Seccomp) -> Result<(), Error> {
             }
             check_notify(rule.action, Some(name))?;
             if let Some(condition) = rule.args.iter().find(|condition| condition.index > 5) {
-                return Err(Error::ArgumentIndex { syscall: name.clone(), index: condition.index });
+                return Err(Error::ArgumentIndex {
+                    syscall: name.clone(),
+                    index: condition.index,
+                });
             }
         }
     }
@@ -136,19 +149,24 @@ struct Resolved<'a> {
 
 impl<'a> Resolved<'a> {
     fn of(profile: &'a Seccomp, architecture: Architecture, default: u32) -> Self {
-        let mut resolved = Self { architecture, rules: Vec::with_capacity(512), newest: None };
+        let mut resolved = Self {
+            architecture,
+            rules: Vec::with_capacity(512),
+            newest: None,
+        };
         for rule in &profile.syscalls {
             let answer = return_value(rule.action, rule.errno_ret);
             for name in &rule.names {
                 let number = numbers(name).and_then(|row| architecture.number(row));
-                resolved.newest = resolved.newest.max(number);
+                let carrier = multiplexed(architecture, name);
+                resolved.newest = resolved.newest.max(number).max(carrier.map(|(carrier, _)| carrier));
                 if answer == default {
                     continue;
                 }
                 if let Some(number) = number {
                     resolved.push(rule, number, answer, None);
                 }
-                if let Some((carrier, sub_call)) = multiplexed(architecture, name) {
+                if let Some((carrier, sub_call)) = carrier {
                     resolved.push(rule, carrier, answer, Some(sub_call));
                 }
             }
@@ -162,12 +180,27 @@ impl<'a> Resolved<'a> {
     fn push(&mut self, rule: &'a SyscallRule, number: u32, answer: u32, sub_call: Option<u64>) {
         let wide = self.architecture.is_64_bit();
         let args = rule.args.as_slice();
-        let same_twice = args.iter().enumerate().any(|(at, a)| args[..at].iter().any(|b| a.index == b.index));
+        let same_twice = args
+            .iter()
+            .enumerate()
+            .any(|(at, a)| args[..at].iter().any(|b| a.index == b.index));
         if same_twice {
             let alternatives = args.iter().map(std::slice::from_ref);
-            self.rules.extend(alternatives.map(|conditions| Rule { number, answer, conditions, sub_call, wide }));
+            self.rules.extend(alternatives.map(|conditions| Rule {
+                number,
+                answer,
+                conditions,
+                sub_call,
+                wide,
+            }));
         } else {
-            self.rules.push(Rule { number, answer, conditions: args, sub_call, wide });
+            self.rules.push(Rule {
+                number,
+                answer,
+                conditions: args,
+                sub_call,
+                wide,
+            });
         }
     }
 }
@@ -185,28 +218,33 @@ fn section<'r, 'a>(
         Some(x32) => cut(&mut ranges, X32_BIT, x32, default, force_enosys),
         None if part.architecture == Architecture::X86_64 => {
             push(&mut ranges, X32_BIT, Outcome::Answer(KILL_THREAD));
+            // -1 is no x32 call: a tracer put it there to have the call skipped.
+            push(&mut ranges, u32::MAX, Outcome::Answer(default));
         }
         None => {}
     }
-    Section { audit: part.architecture.audit(), ranges }
+    Section {
+        audit: part.architecture.audit(),
+        ranges,
+    }
 }
 
 /// Cuts the numbers from `base` on into ranges.
-fn cut<'r, 'a>(
-    ranges: &mut Vec<Range<'r, 'a>>,
-    base: u32,
-    part: &'r Resolved<'a>,
-    default: u32,
-    force_enosys: bool,
-) {
+fn cut<'r, 'a>(ranges: &mut Vec<Range<'r, 'a>>, base: u32, part: &'r Resolved<'a>, default: u32, force_enosys: bool) {
     let mut next = base;
     for rules in part.rules.chunk_by(|a, b| a.number == b.number) {
         let number = rules[0].number;
         if number > next {
             push(ranges, next, Outcome::Answer(default));
         }
-        let unconditional = rules.iter().find(|rule| rule.conditions.is_empty() && rule.sub_call.is_none());
-        push(ranges, number, unconditional.map_or(Outcome::Rules(rules), |rule| Outcome::Answer(rule.answer)));
+        let unconditional = rules
+            .iter()
+            .find(|rule| rule.conditions.is_empty() && rule.sub_call.is_none());
+        push(
+            ranges,
+            number,
+            unconditional.map_or(Outcome::Rules(rules), |rule| Outcome::Answer(rule.answer)),
+        );
         next = number + 1;
     }
     // Zero counts as none, as in runc: a profile that names nothing but `read` forces no ENOSYS.
@@ -215,7 +253,7 @@ fn cut<'r, 'a>(
             if newest >= next {
                 push(ranges, next, Outcome::Answer(default));
             }
-            push(ranges, next.max(newest + 1), Outcome::Answer(ENOSYS));
+            push(ranges, newest + 1, Outcome::Answer(ENOSYS));
         }
         _ => push(ranges, next, Outcome::Answer(default)),
     }
@@ -223,7 +261,13 @@ fn cut<'r, 'a>(
 
 /// Appends a range, or lengthens the last one when it answers the same.
 fn push<'r, 'a>(ranges: &mut Vec<Range<'r, 'a>>, start: u32, outcome: Outcome<'r, 'a>) {
-    if let (Some(Range { outcome: Outcome::Answer(last), .. }), Outcome::Answer(answer)) = (ranges.last(), outcome)
+    if let (
+        Some(Range {
+            outcome: Outcome::Answer(last),
+            ..
+        }),
+        Outcome::Answer(answer),
+    ) = (ranges.last(), outcome)
         && *last == answer
     {
         return;

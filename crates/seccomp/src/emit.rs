@@ -28,7 +28,10 @@ const ARGUMENTS: u32 = 16;
 
 /// Writes the whole program: a chain over the architectures, in each a binary tree over its ranges.
 pub(crate) fn emit(sections: &[Section], default: u32) -> Vec<Instruction> {
-    let mut emitter = Emitter { out: Vec::with_capacity(512), default };
+    let mut emitter = Emitter {
+        out: Vec::with_capacity(512),
+        default,
+    };
     emitter.plain(LOAD, ARCHITECTURE);
     for section in sections {
         let branch = emitter.out.len();
@@ -74,7 +77,15 @@ impl Emitter {
         if let Ok(near) = u8::try_from(distance) {
             self.out[at].jf = near;
         } else {
-            self.out.insert(at + 1, Instruction { code: JUMP, jt: 0, jf: 0, k: distance as u32 });
+            self.out.insert(
+                at + 1,
+                Instruction {
+                    code: JUMP,
+                    jt: 0,
+                    jf: 0,
+                    k: distance as u32,
+                },
+            );
             self.out[at].jt = 1;
         }
     }
@@ -111,10 +122,19 @@ impl Emitter {
     fn rule(&mut self, rule: &Rule) {
         let mut failing = Vec::new();
         if let Some(sub_call) = rule.sub_call {
-            let carrier = ArgCondition { index: 0, value: sub_call, value_two: 0, op: Operator::Equal };
+            let carrier = ArgCondition {
+                index: 0,
+                value: sub_call,
+                value_two: 0,
+                op: Operator::Equal,
+            };
             self.condition(&carrier, rule.wide, &mut failing);
         }
-        for condition in rule.conditions.iter().filter(|c| rule.sub_call.is_none() || c.index != 0) {
+        for condition in rule
+            .conditions
+            .iter()
+            .filter(|c| rule.sub_call.is_none() || c.index != 0)
+        {
             self.condition(condition, rule.wide, &mut failing);
         }
         self.plain(RETURN, rule.answer);

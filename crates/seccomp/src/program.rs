@@ -83,7 +83,9 @@ impl Program {
     /// # Errors
     /// [`Error::Bytes`] when they are something else.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let rest = bytes.strip_prefix(&MAGIC).ok_or(Error::Bytes("another format or version"))?;
+        let rest = bytes
+            .strip_prefix(&MAGIC)
+            .ok_or(Error::Bytes("another format or version"))?;
         let (flags, instructions) = rest.split_first_chunk::<4>().ok_or(Error::Bytes("truncated"))?;
         let (chunks, remainder) = instructions.as_chunks::<8>();
         if !remainder.is_empty() || chunks.is_empty() || chunks.len() > MAX_INSTRUCTIONS {
@@ -98,6 +100,9 @@ impl Program {
                 k: u32::from_le_bytes([c, d, e, f]),
             })
             .collect();
-        Ok(Self { filter, flags: Flags(u32::from_le_bytes(*flags)) })
+        Ok(Self {
+            filter,
+            flags: Flags(u32::from_le_bytes(*flags)),
+        })
     }
 }

@@ -11,7 +11,12 @@ const CALLS: [&str; 5] = ["read", "write", "exit", "rt_sigreturn", "sigreturn"];
 /// A runtime installs its filter before `execve`, which would be the fifth call: `also` names what a start needs
 /// besides (at least `execve`, and whatever stands between the installation and it).
 pub fn strict(architectures: Vec<Arch>, also: &[&str]) -> Seccomp {
-    let rule = |names, action| SyscallRule { names, action, errno_ret: None, args: Vec::new() };
+    let rule = |names, action| SyscallRule {
+        names,
+        action,
+        errno_ret: None,
+        args: Vec::new(),
+    };
     let allowed = CALLS.iter().chain(also).map(|&name| name.to_owned()).collect();
     Seccomp {
         default_action: Action::KillProcess,
@@ -30,7 +35,10 @@ pub fn strict(architectures: Vec<Arch>, also: &[&str]) -> Seccomp {
 fn newest() -> Vec<String> {
     let mut names: Vec<String> = (0..5)
         .filter_map(|column| {
-            SYSCALLS.iter().filter(|(_, row)| row[column] != N).max_by_key(|(_, row)| row[column])
+            SYSCALLS
+                .iter()
+                .filter(|(_, row)| row[column] != N)
+                .max_by_key(|(_, row)| row[column])
         })
         .map(|(name, _)| (*name).to_owned())
         .collect();

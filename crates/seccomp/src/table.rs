@@ -7,6 +7,7 @@ pub(crate) const N: u32 = u32::MAX;
 
 /// Name, then its number on x86_64, x86, x32 (without the x32 bit), aarch64, arm; sorted by name.
 #[rustfmt::skip]
+#[allow(clippy::unreadable_literal)] // numbers as the headers write them
 pub(crate) static SYSCALLS: &[(&str, [u32; 5])] = &[
     ("_llseek", [N, 140, N, N, 140]), ("_newselect", [N, 142, N, N, 142]), ("_sysctl", [156, 149, N, N, 149]),
     ("accept", [43, N, 43, 202, 285]), ("accept4", [288, 364, 288, 242, 366]), ("access", [21, 33, 21, N, 33]),

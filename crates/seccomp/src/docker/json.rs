@@ -64,7 +64,9 @@ struct Filter {
 
 impl Filter {
     fn conditions(&self) -> Result<Conditions<'_, String>, Error> {
-        let min_kernel = (!self.min_kernel.is_empty()).then(|| self.min_kernel.parse::<KernelVersion>()).transpose()?;
+        let min_kernel = (!self.min_kernel.is_empty())
+            .then(|| self.min_kernel.parse::<KernelVersion>())
+            .transpose()?;
         Ok(Conditions {
             arches: self.arches.as_deref().unwrap_or_default(),
             caps: self.caps.as_deref().unwrap_or_default(),
@@ -94,11 +96,18 @@ pub fn load<C: AsRef<str>>(
     if !architectures.is_empty() && !arch_map.is_empty() {
         return Err(Error::Both("architectures", "archMap"));
     }
-    if let Some(entry) = arch_map.into_iter().find(|entry| entry.architecture == architecture.oci()) {
+    if let Some(entry) = arch_map
+        .into_iter()
+        .find(|entry| entry.architecture == architecture.oci())
+    {
         architectures.push(entry.architecture);
         architectures.extend(entry.sub_architectures.unwrap_or_default());
     }
-    let target = Target { caps, architecture, kernel };
+    let target = Target {
+        caps,
+        architecture,
+        kernel,
+    };
     let mut syscalls = Vec::with_capacity(calls.len());
     for call in calls {
         if let Some(rule) = resolve(call, &target)? {
@@ -131,5 +140,10 @@ fn resolve<C: AsRef<str>>(call: Call, target: &Target<C>) -> Result<Option<Sysca
         return Ok(None);
     }
     let args = call.args.unwrap_or_default();
-    Ok(Some(SyscallRule { names, action: call.action, errno_ret: call.errno_ret, args }))
+    Ok(Some(SyscallRule {
+        names,
+        action: call.action,
+        errno_ret: call.errno_ret,
+        args,
+    }))
 }

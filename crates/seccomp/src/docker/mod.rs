@@ -36,7 +36,10 @@ impl KernelVersion {
     /// From the release that uname(2) gives; `None` when it does not begin with two numbers.
     pub fn from_release(release: &str) -> Option<Self> {
         let mut numbers = release.split(|c: char| !c.is_ascii_digit());
-        Some(Self { major: numbers.next()?.parse().ok()?, minor: numbers.next()?.parse().ok()? })
+        Some(Self {
+            major: numbers.next()?.parse().ok()?,
+            minor: numbers.next()?.parse().ok()?,
+        })
     }
 }
 
@@ -46,7 +49,10 @@ impl FromStr for KernelVersion {
     fn from_str(text: &str) -> Result<Self, Error> {
         let parse = || {
             let (major, minor) = text.split_once('.')?;
-            Some(Self { major: major.parse().ok()?, minor: minor.parse().ok()? })
+            Some(Self {
+                major: major.parse().ok()?,
+                minor: minor.parse().ok()?,
+            })
         };
         parse().ok_or_else(|| Error::KernelVersion(text.to_owned()))
     }
@@ -92,7 +98,11 @@ impl<C: AsRef<str>> Target<'_, C> {
 
 /// Docker's default profile for a container whose bounding set is `caps` (`CAP_…` names).
 pub fn default_profile<C: AsRef<str>>(caps: &[C], architecture: Architecture, kernel: KernelVersion) -> Seccomp {
-    let target = Target { caps, architecture, kernel };
+    let target = Target {
+        caps,
+        architecture,
+        kernel,
+    };
     let counts = |entry: &&profile::Entry| target.included(&entry.includes) && !target.excluded(&entry.excludes);
     Seccomp {
         default_action: Action::Errno,

@@ -22,10 +22,21 @@ const ENOSYS: u32 = 38;
 /// Error number of every call that no entry names.
 pub(super) const DEFAULT_ERRNO: u32 = EPERM;
 
-const ANYWHERE: Conditions<'static, &'static str> = Conditions { arches: &[], caps: &[], min_kernel: None };
+const ANYWHERE: Conditions<'static, &'static str> = Conditions {
+    arches: &[],
+    caps: &[],
+    min_kernel: None,
+};
 
 const fn allow(names: &'static [&'static str]) -> Entry {
-    Entry { names, action: Action::Allow, errno: None, args: &[], includes: ANYWHERE, excludes: ANYWHERE }
+    Entry {
+        names,
+        action: Action::Allow,
+        errno: None,
+        args: &[],
+        includes: ANYWHERE,
+        excludes: ANYWHERE,
+    }
 }
 
 const fn allow_if(names: &'static [&'static str], args: &'static [ArgCondition]) -> Entry {
@@ -33,15 +44,26 @@ const fn allow_if(names: &'static [&'static str], args: &'static [ArgCondition])
 }
 
 const fn with_capability(caps: &'static [&'static str], names: &'static [&'static str]) -> Entry {
-    Entry { includes: Conditions { caps, ..ANYWHERE }, ..allow(names) }
+    Entry {
+        includes: Conditions { caps, ..ANYWHERE },
+        ..allow(names)
+    }
 }
 
 const fn on(arches: &'static [&'static str], names: &'static [&'static str]) -> Entry {
-    Entry { includes: Conditions { arches, ..ANYWHERE }, ..allow(names) }
+    Entry {
+        includes: Conditions { arches, ..ANYWHERE },
+        ..allow(names)
+    }
 }
 
 const fn first_argument(op: Operator, value: u64) -> ArgCondition {
-    ArgCondition { index: 0, value, value_two: 0, op }
+    ArgCondition {
+        index: 0,
+        value,
+        value_two: 0,
+        op,
+    }
 }
 
 /// `AF_VSOCK` would lead to the hypervisor past the network namespace.
@@ -63,7 +85,10 @@ pub(super) static ENTRIES: &[Entry] = &[
     allow(ALWAYS),
     Entry {
         // Before 4.8, ptrace could undo the filter.
-        includes: Conditions { min_kernel: Some(super::KernelVersion::new(4, 8)), ..ANYWHERE },
+        includes: Conditions {
+            min_kernel: Some(super::KernelVersion::new(4, 8)),
+            ..ANYWHERE
+        },
         ..allow(&["process_vm_readv", "process_vm_writev", "ptrace"])
     },
     allow_if(&["socket"], &[first_argument(Operator::NotEqual, AF_VSOCK)]),
@@ -74,21 +99,34 @@ pub(super) static ENTRIES: &[Entry] = &[
     allow_if(&["personality"], &[PERSONALITIES[4]]),
     on(
         &["arm", "arm64"],
-        &["arm_fadvise64_64", "arm_sync_file_range", "sync_file_range2", "breakpoint", "cacheflush", "set_tls"],
+        &[
+            "arm_fadvise64_64",
+            "arm_sync_file_range",
+            "sync_file_range2",
+            "breakpoint",
+            "cacheflush",
+            "set_tls",
+        ],
     ),
     on(&["amd64", "x32"], &["arch_prctl"]),
     on(&["amd64", "x32", "x86"], &["modify_ldt"]),
     with_capability(&["CAP_DAC_READ_SEARCH"], &["open_by_handle_at"]),
     with_capability(&["CAP_SYS_ADMIN"], ADMINISTRATOR),
     Entry {
-        excludes: Conditions { caps: &["CAP_SYS_ADMIN"], ..ANYWHERE },
+        excludes: Conditions {
+            caps: &["CAP_SYS_ADMIN"],
+            ..ANYWHERE
+        },
         ..allow_if(&["clone"], &[first_argument(Operator::MaskedEqual, NEW_NAMESPACES)])
     },
     Entry {
         // Its flags stand in memory, out of a filter's sight; told that it does not exist, libraries fall back to clone.
         action: Action::Errno,
         errno: Some(ENOSYS),
-        excludes: Conditions { caps: &["CAP_SYS_ADMIN"], ..ANYWHERE },
+        excludes: Conditions {
+            caps: &["CAP_SYS_ADMIN"],
+            ..ANYWHERE
+        },
         ..allow(&["clone3"])
     },
     with_capability(&["CAP_SYS_BOOT"], &["reboot"]),
@@ -97,12 +135,25 @@ pub(super) static ENTRIES: &[Entry] = &[
     with_capability(&["CAP_SYS_PACCT"], &["acct"]),
     with_capability(
         &["CAP_SYS_PTRACE"],
-        &["kcmp", "pidfd_getfd", "process_madvise", "process_vm_readv", "process_vm_writev", "ptrace"],
+        &[
+            "kcmp",
+            "pidfd_getfd",
+            "process_madvise",
+            "process_vm_readv",
+            "process_vm_writev",
+            "ptrace",
+        ],
     ),
     with_capability(&["CAP_SYS_RAWIO"], &["iopl", "ioperm"]),
-    with_capability(&["CAP_SYS_TIME"], &["settimeofday", "stime", "clock_settime", "clock_settime64"]),
+    with_capability(
+        &["CAP_SYS_TIME"],
+        &["settimeofday", "stime", "clock_settime", "clock_settime64"],
+    ),
     with_capability(&["CAP_SYS_TTY_CONFIG"], &["vhangup"]),
-    with_capability(&["CAP_SYS_NICE"], &["get_mempolicy", "mbind", "set_mempolicy", "set_mempolicy_home_node"]),
+    with_capability(
+        &["CAP_SYS_NICE"],
+        &["get_mempolicy", "mbind", "set_mempolicy", "set_mempolicy_home_node"],
+    ),
     with_capability(&["CAP_SYSLOG"], &["syslog"]),
     with_capability(&["CAP_BPF"], &["bpf"]),
     with_capability(&["CAP_PERFMON"], &["perf_event_open"]),

@@ -50,7 +50,16 @@ fn row_136_default_profile_blocks_keyctl_and_mount() {
         let plain = compile(&docker::default_profile(&DEFAULT_CAPABILITIES, native, KERNEL), native).unwrap();
         let answer = |name, args: &[u64]| run(&plain.filter, &Call::new(native, name, args));
         assert_eq!(answer("read", &[]), ALLOW);
-        for refused in ["keyctl", "mount", "bpf", "unshare", "setns", "reboot", "open_by_handle_at", "add_key"] {
+        for refused in [
+            "keyctl",
+            "mount",
+            "bpf",
+            "unshare",
+            "setns",
+            "reboot",
+            "open_by_handle_at",
+            "add_key",
+        ] {
             assert_eq!(answer(refused, &[]), ERRNO | 1, "{refused}");
         }
         assert_eq!(answer("clone3", &[]), ENOSYS);
@@ -78,7 +87,11 @@ fn calls_newer_than_the_profile_get_enosys() {
     let native = Architecture::X86_64;
     let program = compile(&docker::default_profile(&DEFAULT_CAPABILITIES, native, KERNEL), native).unwrap();
     for number in [600, 10_000, 0x3fff_ffff, 0x4000_0000 + 600, u32::MAX] {
-        assert_eq!(run(&program.filter, &Call::numbered(native, number, &[])), ENOSYS, "{number:#x}");
+        assert_eq!(
+            run(&program.filter, &Call::numbered(native, number, &[])),
+            ENOSYS,
+            "{number:#x}"
+        );
     }
 }
 
@@ -86,7 +99,10 @@ fn calls_newer_than_the_profile_get_enosys() {
 fn ptrace_depends_on_the_kernel() {
     let allowed = |kernel| {
         let profile = docker::default_profile(&DEFAULT_CAPABILITIES, Architecture::X86_64, kernel);
-        profile.syscalls.iter().any(|rule| rule.names.iter().any(|name| name == "ptrace"))
+        profile
+            .syscalls
+            .iter()
+            .any(|rule| rule.names.iter().any(|name| name == "ptrace"))
     };
     assert!(allowed(KernelVersion::new(4, 8)));
     assert!(!allowed(KernelVersion::new(4, 7)));
@@ -110,8 +126,15 @@ fn row_136_custom_profile_is_resolved_as_docker_does() {
             {"names": ["ptrace"], "action": "SCMP_ACT_ALLOW", "includes": {"minKernel": "7.0"}},
             {"names": ["kcmp"], "action": "SCMP_ACT_ALLOW", "excludes": {"minKernel": "4.8"}}
         ]}"#;
-    let profile = docker::load(json, &["CAP_KILL"], Architecture::X86_64, KERNEL).unwrap().unwrap();
-    let names: Vec<&str> = profile.syscalls.iter().flat_map(|rule| &rule.names).map(String::as_str).collect();
+    let profile = docker::load(json, &["CAP_KILL"], Architecture::X86_64, KERNEL)
+        .unwrap()
+        .unwrap();
+    let names: Vec<&str> = profile
+        .syscalls
+        .iter()
+        .flat_map(|rule| &rule.names)
+        .map(String::as_str)
+        .collect();
     assert_eq!(names, ["read", "write"]);
     assert_eq!(profile.architectures, [Arch::X86_64, Arch::X86]);
     assert_eq!(profile.default_errno_ret, Some(5));
@@ -124,7 +147,9 @@ fn bad_custom_profiles_are_refused_with_dockers_words() {
     assert!(load("{}").unwrap().is_none());
     assert!(text("{").starts_with("Decoding seccomp profile failed: "));
     assert_eq!(
-        text(r#"{"defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_X86"],"archMap":[{"architecture":"SCMP_ARCH_X86"}]}"#),
+        text(
+            r#"{"defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_X86"],"archMap":[{"architecture":"SCMP_ARCH_X86"}]}"#
+        ),
         "both 'architectures' and 'archMap' are specified in the seccomp profile, use either 'architectures' or 'archMap'"
     );
     assert_eq!(
@@ -133,5 +158,8 @@ fn bad_custom_profiles_are_refused_with_dockers_words() {
     );
     let bad_kernel = r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"name":"a","action":"SCMP_ACT_ERRNO","includes":{"minKernel":"x"}}]}"#;
     assert!(matches!(load(bad_kernel), Err(Error::KernelVersion(_))));
-    assert!(matches!(load(r#"{"defaultAction":"SCMP_ACT_NONE"}"#), Err(Error::Json(_))));
+    assert!(matches!(
+        load(r#"{"defaultAction":"SCMP_ACT_NONE"}"#),
+        Err(Error::Json(_))
+    ));
 }

@@ -19,7 +19,11 @@ impl Call {
     pub(super) fn numbered(architecture: Architecture, number: u32, args: &[u64]) -> Self {
         let mut all = [0; 6];
         all[..args.len()].copy_from_slice(args);
-        Self { audit: architecture.audit(), number, args: all }
+        Self {
+            audit: architecture.audit(),
+            number,
+            args: all,
+        }
     }
 
     fn word(&self, offset: u32) -> u32 {
@@ -28,7 +32,11 @@ impl Call {
             4 => self.audit,
             16..64 if offset.is_multiple_of(4) => {
                 let argument = self.args[(offset as usize - 16) / 8];
-                if offset.is_multiple_of(8) { argument as u32 } else { (argument >> 32) as u32 }
+                if offset.is_multiple_of(8) {
+                    argument as u32
+                } else {
+                    (argument >> 32) as u32
+                }
             }
             _ => panic!("load from offset {offset}"),
         }

@@ -1,4 +1,4 @@
-//! Tests of the crate: an interpreter of BPF, Docker's own output, libseccomp as the oracle, and the running kernel.
+//! Tests of the crate: an interpreter of BPF, with Docker's own output and libseccomp as oracles.
 
 mod docker;
 mod interpreter;

@@ -22,11 +22,21 @@ pub(super) fn profile(default_action: Action, architectures: Vec<Arch>, syscalls
 
 pub(super) fn rule(names: &[&str], action: Action, args: &[ArgCondition]) -> SyscallRule {
     let names = names.iter().map(|&name| name.to_owned()).collect();
-    SyscallRule { names, action, errno_ret: None, args: args.to_vec() }
+    SyscallRule {
+        names,
+        action,
+        errno_ret: None,
+        args: args.to_vec(),
+    }
 }
 
 pub(super) fn when(index: u32, op: Operator, value: u64, value_two: u64) -> ArgCondition {
-    ArgCondition { index, value, value_two, op }
+    ArgCondition {
+        index,
+        value,
+        value_two,
+        op,
+    }
 }
 
 fn answer(program: &Program, name: &str, args: &[u64]) -> u32 {
@@ -46,7 +56,11 @@ fn every_action_has_its_return_value() {
         (Action::Notify, NOTIFY),
     ];
     for (action, expected) in actions {
-        let program = compile(&profile(Action::Allow, vec![], vec![rule(&["mkdir"], action, &[])]), NATIVE).unwrap();
+        let program = compile(
+            &profile(Action::Allow, vec![], vec![rule(&["mkdir"], action, &[])]),
+            NATIVE,
+        )
+        .unwrap();
         assert_eq!(answer(&program, "mkdir", &[]), expected);
         assert_eq!(answer(&program, "rmdir", &[]), ALLOW);
         assert_eq!(program.notifies(), action == Action::Notify);
@@ -55,11 +69,14 @@ fn every_action_has_its_return_value() {
 
 #[test]
 fn errno_travels_with_the_action() {
-    let mut rules = vec![rule(&["mkdir"], Action::Errno, &[]), rule(&["rmdir"], Action::Trace, &[])];
+    let mut rules = vec![
+        rule(&["mkdir"], Action::Errno, &[]),
+        rule(&["rmdir"], Action::Trace, &[]),
+    ];
     rules[0].errno_ret = Some(17);
     rules[1].errno_ret = Some(7);
     let program = compile(&profile(Action::Allow, vec![], rules), NATIVE).unwrap();
-    assert_eq!(answer(&program, "mkdir", &[]), ERRNO | 17);
+    assert_eq!(answer(&program, "mkdir", &[]), ERRNO + 17);
     assert_eq!(answer(&program, "rmdir", &[]), TRACE | 7);
 }
 
@@ -82,7 +99,10 @@ fn flags_are_those_of_the_profile() {
         compile(&profile, NATIVE).map(|program| program.flags)
     };
     assert_eq!(compile_flags(&[]).unwrap(), Flags::SPEC_ALLOW);
-    assert_eq!(compile_flags(&["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG"]).unwrap(), Flags::LOG);
+    assert_eq!(
+        compile_flags(&["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG"]).unwrap(),
+        Flags::LOG
+    );
     assert!(matches!(compile_flags(&["X"]), Err(Error::Flag(_))));
 }
 
@@ -92,25 +112,48 @@ fn unconditional_beats_conditional_and_the_first_one_wins() {
         rule(&["mkdir"], Action::Trap, &[when(0, Operator::Equal, 1, 0)]),
         rule(&["mkdir"], Action::Log, &[]),
         rule(&["mkdir"], Action::Errno, &[]),
-        rule(&["rmdir"], Action::Log, &[when(0, Operator::Equal, 1, 0), when(1, Operator::Equal, 2, 0)]),
-        rule(&["link"], Action::Log, &[when(0, Operator::Equal, 1, 0), when(0, Operator::Equal, 2, 0)]),
+        rule(
+            &["rmdir"],
+            Action::Log,
+            &[when(0, Operator::Equal, 1, 0), when(1, Operator::Equal, 2, 0)],
+        ),
+        rule(
+            &["link"],
+            Action::Log,
+            &[when(0, Operator::Equal, 1, 0), when(0, Operator::Equal, 2, 0)],
+        ),
     ];
     let program = compile(&profile(Action::Allow, vec![], rules), NATIVE).unwrap();
     assert_eq!(answer(&program, "mkdir", &[1]), LOG);
-    assert_eq!((answer(&program, "rmdir", &[1, 2]), answer(&program, "rmdir", &[1, 3])), (LOG, ALLOW));
+    assert_eq!(
+        (answer(&program, "rmdir", &[1, 2]), answer(&program, "rmdir", &[1, 3])),
+        (LOG, ALLOW)
+    );
     // Two conditions on one argument are alternatives.
-    assert_eq!((answer(&program, "link", &[2]), answer(&program, "link", &[3])), (LOG, ALLOW));
+    assert_eq!(
+        (answer(&program, "link", &[2]), answer(&program, "link", &[3])),
+        (LOG, ALLOW)
+    );
 }
 
 #[test]
 fn foreign_architectures_are_killed_and_x32_only_on_request() {
     let allow_all = |arches| compile(&profile(Action::Allow, arches, vec![]), NATIVE).unwrap();
     let program = allow_all(vec![]);
-    assert_eq!(run(&program.filter, &Call::numbered(Architecture::X86, 3, &[])), KILL_THREAD);
-    assert_eq!(run(&program.filter, &Call::numbered(Architecture::X32, 0x4000_0000, &[])), KILL_THREAD);
+    assert_eq!(
+        run(&program.filter, &Call::numbered(Architecture::X86, 3, &[])),
+        KILL_THREAD
+    );
+    assert_eq!(
+        run(&program.filter, &Call::numbered(Architecture::X32, 0x4000_0000, &[])),
+        KILL_THREAD
+    );
     let program = allow_all(vec![Arch::X86, Arch::X32, Arch::Riscv64]);
     assert_eq!(run(&program.filter, &Call::numbered(Architecture::X86, 3, &[])), ALLOW);
-    assert_eq!(run(&program.filter, &Call::numbered(Architecture::X32, 0x4000_0000, &[])), ALLOW);
+    assert_eq!(
+        run(&program.filter, &Call::numbered(Architecture::X32, 0x4000_0000, &[])),
+        ALLOW
+    );
 }
 
 #[test]
@@ -132,7 +175,11 @@ fn row_137_strict_profile_kills_at_any_fifth_call() {
             let Some(number) = native.number(row) else { continue };
             let allowed = ["read", "write", "exit", "rt_sigreturn", "sigreturn"].contains(name);
             let expected = if allowed { ALLOW } else { KILL_PROCESS };
-            assert_eq!(run(&program.filter, &Call::numbered(native, number, &[])), expected, "{name}");
+            assert_eq!(
+                run(&program.filter, &Call::numbered(native, number, &[])),
+                expected,
+                "{name}"
+            );
         }
         assert_eq!(run(&program.filter, &Call::numbered(native, 999_999, &[])), ENOSYS);
     }
@@ -164,7 +211,14 @@ fn operator() -> impl Strategy<Value = Operator> {
 
 /// Values around which comparisons of halves go wrong.
 fn value() -> impl Strategy<Value = u64> {
-    let half = prop_oneof![Just(0_u64), Just(1), Just(2), Just(0x7fff_ffff), Just(0x8000_0000), Just(0xffff_ffff)];
+    let half = prop_oneof![
+        Just(0_u64),
+        Just(1),
+        Just(2),
+        Just(0x7fff_ffff),
+        Just(0x8000_0000),
+        Just(0xffff_ffff)
+    ];
     (half.clone(), half).prop_map(|(high, low)| high << 32 | low)
 }
 
