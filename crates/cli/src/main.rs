@@ -1,3 +1,122 @@
-//! tierce: the command line.
+//! `tierce`: the command line. Called as `docker` it is the same program.
+//!
+//! One file a verb in `commands/`; flags that several verbs share in `flags/`; what is printed in `output/`. This
+//! program knows the Engine API and nothing of the daemon, so it drives dockerd as well.
 
-fn main() {}
+mod commands;
+mod context;
+mod error;
+mod flags;
+mod output;
+mod session;
+mod stdin;
+mod terminal;
+
+use clap::{ArgAction, Args as _, FromArgMatches as _};
+use commands::Invocation;
+use context::Context;
+use error::Error;
+use std::io::Write as _;
+
+fn main() {
+    let code = match parse() {
+        Ok(invocation) => run(invocation),
+        Err(error) => {
+            let failed = error.use_stderr();
+            // Nobody is left to tell when standard error is closed.
+            let _ = error.print();
+            if failed { error::USAGE } else { 0 }
+        }
+    };
+    let _ = std::io::stdout().flush();
+    // A thread may still wait for input from the terminal; it must not hold up the end.
+    std::process::exit(code)
+}
+
+fn parse() -> Result<Invocation, clap::Error> {
+    let command = clap::Command::new("tierce")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Docker-compatible containers");
+    let command = go_flags(Invocation::augment_args(command));
+    let matches = command.try_get_matches()?;
+    Invocation::from_arg_matches(&matches)
+}
+
+fn run(invocation: Invocation) -> i32 {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return error::report(&Error::failed(format!("start the asynchronous runtime: {error}"))),
+    };
+    let result = runtime.block_on(async {
+        let context = Context::new(&invocation.global)?;
+        Box::pin(invocation.command.run(&context)).await
+    });
+    match result {
+        Ok(()) => 0,
+        Err(error) => error::report(&error),
+    }
+}
+
+/// Lets every switch be written in Go's ways too: `--rm`, `--rm=true`, `--rm=false`.
+fn go_flags(command: clap::Command) -> clap::Command {
+    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    let mut command = command.mut_args(|argument| match argument.get_action() {
+        ArgAction::SetTrue => argument
+            .action(ArgAction::Set)
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
+            .default_value("false")
+            .hide_default_value(true)
+            .hide_possible_values(true)
+            .value_parser(go_bool),
+        _ => argument,
+    });
+    for name in names {
+        command = command.mut_subcommand(name, go_flags);
+    }
+    command
+}
+
+/// Go's `strconv.ParseBool`.
+fn go_bool(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err(format!("invalid syntax: {text:?} is no truth value")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_tree_is_consistent() {
+        go_flags(Invocation::augment_args(clap::Command::new("tierce"))).debug_assert();
+    }
+
+    #[test]
+    fn switches_take_gos_values() {
+        let parse = |words: &[&str]| {
+            let command = go_flags(Invocation::augment_args(clap::Command::new("tierce")));
+            command.try_get_matches_from(words.iter().copied())
+        };
+        assert!(
+            parse(&[
+                "tierce",
+                "run",
+                "--rm=false",
+                "-it",
+                "-d=true",
+                "busybox",
+                "sh",
+                "-c",
+                "echo --rm"
+            ])
+            .is_ok()
+        );
+        assert!(parse(&["tierce", "run", "--rm=maybe", "busybox"]).is_err());
+        assert!(parse(&["tierce", "ps", "-aq"]).is_ok());
+    }
+}

@@ -1,0 +1,108 @@
+//! `tierce inspect` and `tierce container inspect`
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::output::template;
+use clap::Args;
+use serde_json::Value;
+
+#[derive(Args)]
+pub(crate) struct Inspect {
+    /// Format output using a custom template: 'json', or a Go template
+    #[arg(short, long, default_value = "", hide_default_value = true)]
+    format: String,
+    /// Display total file sizes if the type is container
+    #[arg(short, long)]
+    size: bool,
+    /// Only inspect objects of the given type
+    #[arg(long, default_value = "", hide_default_value = true, value_parser = ["", "container", "image", "network", "volume"])]
+    r#type: String,
+    #[arg(required = true, value_name = "NAME|ID")]
+    names: Vec<String>,
+}
+
+impl Inspect {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+        inspect(&self.names, &self.format, async |name| {
+            any(context, name, &self.r#type, self.size).await
+        })
+        .await
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct InspectContainer {
+    /// Format output using a custom template: 'json', or a Go template
+    #[arg(short, long, default_value = "", hide_default_value = true)]
+    format: String,
+    /// Display total file sizes
+    #[arg(short, long)]
+    size: bool,
+    #[arg(required = true, value_name = "CONTAINER")]
+    names: Vec<String>,
+}
+
+impl InspectContainer {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+        inspect(&self.names, &self.format, async |name| {
+            Ok(context.client.containers().inspect_raw(name, self.size).await?)
+        })
+        .await
+    }
+}
+
+/// Looks each name up, prints all that were found, then fails with those that were not.
+pub(crate) async fn inspect(
+    names: &[String],
+    format: &str,
+    mut look: impl AsyncFnMut(&str) -> Result<Value, Error>,
+) -> Result<(), Error> {
+    let template = template::Template::parse(format)?;
+    let mut found = Vec::new();
+    let mut failures = Vec::new();
+    for name in names {
+        match look(name).await {
+            Ok(document) => found.push(document),
+            Err(error) => failures.push(error.to_string()),
+        }
+    }
+    match &template {
+        None => println!("{}", template::indented(&Value::Array(found))),
+        Some(template) => {
+            for document in &found {
+                println!("{}", template.render(document)?);
+            }
+        }
+    }
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::failed(failures.join("\n")))
+    }
+}
+
+/// The first object of that name, in Docker's order: container, image, network, volume.
+async fn any(context: &Context, name: &str, kind: &str, size: bool) -> Result<Value, Error> {
+    let client = &context.client;
+    for candidate in ["container", "image", "network", "volume"] {
+        if !kind.is_empty() && kind != candidate {
+            continue;
+        }
+        let result = match candidate {
+            "container" => client.containers().inspect_raw(name, size).await,
+            "image" => client.images().inspect_raw(name).await,
+            "network" => client.networks().inspect(name).await.map(document),
+            _ => client.volumes().inspect(name).await.map(document),
+        };
+        match result {
+            Err(error) if error.status() == Some(404) && kind.is_empty() => {}
+            other => return Ok(other?),
+        }
+    }
+    Err(Error::failed(format!("Error: No such object: {name}")))
+}
+
+fn document(object: impl serde::Serialize) -> Value {
+    // The wire types have string keys only, so they are always JSON.
+    serde_json::to_value(object).unwrap_or_default()
+}

@@ -1,0 +1,112 @@
+//! Commands on containers.
+
+mod attach;
+mod create;
+mod exec;
+mod inspect;
+mod kill;
+mod logs;
+mod pause;
+mod port;
+mod ps;
+mod rename;
+mod restart;
+mod rm;
+mod run;
+mod start;
+mod stop;
+mod top;
+mod wait;
+
+use crate::context::Context;
+use crate::error::Error;
+use clap::Subcommand;
+
+pub(super) use inspect::{Inspect, inspect};
+
+/// Commands that stand at the top as well as under `container`.
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    /// Attach local standard input, output, and error streams to a running container
+    Attach(attach::Attach),
+    /// Create a new container
+    Create(create::Create),
+    /// Execute a command in a running container
+    Exec(exec::Exec),
+    /// Kill one or more running containers
+    Kill(kill::Kill),
+    /// Fetch the logs of a container
+    Logs(logs::Logs),
+    /// Pause all processes within one or more containers
+    Pause(pause::Pause),
+    /// List port mappings or a specific mapping for the container
+    Port(port::Port),
+    /// List containers
+    Ps(ps::Ps),
+    /// Rename a container
+    Rename(rename::Rename),
+    /// Restart one or more containers
+    Restart(restart::Restart),
+    /// Remove one or more containers
+    #[command(visible_alias = "remove")]
+    Rm(rm::Rm),
+    /// Create and run a new container from an image
+    Run(run::Run),
+    /// Start one or more stopped containers
+    Start(start::Start),
+    /// Stop one or more running containers
+    Stop(stop::Stop),
+    /// Display the running processes of a container
+    Top(top::Top),
+    /// Unpause all processes within one or more containers
+    Unpause(pause::Unpause),
+    /// Block until one or more containers stop, then print their exit codes
+    Wait(wait::Wait),
+}
+
+impl Verb {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+        match self {
+            Self::Attach(verb) => verb.run(context).await,
+            Self::Create(verb) => verb.run(context).await,
+            Self::Exec(verb) => verb.run(context).await,
+            Self::Kill(verb) => verb.run(context).await,
+            Self::Logs(verb) => verb.run(context).await,
+            Self::Pause(verb) => verb.run(context).await,
+            Self::Port(verb) => verb.run(context).await,
+            Self::Ps(verb) => verb.run(context).await,
+            Self::Rename(verb) => verb.run(context).await,
+            Self::Restart(verb) => verb.run(context).await,
+            Self::Rm(verb) => verb.run(context).await,
+            Self::Run(verb) => verb.run(context).await.map_err(Error::of_run),
+            Self::Start(verb) => verb.run(context).await,
+            Self::Stop(verb) => verb.run(context).await,
+            Self::Top(verb) => verb.run(context).await,
+            Self::Unpause(verb) => verb.run(context).await,
+            Self::Wait(verb) => verb.run(context).await,
+        }
+    }
+}
+
+/// Commands under `container`.
+#[derive(Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one of them in a process")]
+pub(crate) enum Group {
+    #[command(flatten)]
+    Verb(Verb),
+    /// List containers
+    #[command(name = "ls", visible_alias = "list")]
+    List(ps::Ps),
+    /// Display detailed information on one or more containers
+    Inspect(inspect::InspectContainer),
+}
+
+impl Group {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+        match self {
+            Self::Verb(verb) => verb.run(context).await,
+            Self::List(verb) => verb.run(context).await,
+            Self::Inspect(verb) => verb.run(context).await,
+        }
+    }
+}

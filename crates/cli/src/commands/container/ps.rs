@@ -1,0 +1,158 @@
+//! `tierce ps`
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::flags::filter;
+use crate::output::listing::{self, Column, Listing};
+use crate::output::{ports, time, units};
+use clap::Args;
+use serde_json::{Map, Value};
+use tierce_api_types::container::ContainerSummary;
+use tierce_client::ListContainers;
+
+#[derive(Args)]
+pub(crate) struct Ps {
+    /// Show all containers (default shows just running)
+    #[arg(short, long)]
+    all: bool,
+    /// Filter output based on conditions provided (id, name, label, status, exited, ancestor, before, since, volume,
+    /// network, publish, expose, health, is-task)
+    #[arg(short, long, value_name = "filter")]
+    filter: Vec<String>,
+    /// Format output: 'table', 'table TEMPLATE', 'json', or a Go template over .ID .Image .Command .CreatedAt
+    /// .RunningFor .Ports .State .Status .Size .Names .Labels .Mounts .Networks .LocalVolumes
+    #[arg(long, default_value = "", hide_default_value = true)]
+    format: String,
+    /// Show n last created containers (includes all states)
+    #[arg(short = 'n', long, default_value = "-1", allow_negative_numbers = true)]
+    last: i64,
+    /// Show the latest created container (includes all states)
+    #[arg(short, long)]
+    latest: bool,
+    /// Don't truncate output
+    #[arg(long)]
+    no_trunc: bool,
+    /// Only display container IDs
+    #[arg(short, long)]
+    quiet: bool,
+    /// Display total file sizes
+    #[arg(short, long)]
+    size: bool,
+}
+
+const COLUMNS: &[Column] = &[
+    Column::new("ID", "CONTAINER ID", true),
+    Column::new("Image", "IMAGE", true),
+    Column::new("Command", "COMMAND", true),
+    Column::new("RunningFor", "CREATED", true),
+    Column::new("Status", "STATUS", true),
+    Column::new("Ports", "PORTS", true),
+    Column::new("Names", "NAMES", true),
+    Column::new("Size", "SIZE", false),
+    Column::new("CreatedAt", "CREATED AT", false),
+    Column::new("State", "STATE", false),
+    Column::new("Labels", "LABELS", false),
+    Column::new("Mounts", "MOUNTS", false),
+    Column::new("Networks", "NETWORKS", false),
+    Column::new("LocalVolumes", "LOCAL VOLUMES", false),
+];
+
+impl Ps {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+        let limit = if self.latest {
+            Some(1)
+        } else {
+            Some(self.last).filter(|last| *last > 0)
+        };
+        let size = self.size || self.format.contains(".Size");
+        let options = ListContainers {
+            all: self.all,
+            limit,
+            size,
+            filters: filter::parse(&self.filter)?,
+        };
+        let found = context.client.containers().list(&options).await?;
+        let rows: Vec<Map<String, Value>> = found.iter().map(|container| row(container, !self.no_trunc)).collect();
+        let also: &[&str] = if self.size { &["Size"] } else { &[] };
+        listing::print(
+            &Listing {
+                columns: COLUMNS,
+                also,
+                format: &self.format,
+                quiet: self.quiet.then_some("ID"),
+            },
+            &rows,
+        )
+    }
+}
+
+fn row(container: &ContainerSummary, truncate: bool) -> Map<String, Value> {
+    let short = |text: &str, length: usize| {
+        if truncate {
+            units::ellipsis(text, length)
+        } else {
+            text.to_owned()
+        }
+    };
+    let names = container.names.iter().map(|name| name.trim_start_matches('/'));
+    // A name with a second slash is a link of another container; shown only in full.
+    let names: Vec<&str> = names.filter(|name| !truncate || !name.contains('/')).collect();
+    let created = time::from_unix(container.created);
+    let volumes = container.mounts.iter().filter(|mount| mount.kind == "volume").count();
+    let mounts = container.mounts.iter().map(|mount| {
+        let name = if mount.name.is_empty() {
+            &mount.source
+        } else {
+            &mount.name
+        };
+        short(name, 15)
+    });
+    let networks = container
+        .network_settings
+        .iter()
+        .flat_map(|settings| settings.networks.keys());
+    let labels = container.labels.iter().map(|(name, value)| format!("{name}={value}"));
+    let size = units::size(container.size_rw as f64);
+    let size = if container.size_root_fs > 0 {
+        format!("{size} (virtual {})", units::size(container.size_root_fs as f64))
+    } else {
+        size
+    };
+    let fields = [
+        (
+            "ID",
+            if truncate {
+                container.id.chars().take(12).collect()
+            } else {
+                container.id.clone()
+            },
+        ),
+        ("Image", image(container, truncate)),
+        ("Command", format!("\"{}\"", short(&container.command, 20))),
+        ("RunningFor", format!("{} ago", time::since(created))),
+        ("CreatedAt", time::local(created)),
+        ("Status", container.status.clone()),
+        ("State", container.state.clone()),
+        ("Ports", ports::summary(&container.ports)),
+        ("Names", names.join(",")),
+        ("Size", size),
+        ("Labels", labels.collect::<Vec<_>>().join(",")),
+        ("Mounts", mounts.collect::<Vec<_>>().join(",")),
+        ("Networks", networks.cloned().collect::<Vec<_>>().join(",")),
+        ("LocalVolumes", volumes.to_string()),
+    ];
+    fields
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), Value::String(value)))
+        .collect()
+}
+
+fn image(container: &ContainerSummary, truncate: bool) -> String {
+    if container.image.is_empty() {
+        return "<no image>".to_owned();
+    }
+    match container.image.strip_prefix("sha256:") {
+        Some(hex) if truncate => hex.chars().take(12).collect(),
+        _ => container.image.clone(),
+    }
+}

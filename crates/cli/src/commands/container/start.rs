@@ -1,0 +1,76 @@
+//! `tierce start`
+
+use crate::commands::for_each;
+use crate::context::Context;
+use crate::error::Error;
+use crate::session::{Session, Target};
+use clap::Args;
+use tierce_api_types::container::WaitCondition;
+use tierce_client::AttachContainer;
+
+#[derive(Args)]
+pub(crate) struct Start {
+    /// Attach STDOUT/STDERR and forward signals
+    #[arg(short, long)]
+    attach: bool,
+    /// Override the key sequence for detaching a container
+    #[arg(long, default_value = "", hide_default_value = true)]
+    detach_keys: String,
+    /// Attach container's STDIN
+    #[arg(short, long)]
+    interactive: bool,
+    #[arg(required = true, value_name = "CONTAINER")]
+    containers: Vec<String>,
+}
+
+impl Start {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+        if !self.attach && !self.interactive {
+            return for_each(&self.containers, async |name| {
+                context.client.containers().start(name, &self.detach_keys).await?;
+                Ok(())
+            })
+            .await;
+        }
+        match self.containers.as_slice() {
+            [name] => self.attached(context, name).await,
+            _ => Err(Error::failed("you cannot start and attach multiple containers at once")),
+        }
+    }
+
+    async fn attached(&self, context: &Context, name: &str) -> Result<(), Error> {
+        let containers = context.client.containers();
+        let found = containers.inspect(name, false).await?;
+        let stdin = self.interactive && found.config.open_stdin;
+        let options = AttachContainer {
+            stdin,
+            stdout: true,
+            stderr: true,
+            stream: true,
+            logs: false,
+            detach_keys: self.detach_keys.clone(),
+        };
+        let stream = containers.attach(&found.id, &options).await?;
+        let condition = if found.host_config.auto_remove {
+            WaitCondition::Removed
+        } else {
+            WaitCondition::NextExit
+        };
+        let mut ended = containers.wait(&found.id, condition).await?;
+        containers.start(&found.id, &self.detach_keys).await?;
+        let session = Session {
+            target: Target::Container(found.id.clone()),
+            tty: found.config.tty,
+            stdin,
+            forward_signals: !found.config.tty,
+            detach_keys: &self.detach_keys,
+        };
+        if session.run(&context.client, stream).await?.is_detached() {
+            return Ok(());
+        }
+        match ended.next().await?.map_or(0, |answer| answer.status_code) {
+            0 => Ok(()),
+            code => Err(Error::Exit(code as i32)),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The commands, one file each; this file is their list.
+
+mod container;
+mod image;
+mod system;
+
+use crate::context::{Context, Global};
+use crate::error::Error;
+use clap::{Args, Subcommand};
+
+/// A whole command line.
+#[derive(Args)]
+pub(crate) struct Invocation {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub(crate) enum Command {
+    #[command(flatten)]
+    Container(container::Verb),
+    #[command(flatten)]
+    Image(image::Verb),
+    #[command(flatten)]
+    System(system::Verb),
+    /// Manage containers
+    #[command(name = "container", subcommand)]
+    ContainerGroup(container::Group),
+    /// Manage images
+    #[command(name = "image", subcommand)]
+    ImageGroup(image::Group),
+    /// Manage the daemon
+    #[command(name = "system", subcommand)]
+    SystemGroup(system::Group),
+}
+
+impl Command {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+        match self {
+            Self::Container(verb) => verb.run(context).await,
+            Self::Image(verb) => verb.run(context).await,
+            Self::System(verb) => verb.run(context).await,
+            Self::ContainerGroup(group) => group.run(context).await,
+            Self::ImageGroup(group) => group.run(context).await,
+            Self::SystemGroup(group) => group.run(context).await,
+        }
+    }
+}
+
+/// Does the same for each object; goes on after a failure and tells them all.
+///
+/// The name is printed for each success, as Docker does.
+async fn for_each(names: &[String], mut act: impl AsyncFnMut(&str) -> Result<(), Error>) -> Result<(), Error> {
+    let mut failures = Vec::new();
+    for name in names {
+        match act(name).await {
+            Ok(()) => println!("{name}"),
+            Err(error) => failures.push(error.to_string()),
+        }
+    }
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::failed(failures.join("\n")))
+    }
+}

@@ -1,0 +1,73 @@
+//! `tierce events`
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::flags::filter;
+use crate::output::template::Template;
+use crate::output::time;
+use clap::Args;
+use jiff::Timestamp;
+use tierce_api_types::event::EventMessage;
+use tierce_client::EventsOptions;
+
+#[derive(Args)]
+pub(crate) struct Events {
+    /// Filter output based on conditions provided (container, event, image, label, network, type, volume)
+    #[arg(short, long, value_name = "filter")]
+    filter: Vec<String>,
+    /// Format output: 'json', or a Go template over the event (.Type .Action .Actor.ID .Actor.Attributes .time)
+    #[arg(long, default_value = "", hide_default_value = true)]
+    format: String,
+    /// Show all events created since timestamp
+    #[arg(long, default_value = "", hide_default_value = true)]
+    since: String,
+    /// Stream events until this timestamp
+    #[arg(long, default_value = "", hide_default_value = true)]
+    until: String,
+}
+
+impl Events {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+        let template = Template::parse(&self.format)?;
+        let options = EventsOptions {
+            since: time::moment("since", &self.since)?,
+            until: time::moment("until", &self.until)?,
+            filters: filter::parse(&self.filter)?,
+        };
+        let mut events = context.client.system().events(&options).await?;
+        while let Some(event) = events.next().await? {
+            match &template {
+                None => println!("{}", line(&event)),
+                Some(template) => {
+                    let document = serde_json::to_value(&event)
+                        .map_err(|error| Error::failed(format!("encode an event: {error}")))?;
+                    println!("{}", template.render(&document)?);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `TIME TYPE ACTION ID (name=value, …)`.
+fn line(event: &EventMessage) -> String {
+    let moment =
+        Timestamp::from_nanosecond(i128::from(event.time_nano)).unwrap_or_else(|_| time::from_unix(event.time));
+    let attributes: Vec<String> = event
+        .actor
+        .attributes
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let mut text = format!(
+        "{} {} {} {}",
+        time::local_nanoseconds(moment),
+        event.kind,
+        event.action,
+        event.actor.id
+    );
+    if !attributes.is_empty() {
+        text = format!("{text} ({})", attributes.join(", "));
+    }
+    text
+}

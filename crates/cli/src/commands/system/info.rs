@@ -1,0 +1,98 @@
+//! `tierce info`
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::output::template::Template;
+use crate::output::units;
+use clap::Args;
+use serde_json::json;
+use std::fmt::Write as _;
+use tierce_api_types::system::InfoResponse;
+
+#[derive(Args)]
+pub(crate) struct Info {
+    /// Format output: 'json', or a Go template over the fields of the daemon's answer
+    #[arg(short, long, default_value = "", hide_default_value = true)]
+    format: String,
+}
+
+impl Info {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+        let template = Template::parse(&self.format)?;
+        let info = context.client.system().info().await?;
+        match template {
+            Some(template) => {
+                let mut document = serde_json::to_value(&info)
+                    .map_err(|error| Error::failed(format!("encode the answer: {error}")))?;
+                document["ClientInfo"] = json!({ "Version": env!("CARGO_PKG_VERSION"), "Context": "default" });
+                println!("{}", template.render(&document)?);
+            }
+            None => print!("{}", text(&info)),
+        }
+        for warning in info.warnings.iter().flatten() {
+            eprintln!("{warning}");
+        }
+        Ok(())
+    }
+}
+
+/// Docker's layout, one fact a line.
+fn text(info: &InfoResponse) -> String {
+    let mut text = format!(
+        "Client: Tierce\n Version:    {}\n Context:    default\n\nServer:\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    // Writing to a String cannot fail.
+    let mut line = |depth: usize, name: &str, value: &dyn std::fmt::Display| {
+        let _ = writeln!(text, "{}{name}: {value}", " ".repeat(depth));
+    };
+    line(1, "Containers", &info.containers);
+    line(2, "Running", &info.containers_running);
+    line(2, "Paused", &info.containers_paused);
+    line(2, "Stopped", &info.containers_stopped);
+    line(1, "Images", &info.images);
+    line(1, "Server Version", &info.server_version);
+    line(1, "Storage Driver", &info.driver);
+    for [name, value] in &info.driver_status {
+        line(2, name, value);
+    }
+    line(1, "Logging Driver", &info.logging_driver);
+    line(1, "Cgroup Driver", &info.cgroup_driver);
+    line(1, "Cgroup Version", &info.cgroup_version);
+    line(1, "Plugins", &"");
+    line(2, "Volume", &info.plugins.volume.join(" "));
+    line(2, "Network", &info.plugins.network.join(" "));
+    line(2, "Log", &info.plugins.log.join(" "));
+    line(
+        1,
+        "Runtimes",
+        &info.runtimes.keys().cloned().collect::<Vec<_>>().join(" "),
+    );
+    line(1, "Default Runtime", &info.default_runtime);
+    line(1, "Init Binary", &info.init_binary);
+    line(1, "Security Options", &"");
+    for option in &info.security_options {
+        line(
+            2,
+            option.split(',').next().unwrap_or_default().trim_start_matches("name="),
+            &"",
+        );
+        for detail in option.split(',').skip(1) {
+            let (name, value) = detail.split_once('=').unwrap_or((detail, ""));
+            line(3, if name == "profile" { "Profile" } else { name }, &value);
+        }
+    }
+    line(1, "Kernel Version", &info.kernel_version);
+    line(1, "Operating System", &info.operating_system);
+    line(1, "OSType", &info.os_type);
+    line(1, "Architecture", &info.architecture);
+    line(1, "CPUs", &info.n_cpu);
+    line(1, "Total Memory", &units::binary_size(info.mem_total as f64));
+    line(1, "Name", &info.name);
+    line(1, "ID", &info.id);
+    line(1, "Docker Root Dir", &info.docker_root_dir);
+    line(1, "Debug Mode", &info.debug);
+    line(1, "Experimental", &info.experimental_build);
+    line(1, "Live Restore Enabled", &info.live_restore_enabled);
+    text
+}

@@ -1,0 +1,52 @@
+//! Commands on the daemon.
+
+mod events;
+mod info;
+mod version;
+
+use super::container::Inspect;
+use crate::context::Context;
+use crate::error::Error;
+use clap::Subcommand;
+
+/// Commands that stand at the top.
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    /// Get real time events from the server
+    Events(events::Events),
+    /// Display system-wide information
+    Info(info::Info),
+    /// Return low-level information on objects
+    Inspect(Inspect),
+    /// Show the version information
+    Version(version::Version),
+}
+
+impl Verb {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+        match self {
+            Self::Events(verb) => verb.run(context).await,
+            Self::Info(verb) => verb.run(context).await,
+            Self::Inspect(verb) => verb.run(context).await,
+            Self::Version(verb) => verb.run(context).await,
+        }
+    }
+}
+
+/// Commands under `system`.
+#[derive(Subcommand)]
+pub(crate) enum Group {
+    /// Get real time events from the server
+    Events(events::Events),
+    /// Display system-wide information
+    Info(info::Info),
+}
+
+impl Group {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+        match self {
+            Self::Events(verb) => verb.run(context).await,
+            Self::Info(verb) => verb.run(context).await,
+        }
+    }
+}

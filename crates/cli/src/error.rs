@@ -1,0 +1,124 @@
+//! What a command can end in: the one place that knows exit codes.
+
+use tierce_fault::Kind;
+
+/// A wrong command line, or a `run` that the daemon refused.
+pub(crate) const USAGE: i32 = 125;
+/// The program of a `run` cannot be executed.
+const NOT_EXECUTABLE: i32 = 126;
+/// The program of a `run` was not found.
+const NOT_FOUND: i32 = 127;
+
+/// Why a command did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The daemon refused, or cannot be reached.
+    #[error("{}{_0}", if _0.status().is_some() { "Error response from daemon: " } else { "" })]
+    Daemon(#[from] tierce_client::Error),
+    /// Nothing to say: the command ends with the code of the process it ran.
+    #[error("exit code {0}")]
+    Exit(i32),
+    /// A `run` that did not come to its process.
+    #[error("{text}\n\nRun 'tierce run --help' for more information")]
+    Run {
+        /// What happened.
+        text: String,
+        /// The code of this program.
+        code: i32,
+    },
+    /// Anything else, with this program's words.
+    #[error("{text}")]
+    Failed {
+        /// What happened.
+        text: String,
+        /// The code of this program.
+        code: i32,
+    },
+}
+
+impl Error {
+    /// A failure with code 1.
+    pub(crate) fn failed(text: impl Into<String>) -> Self {
+        Self::Failed {
+            text: text.into(),
+            code: 1,
+        }
+    }
+
+    /// A command line that makes no sense.
+    pub(crate) fn usage(text: impl Into<String>) -> Self {
+        Self::Failed {
+            text: text.into(),
+            code: USAGE,
+        }
+    }
+
+    /// The same failure as the end of a `run`, with Docker's codes: 125 the daemon, 126 not executable, 127 not found.
+    pub(crate) fn of_run(self) -> Self {
+        let text = self.to_string();
+        let code = match &self {
+            Self::Exit(_) | Self::Run { .. } => return self,
+            _ if text.contains("executable file not found")
+                || text.contains("no such file or directory")
+                || text.contains("system cannot find the file specified") =>
+            {
+                NOT_FOUND
+            }
+            _ if text.contains("permission denied") || text.contains("is a directory") => NOT_EXECUTABLE,
+            _ => USAGE,
+        };
+        Self::Run {
+            text: format!("tierce: {text}"),
+            code,
+        }
+    }
+}
+
+/// Prints an error with the way out, where there is one, and gives the exit code.
+pub(crate) fn report(error: &Error) -> i32 {
+    match error {
+        Error::Exit(code) => *code,
+        Error::Run { code, .. } | Error::Failed { code, .. } => {
+            eprintln!("{error}");
+            *code
+        }
+        Error::Daemon(cause) => {
+            eprintln!("{error}");
+            if let Some(hint) = hint(cause) {
+                eprintln!("{hint}");
+            }
+            1
+        }
+    }
+}
+
+fn hint(cause: &tierce_client::Error) -> Option<&'static str> {
+    use tierce_fault::Fault as _;
+    match (cause, cause.kind()) {
+        (tierce_client::Error::Connect { .. }, _) => {
+            Some("Start the daemon with `tierced`, or name another one with -H or DOCKER_HOST.")
+        }
+        (_, Kind::Unauthorized) => Some("Log in to the registry first."),
+        (_, Kind::Exhausted) => Some("Free some space (`tierce rmi`, `tierce rm`) and try again."),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_ends_with_dockers_codes() {
+        for (text, code) in [
+            ("exec: \"foo\": executable file not found in $PATH", 127),
+            ("exec /x: permission denied", 126),
+            ("No such image", 125),
+        ] {
+            let Error::Run { code: got, .. } = Error::failed(text).of_run() else {
+                panic!("not a run error")
+            };
+            assert_eq!(got, code, "{text}");
+        }
+    }
+}

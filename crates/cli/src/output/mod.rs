@@ -1,0 +1,9 @@
+//! What is printed, and how: tables, templates, times, sizes, progress.
+
+pub(crate) mod listing;
+pub(crate) mod ports;
+pub(crate) mod progress;
+pub(crate) mod table;
+pub(crate) mod template;
+pub(crate) mod time;
+pub(crate) mod units;

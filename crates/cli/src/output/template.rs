@@ -1,0 +1,199 @@
+//! Go templates with Docker's functions, over JSON. Source of the functions: docker/cli `templates/templates.go`.
+
+use crate::error::Error;
+use gotmpl::{MissingKey, Value as GoValue};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A parsed `--format`.
+pub(crate) struct Template {
+    form: Form,
+}
+
+enum Form {
+    Json,
+    Go(gotmpl::Template),
+}
+
+impl Template {
+    /// Parses a format; `None` when it is empty.
+    pub(crate) fn parse(format: &str) -> Result<Option<Self>, Error> {
+        let form = match format {
+            "" => return Ok(None),
+            "json" => Form::Json,
+            text => Form::Go(
+                functions(gotmpl::Template::new(""))
+                    .missing_key(MissingKey::Error)
+                    .parse(text)
+                    .map_err(|error| Error::usage(format!("template parsing error: {error}")))?,
+            ),
+        };
+        Ok(Some(Self { form }))
+    }
+
+    /// Fills it with a document.
+    pub(crate) fn render(&self, document: &Value) -> Result<String, Error> {
+        match &self.form {
+            Form::Json => Ok(compact(document)),
+            Form::Go(template) => template
+                .execute_to_string(&to_go(document))
+                .map_err(|error| Error::failed(format!("template: :1: executing template: {error}"))),
+        }
+    }
+}
+
+/// JSON as Go's encoder writes it on one line.
+pub(crate) fn compact(document: &Value) -> String {
+    escape_html(&document.to_string())
+}
+
+/// JSON as `docker inspect` prints it: four spaces, `<`, `>` and `&` as they are.
+pub(crate) fn indented(document: &Value) -> String {
+    let mut bytes = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
+    match serde::Serialize::serialize(document, &mut serializer) {
+        Ok(()) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(_) => document.to_string(),
+    }
+}
+
+/// Go's encoder writes these three as escapes; they occur in strings only.
+fn escape_html(json: &str) -> String {
+    json.replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
+}
+
+fn to_go(document: &Value) -> GoValue {
+    match document {
+        Value::Null => GoValue::Nil,
+        Value::Bool(value) => GoValue::Bool(*value),
+        Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(value), _) => GoValue::Int(value),
+            (None, Some(value)) => GoValue::Uint(value),
+            (None, None) => GoValue::Float(number.as_f64().unwrap_or_default()),
+        },
+        Value::String(text) => GoValue::String(text.as_str().into()),
+        Value::Array(items) => GoValue::List(items.iter().map(to_go).collect()),
+        Value::Object(members) => GoValue::Map(Arc::new(
+            members
+                .iter()
+                .map(|(name, value)| (name.as_str().into(), to_go(value)))
+                .collect(),
+        )),
+    }
+}
+
+fn from_go(value: &GoValue) -> Value {
+    match value {
+        GoValue::Bool(value) => Value::from(*value),
+        GoValue::Int(value) => Value::from(*value),
+        GoValue::Uint(value) => Value::from(*value),
+        GoValue::Float(value) => Value::from(*value),
+        GoValue::String(text) => Value::from(&**text),
+        GoValue::List(items) => Value::Array(items.iter().map(from_go).collect()),
+        GoValue::Map(members) => Value::Object(
+            members
+                .iter()
+                .map(|(name, value)| (name.to_string(), from_go(value)))
+                .collect(),
+        ),
+        GoValue::Nil | GoValue::Function(_) => Value::Null,
+    }
+}
+
+fn functions(template: gotmpl::Template) -> gotmpl::Template {
+    let text = |value: Option<&GoValue>| value.map(ToString::to_string).unwrap_or_default();
+    let number = |value: Option<&GoValue>| value.and_then(GoValue::as_int).unwrap_or_default().max(0) as usize;
+    let string = |text: String| Ok(GoValue::String(text.into()));
+    template
+        .func("json", move |words| {
+            string(compact(&words.first().map_or(Value::Null, from_go)))
+        })
+        .func("split", move |words| {
+            let (text, separator) = (text(words.first()), text(words.get(1)));
+            let parts: Vec<GoValue> = text
+                .split(separator.as_str())
+                .map(|part| GoValue::String(part.into()))
+                .collect();
+            Ok(GoValue::List(parts.into()))
+        })
+        .func("join", move |words| {
+            let parts: Vec<String> = match words.first() {
+                Some(GoValue::List(items)) => items.iter().map(ToString::to_string).collect(),
+                other => other.map(ToString::to_string).into_iter().collect(),
+            };
+            string(parts.join(&text(words.get(1))))
+        })
+        .func("lower", move |words| string(text(words.first()).to_lowercase()))
+        .func("upper", move |words| string(text(words.first()).to_uppercase()))
+        .func("title", move |words| string(title(&text(words.first()))))
+        .func("pad", move |words| {
+            let text = text(words.first());
+            if text.is_empty() {
+                return string(text);
+            }
+            string(format!(
+                "{}{text}{}",
+                " ".repeat(number(words.get(1))),
+                " ".repeat(number(words.get(2)))
+            ))
+        })
+        .func("truncate", move |words| {
+            string(text(words.first()).chars().take(number(words.get(1))).collect())
+        })
+}
+
+fn title(text: &str) -> String {
+    let mut start = true;
+    text.chars()
+        .flat_map(|character| {
+            let upper = start;
+            start = character.is_whitespace();
+            if upper {
+                character.to_uppercase().collect::<Vec<_>>()
+            } else {
+                vec![character]
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn render(format: &str) -> String {
+        let document = serde_json::json!({
+            "State": {"Running": true, "Pid": 7},
+            "Names": ["a", "b"],
+            "Args": [],
+            "Text": "a<b",
+            "Null": null,
+        });
+        Template::parse(format).unwrap().unwrap().render(&document).unwrap()
+    }
+
+    #[test]
+    fn row_093_dockers_functions_and_forms_work() {
+        assert_eq!(render("{{.State.Running}} {{.State.Pid}}"), "true 7");
+        assert_eq!(render("{{json .Names}}"), r#"["a","b"]"#);
+        assert_eq!(render("{{json .Text}}"), r#""a\u003cb""#);
+        assert_eq!(render("{{join .Names \", \"}}"), "a, b");
+        assert_eq!(render("{{range .Names}}<{{.}}>{{end}}"), "<a><b>");
+        assert_eq!(
+            render("{{upper \"x\"}}{{title \"ab cd\"}}{{truncate \"abc\" 2}}"),
+            "XAb Cdab"
+        );
+        assert_eq!(render("{{index .Names 1}}"), "b");
+        assert_eq!(render("{{.Null}}"), "<no value>");
+    }
+
+    #[test]
+    fn a_missing_field_is_an_error_and_not_an_empty_text() {
+        let template = Template::parse("{{.Nope}}").unwrap().unwrap();
+        assert!(template.render(&serde_json::json!({})).is_err());
+        assert!(Template::parse("{{.x").is_err());
+    }
+}
