@@ -11,6 +11,7 @@ mod output;
 mod session;
 mod stdin;
 mod terminal;
+mod usage;
 
 use clap::{ArgAction, Args as _, FromArgMatches as _};
 use commands::Invocation;
@@ -21,12 +22,7 @@ use std::io::Write as _;
 fn main() {
     let code = match parse() {
         Ok(invocation) => run(invocation),
-        Err(error) => {
-            let failed = error.use_stderr();
-            // Nobody is left to tell when standard error is closed.
-            let _ = error.print();
-            if failed { error::USAGE } else { 0 }
-        }
+        Err(error) => usage::report(&error),
     };
     let _ = std::io::stdout().flush();
     // A thread may still wait for input from the terminal; it must not hold up the end.
@@ -34,10 +30,8 @@ fn main() {
 }
 
 fn parse() -> Result<Invocation, clap::Error> {
-    let command = clap::Command::new("tierce")
-        .version(env!("CARGO_PKG_VERSION"))
-        .about("Docker-compatible containers");
-    let command = go_flags(Invocation::augment_args(command));
+    let command = clap::Command::new("tierce").version(env!("CARGO_PKG_VERSION"));
+    let command = go_flags(Invocation::augment_args(command).about("Docker-compatible containers"));
     let matches = command.try_get_matches()?;
     Invocation::from_arg_matches(&matches)
 }

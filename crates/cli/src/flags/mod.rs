@@ -132,6 +132,15 @@ impl ContainerFlags {
             .words
             .split_first()
             .ok_or_else(|| Error::usage("an image is required"))?;
+        // What stands where the image should be and looks like a flag is one that nobody knows.
+        match image.strip_prefix("--") {
+            Some(flag) => return Err(Error::usage(format!("unknown flag: --{flag}"))),
+            None if image.starts_with('-') => {
+                let letter = image.chars().nth(1).unwrap_or_default();
+                return Err(Error::usage(format!("unknown shorthand flag: '{letter}' in {image}")));
+            }
+            None => {}
+        }
         let (mut config, mut host) = (Config::default(), HostConfig::default());
         config.image.clone_from(image);
         config.cmd = (!command.is_empty()).then(|| StrSlice(command.to_vec()));
@@ -267,5 +276,6 @@ mod tests {
         );
         assert!(request(&["--restart", "sometimes", "x"]).is_err());
         assert!(request(&[]).is_err());
+        assert_eq!(request(&["--frob", "x"]).unwrap_err(), "unknown flag: --frob");
     }
 }
