@@ -178,6 +178,10 @@ impl Transaction {
                 });
             }
             m.be32(10, id);
+            // `nft` reads interface names backwards unless told their byte order: key byte order (0), host's (1).
+            if set.key == [Type::Interface] {
+                m.bytes(13, &[0, 4, 1, 0, 0, 0]);
+            }
         });
     }
 

@@ -44,7 +44,7 @@ fn example_sets() -> Vec<Set> {
             key: vec![Type::Interface],
             value: vec![],
             interval: false,
-            elements: vec![],
+            elements: vec![Element::member(vec![Value::Interface("docker0".into())])],
         },
         Set {
             name: "publish".into(),
@@ -214,6 +214,7 @@ fn row_142_rules_are_created_listed_and_removed() {
             "type filter hook forward priority filter; policy accept;",
             "elements = { tcp . 8080 : 172.17.0.2 . 80 }",
             "\"a\" . \"b\"",
+            "elements = { \"docker0\" }",
         ] {
             assert!(listing.contains(part), "{part} is missing in\n{listing}");
         }

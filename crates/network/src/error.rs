@@ -49,10 +49,14 @@ pub enum Error {
         other: String,
     },
     /// All default pools are used up or shadowed by host routes.
-    #[error("all predefined address pools have been fully subnetted: {0}; add a pool (default-address-pools) or remove unused networks")]
+    #[error(
+        "all predefined address pools have been fully subnetted: {0}; add a pool (default-address-pools) or remove unused networks"
+    )]
     PoolsExhausted(String),
     /// The subnet has no free address.
-    #[error("no available IPv4 addresses on this network's address pools: {network} ({subnet}); choose a larger subnet (--bip for the default bridge)")]
+    #[error(
+        "no available IPv4 addresses on this network's address pools: {network} ({subnet}); choose a larger subnet (--bip for the default bridge)"
+    )]
     AddressesExhausted {
         /// The network.
         network: String,
@@ -92,7 +96,10 @@ pub enum Error {
         /// Why.
         cause: std::io::Error,
     },
-    /// A record on disk is not readable.
+    /// A record could not be read or written.
+    #[error(transparent)]
+    Store(#[from] tierce_fsops::Error),
+    /// A record on disk makes no sense.
     #[error("read network record {}: {cause}", path.display())]
     Record {
         /// The file.
@@ -152,7 +159,9 @@ impl Fault for Error {
         match self {
             Self::NetworkNotFound(_) | Self::UnknownDriver(_) => Kind::NotFound,
             Self::NameTaken(_) => Kind::Conflict,
-            Self::Predefined(_) | Self::CannotRemove(_) | Self::InUse { .. } | Self::PoolOverlaps { .. } => Kind::Forbidden,
+            Self::Predefined(_) | Self::CannotRemove(_) | Self::InUse { .. } | Self::PoolOverlaps { .. } => {
+                Kind::Forbidden
+            }
             Self::AddressTaken(..) | Self::AlreadyJoined(_) => Kind::Conflict,
             Self::Invalid(_) | Self::Ambiguous(..) => Kind::Invalid,
             Self::PoolsExhausted(_) | Self::AddressesExhausted { .. } => Kind::Exhausted,
@@ -164,6 +173,7 @@ impl Fault for Error {
             },
             Self::File { .. } => Kind::Internal,
             Self::Record { .. } => Kind::DataLoss,
+            Self::Store(cause) => cause.kind(),
             Self::Firewall(cause) => cause.kind(),
             Self::Several(causes) => causes.first().map_or(Kind::Internal, Fault::kind),
         }
@@ -173,7 +183,11 @@ impl Fault for Error {
 impl Error {
     /// A file operation's failure.
     pub(crate) fn file(verb: &'static str, path: impl Into<PathBuf>, cause: impl Into<std::io::Error>) -> Self {
-        Self::File { verb, path: path.into(), cause: cause.into() }
+        Self::File {
+            verb,
+            path: path.into(),
+            cause: cause.into(),
+        }
     }
 
     /// `Ok` when nothing failed, else everything that did.

@@ -33,7 +33,9 @@ pub fn hosts(input: &Hosts<'_>) -> String {
         ));
     }
     for extra in input.extra {
-        let Some((name, address)) = parse_extra_host(extra) else { continue };
+        let Some((name, address)) = parse_extra_host(extra) else {
+            continue;
+        };
         let address = match address {
             "host-gateway" => input.host_gateway,
             text => text.trim_matches(['[', ']']).parse().ok(),

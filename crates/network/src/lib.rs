@@ -16,14 +16,23 @@
 //! ```
 
 mod config;
+#[cfg(test)]
+mod conformance;
 mod controller;
+mod driver;
 mod drivers;
 mod endpoint;
 mod error;
 pub mod files;
+mod ipam;
+mod netns;
 mod network;
+mod portmap;
 mod request;
+mod rtnetlink;
 mod sandbox;
+#[cfg(test)]
+mod tests;
 
 pub use config::{Config, DefaultBridge, Pool};
 pub use controller::{Alive, Controller};

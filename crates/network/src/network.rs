@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use crate::drivers::bridge::Options;
+use crate::drivers::{self, bridge::Options};
 
 /// A network as it is known to callers and stored in `<records>/<id>.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,11 +61,7 @@ pub struct Ipam {
 impl Network {
     /// Docker's driver name: `bridge`, `host`, `null`.
     pub fn driver(&self) -> &'static str {
-        match self.kind {
-            NetworkKind::Bridge(_) => "bridge",
-            NetworkKind::Host => "host",
-            NetworkKind::None => "null",
-        }
+        drivers::of(&self.kind).name()
     }
 
     /// Whether it is one of `bridge`, `host`, `none`.

@@ -71,7 +71,10 @@ pub struct Attachment {
 impl Attachment {
     /// The plain wish for `network`.
     pub fn to(network: impl Into<String>) -> Self {
-        Self { network: network.into(), ..Self::default() }
+        Self {
+            network: network.into(),
+            ..Self::default()
+        }
     }
 }
 
@@ -99,7 +102,11 @@ impl FromStr for Mac {
             *byte = u8::from_str_radix(part, 16).map_err(|_| invalid())?;
         }
         // A group address cannot be the address of an interface.
-        if parts.next().is_some() || bytes[0] & 1 == 1 { Err(invalid()) } else { Ok(Self(bytes)) }
+        if parts.next().is_some() || bytes[0] & 1 == 1 {
+            Err(invalid())
+        } else {
+            Ok(Self(bytes))
+        }
     }
 }
 
@@ -174,11 +181,17 @@ impl FromStr for Port {
             "tcp" => Protocol::Tcp,
             "udp" => Protocol::Udp,
             "sctp" => Protocol::Sctp,
-            other => return Err(Error::Invalid(format!("invalid port {text:?}: unknown protocol {other:?}"))),
+            other => {
+                return Err(Error::Invalid(format!(
+                    "invalid port {text:?}: unknown protocol {other:?}"
+                )));
+            }
         };
         match number.parse() {
             Ok(number) if number > 0 => Ok(Self { number, protocol }),
-            _ => Err(Error::Invalid(format!("invalid port {text:?}: want 1-65535[/tcp|udp|sctp]"))),
+            _ => Err(Error::Invalid(format!(
+                "invalid port {text:?}: want 1-65535[/tcp|udp|sctp]"
+            ))),
         }
     }
 }
@@ -211,15 +224,29 @@ impl Publication {
                             .map_err(|_| Error::Invalid(format!("invalid IP address in port binding: {text}")))?,
                     ),
                 };
-                entry.push(Self { port, address, host: parse_host_port(&host.host_port)? });
+                entry.push(Self {
+                    port,
+                    address,
+                    host: parse_host_port(&host.host_port)?,
+                });
             }
             if entry.is_empty() {
-                entry.push(Self { port, address: None, host: None });
+                entry.push(Self {
+                    port,
+                    address: None,
+                    host: None,
+                });
             }
         }
         if publish_all {
             for port in exposed {
-                wishes.entry(*port).or_insert_with(|| vec![Self { port: *port, address: None, host: None }]);
+                wishes.entry(*port).or_insert_with(|| {
+                    vec![Self {
+                        port: *port,
+                        address: None,
+                        host: None,
+                    }]
+                });
             }
         }
         Ok(wishes.into_values().flatten().collect())
@@ -232,7 +259,10 @@ fn parse_host_port(text: &str) -> Result<Option<(u16, u16)>, Error> {
         return Ok(None);
     }
     let (start, end) = text.split_once('-').unwrap_or((text, text));
-    let (start, end) = (start.parse().map_err(|_| invalid())?, end.parse().map_err(|_| invalid())?);
+    let (start, end) = (
+        start.parse().map_err(|_| invalid())?,
+        end.parse().map_err(|_| invalid())?,
+    );
     match (start, end) {
         (0, 0) => Ok(None),
         (start, end) if start > 0 && start <= end => Ok(Some((start, end))),

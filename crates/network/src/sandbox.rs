@@ -44,7 +44,9 @@ pub struct Published {
 impl Sandbox {
     /// The first endpoint that has an interface: the one whose addresses inspect repeats at the top level.
     pub fn primary(&self) -> Option<(&EndpointInfo, &Link)> {
-        self.endpoints.iter().find_map(|endpoint| Some((endpoint, endpoint.link.as_ref()?)))
+        self.endpoints
+            .iter()
+            .find_map(|endpoint| Some((endpoint, endpoint.link.as_ref()?)))
     }
 
     /// Inspect's `SandboxKey`: the pinned namespace, or `<netns directory>/default` in host mode.
@@ -59,10 +61,13 @@ impl Sandbox {
             map.insert(port.to_string(), None);
         }
         for published in &self.ports {
-            map.entry(published.port.to_string()).or_default().get_or_insert_default().push(PortBinding {
-                host_ip: published.address.to_string(),
-                host_port: published.host_port.to_string(),
-            });
+            map.entry(published.port.to_string())
+                .or_default()
+                .get_or_insert_default()
+                .push(PortBinding {
+                    host_ip: published.address.to_string(),
+                    host_port: published.host_port.to_string(),
+                });
         }
         map
     }

@@ -1,5 +1,61 @@
-//! The bridge driver.
+//! The bridge driver: a Linux bridge on the host, a veth pair for each endpoint, address translation by the packet
+//! filter.
 
+pub(crate) mod address;
+mod link;
 mod options;
+pub(crate) mod rules;
 
+use tierce_firewall::Elements;
+
+use crate::Error;
+use crate::driver::Driver;
+use crate::endpoint::Link;
+use crate::netns::Namespace;
+use crate::network::{Network, NetworkKind};
 pub use options::Options;
+pub(crate) use options::interface_name;
+
+/// The driver.
+#[derive(Debug)]
+pub(super) struct Bridge;
+
+impl Driver for Bridge {
+    fn name(&self) -> &'static str {
+        "bridge"
+    }
+
+    fn create(&self, network: &Network) -> Result<(), Error> {
+        match (&network.kind, &network.ipam) {
+            (NetworkKind::Bridge(options), Some(ipam)) => link::create_bridge(options, ipam),
+            _ => Ok(()),
+        }
+    }
+
+    fn remove(&self, network: &Network) -> Result<(), Error> {
+        match &network.kind {
+            NetworkKind::Bridge(options) => link::remove_bridge(&options.bridge),
+            _ => Ok(()),
+        }
+    }
+
+    fn attach(&self, network: &Network, link: &Link, namespace: &Namespace) -> Result<(), Error> {
+        match &network.kind {
+            NetworkKind::Bridge(options) => link::attach(options, link, namespace),
+            _ => Ok(()),
+        }
+    }
+
+    fn detach(&self, _: &Network, link: &Link) -> Result<(), Error> {
+        link::detach(link)
+    }
+
+    fn rules(&self, network: &Network, table: &str) -> Vec<Elements> {
+        match (&network.kind, &network.ipam) {
+            (NetworkKind::Bridge(options), Some(ipam)) => {
+                rules::network_elements(options, ipam.subnet, network.internal, table)
+            }
+            _ => Vec::new(),
+        }
+    }
+}

@@ -25,7 +25,13 @@ pub struct Options {
 impl Options {
     /// From the options of a create request; `bridge` is the interface name if none is given.
     pub fn parse(options: &BTreeMap<String, String>, bridge: String, mtu: u32) -> Result<Self, Error> {
-        let mut parsed = Self { bridge, mtu, icc: true, masquerade: true, publish_address: None };
+        let mut parsed = Self {
+            bridge,
+            mtu,
+            icc: true,
+            masquerade: true,
+            publish_address: None,
+        };
         for (key, value) in options {
             let invalid = || Error::Invalid(format!("invalid value {value:?} for network option {key}"));
             match key.as_str() {
@@ -38,7 +44,11 @@ impl Options {
                     parsed.publish_address = Some(value.parse().map_err(|_| invalid())?);
                 }
                 "com.docker.network.driver.mtu" => {
-                    parsed.mtu = value.parse().ok().filter(|mtu| (68..=65535).contains(mtu)).ok_or_else(invalid)?;
+                    parsed.mtu = value
+                        .parse()
+                        .ok()
+                        .filter(|mtu| (68..=65535).contains(mtu))
+                        .ok_or_else(invalid)?;
                 }
                 // Docker ignores what it does not know, and so do scripts that pass options of other versions.
                 _ => {}
@@ -60,6 +70,8 @@ fn boolean(text: &str) -> Option<bool> {
 /// What the kernel takes as an interface name (`dev_valid_name`).
 pub(crate) fn interface_name(text: &str) -> Option<String> {
     let fits = !text.is_empty() && text.len() < 16 && text != "." && text != "..";
-    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'/' | b':'));
+    let plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'/' | b':'));
     (fits && plain).then(|| text.to_owned())
 }

@@ -1,0 +1,253 @@
+//! A container joins its networks, and leaves them.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use tierce_firewall::Change;
+
+use super::{Controller, random_id};
+use crate::drivers;
+use crate::drivers::bridge::address::{mac_of, peer_name};
+use crate::endpoint::{EndpointInfo, Link};
+use crate::netns::{self, Namespace};
+use crate::network::NetworkKind;
+use crate::portmap::{Taker, nat};
+use crate::request::Attachment;
+use crate::{Error, Join, Network, Sandbox};
+
+impl Controller {
+    /// Makes a container's sandbox: pinned namespace, interfaces, published ports. All or nothing.
+    pub fn join(&self, join: Join) -> Result<Arc<Sandbox>, Error> {
+        let networks = self.claim(&join)?;
+        let made = self.build(&join, &networks);
+        let mut state = self.lock();
+        state.joining.remove(&join.container);
+        let sandbox = Arc::new(made?);
+        state.sandboxes.insert(join.container, Arc::clone(&sandbox));
+        Ok(sandbox)
+    }
+
+    /// Takes a container's sandbox down: ports and addresses are free at return; the kernel destroys namespace and
+    /// links on its own time. Goes on after failures and reports them together. Nothing to do is no error.
+    pub fn leave(&self, container: &str) -> Result<(), Error> {
+        let sandbox = self.lock().sandboxes.remove(container);
+        match sandbox {
+            Some(sandbox) => self.dismantle(&sandbox),
+            None => Ok(()),
+        }
+    }
+
+    /// Finds the networks and holds them for this container.
+    fn claim(&self, join: &Join) -> Result<Vec<Arc<Network>>, Error> {
+        let found = join
+            .attachments
+            .iter()
+            .map(|attachment| self.network(&attachment.network));
+        let networks = found.collect::<Result<Vec<_>, _>>()?;
+        let shares_host = networks.iter().any(|network| drivers::of(&network.kind).shares_host());
+        if shares_host && networks.len() > 1 {
+            return Err(Error::Invalid(
+                "conflicting options: host network with other networks".to_owned(),
+            ));
+        }
+        for (index, network) in networks.iter().enumerate() {
+            if networks[..index].iter().any(|other| other.id == network.id) {
+                return Err(Error::Invalid(format!(
+                    "container is joined to network {} twice",
+                    network.name
+                )));
+            }
+        }
+        let mut state = self.lock();
+        if state.sandboxes.contains_key(&join.container) || state.joining.contains_key(&join.container) {
+            return Err(Error::AlreadyJoined(join.name.clone()));
+        }
+        // Removed between look-up and here?
+        if let Some(gone) = networks
+            .iter()
+            .find(|network| !state.networks.contains_key(&network.id))
+        {
+            return Err(Error::NetworkNotFound(gone.name.clone()));
+        }
+        let ids = networks.iter().map(|network| network.id.clone()).collect();
+        state.joining.insert(join.container.clone(), ids);
+        Ok(networks)
+    }
+
+    fn build(&self, join: &Join, networks: &[Arc<Network>]) -> Result<Sandbox, Error> {
+        let id = random_id()?;
+        let shares_host = networks.iter().any(|network| drivers::of(&network.kind).shares_host());
+        let mut sandbox = Sandbox {
+            key: (!shares_host).then(|| self.config.netns.join(&id[..12])),
+            id,
+            container: join.container.clone(),
+            name: join.name.clone(),
+            endpoints: Vec::new(),
+            ports: Vec::new(),
+            exposed: if shares_host { Vec::new() } else { join.exposed.clone() },
+        };
+        match self.furnish(join, networks, &mut sandbox) {
+            Ok(()) => Ok(sandbox),
+            Err(error) => {
+                if let Err(also) = self.dismantle(&sandbox) {
+                    tracing::warn!(container = join.container, error = %also, "cannot undo a failed join completely");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Fills the sandbox step by step; what is done stands in it, so that [`Self::dismantle`] can undo it.
+    fn furnish(&self, join: &Join, networks: &[Arc<Network>], sandbox: &mut Sandbox) -> Result<(), Error> {
+        for (attachment, network) in join.attachments.iter().zip(networks) {
+            let first = !sandbox.endpoints.iter().any(|endpoint| endpoint.link.is_some());
+            let interface = format!("eth{}", sandbox.endpoints.iter().filter(|e| e.link.is_some()).count());
+            let endpoint = self.plan_endpoint(attachment, network, join, interface, first)?;
+            sandbox.endpoints.push(endpoint);
+        }
+        // Ports first: they are what fails most often, and cost nothing to give back.
+        let target = self.publish_target(sandbox, networks);
+        let reservation = match target {
+            Some((address, default_address)) => self.reserve_ports(join, sandbox, address, default_address)?,
+            None => Vec::new(),
+        };
+        if let Some(key) = &sandbox.key {
+            let namespace = Namespace::create(key)?;
+            for (endpoint, network) in sandbox.endpoints.iter().zip(networks) {
+                if let Some(link) = &endpoint.link {
+                    drivers::of(&network.kind).attach(network, link, &namespace)?;
+                }
+            }
+        }
+        if let Some((address, _)) = target {
+            let elements = nat::elements(&self.config.table, &sandbox.ports, address);
+            self.filter
+                .apply(&elements.into_iter().map(Change::Add).collect::<Vec<_>>())?;
+            self.relay.serve(&sandbox.container, address, reservation)?;
+        }
+        self.save_sandbox(sandbox)
+    }
+
+    fn plan_endpoint(
+        &self,
+        attachment: &Attachment,
+        network: &Network,
+        join: &Join,
+        interface: String,
+        first: bool,
+    ) -> Result<EndpointInfo, Error> {
+        let id = random_id()?;
+        let link = match &network.ipam {
+            None => None,
+            Some(ipam) => {
+                if attachment.address.is_some() && !ipam.configured {
+                    return Err(Error::Invalid(
+                        "user specified IP address is supported only when connecting to networks with user configured subnets"
+                            .to_owned(),
+                    ));
+                }
+                let address = self.addresses.take(network, attachment.address, &join.name)?;
+                let gateway = (first && !network.internal).then_some(ipam.gateway);
+                Some(Link {
+                    interface,
+                    peer: peer_name(&self.config.veth_prefix, &id),
+                    mac: attachment.mac.unwrap_or_else(|| mac_of(address)),
+                    address,
+                    prefix_length: ipam.subnet.prefix_len(),
+                    gateway,
+                })
+            }
+        };
+        Ok(EndpointInfo {
+            id,
+            network: network.id.clone(),
+            network_name: network.name.clone(),
+            wish: attachment.clone(),
+            link,
+            dns_names: dns_names(network, join, attachment),
+        })
+    }
+
+    /// The address that published ports lead to, and the host address for `-p` without one.
+    fn publish_target(&self, sandbox: &Sandbox, networks: &[Arc<Network>]) -> Option<(Ipv4Addr, Option<IpAddr>)> {
+        let mut candidates = sandbox.endpoints.iter().zip(networks);
+        let (address, network) =
+            candidates.find_map(|(endpoint, network)| Some((endpoint.link.as_ref()?.address, network)))?;
+        let own = match &network.kind {
+            NetworkKind::Bridge(options) => options.publish_address,
+            _ => None,
+        };
+        Some((address, own.or(self.config.publish_address)))
+    }
+
+    fn reserve_ports(
+        &self,
+        join: &Join,
+        sandbox: &mut Sandbox,
+        target: Ipv4Addr,
+        default_address: Option<IpAddr>,
+    ) -> Result<Vec<crate::portmap::Held>, Error> {
+        let taker = Taker {
+            name: &join.name,
+            target,
+            default_address,
+            ipv6: self.config.relay,
+        };
+        let endpoint = sandbox
+            .primary()
+            .map(|(endpoint, _)| endpoint.id.clone())
+            .unwrap_or_default();
+        let reservation = self.ports.reserve(&join.ports, taker).map_err(|cause| Error::Publish {
+            name: join.name.clone(),
+            endpoint,
+            cause,
+        })?;
+        sandbox.ports = reservation.published;
+        Ok(reservation.sockets)
+    }
+
+    /// Undoes whatever of a sandbox exists; goes on after failures.
+    pub(super) fn dismantle(&self, sandbox: &Sandbox) -> Result<(), Error> {
+        let mut failures = Vec::new();
+        if let Some((_, link)) = sandbox.primary() {
+            let elements = nat::elements(&self.config.table, &sandbox.ports, link.address);
+            let removals: Vec<_> = elements.into_iter().map(Change::Remove).collect();
+            failures.extend(self.filter.apply(&removals).err().map(Error::from));
+        }
+        self.relay.withdraw(&sandbox.container);
+        self.ports.release(&sandbox.ports, &sandbox.name);
+        for endpoint in &sandbox.endpoints {
+            let Some(link) = &endpoint.link else { continue };
+            let network = self.lock().networks.get(&endpoint.network).cloned();
+            if let Some(network) = network {
+                failures.extend(drivers::of(&network.kind).detach(&network, link).err());
+            }
+        }
+        if let Some(key) = &sandbox.key {
+            failures.extend(netns::unpin(key).err());
+        }
+        for endpoint in &sandbox.endpoints {
+            if let Some(link) = &endpoint.link {
+                self.addresses.give_back(&endpoint.network, link.address, &sandbox.name);
+            }
+        }
+        let record = self.sandbox_record(&sandbox.container);
+        failures.extend(tierce_fsops::remove_file(&record).err().map(Error::from));
+        Error::gather(failures)
+    }
+}
+
+/// Names that answer in a user-defined network: container name, aliases, short id. The default bridge has none.
+fn dns_names(network: &Network, join: &Join, attachment: &Attachment) -> Vec<String> {
+    if network.is_predefined() {
+        return Vec::new();
+    }
+    let mut names = vec![join.name.clone()];
+    let short = join.container.get(..12).unwrap_or(&join.container).to_owned();
+    for name in attachment.aliases.iter().cloned().chain([short]) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}

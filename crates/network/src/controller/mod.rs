@@ -1,0 +1,148 @@
+//! The door of this crate.
+//!
+//! One mutex guards the tables of networks and sandboxes and is never held while the kernel works; what a container
+//! needs is claimed first (its place in the table, addresses, ports), then built, then entered. So fifty containers
+//! join in parallel, and two joins of one container cannot.
+
+mod join;
+mod networks;
+mod restore;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tierce_firewall::Backend;
+use tierce_fsops::Durability;
+
+use crate::ipam::Addresses;
+use crate::portmap::Ports;
+use crate::portmap::relay::Relay;
+use crate::{Config, Error, Network, Sandbox};
+
+/// A container that runs, as the supervisor reports it at start-up.
+#[derive(Debug, Clone)]
+pub struct Alive {
+    /// Its id.
+    pub container: String,
+}
+
+/// Owns all networks, sandboxes and published ports of one daemon.
+#[derive(Debug)]
+pub struct Controller {
+    config: Config,
+    filter: Box<dyn Backend>,
+    state: Mutex<State>,
+    addresses: Addresses,
+    ports: Ports,
+    relay: Relay,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// By id.
+    networks: BTreeMap<String, Arc<Network>>,
+    /// By container.
+    sandboxes: HashMap<String, Arc<Sandbox>>,
+    /// Containers that are joining, with the networks they join: those cannot be removed meanwhile.
+    joining: HashMap<String, Vec<String>>,
+    /// This daemon (or an earlier life of it) switched forwarding on.
+    forwarding_is_ours: bool,
+}
+
+impl Controller {
+    /// Reads the records; touches no kernel object yet. [`Controller::restore`] must follow before anything else.
+    pub fn open(config: Config) -> Result<Arc<Self>, Error> {
+        for directory in [&config.records, &config.state, &config.netns] {
+            tierce_fsops::create_dir_all(directory, 0o700)?;
+        }
+        let filter = tierce_firewall::open(config.firewall);
+        let controller = Self {
+            config,
+            filter,
+            state: Mutex::default(),
+            addresses: Addresses::default(),
+            ports: Ports::default(),
+            relay: Relay::default(),
+        };
+        controller.load()?;
+        Ok(Arc::new(controller))
+    }
+
+    /// The sandbox of a container, if it has one.
+    pub fn sandbox(&self, container: &str) -> Option<Arc<Sandbox>> {
+        self.lock().sandboxes.get(container).cloned()
+    }
+
+    /// What `host-gateway` stands for in `--add-host`: the configured address, or the default bridge's.
+    pub fn host_gateway(&self) -> Option<IpAddr> {
+        self.config.host_gateway.or_else(|| {
+            let bridge = self.network("bridge").ok()?;
+            Some(bridge.ipam.as_ref()?.gateway.into())
+        })
+    }
+
+    /// The settings it was opened with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What an administrator should know: forwarding is off, another table drops forwarded packets.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if std::fs::read_to_string(FORWARDING).is_ok_and(|value| value.trim() == "0") {
+            warnings.push("IPv4 forwarding is disabled".to_owned());
+        }
+        match self.filter.foreign_forward_drops(&self.config.table) {
+            Ok(chains) => warnings.extend(chains.into_iter().map(|chain| {
+                let bridge = &self.config.bridge.name;
+                format!(
+                    "packet filter chain \"{chain}\" drops forwarded packets by policy; containers cannot reach the \
+                     outside and published ports answer on this host only, until it accepts packets from and to {bridge} \
+                     (nft insert rule {chain} iifname {bridge} accept; nft insert rule {chain} oifname {bridge} accept)"
+                )
+            })),
+            Err(error) => warnings.push(error.to_string()),
+        }
+        warnings
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sandbox_record(&self, container: &str) -> PathBuf {
+        self.config.state.join(format!("{container}.json"))
+    }
+
+    fn save_sandbox(&self, sandbox: &Sandbox) -> Result<(), Error> {
+        let path = self.sandbox_record(&sandbox.container);
+        let bytes = serde_json::to_vec(sandbox).map_err(|cause| Error::Record {
+            path: path.clone(),
+            cause,
+        })?;
+        // The kernel objects it describes do not outlive a loss of power either.
+        Ok(tierce_fsops::write_atomic_with(
+            &path,
+            &bytes,
+            0o600,
+            Durability::Process,
+        )?)
+    }
+}
+
+/// The host's switch of IPv4 forwarding.
+const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
+
+/// 64 random hexadecimal digits.
+fn random_id() -> Result<String, Error> {
+    let mut bytes = [0u8; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|cause| Error::file("read random bytes from", "getrandom", std::io::Error::other(cause)))?;
+    Ok(bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
+}

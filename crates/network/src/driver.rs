@@ -1,0 +1,40 @@
+//! The seam between the controller and the kinds of network.
+//!
+//! A driver turns records into kernel objects. It keeps no state of its own: everything it needs is in the arguments,
+//! and what exists is in the kernel. All methods may be called again after they succeeded or failed half-way; `conformance.rs`
+//! holds every driver to that.
+
+use std::fmt::Debug;
+
+use tierce_firewall::Elements;
+
+use crate::Error;
+use crate::endpoint::Link;
+use crate::netns::Namespace;
+use crate::network::Network;
+
+/// A kind of network.
+pub(crate) trait Driver: Debug + Send + Sync {
+    /// Docker's name of it.
+    fn name(&self) -> &'static str;
+
+    /// Whether its containers stay in the host's namespace.
+    fn shares_host(&self) -> bool {
+        false
+    }
+
+    /// Makes the network's kernel objects exist.
+    fn create(&self, network: &Network) -> Result<(), Error>;
+
+    /// Makes them vanish.
+    fn remove(&self, network: &Network) -> Result<(), Error>;
+
+    /// Makes the interface `link` in the namespace, with address and routes, and connects it.
+    fn attach(&self, network: &Network, link: &Link, namespace: &Namespace) -> Result<(), Error>;
+
+    /// Cuts the interface off from the network, at once; its destruction may come later, with the namespace's.
+    fn detach(&self, network: &Network, link: &Link) -> Result<(), Error>;
+
+    /// Members of the packet filter's sets that stand for the network, in table `table`.
+    fn rules(&self, network: &Network, table: &str) -> Vec<Elements>;
+}

@@ -1,0 +1,95 @@
+//! Network namespaces with a name in the file system: made on a short-lived thread, pinned by a bind mount.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{UnmountFlags, mount_bind, unmount};
+use tierce_sys::namespaces::{Kinds, unshare};
+
+use crate::Error;
+use crate::rtnetlink::{Plan, Rtnetlink};
+
+/// The namespace file of the calling thread (not of the process: they differ).
+const OWN: &str = "/proc/thread-self/ns/net";
+
+/// A new sandbox's namespace while it is furnished.
+#[derive(Debug)]
+pub(crate) struct Namespace {
+    /// A socket inside.
+    pub(crate) route: Rtnetlink,
+    /// The namespace we live in, to be named as home of the other end of a veth pair.
+    home: OwnedFd,
+}
+
+impl Namespace {
+    /// Makes one, sets `lo` up, and pins it at `pin`, which must not exist. IPv6 is off on later interfaces (they get
+    /// no IPv6 address) and on for `lo`.
+    pub(crate) fn create(pin: &Path) -> Result<Self, Error> {
+        let home = open_own()?;
+        let place = pin.to_owned();
+        let thread = std::thread::Builder::new()
+            .name("netns".to_owned())
+            .stack_size(64 * 1024)
+            .spawn(move || enter_new(&place));
+        let thread = thread.map_err(|cause| Error::file("start a thread to make", pin, cause))?;
+        let made = thread
+            .join()
+            .unwrap_or_else(|_| Err(Error::file("make", pin, Errno::IO)));
+        match made {
+            Ok(route) => Ok(Self { route, home }),
+            Err(error) => {
+                // What failed first is what matters.
+                let _ = unpin(pin);
+                Err(error)
+            }
+        }
+    }
+
+    /// The namespace of the daemon.
+    pub(crate) fn home(&self) -> BorrowedFd<'_> {
+        self.home.as_fd()
+    }
+}
+
+fn open_own() -> Result<OwnedFd, Error> {
+    rustix::fs::open(OWN, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|cause| Error::file("open", OWN, cause))
+}
+
+/// On a thread of its own: leaves for a new namespace.
+fn enter_new(pin: &Path) -> Result<Rtnetlink, Error> {
+    File::create_new(pin).map_err(|cause| Error::file("create", pin, cause))?;
+    unshare(Kinds::NETWORK).map_err(|cause| Error::file("make a network namespace for", pin, cause))?;
+    mount_bind(OWN, pin).map_err(|cause| Error::file("pin network namespace at", pin, cause))?;
+    // As Docker does for endpoints without IPv6. Absent in kernels without IPv6.
+    let _ = std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+    let route = Rtnetlink::open()?;
+    let mut plan = Plan::default();
+    plan.up("lo");
+    route.apply(&plan)?;
+    Ok(route)
+}
+
+/// Takes the pin away; the kernel destroys the namespace with its links when nobody is inside any more, on its own
+/// time. A pin that is gone already is no error.
+pub(crate) fn unpin(pin: &Path) -> Result<(), Error> {
+    match unmount(pin, UnmountFlags::DETACH) {
+        // EINVAL: the file is there, but nothing is mounted on it.
+        Ok(()) | Err(Errno::NOENT | Errno::INVAL) => {}
+        Err(cause) => return Err(Error::file("unpin network namespace", pin, cause)),
+    }
+    match std::fs::remove_file(pin) {
+        Ok(()) => Ok(()),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(cause) => Err(Error::file("remove", pin, cause)),
+    }
+}
+
+/// Whether a namespace is pinned there.
+pub(crate) fn is_pinned(pin: &Path) -> bool {
+    const NSFS_MAGIC: u64 = 0x6e73_6673;
+    rustix::fs::statfs(pin).is_ok_and(|stat| stat.f_type as u64 == NSFS_MAGIC)
+}

@@ -1,0 +1,409 @@
+//! rtnetlink requests that this crate needs, as thin functions over the codec of `tierce_sys::netlink`
+//! (`rtnetlink(7)`, `linux/if_link.h`).
+//!
+//! A [`Plan`] collects requests; [`Rtnetlink::apply`] sends them in one go. The kernel does not undo the earlier ones
+//! when a later one fails; callers do.
+
+use std::net::Ipv4Addr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use ipnet::Ipv4Net;
+use rustix::io::Errno;
+use tierce_sys::netlink::{Attributed, Attributes, Batch, Family, Reply, Socket, flags};
+
+use crate::Error;
+use crate::request::Mac;
+
+const NEW_LINK: u16 = 16;
+const DELETE_LINK: u16 = 17;
+const GET_LINK: u16 = 18;
+const SET_LINK: u16 = 19;
+const NEW_ADDRESS: u16 = 20;
+const GET_ADDRESS: u16 = 22;
+const NEW_ROUTE: u16 = 24;
+const GET_ROUTE: u16 = 26;
+
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_MASTER: u16 = 10;
+const IFLA_PROTINFO: u16 = 12;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_AF_SPEC: u16 = 26;
+const IFLA_NET_NS_FD: u16 = 28;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const VETH_INFO_PEER: u16 = 1;
+const IFF_UP: u32 = 1;
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
+const AF_BRIDGE: u8 = 7;
+
+/// The host's main routing table.
+const TABLE_MAIN: u8 = 254;
+
+/// A link as the kernel lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LinkEntry {
+    /// Its number.
+    pub(crate) index: u32,
+    /// Its name.
+    pub(crate) name: String,
+    /// Number of the bridge it is a port of.
+    pub(crate) master: Option<u32>,
+    /// `bridge`, `veth`, …; empty for hardware.
+    pub(crate) kind: String,
+}
+
+/// A route as the kernel lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RouteEntry {
+    /// Where it leads.
+    pub(crate) destination: Ipv4Net,
+    /// Number of the link it leaves by.
+    pub(crate) link: u32,
+}
+
+/// Requests that leave together.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    batch: Batch,
+    about: Vec<(&'static str, String)>,
+}
+
+impl Plan {
+    fn add(
+        &mut self,
+        verb: &'static str,
+        object: &str,
+        kind: u16,
+        flag: u16,
+        header: &[u8],
+        write: impl FnOnce(&mut Attributed<'_>),
+    ) -> &mut Self {
+        self.batch
+            .message(kind, flags::REQUEST | flags::ACK | flag, header, write);
+        self.about.push((verb, object.to_owned()));
+        self
+    }
+
+    /// A bridge, still down.
+    pub(crate) fn create_bridge(&mut self, name: &str, mac: Mac, mtu: u32) -> &mut Self {
+        self.add(
+            "create bridge",
+            name,
+            NEW_LINK,
+            flags::CREATE | flags::EXCL,
+            &link_header(0, 0, 0),
+            |m| {
+                m.text(IFLA_IFNAME, name).bytes(IFLA_ADDRESS, &mac.0).u32(IFLA_MTU, mtu);
+                m.nest(IFLA_LINKINFO, |m| {
+                    m.text(IFLA_INFO_KIND, "bridge");
+                });
+            },
+        )
+    }
+
+    /// A veth pair: `name` (up) where the socket is, `peer` (down) in the namespace `peer_namespace`.
+    pub(crate) fn create_veth(
+        &mut self,
+        name: &str,
+        mac: Mac,
+        mtu: u32,
+        peer: &str,
+        peer_namespace: BorrowedFd<'_>,
+    ) -> &mut Self {
+        let header = link_header(0, IFF_UP, IFF_UP);
+        self.add(
+            "create interface",
+            name,
+            NEW_LINK,
+            flags::CREATE | flags::EXCL,
+            &header,
+            |m| {
+                m.text(IFLA_IFNAME, name).bytes(IFLA_ADDRESS, &mac.0).u32(IFLA_MTU, mtu);
+                m.nest(IFLA_LINKINFO, |m| {
+                    m.text(IFLA_INFO_KIND, "veth").nest(IFLA_INFO_DATA, |m| {
+                        m.nest_with(VETH_INFO_PEER, &link_header(0, 0, 0), |m| {
+                            m.text(IFLA_IFNAME, peer).u32(IFLA_MTU, mtu);
+                            m.u32(IFLA_NET_NS_FD, peer_namespace.as_raw_fd() as u32);
+                        });
+                    });
+                });
+            },
+        )
+    }
+
+    /// Ask for a link's entry.
+    pub(crate) fn look_up(&mut self, name: &str) -> &mut Self {
+        self.add("look up interface", name, GET_LINK, 0, &link_header(0, 0, 0), |m| {
+            m.text(IFLA_IFNAME, name);
+        })
+    }
+
+    /// Up.
+    pub(crate) fn up(&mut self, name: &str) -> &mut Self {
+        self.add(
+            "set up interface",
+            name,
+            SET_LINK,
+            0,
+            &link_header(0, IFF_UP, IFF_UP),
+            |m| {
+                m.text(IFLA_IFNAME, name);
+            },
+        )
+    }
+
+    /// No IPv6 link-local address: saves duplicate address detection and multicast reports.
+    pub(crate) fn no_link_local(&mut self, name: &str) -> &mut Self {
+        const ADDRESS_GENERATION_MODE: u16 = 8;
+        self.add("set IPv6 mode of", name, SET_LINK, 0, &link_header(0, 0, 0), |m| {
+            m.text(IFLA_IFNAME, name).nest(IFLA_AF_SPEC, |m| {
+                m.nest(u16::from(AF_INET6), |m| {
+                    m.u8(ADDRESS_GENERATION_MODE, 1);
+                });
+            });
+        })
+    }
+
+    /// Packets from 127.0.0.0/8 may leave by this link: published ports answer on localhost.
+    pub(crate) fn route_localnet(&mut self, name: &str) -> &mut Self {
+        const INET_CONF: u16 = 1;
+        const ROUTE_LOCALNET: u16 = 26;
+        self.add("set route_localnet of", name, SET_LINK, 0, &link_header(0, 0, 0), |m| {
+            m.text(IFLA_IFNAME, name).nest(IFLA_AF_SPEC, |m| {
+                m.nest(u16::from(AF_INET), |m| {
+                    m.nest(INET_CONF, |m| {
+                        m.u32(ROUTE_LOCALNET, 1);
+                    });
+                });
+            });
+        })
+    }
+
+    /// Makes a link a port of a bridge, and sets it up.
+    pub(crate) fn enslave(&mut self, name: &str, bridge: u32) -> &mut Self {
+        self.add(
+            "join to bridge",
+            name,
+            SET_LINK,
+            0,
+            &link_header(0, IFF_UP, IFF_UP),
+            |m| {
+                m.text(IFLA_IFNAME, name).u32(IFLA_MASTER, bridge);
+            },
+        )
+    }
+
+    /// The port exchanges no frames with the other isolated ports of its bridge (`icc=false`).
+    pub(crate) fn isolate(&mut self, name: &str, index: u32) -> &mut Self {
+        const ISOLATED: u16 = 33;
+        self.bridge_port("isolate bridge port", name, index, |m| {
+            m.u8(ISOLATED, 1);
+        })
+    }
+
+    /// The port may get its own frames back: a container that calls its own published port is translated on the
+    /// bridge itself where br_netfilter is at work.
+    pub(crate) fn hairpin(&mut self, name: &str, index: u32) -> &mut Self {
+        const MODE: u16 = 4;
+        self.bridge_port("set hairpin mode of bridge port", name, index, |m| {
+            m.u8(MODE, 1);
+        })
+    }
+
+    /// The port passes nothing any more, and the bridge forgets what it learned from it. Needs no RCU grace period,
+    /// unlike taking the port out or the link down.
+    pub(crate) fn silence(&mut self, name: &str, index: u32) -> &mut Self {
+        const STATE: u16 = 1;
+        const FLUSH: u16 = 24;
+        self.bridge_port("disable bridge port", name, index, |m| {
+            m.u8(STATE, 0).bytes(FLUSH, &[]);
+        })
+    }
+
+    fn bridge_port(
+        &mut self,
+        verb: &'static str,
+        name: &str,
+        index: u32,
+        write: impl FnOnce(&mut Attributed<'_>),
+    ) -> &mut Self {
+        let mut header = link_header(index, 0, 0);
+        header[0] = AF_BRIDGE;
+        self.add(verb, name, SET_LINK, 0, &header, |m| {
+            m.nest(IFLA_PROTINFO, write);
+        })
+    }
+
+    /// An IPv4 address; one that is there already is no error.
+    pub(crate) fn address(&mut self, link: &LinkEntry, address: Ipv4Net) -> &mut Self {
+        let mut header = [AF_INET, address.prefix_len(), 0, 0, 0, 0, 0, 0];
+        header[4..].copy_from_slice(&link.index.to_ne_bytes());
+        let flag = flags::CREATE | flags::REPLACE;
+        self.add("add address to", &link.name, NEW_ADDRESS, flag, &header, |m| {
+            m.bytes(2, &address.addr().octets()).bytes(1, &address.addr().octets());
+            if address.prefix_len() < 31 {
+                m.bytes(4, &address.broadcast().octets());
+            }
+        })
+    }
+
+    /// The default route.
+    pub(crate) fn default_route(&mut self, link: &LinkEntry, gateway: Ipv4Addr) -> &mut Self {
+        const BOOT: u8 = 3;
+        const UNICAST: u8 = 1;
+        let header = [AF_INET, 0, 0, 0, TABLE_MAIN, BOOT, 0, UNICAST, 0, 0, 0, 0];
+        self.add(
+            "add default route by",
+            &link.name,
+            NEW_ROUTE,
+            flags::CREATE | flags::EXCL,
+            &header,
+            |m| {
+                m.bytes(5, &gateway.octets()).u32(4, link.index);
+            },
+        )
+    }
+
+    /// Deletes a link.
+    pub(crate) fn delete(&mut self, name: &str) -> &mut Self {
+        self.add("delete interface", name, DELETE_LINK, 0, &link_header(0, 0, 0), |m| {
+            m.text(IFLA_IFNAME, name);
+        })
+    }
+}
+
+/// An rtnetlink socket of one network namespace.
+#[derive(Debug)]
+pub(crate) struct Rtnetlink {
+    socket: Socket,
+}
+
+impl Rtnetlink {
+    /// In the calling thread's namespace.
+    pub(crate) fn open() -> Result<Self, Error> {
+        let socket = Socket::open(Family::Route).map_err(|cause| Error::file("open socket", "rtnetlink", cause))?;
+        Ok(Self { socket })
+    }
+
+    /// Sends the plan; returns the entries of the links that were looked up, in order.
+    pub(crate) fn apply(&self, plan: &Plan) -> Result<Vec<LinkEntry>, Error> {
+        let replies = self.socket.exchange(&plan.batch).map_err(|cause| {
+            let about = cause
+                .sequence
+                .checked_sub(1)
+                .and_then(|index| plan.about.get(index as usize))
+                .cloned();
+            let (verb, object) = about.unwrap_or(("talk to", "rtnetlink".to_owned()));
+            Error::Kernel { verb, object, cause }
+        })?;
+        Ok(replies
+            .iter()
+            .filter(|reply| reply.kind == NEW_LINK)
+            .filter_map(link_entry)
+            .collect())
+    }
+
+    /// A link's entry, if it exists.
+    pub(crate) fn link(&self, name: &str) -> Result<Option<LinkEntry>, Error> {
+        let mut plan = Plan::default();
+        plan.look_up(name);
+        match self.apply(&plan) {
+            Ok(entries) => Ok(entries.into_iter().next()),
+            Err(Error::Kernel { cause, .. }) if cause.is(Errno::NODEV) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes a link; one that is gone already is no error.
+    pub(crate) fn delete(&self, name: &str) -> Result<(), Error> {
+        let mut plan = Plan::default();
+        plan.delete(name);
+        match self.apply(&plan) {
+            Err(Error::Kernel { cause, .. }) if cause.is(Errno::NODEV) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    /// All links.
+    pub(crate) fn links(&self) -> Result<Vec<LinkEntry>, Error> {
+        let replies = self.dump("list", "interfaces", GET_LINK, &link_header(0, 0, 0))?;
+        Ok(replies.iter().filter_map(link_entry).collect())
+    }
+
+    /// The IPv4 addresses of a link.
+    pub(crate) fn addresses(&self, link: u32) -> Result<Vec<Ipv4Net>, Error> {
+        let replies = self.dump("list", "addresses", GET_ADDRESS, &[AF_INET, 0, 0, 0, 0, 0, 0, 0])?;
+        let of_link = |reply: &&Reply| field(&reply.payload, 4) == Some(link);
+        Ok(replies
+            .iter()
+            .filter(of_link)
+            .filter_map(|reply| {
+                let length = *reply.payload.get(1)?;
+                let bytes: [u8; 4] = Attributes::find(reply.payload.get(8..)?, 2)?.try_into().ok()?;
+                Ipv4Net::new(bytes.into(), length).ok()
+            })
+            .collect())
+    }
+
+    /// The IPv4 routes of all tables, without the default ones.
+    pub(crate) fn routes(&self) -> Result<Vec<RouteEntry>, Error> {
+        const LOCAL: u8 = 255;
+        let replies = self.dump("list", "routes", GET_ROUTE, &[AF_INET, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])?;
+        Ok(replies
+            .iter()
+            .filter_map(|reply| {
+                let (length, table) = (*reply.payload.get(1)?, *reply.payload.get(4)?);
+                if length == 0 || table == LOCAL {
+                    return None;
+                }
+                let attributes = reply.payload.get(12..)?;
+                let destination: [u8; 4] = Attributes::find(attributes, 1)?.try_into().ok()?;
+                let link = Attributes::find(attributes, 4)
+                    .and_then(|link| field(link, 0))
+                    .unwrap_or(0);
+                Some(RouteEntry {
+                    destination: Ipv4Net::new(destination.into(), length).ok()?,
+                    link,
+                })
+            })
+            .collect())
+    }
+
+    fn dump(&self, verb: &'static str, object: &str, kind: u16, header: &[u8]) -> Result<Vec<Reply>, Error> {
+        let mut batch = Batch::default();
+        batch.message(kind, flags::REQUEST | flags::DUMP, header, |_| {});
+        self.socket.exchange(&batch).map_err(|cause| Error::Kernel {
+            verb,
+            object: object.to_owned(),
+            cause,
+        })
+    }
+}
+
+/// `struct ifinfomsg`.
+fn link_header(index: u32, link_flags: u32, change: u32) -> [u8; 16] {
+    let mut header = [0; 16];
+    header[4..8].copy_from_slice(&index.to_ne_bytes());
+    header[8..12].copy_from_slice(&link_flags.to_ne_bytes());
+    header[12..].copy_from_slice(&change.to_ne_bytes());
+    header
+}
+
+fn link_entry(reply: &Reply) -> Option<LinkEntry> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned();
+    let attributes = reply.payload.get(16..)?;
+    let kind = Attributes::find(attributes, IFLA_LINKINFO).and_then(|info| Attributes::find(info, IFLA_INFO_KIND));
+    Some(LinkEntry {
+        index: field(&reply.payload, 4)?,
+        name: text(Attributes::find(attributes, IFLA_IFNAME)?),
+        master: Attributes::find(attributes, IFLA_MASTER).and_then(|master| field(master, 0)),
+        kind: kind.map(text).unwrap_or_default(),
+    })
+}
+
+fn field(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}

@@ -1,0 +1,182 @@
+//! The daemon dies, restarts, ends.
+
+use super::world::*;
+use crate::rtnetlink::Rtnetlink;
+use crate::*;
+
+#[test]
+fn published_ports_live_while_the_daemon_is_dead_and_after_it_is_back() {
+    on_own_machine(|world| {
+        let networks = world.controller();
+        let sandbox = networks
+            .join(Join {
+                ports: publish("9904", "80/tcp"),
+                ..wish(1)
+            })
+            .unwrap();
+        serve(sandbox.key.as_ref().unwrap(), 80);
+        drop(networks);
+        assert!(world.there(|| ask((HERE, 9904))).is_ok());
+        let networks = world.restored(&[&sandbox.container]);
+        assert_eq!(networks.sandbox(&sandbox.container), Some(sandbox.clone()));
+        assert!(world.there(|| ask((HERE, 9904))).is_ok());
+        assert!(ask("[::1]:9904").is_ok());
+        // What it holds is held again.
+        let error = networks
+            .join(Join {
+                ports: publish("9904", "80/tcp"),
+                ..wish(2)
+            })
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("by container c1"), "{error}");
+        assert_eq!(
+            networks.join(wish(2)).unwrap().primary().unwrap().1.address.to_string(),
+            "172.17.0.3"
+        );
+        networks.leave(&sandbox.container).unwrap();
+        assert!(world.there(|| ask((HERE, 9904))).is_err());
+    });
+}
+
+#[test]
+fn restore_removes_what_died_meanwhile_and_strays() {
+    on_own_machine(|world| {
+        let networks = world.controller();
+        let sandbox = networks
+            .join(Join {
+                ports: publish("9905", "80/tcp"),
+                ..wish(1)
+            })
+            .unwrap();
+        let record = networks.config().state.join(format!("{}.json", sandbox.container));
+        // A join that died before its record was written.
+        let stray = networks.join(wish(2)).unwrap();
+        std::fs::remove_file(networks.config().state.join(format!("{}.json", stray.container))).unwrap();
+        drop(networks);
+        let networks = world.restored(&[]);
+        assert!(!record.exists());
+        assert!(!ruleset().contains("9905"));
+        assert_eq!(std::fs::read_dir(&networks.config().netns).unwrap().count(), 0);
+        let links = Rtnetlink::open().unwrap().links().unwrap();
+        let left: Vec<_> = links.iter().filter(|link| link.name.starts_with("veth")).collect();
+        // The first one's pair goes with its namespace, on the kernel's time; it can talk no more.
+        assert!(left.len() <= 1, "{left:?}");
+        assert_eq!(
+            networks.join(wish(3)).unwrap().primary().unwrap().1.address.to_string(),
+            "172.17.0.2"
+        );
+    });
+}
+
+#[test]
+fn row_142_no_rule_bridge_or_pin_is_left_after_shutdown() {
+    on_own_machine(|world| {
+        let networks = world.controller();
+        networks
+            .create(NetworkSpec {
+                name: "own".into(),
+                ..NetworkSpec::default()
+            })
+            .unwrap();
+        let sandbox = networks
+            .join(Join {
+                ports: publish("9906", "80/tcp"),
+                ..wish(1)
+            })
+            .unwrap();
+        networks.shutdown().unwrap();
+        assert!(ruleset().contains("9906"), "a container is there: all stays");
+        networks.leave(&sandbox.container).unwrap();
+        networks.shutdown().unwrap();
+        assert_eq!(ruleset(), "");
+        let bridges = Rtnetlink::open()
+            .unwrap()
+            .links()
+            .unwrap()
+            .into_iter()
+            .filter(|link| link.kind == "bridge");
+        assert_eq!(bridges.count(), 0);
+        assert_eq!(std::fs::read_dir(&networks.config().netns).unwrap().count(), 0);
+        drop(networks);
+        // The user's network comes back with the next start.
+        assert_eq!(world.controller().network("own").unwrap().name, "own");
+    });
+}
+
+#[test]
+fn default_subnet_avoids_the_hosts_routes_and_names_them() {
+    on_own_machine(|world| {
+        ip("route add 172.17.0.0/16 dev cable1");
+        let networks = world.controller();
+        let subnet = networks.network("bridge").unwrap().ipam.clone().unwrap().subnet;
+        assert_eq!(subnet.to_string(), "172.18.0.0/24");
+        let spec = NetworkSpec {
+            name: "clash".into(),
+            subnet: Some("172.17.5.0/24".parse().unwrap()),
+            ..NetworkSpec::default()
+        };
+        let error = networks.create(spec).unwrap_err().to_string();
+        assert!(
+            error.contains("172.17.5.0/24 overlaps with 172.17.0.0/16 (host route by cable1)"),
+            "{error}"
+        );
+    });
+}
+
+#[test]
+fn a_foreign_drop_policy_is_reported() {
+    on_own_machine(|world| {
+        let networks = world.controller();
+        assert_eq!(networks.warnings(), Vec::<String>::new());
+        let script =
+            "add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }";
+        assert!(
+            std::process::Command::new("nft")
+                .arg(script)
+                .status()
+                .unwrap()
+                .success()
+        );
+        assert!(
+            networks.warnings()[0].contains("\"ip filter FORWARD\" drops"),
+            "{:?}",
+            networks.warnings()
+        );
+    });
+}
+
+#[test]
+fn predefined_networks_are_protected_and_names_unique() {
+    on_own_machine(|world| {
+        let networks = world.controller();
+        let create = |name: &str, driver: &str| {
+            let spec = NetworkSpec {
+                name: name.into(),
+                driver: driver.into(),
+                ..NetworkSpec::default()
+            };
+            networks.create(spec).map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(
+            create("bridge", ""),
+            Err("operation is not permitted on predefined bridge network".into())
+        );
+        assert_eq!(create("x", "foo"), Err("plugin \"foo\" not found".into()));
+        assert_eq!(create("own", ""), Ok(()));
+        assert_eq!(create("own", ""), Err("network with name own already exists".into()));
+        let error = networks.remove("bridge").unwrap_err().to_string();
+        assert_eq!(error, "bridge is a pre-defined network and cannot be removed");
+        assert_eq!(
+            networks.network("nosuch").unwrap_err().to_string(),
+            "network nosuch not found"
+        );
+        let error = networks
+            .join(Join {
+                attachments: vec![Attachment::to("nosuch")],
+                ..wish(1)
+            })
+            .unwrap_err();
+        assert_eq!(error.to_string(), "network nosuch not found");
+    });
+}
