@@ -1,1 +1,45 @@
 //! Names to images: pull, tag, remove, list, history, on Docker's classic on-disk metadata.
+//!
+//! ```text
+//! DR/image/<driver>/
+//!   repositories.json                             name -> reference -> image id      (`names`)
+//!   imagedb/content/sha256/<id>                   configuration, to the byte         (`records`)
+//!   imagedb/metadata/sha256/<id>/parent           only for locally made images       (`records`)
+//!   imagedb/metadata/sha256/<id>/lastUpdated      when it was last tagged here       (`records`)
+//!   distribution/diffid-by-digest/sha256/<hex>    blob -> layer                      (`distribution`)
+//!   distribution/v2metadata-by-diffid/sha256/<hex> layer -> blobs and their homes    (`distribution`)
+//!   layerdb/…                                     the `layer` crate's
+//! DR/tmp/
+//!   blobs/…                                       partial blobs, for resume          (the `content` crate's)
+//!   pulls/<n>.json                                layers of a pull under way         (`pull::journal`)
+//! ```
+//!
+//! The order of writing makes a crash harmless: layers, then the configuration, then the name, each atomic and
+//! durable. Layers that a crashed pull registered but no image names are found by its journal and removed at the next
+//! start; everything else on disk is left as it is, because other stores (BuildKit's) may live in the same data root.
+//!
+//! Who uses an image is read from [`tierce_store::Leases`] under `Resource::image("sha256:…")`, holder = container id.
+
+mod distribution;
+mod error;
+mod history;
+mod images;
+mod import;
+mod inspect;
+mod layers;
+mod list;
+mod model;
+mod names;
+mod progress;
+mod prune;
+mod pull;
+mod records;
+mod remove;
+mod resolve;
+mod tag;
+
+pub use error::Error;
+pub use images::{Config, Images};
+pub use import::Import;
+pub use model::{Details, HistoryStep, Image, Prune, Pruned, Pull, Pulled, Removal, Removed, Summary};
+pub use progress::{Detail, Message, Progress, Silent};

@@ -1,0 +1,166 @@
+//! The image store: its parts, and how they are opened.
+
+use crate::Error;
+use crate::distribution::Distribution;
+use crate::layers::Layers;
+use crate::names::Names;
+use crate::pull::{Journal, Transfers};
+use crate::records::Records;
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tierce_content::Staging;
+use tierce_oci::{ChainId, Platform};
+use tierce_registry::Client;
+use tierce_store::Leases;
+
+/// Settings of the image store.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `DR/image/<driver>`.
+    pub metadata: PathBuf,
+    /// Where transfers under way are kept, Docker's `DR/tmp`.
+    pub staging: PathBuf,
+    /// What a pull without `--platform` chooses.
+    pub platform: Platform,
+    /// How many layers are downloaded and unpacked at once (`max-concurrent-downloads`).
+    pub parallel_layers: usize,
+}
+
+impl Config {
+    /// The usual settings for a data root and a storage driver.
+    pub fn new(data_root: &std::path::Path, driver: &str) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            metadata: data_root.join("image").join(driver),
+            staging: data_root.join("tmp"),
+            platform: Platform::host(),
+            // Docker's default is 3. A layer keeps about one core busy.
+            parallel_layers: cores.max(3),
+        }
+    }
+}
+
+/// The images of one storage driver.
+///
+/// All methods may be called from many threads. Those that are not `async` wait for the disk: call them where that is
+/// allowed.
+pub struct Images {
+    pub(crate) config: Config,
+    pub(crate) names: Names,
+    pub(crate) records: Records,
+    pub(crate) distribution: Distribution,
+    pub(crate) layers: Layers,
+    pub(crate) leases: Arc<Leases>,
+    pub(crate) staging: Staging,
+    pub(crate) journal: Journal,
+    pub(crate) transfers: Transfers,
+    pub(crate) registry: Client,
+    /// Held while images, names and layers are put together or taken apart, so that no layer is removed between the
+    /// moment somebody counts on it and the moment that shows.
+    changing: Mutex<()>,
+    sequence: AtomicU64,
+}
+
+impl std::fmt::Debug for Images {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Images")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Images {
+    /// Opens the store. Layers that an interrupted pull left behind are removed; images whose files or layers are
+    /// damaged or missing are reported in the log and left out.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when `repositories.json` cannot be read; file errors.
+    pub fn open(
+        config: Config,
+        layers: Arc<tierce_layer::Store>,
+        registry: Client,
+        leases: Arc<Leases>,
+    ) -> Result<Arc<Self>, Error> {
+        tierce_fsops::create_dir_all(&config.metadata, 0o700)?;
+        let images = Self {
+            names: Names::open(&config.metadata.join("repositories.json"))?,
+            records: Records::open(&config.metadata.join("imagedb"))?,
+            distribution: Distribution::open(&config.metadata.join("distribution"))?,
+            layers: Layers::new(layers),
+            leases,
+            staging: Staging::open(&config.staging.join("blobs"))?,
+            journal: Journal::open(&config.staging.join("pulls"))?,
+            transfers: Transfers::new(config.parallel_layers),
+            registry,
+            config,
+            changing: Mutex::default(),
+            sequence: AtomicU64::default(),
+        };
+        images.leave_out_incomplete();
+        images.clear_interrupted()?;
+        Ok(Arc::new(images))
+    }
+
+    /// An image without its layers is none.
+    fn leave_out_incomplete(&self) {
+        for image in self.records.all() {
+            if let Some(chain) = image.chain_id().filter(|chain| !self.layers.has(chain)) {
+                tracing::error!(id = %image.id, %chain, "an image's layers are missing; it is left out");
+                self.records.hide(&image.id);
+            }
+        }
+    }
+
+    fn clear_interrupted(&self) -> Result<(), Error> {
+        for (name, chains) in self.journal.load()? {
+            tracing::info!(pull = name, "clearing up after a pull that was interrupted");
+            self.release_layers(&chains)?;
+            self.journal.end(&name)?;
+        }
+        Ok(())
+    }
+
+    /// Begins a change of several parts.
+    pub(crate) fn change(&self) -> MutexGuard<'_, ()> {
+        // The parts are each consistent at any moment; a panic between two changes leaves what a crash would.
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A name for a piece of work, unique in this process.
+    pub(crate) fn work_name(&self, kind: &str) -> String {
+        format!(
+            "{kind}-{}-{}",
+            std::process::id(),
+            self.sequence.fetch_add(1, Ordering::Relaxed)
+        )
+    }
+
+    /// Removes those of `chains` (a stack, bottom first) that no image, container, or work under way needs. Returns
+    /// what went, top first, with the bytes of each.
+    pub(crate) fn release_layers(&self, chains: &[ChainId]) -> Result<Vec<(ChainId, u64)>, Error> {
+        let _change = self.change();
+        self.release_layers_in_change(chains)
+    }
+
+    /// [`Self::release_layers`] for who holds [`Self::change`] already.
+    pub(crate) fn release_layers_in_change(&self, chains: &[ChainId]) -> Result<Vec<(ChainId, u64)>, Error> {
+        let used = self.used_layers();
+        let candidates = chains
+            .iter()
+            .filter(|chain| !used.contains(chain) && self.layers.has(chain))
+            .collect();
+        self.layers.remove(&candidates)
+    }
+
+    fn used_layers(&self) -> HashSet<ChainId> {
+        let leased = self.leases.held(tierce_store::ResourceKind::Layer);
+        let leased = leased.into_iter().filter_map(|resource| resource.id.parse().ok());
+        let of_images = self.records.all();
+        let of_images = of_images
+            .iter()
+            .flat_map(|image| ChainId::stack(&image.config.rootfs.diff_ids));
+        of_images.chain(leased).collect()
+    }
+}

@@ -1,0 +1,71 @@
+//! The layer store, as this room asks it.
+
+use crate::Error;
+use std::collections::{BTreeMap, HashSet};
+use std::io::Read;
+use std::sync::Arc;
+use tierce_layer::{Applied, Ingest, Limits, Store};
+use tierce_oci::ChainId;
+
+/// The layers of one storage driver.
+pub(crate) struct Layers(Arc<Store>);
+
+impl Layers {
+    pub(crate) fn new(store: Arc<Store>) -> Self {
+        Self(store)
+    }
+
+    /// Whether a layer (and all below it) is there.
+    pub(crate) fn has(&self, chain: &ChainId) -> bool {
+        self.0.contains(chain)
+    }
+
+    /// Bytes of the layer's own files; 0 when it is not there.
+    pub(crate) fn size(&self, chain: &ChainId) -> u64 {
+        self.0.get(chain).map_or(0, |layer| layer.size)
+    }
+
+    /// Name of the storage driver.
+    pub(crate) fn driver(&self) -> &'static str {
+        self.0.driver().name()
+    }
+
+    /// `GraphDriver.Data` of a layer.
+    pub(crate) fn driver_data(&self, chain: &ChainId) -> Result<BTreeMap<String, String>, Error> {
+        let layer = self.0.get(chain)?;
+        let layout = self
+            .0
+            .driver()
+            .layout(&layer.cache_id)
+            .map_err(tierce_layer::Error::from)?;
+        Ok(layout.graph_data())
+    }
+
+    /// Unpacks an archive into a directory of its own, not registered yet.
+    pub(crate) fn unpack(&self, archive: impl Read + Send) -> Result<(Ingest, Applied), Error> {
+        let mut ingest = self.0.ingest()?;
+        let applied = ingest.apply(archive, &Limits::default())?;
+        Ok((ingest, applied))
+    }
+
+    /// Puts an unpacked layer on top of `below`.
+    pub(crate) fn register(&self, ingest: Ingest, below: Option<&ChainId>) -> Result<(), Error> {
+        self.0.register(ingest, below)?;
+        Ok(())
+    }
+
+    /// Removes those of `candidates` that are below no container and no other layer. Returns what went with its bytes,
+    /// topmost first.
+    ///
+    /// Layers that are no candidates stay, also when no image of ours has them: a builder's cache in the same data root
+    /// may.
+    pub(crate) fn remove(&self, candidates: &HashSet<&ChainId>) -> Result<Vec<(ChainId, u64)>, Error> {
+        let all = self.0.layers().into_iter().map(|layer| layer.chain_id);
+        let keep: HashSet<ChainId> = all.filter(|chain| !candidates.contains(chain)).collect();
+        let removed = self.0.remove_unused(&keep)?;
+        Ok(removed
+            .into_iter()
+            .map(|removed| (removed.layer.chain_id, removed.layer.size))
+            .collect())
+    }
+}

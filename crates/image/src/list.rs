@@ -1,0 +1,96 @@
+//! The lines of `images`.
+
+use crate::{Image, Images, Summary};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tierce_oci::{ChainId, ImageId, Reference};
+
+impl Images {
+    /// All images, the newest first. Filters are the caller's, who finds what they need in the [`Summary`].
+    pub fn list(&self) -> Vec<Summary> {
+        let images = self.records.all();
+        let mut users: HashMap<ChainId, usize> = HashMap::new();
+        for image in &images {
+            for chain in ChainId::stack(&image.config.rootfs.diff_ids) {
+                *users.entry(chain).or_default() += 1;
+            }
+        }
+        let mut references: HashMap<ImageId, Vec<Reference>> = HashMap::new();
+        for (reference, id) in self.names.all() {
+            references.entry(id).or_default().push(reference);
+        }
+        let mut list: Vec<Summary> = images
+            .iter()
+            .map(|image| {
+                self.summary(
+                    image,
+                    references.get(&image.id).map_or(&[][..], Vec::as_slice),
+                    &images,
+                    &users,
+                )
+            })
+            .collect();
+        list.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.id.cmp(&b.id)));
+        list
+    }
+
+    fn summary(
+        &self,
+        image: &Image,
+        references: &[Reference],
+        images: &[Arc<Image>],
+        users: &HashMap<ChainId, usize>,
+    ) -> Summary {
+        let (mut size, mut shared_size) = (0, 0);
+        for chain in ChainId::stack(&image.config.rootfs.diff_ids) {
+            let bytes = self.layers.size(&chain);
+            size += bytes;
+            if users.get(&chain).is_some_and(|users| *users > 1) {
+                shared_size += bytes;
+            }
+        }
+        let (repo_tags, repo_digests) = split(references);
+        let has_children = images.iter().any(|other| other.parent.as_ref() == Some(&image.id));
+        let nameless = repo_tags.is_empty() && repo_digests.is_empty();
+        Summary {
+            id: image.id.clone(),
+            parent: image.parent.clone(),
+            dangling: repo_tags.is_empty() && !has_children,
+            intermediate: nameless && has_children,
+            repo_tags,
+            repo_digests,
+            created: image.created_unix(),
+            size,
+            shared_size,
+            containers: self.users(&image.id).len() as u64,
+            labels: labels(image),
+            platform: image.config.platform(),
+        }
+    }
+
+    /// Bytes of all layers of an image.
+    pub(crate) fn size(&self, image: &Image) -> u64 {
+        ChainId::stack(&image.config.rootfs.diff_ids)
+            .iter()
+            .map(|chain| self.layers.size(chain))
+            .sum()
+    }
+}
+
+/// Labels of an image's configuration.
+pub(crate) fn labels(image: &Image) -> std::collections::BTreeMap<String, String> {
+    image
+        .config
+        .config
+        .as_ref()
+        .and_then(|config| config.labels.clone())
+        .unwrap_or_default()
+}
+
+/// Tags and digests in familiar form.
+pub(crate) fn split(references: &[Reference]) -> (Vec<String>, Vec<String>) {
+    let (digests, tags): (Vec<&Reference>, Vec<&Reference>) =
+        references.iter().partition(|reference| reference.digest().is_some());
+    let familiar = |references: Vec<&Reference>| references.into_iter().map(Reference::familiar).collect();
+    (familiar(tags), familiar(digests))
+}

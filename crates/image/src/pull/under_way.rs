@@ -1,0 +1,74 @@
+//! The hold of one pull on its layers, taken back when the pull ends in whatever way.
+
+use crate::{Error, Images};
+use std::sync::Arc;
+use tierce_oci::ChainId;
+use tierce_store::{Lease, Resource};
+
+/// A pull under way. Dropped without [`Self::finish`] (an error, or nobody waits any more), it removes the layers that
+/// the pull registered and nobody else needs.
+pub(crate) struct UnderWay {
+    images: Arc<Images>,
+    name: String,
+    chains: Vec<ChainId>,
+    ended: bool,
+}
+
+impl UnderWay {
+    pub(crate) fn begin(images: Arc<Images>) -> Result<Self, Error> {
+        let name = images.work_name("pull");
+        Ok(Self {
+            images,
+            name,
+            chains: Vec::new(),
+            ended: false,
+        })
+    }
+
+    /// Holds the layers of a stack, present or to come. Returns the index of the first that is not there.
+    pub(crate) fn hold(&mut self, chains: &[ChainId]) -> Result<usize, Error> {
+        let _change = self.images.change();
+        let missing = chains.iter().take_while(|chain| self.images.layers.has(chain)).count();
+        if missing < chains.len() {
+            self.images.journal.begin(&self.name, chains)?;
+        }
+        for chain in chains {
+            self.images
+                .leases
+                .hold(Resource::layer(chain.to_string()), Lease::new(&self.name));
+        }
+        self.chains = chains.to_vec();
+        Ok(missing)
+    }
+
+    /// The image is recorded and named; its layers need no hold any more.
+    pub(crate) fn finish(mut self) -> Result<(), Error> {
+        self.ended = true;
+        self.images.leases.release_all(&self.name);
+        self.images.journal.end(&self.name)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if self.ended || self.chains.is_empty() {
+            return;
+        }
+        self.images.leases.release_all(&self.name);
+        let (images, name, chains) = (
+            self.images.clone(),
+            std::mem::take(&mut self.name),
+            std::mem::take(&mut self.chains),
+        );
+        let take_back = move || {
+            // Transfers that still end take back their own layers, see `transfer`.
+            if let Err(error) = images.release_layers(&chains).and_then(|_| images.journal.end(&name)) {
+                tracing::warn!(pull = name, %error, "the layers of a failed pull cannot be removed; the next start will");
+            }
+        };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(take_back)),
+            Err(_) => take_back(),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Who asks: user and password, or tokens, as Docker's clients hand them over.
+
+use crate::Error;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
+use serde::Deserialize;
+use std::fmt;
+
+/// A string that is not shown in logs and errors.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself; only for the place that sends it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "none" } else { "hidden" })
+    }
+}
+
+/// Credentials for one registry. Docker's `AuthConfig`, the document of the header `X-Registry-Auth`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Credentials {
+    /// User.
+    pub username: String,
+    /// Password or personal access token.
+    pub password: Secret,
+    /// OAuth refresh token, exchanged at the token server instead of user and password.
+    #[serde(rename = "identitytoken")]
+    pub identity_token: Secret,
+    /// Bearer token sent to the registry as it is.
+    #[serde(rename = "registrytoken")]
+    pub registry_token: Secret,
+    /// `base64(user:password)`, used when `username` is empty.
+    auth: Secret,
+}
+
+impl Credentials {
+    /// User and password.
+    pub fn basic(username: impl Into<String>, password: impl Into<String>) -> Self {
+        Self {
+            username: username.into(),
+            password: Secret::new(password),
+            ..Self::default()
+        }
+    }
+
+    /// Reads the header `X-Registry-Auth`: JSON in URL-safe base64. An empty header or document means anonymous.
+    ///
+    /// # Errors
+    /// [`Error::BadConfig`] when it is neither; the text does not repeat the value.
+    pub fn from_docker_header(header: &str) -> Result<Option<Self>, Error> {
+        let header = header.trim();
+        if header.is_empty() {
+            return Ok(None);
+        }
+        let bad = |cause: String| Error::BadConfig {
+            what: "header",
+            value: "X-Registry-Auth".to_owned(),
+            cause,
+        };
+        let bytes = URL_SAFE
+            .decode(header)
+            .or_else(|_| URL_SAFE_NO_PAD.decode(header.trim_end_matches('=')))
+            .or_else(|_| STANDARD.decode(header))
+            .map_err(|error| bad(error.to_string()))?;
+        // serde's message could quote a value of the document; say only where it broke.
+        let mut credentials: Self = serde_json::from_slice(&bytes)
+            .map_err(|error| bad(format!("invalid JSON at column {}", error.column())))?;
+        if credentials.username.is_empty() && !credentials.auth.is_empty() {
+            let pair = STANDARD
+                .decode(credentials.auth.reveal())
+                .ok()
+                .and_then(|pair| String::from_utf8(pair).ok());
+            let Some((user, password)) = pair.as_deref().and_then(|pair| pair.split_once(':')) else {
+                return Err(bad("its member auth is not base64 of user:password".to_owned()));
+            };
+            user.clone_into(&mut credentials.username);
+            credentials.password = Secret::new(password.trim_end_matches('\0'));
+        }
+        credentials.auth = Secret::default();
+        Ok(Some(credentials).filter(|credentials| *credentials != Self::default()))
+    }
+
+    /// Value of a basic `Authorization` header; `None` without a user.
+    pub(crate) fn basic_header(&self) -> Option<String> {
+        if self.username.is_empty() {
+            return None;
+        }
+        Some(format!(
+            "Basic {}",
+            STANDARD.encode(format!("{}:{}", self.username, self.password.reveal()))
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn reads_what_the_docker_cli_sends() {
+        let header = URL_SAFE.encode(r#"{"username":"u","password":"p?>~","serveraddress":"r"}"#);
+        let credentials = Credentials::from_docker_header(&header).unwrap().unwrap();
+        assert_eq!(credentials, Credentials::basic("u", "p?>~"));
+        assert_eq!(
+            credentials.basic_header().unwrap(),
+            format!("Basic {}", STANDARD.encode("u:p?>~"))
+        );
+        let header = URL_SAFE.encode(format!(r#"{{"auth":"{}"}}"#, STANDARD.encode("a:b:c")));
+        assert_eq!(
+            Credentials::from_docker_header(&header).unwrap().unwrap(),
+            Credentials::basic("a", "b:c")
+        );
+        assert_eq!(Credentials::from_docker_header("e30=").unwrap(), None);
+        assert_eq!(Credentials::from_docker_header("").unwrap(), None);
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let shown = format!("{:?}", Credentials::basic("user", "hunter2"));
+        assert!(shown.contains("user") && !shown.contains("hunter2"));
+        let header = URL_SAFE.encode(r#"{"username":"u","password":{"hunter2":1}}"#);
+        let error = Credentials::from_docker_header(&header).unwrap_err().to_string();
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_is_read_or_refused(header in "\\PC{0,80}") {
+            let _ = Credentials::from_docker_header(&header);
+        }
+    }
+}
