@@ -4,7 +4,9 @@
 //! it directly. Descriptors are `OwnedFd`/`BorrowedFd`, errors are [`rustix::io::Errno`], and every `unsafe` block
 //! says why it is sound.
 
+pub mod bpf;
 pub mod clone;
+pub mod daemon;
 pub mod descriptors;
 pub mod exec;
 pub mod interface;

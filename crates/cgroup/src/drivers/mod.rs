@@ -1,0 +1,87 @@
+//! The one list of drivers, and the choice among them.
+
+mod v1;
+mod v2;
+
+use crate::hierarchy::{Hierarchies, Mode, of_self};
+use crate::path::GroupPath;
+use crate::{Error, Manager, Paths, Result};
+use tierce_oci::runtime::Rdma;
+use v1::V1;
+use v2::V2;
+
+/// Who writes to the hierarchy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Driver {
+    /// We do, through the file system.
+    #[default]
+    Cgroupfs,
+    /// systemd does, asked over D-Bus.
+    Systemd,
+}
+
+/// The group that `linux.cgroupsPath` names, on v1 or v2 as this machine has it. Nothing is made yet.
+///
+/// An absolute path is one below the root of every hierarchy, a relative one below the groups of this process.
+///
+/// # Errors
+/// [`Error::NotMounted`], [`Error::Path`], [`Error::SystemdDriver`].
+pub fn open(path: &str, driver: Driver) -> Result<Box<dyn Manager>> {
+    if driver == Driver::Systemd {
+        return Err(Error::SystemdDriver);
+    }
+    let path = GroupPath::parse(path)?;
+    let hierarchies = Hierarchies::find()?;
+    let own = if path.absolute { None } else { Some(of_self()?) };
+    let own = |name: &str| own.as_ref().and_then(|own| own.get(name)).map(String::as_str);
+    let paths: Paths = match (hierarchies.mode(), &hierarchies.v2) {
+        (Mode::Unified, Some(mountpoint)) => [("", path.within(mountpoint, own("")))].into_iter().collect(),
+        _ => hierarchies
+            .v1
+            .iter()
+            .map(|(name, mount)| (*name, path.within(mount, own(name))))
+            .collect(),
+    };
+    Ok(load(paths))
+}
+
+/// The group at paths that an earlier process kept.
+pub fn load(paths: Paths) -> Box<dyn Manager> {
+    if paths.unified().is_some() {
+        Box::new(V2::new(paths))
+    } else {
+        Box::new(V1::new(paths))
+    }
+}
+
+/// A line of `rdma.max`, the same in v1 and v2.
+fn rdma_line(device: &str, limit: &Rdma) -> String {
+    let mut line = device.to_owned();
+    for (key, value) in [("hca_handle", limit.hca_handles), ("hca_object", limit.hca_objects)] {
+        if let Some(value) = value {
+            line.extend([" ", key, "=", &value.to_string()]);
+        }
+    }
+    line
+}
+
+/// The sizes of huge pages that this machine has, in the controller's spelling (`2MB`, `1GB`).
+fn huge_page_sizes() -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir("/sys/kernel/mm/hugepages") else {
+        return Vec::new();
+    };
+    let names = entries
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let kilobytes = |name: String| name.strip_prefix("hugepages-")?.strip_suffix("kB")?.parse().ok();
+    names.filter_map(kilobytes).map(spell_page_size).collect()
+}
+
+/// The kernel's `hugetlb_cgroup.c`: the greatest unit that fits.
+fn spell_page_size(kilobytes: u64) -> String {
+    match kilobytes {
+        0..1024 => format!("{kilobytes}KB"),
+        1024..1_048_576 => format!("{}MB", kilobytes >> 10),
+        _ => format!("{}GB", kilobytes >> 20),
+    }
+}

@@ -1,0 +1,240 @@
+//! Resources, which the specification words for v1, → settings of v2 files. Zero means "not given", as in runc.
+
+use crate::plan::{Plan, Refusal};
+use crate::{Error, Result};
+use tierce_oci::runtime::{BlockIo, Cpu, Memory, Resources};
+
+/// The settings, in the order of writing; `has` tells which optional files this kernel has.
+pub(super) fn plan(resources: &Resources, has: impl Fn(&str) -> bool) -> Result<Plan> {
+    let mut plan = Plan::default();
+    match resources.pids.map(|pids| pids.limit) {
+        None | Some(0) => {}
+        Some(limit) => plan.add("pids", "pids.max", or_max(limit)),
+    }
+    if let Some(memory) = &resources.memory {
+        self::memory(memory, &mut plan)?;
+    }
+    if let Some(block_io) = &resources.block_io {
+        self::block_io(block_io, has, &mut plan);
+    }
+    if let Some(cpu) = &resources.cpu {
+        self::cpu(cpu, &mut plan);
+    }
+    for limit in &resources.hugepage_limits {
+        let size = &limit.page_size;
+        plan.add("hugetlb", format!("hugetlb.{size}.max"), limit.limit);
+        plan.push(
+            "hugetlb",
+            format!("hugetlb.{size}.rsvd.max"),
+            limit.limit,
+            Refusal::MissingIsFine,
+        );
+    }
+    for (device, limit) in &resources.rdma {
+        plan.add("rdma", "rdma.max", crate::drivers::rdma_line(device, limit));
+    }
+    for (file, value) in &resources.unified {
+        // It comes from a specification and shall name a file of this group.
+        if file.contains('/') || !file.contains('.') {
+            return Err(Error::Invalid(format!(
+                "unified resource {file:?} must be a file name (no slashes)"
+            )));
+        }
+        plan.add("", file.clone(), value);
+    }
+    Ok(plan)
+}
+
+fn or_max(value: i64) -> String {
+    if value < 0 { "max".to_owned() } else { value.to_string() }
+}
+
+fn memory(memory: &Memory, plan: &mut Plan) -> Result<()> {
+    let limit = memory.limit.unwrap_or(0);
+    if let Some(swap) = swap_alone(memory.swap.unwrap_or(0), limit)? {
+        // Where swap is not accounted, "none" and "any" are what holds anyhow.
+        let refusal = if swap <= 0 {
+            Refusal::MissingIsFine
+        } else {
+            Refusal::Fails
+        };
+        plan.push("memory", "memory.swap.max", or_max(swap), refusal);
+    }
+    if limit != 0 {
+        plan.add("memory", "memory.max", or_max(limit));
+    }
+    if let Some(reservation) = memory.reservation.filter(|reservation| *reservation != 0) {
+        plan.add("memory", "memory.low", or_max(reservation));
+    }
+    Ok(())
+}
+
+/// The specification counts swap and memory together, v2 counts swap alone. `None`: leave it.
+pub(super) fn swap_alone(together: i64, limit: i64) -> Result<Option<i64>> {
+    match (together, limit) {
+        // Unlimited memory without a word on swap: both unlimited, as v1 has it.
+        (0, -1) | (-1, _) => Ok(Some(-1)),
+        (0, _) => Ok(None),
+        (swap, -1) => Ok(Some(swap)),
+        (_, 0) => Err(Error::Invalid(
+            "unable to set swap limit without memory limit".to_owned(),
+        )),
+        (_, limit) if limit < 0 => Err(Error::Invalid(format!("invalid memory value: {limit}"))),
+        (swap, limit) if swap < limit => Err(Error::Invalid("memory+swap limit should be >= memory limit".to_owned())),
+        (swap, limit) => Ok(Some(swap - limit)),
+    }
+}
+
+fn cpu(cpu: &Cpu, plan: &mut Plan) {
+    if let Some(idle) = cpu.idle {
+        plan.add("cpu", "cpu.idle", idle);
+    }
+    if let Some(shares) = cpu.shares.filter(|shares| *shares != 0)
+        // The weight of an idle group cannot be set.
+        && cpu.idle != Some(1)
+    {
+        plan.add("cpu", "cpu.weight", weight_of_shares(shares));
+    }
+    if let Some(burst) = cpu.burst {
+        plan.push("cpu", "cpu.max.burst", burst, Refusal::Waits);
+    }
+    let (quota, period) = (cpu.quota.unwrap_or(0), cpu.period.unwrap_or(0));
+    if quota != 0 || period != 0 {
+        let quota = if quota > 0 { quota.to_string() } else { "max".to_owned() };
+        // 100 ms is the kernel's default.
+        plan.push(
+            "cpu",
+            "cpu.max",
+            format!("{quota} {}", if period == 0 { 100_000 } else { period }),
+            Refusal::Waits,
+        );
+    }
+    if !cpu.cpus.is_empty() {
+        plan.add("cpuset", "cpuset.cpus", &cpu.cpus);
+    }
+    if !cpu.mems.is_empty() {
+        plan.add("cpuset", "cpuset.mems", &cpu.mems);
+    }
+}
+
+/// v1 shares (2 to 262144, default 1024) → v2 weight (1 to 10000, default 100), so that least, default and greatest meet.
+/// The quadratic fit in logarithms is the one of runc since 1.3.2, crun and systemd's neighbours.
+pub(super) fn weight_of_shares(shares: u64) -> u64 {
+    match shares {
+        0..=2 => 1,
+        262_144.. => 10_000,
+        _ => {
+            let log = (shares as f64).log2();
+            10_f64.powf((log * log + 125.0 * log) / 612.0 - 7.0 / 34.0).ceil() as u64
+        }
+    }
+}
+
+/// v1 block weight (10 to 1000) → `io.weight` (1 to 10000), linearly.
+pub(super) fn io_weight(weight: u16) -> u64 {
+    1 + u64::from(weight.saturating_sub(10)) * 9999 / 990
+}
+
+fn block_io(block_io: &BlockIo, has: impl Fn(&str) -> bool, plan: &mut Plan) {
+    // BFQ's file takes the specification's range, the cost model's file its own.
+    let bfq = has("io.bfq.weight");
+    let weight_line = |weight: u16| {
+        if bfq {
+            weight.to_string()
+        } else {
+            io_weight(weight).to_string()
+        }
+    };
+    let weight_file = if bfq { "io.bfq.weight" } else { "io.weight" };
+    if let Some(weight) = block_io.weight.filter(|weight| *weight != 0) {
+        plan.add("io", weight_file, weight_line(weight));
+    }
+    for device in &block_io.weight_device {
+        if let Some(weight) = device.weight.filter(|weight| *weight != 0) {
+            plan.add(
+                "io",
+                weight_file,
+                format!("{}:{} {}", device.major, device.minor, weight_line(weight)),
+            );
+        }
+    }
+    let throttles = [
+        ("rbps", &block_io.throttle_read_bps_device),
+        ("wbps", &block_io.throttle_write_bps_device),
+        ("riops", &block_io.throttle_read_iops_device),
+        ("wiops", &block_io.throttle_write_iops_device),
+    ];
+    for (key, devices) in throttles {
+        for device in devices {
+            plan.add(
+                "io",
+                "io.max",
+                format!("{}:{} {key}={}", device.major, device.minor, rate(device.rate)),
+            );
+        }
+    }
+}
+
+/// v1 takes 0 for "no limit", v2 wants the word.
+fn rate(rate: u64) -> String {
+    if rate == 0 { "max".to_owned() } else { rate.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Least, default and greatest of both scales meet, and the scale is monotonous.
+    #[test]
+    fn shares_become_weights() {
+        assert_eq!([2, 1024, 262_144].map(weight_of_shares), [1, 100, 10_000]);
+        assert_eq!([512, 2048, 4].map(weight_of_shares), [59, 174, 2]);
+        assert!((2..262_144).step_by(97).map(weight_of_shares).is_sorted());
+        assert_eq!([10, 500, 1000].map(io_weight), [1, 4950, 10_000]);
+    }
+
+    #[test]
+    fn swap_is_counted_alone() {
+        assert_eq!(swap_alone(300, 100).unwrap(), Some(200));
+        assert_eq!(swap_alone(100, 100).unwrap(), Some(0));
+        assert_eq!(swap_alone(-1, 100).unwrap(), Some(-1));
+        assert_eq!(swap_alone(0, -1).unwrap(), Some(-1));
+        assert_eq!(swap_alone(0, 100).unwrap(), None);
+        for (swap, limit) in [(100, 0), (50, 100), (100, -5)] {
+            assert!(swap_alone(swap, limit).is_err());
+        }
+    }
+
+    #[test]
+    fn row_126_resources_become_v2_settings() {
+        let json = r#"{"cpu":{"shares":1024,"quota":50000,"cpus":"0"},"memory":{"limit":1000,"swap":3000,"reservation":500},
+            "pids":{"limit":-1},"blockIO":{"weight":500,"throttleReadBpsDevice":[{"major":8,"minor":0,"rate":99}]},
+            "hugepageLimits":[{"pageSize":"2MB","limit":4}],"rdma":{"mlx":{"hcaHandles":3}},
+            "unified":{"memory.high":"800"}}"#;
+        let plan = plan(&serde_json::from_str(json).unwrap(), |_| false).unwrap();
+        let lines: Vec<String> = plan.0.iter().map(|s| format!("{}={}", s.file, s.value)).collect();
+        assert_eq!(
+            lines,
+            [
+                "pids.max=max",
+                "memory.swap.max=2000",
+                "memory.max=1000",
+                "memory.low=500",
+                "io.weight=4950",
+                "io.max=8:0 rbps=99",
+                "cpu.weight=100",
+                "cpu.max=50000 100000",
+                "cpuset.cpus=0",
+                "hugetlb.2MB.max=4",
+                "hugetlb.2MB.rsvd.max=4",
+                "rdma.max=mlx hca_handle=3",
+                "memory.high=800",
+            ]
+        );
+        let evil = Resources {
+            unified: [("../x.y".to_owned(), String::new())].into(),
+            ..Resources::default()
+        };
+        assert!(super::plan(&evil, |_| false).is_err());
+    }
+}
