@@ -1,0 +1,252 @@
+//! A `tierced` of a test's own, and the two command lines that drive it.
+
+use crate::{Host, ImageBuilder, Output, Registry, Run, Snapshot, binary, wait_until};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A running daemon with its host, its roots and, where asked for, its registry.
+///
+/// Dropping it removes every container and the daemon; the test fails when anything is left.
+#[derive(Debug)]
+pub struct Daemon {
+    host: Host,
+    root: tempfile::TempDir,
+    process: Option<Child>,
+    registry: Option<Registry>,
+    flags: Vec<String>,
+}
+
+impl Daemon {
+    /// Starts one.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts one with these flags besides those that keep it apart from others.
+    pub fn start_with(flags: &[&str]) -> Self {
+        // Socket paths have little room, so the roots lie right under /tmp.
+        let root = tempfile::Builder::new()
+            .prefix("tt")
+            .tempdir_in("/tmp")
+            .expect("a temporary directory");
+        let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let mut daemon = Self {
+            host: Host::new(),
+            root,
+            process: None,
+            registry: None,
+            flags,
+        };
+        daemon.launch();
+        daemon
+    }
+
+    /// Starts one that has pulled the busybox image, under the name that is returned.
+    pub fn with_busybox() -> (Self, String) {
+        let mut daemon = Self::start();
+        let name = daemon.add_image(&ImageBuilder::busybox(), "busybox");
+        (daemon, name)
+    }
+
+    /// Pushes an image to the daemon's registry and pulls it; returns its name.
+    pub fn add_image(&mut self, image: &ImageBuilder, name: &str) -> String {
+        let name = self.registry().push(image, name);
+        self.docker(&["pull", "--quiet", &name]).ok();
+        name
+    }
+
+    /// The registry beside the daemon; started by the first use.
+    pub fn registry(&mut self) -> &Registry {
+        self.registry.get_or_insert_with(|| Registry::start(&self.host))
+    }
+
+    /// The host that the daemon sees.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The data root.
+    pub fn data_root(&self) -> PathBuf {
+        self.root.path().join("data")
+    }
+
+    /// The exec root.
+    pub fn exec_root(&self) -> PathBuf {
+        self.root.path().join("exec")
+    }
+
+    /// The API socket.
+    pub fn socket(&self) -> PathBuf {
+        self.root.path().join("sock")
+    }
+
+    /// Everything the daemon has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.root.path().join("log")).unwrap_or_default()
+    }
+
+    /// Process id of the daemon.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("the daemon runs").id()
+    }
+
+    /// `docker ARGUMENTS` on this daemon: the stock client.
+    pub fn docker_command(&self) -> Command {
+        let mut command = self.host.command("docker");
+        // Its own configuration directory: nothing of the user's may change a test.
+        command
+            .env("DOCKER_CONFIG", self.root.path().join("docker"))
+            .env_remove("DOCKER_HOST");
+        command.arg("-H").arg(format!("unix://{}", self.socket().display()));
+        command
+    }
+
+    /// Runs the stock client.
+    pub fn docker(&self, arguments: &[&str]) -> Output {
+        self.docker_command().args(arguments).run()
+    }
+
+    /// `tierce ARGUMENTS` on this daemon: our client.
+    pub fn tierce_command(&self) -> Command {
+        let mut command = self.host.command(binary("tierce"));
+        command.arg("-H").arg(format!("unix://{}", self.socket().display()));
+        command
+    }
+
+    /// Runs our client.
+    pub fn tierce(&self, arguments: &[&str]) -> Output {
+        self.tierce_command().args(arguments).run()
+    }
+
+    /// One field of `docker inspect`.
+    pub fn inspect(&self, object: &str, template: &str) -> String {
+        self.docker(&["inspect", "--format", template, object]).ok()
+    }
+
+    /// A raw request; gives status and body.
+    pub fn request(&self, method: &str, path: &str, body: Option<&str>) -> (u16, String) {
+        let mut command = Command::new("curl");
+        command.args([
+            "--silent",
+            "--max-time",
+            "30",
+            "--request",
+            method,
+            "--write-out",
+            "\n%{http_code}",
+        ]);
+        command.arg("--unix-socket").arg(self.socket());
+        if let Some(body) = body {
+            command.args(["--header", "Content-Type: application/json", "--data-binary", body]);
+        }
+        let text = command.arg(format!("http://d{path}")).run().ok();
+        let (body, status) = text.rsplit_once('\n').expect("a status after the body");
+        (status.parse().expect("a status"), body.to_owned())
+    }
+
+    /// `kill -9`.
+    pub fn crash(&mut self) {
+        let mut process = self.process.take().expect("the daemon runs");
+        process.kill().expect("kill the daemon");
+        process.wait().expect("reap the daemon");
+    }
+
+    /// Asks it to end, and waits.
+    pub fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let pid = Pid::from_child(&process);
+            kill_process(pid, Signal::TERM).expect("ask the daemon to end");
+            wait_until("the daemon ends", Duration::from_secs(20), || {
+                process.try_wait().expect("wait").is_some()
+            });
+        }
+    }
+
+    /// Starts it again on the same roots.
+    pub fn restart(&mut self) {
+        self.stop();
+        self.launch();
+    }
+
+    /// Starts it, after [`Self::crash`] or [`Self::stop`].
+    pub fn launch(&mut self) {
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.root.path().join("log"))
+            .expect("open the log");
+        let mut command = self.host.command(binary("tierced"));
+        command
+            .arg("--data-root")
+            .arg(self.data_root())
+            .arg("--exec-root")
+            .arg(self.exec_root());
+        command.arg("-H").arg(format!("unix://{}", self.socket().display()));
+        command.args([
+            "--config-file",
+            "/dev/null",
+            "--cgroup-parent",
+            &format!("/{}", self.cgroup_parent()),
+            "--debug",
+        ]);
+        command.args(&self.flags);
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log);
+        self.process = Some(command.spawn().expect("start tierced"));
+        wait_until("the daemon answers", Duration::from_secs(20), || {
+            let ended = self.process.as_mut().expect("it was started").try_wait().expect("wait");
+            assert!(
+                ended.is_none(),
+                "the daemon ended at once: {}",
+                fs::read_to_string(self.root.path().join("log")).unwrap_or_default()
+            );
+            std::os::unix::net::UnixStream::connect(self.root.path().join("sock")).is_ok()
+        });
+    }
+
+    /// The control group under which its containers are.
+    pub fn cgroup_parent(&self) -> String {
+        name_of(self.root.path())
+    }
+
+    /// What the daemon has on the machine now, itself left out.
+    pub fn traces(&self) -> Snapshot {
+        Snapshot::of(&[
+            &format!("{}/data", name_of(self.root.path())),
+            &format!("{}/exec", name_of(self.root.path())),
+            &self.cgroup_parent(),
+        ])
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().expect("a name").to_string_lossy().into_owned()
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- log of the daemon ---\n{}", self.log());
+        }
+        if self.process.is_some() {
+            let all = self.docker(&["ps", "--all", "--quiet", "--no-trunc"]);
+            let ids: Vec<&str> = all.stdout.split_whitespace().collect();
+            if !ids.is_empty() {
+                self.docker(&[&["rm", "--force", "--volumes"], ids.as_slice()].concat());
+            }
+            self.stop();
+        }
+        self.registry.take();
+        if !std::thread::panicking() {
+            wait_until("the daemon has left nothing behind", Duration::from_secs(5), || {
+                let left = self.traces();
+                left == Snapshot::default()
+            });
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! A host of its own: a network namespace made by iproute2, removed with this value.
+
+use crate::{Output, Run};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+static SEQUENCE: AtomicU32 = AtomicU32::new(0);
+
+/// A network namespace with a loopback interface.
+#[derive(Debug)]
+pub struct Host {
+    name: String,
+}
+
+impl Host {
+    /// Makes one.
+    pub fn new() -> Self {
+        let name = format!("tt-{}-{}", std::process::id(), SEQUENCE.fetch_add(1, Ordering::Relaxed));
+        Command::new("ip").args(["netns", "add", &name]).run().ok();
+        let host = Self { name };
+        host.run(&["ip", "link", "set", "lo", "up"]).ok();
+        host
+    }
+
+    /// The namespace's name, as `ip netns` knows it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A command that will run here.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        // Not `ip netns exec`: it would give the program a /sys of its own, without control groups.
+        let mut command = Command::new("nsenter");
+        command
+            .arg(format!("--net=/run/netns/{}", self.name))
+            .arg("--")
+            .arg(program);
+        command
+    }
+
+    /// Runs a command here.
+    pub fn run(&self, words: &[&str]) -> Output {
+        self.command(words[0]).args(&words[1..]).run()
+    }
+
+    /// Joins two hosts by a cable with these addresses (`10.9.0.1/24`).
+    pub fn connect(&self, own: &str, other: &Self, theirs: &str) {
+        let (near, far) = (format!("{}a", &self.name[3..]), format!("{}b", &self.name[3..]));
+        let (near, far) = (
+            &near[near.len().saturating_sub(12)..],
+            &far[far.len().saturating_sub(12)..],
+        );
+        self.run(&[
+            "ip",
+            "link",
+            "add",
+            near,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            far,
+            "netns",
+            &other.name,
+        ])
+        .ok();
+        for (host, link, address) in [(self, near, own), (other, far, theirs)] {
+            host.run(&["ip", "address", "add", address, "dev", link]).ok();
+            host.run(&["ip", "link", "set", link, "up"]).ok();
+        }
+    }
+
+    /// The links of this host, loopback left out.
+    pub fn links(&self) -> Vec<String> {
+        let links: serde_json::Value =
+            serde_json::from_str(&self.run(&["ip", "-json", "link"]).ok()).expect("ip prints JSON");
+        let names = links
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|link| link["ifname"].as_str());
+        names.filter(|name| *name != "lo").map(str::to_owned).collect()
+    }
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        Command::new("ip").args(["netns", "delete", &self.name]).run();
+    }
+}

@@ -1,0 +1,67 @@
+//! What a machine looks like before and after: mounts, control groups, processes, pinned namespaces.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// What is there at one moment and belongs to one daemon: everything that names its directories or containers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    mounts: BTreeSet<String>,
+    groups: BTreeSet<String>,
+    processes: BTreeSet<String>,
+}
+
+impl Snapshot {
+    /// Looks for everything that names one of these words.
+    pub fn of(words: &[&str]) -> Self {
+        let ours = |text: &str| words.iter().any(|word| text.contains(word));
+        let mounts = fs::read_to_string("/proc/self/mountinfo").expect("read mountinfo");
+        let mounts = mounts
+            .lines()
+            .filter_map(|line| line.split(' ').nth(4))
+            .filter(|path| ours(path))
+            .map(str::to_owned);
+        let mut groups = BTreeSet::new();
+        walk(Path::new("/sys/fs/cgroup"), 0, &mut |path| {
+            if ours(path) {
+                groups.insert(path.to_owned());
+            }
+        });
+        let processes = fs::read_dir("/proc")
+            .expect("read /proc")
+            .flatten()
+            .filter_map(|entry| {
+                let line = fs::read(entry.path().join("cmdline")).ok()?;
+                let line = String::from_utf8_lossy(&line).replace('\0', " ");
+                ours(&line).then(|| format!("{} {line}", entry.file_name().to_string_lossy()))
+            });
+        Self {
+            mounts: mounts.collect(),
+            groups,
+            processes: processes.collect(),
+        }
+    }
+
+    /// Panics unless nothing is there.
+    #[track_caller]
+    pub fn assert_empty(&self) {
+        assert!(
+            self.mounts.is_empty() && self.groups.is_empty() && self.processes.is_empty(),
+            "left behind: {self:#?}"
+        );
+    }
+}
+
+fn walk(directory: &Path, depth: usize, visit: &mut impl FnMut(&str)) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+    {
+        visit(&entry.path().to_string_lossy());
+        if depth < 6 {
+            walk(&entry.path(), depth + 1, visit);
+        }
+    }
+}
