@@ -1,0 +1,54 @@
+# The two commands of the README, and what they are made of.
+#
+#   make demo [IMAGE=alpine]   from nothing to a running web server, each step with its time
+#   make test                  all tests: units, and end to end with the real kernel, registry and docker client
+#   make install               programs, units and completions under $(DESTDIR)$(PREFIX)
+
+PREFIX ?= /usr/local
+SHELL := /bin/bash
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+# The shim and the runtime are static: they start in half the time, and a container cannot reach their libraries.
+# musl where its target can be had, else glibc.
+STATIC_TARGET = $(shell (rustup target add x86_64-unknown-linux-musl >/dev/null 2>&1 && echo x86_64-unknown-linux-musl) || echo x86_64-unknown-linux-gnu)
+OUT := target/dist
+
+.PHONY: help build test test-programs demo lint install clean tools-build tools-test
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+tools-build:
+	@packaging/install-tools build
+
+tools-test:
+	@packaging/install-tools test
+
+# Programs in release mode, all in $(OUT).
+build: tools-build
+	cargo build --release --locked -p tierce-cli -p tierce-daemon
+	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target $(STATIC_TARGET) -p tierce-runtime -p tierce-shim
+	@mkdir -p $(OUT)
+	@install -m 755 target/release/tierce target/release/tierced $(OUT)
+	@install -m 755 target/$(STATIC_TARGET)/release/tierce-runtime target/$(STATIC_TARGET)/release/containerd-shim-tierce-v2 $(OUT)
+
+# Programs in debug mode, where the tests look for them.
+test-programs: tools-test
+	cargo build --locked --workspace --bins
+
+test: test-programs
+	cargo test --locked --workspace --no-fail-fast -- --test-threads=4
+
+demo: build tools-test
+	cargo run --quiet --locked -p xtask -- demo --programs $(OUT) $(if $(IMAGE),--image $(IMAGE))
+
+lint:
+	cargo fmt --all -- --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo run --quiet --locked -p xtask -- tidy
+
+install: build
+	packaging/install --prefix "$(DESTDIR)$(PREFIX)" --programs $(OUT)
+
+clean:
+	cargo clean
