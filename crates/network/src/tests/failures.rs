@@ -16,11 +16,11 @@ fn published_ports_live_while_the_daemon_is_dead_and_after_it_is_back() {
             .unwrap();
         serve(sandbox.key.as_ref().unwrap(), 80);
         drop(networks);
-        assert!(world.there(|| ask((HERE, 9904))).is_ok());
+        world.there(|| ask((HERE, 9904))).unwrap();
         let networks = world.restored(&[&sandbox.container]);
         assert_eq!(networks.sandbox(&sandbox.container), Some(sandbox.clone()));
-        assert!(world.there(|| ask((HERE, 9904))).is_ok());
-        assert!(ask("[::1]:9904").is_ok());
+        world.there(|| ask((HERE, 9904))).unwrap();
+        ask("[::1]:9904").unwrap();
         // What it holds is held again.
         let error = networks
             .join(Join {

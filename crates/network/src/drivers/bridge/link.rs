@@ -75,6 +75,9 @@ pub(super) fn attach(options: &Options, link: &Link, namespace: &Namespace) -> R
     } else if !options.icc {
         plan.isolate(&link.peer, peer.index);
     }
+    // Looking a link up makes the kernel act on a new carrier at once (linkwatch); otherwise that may take a second, in
+    // which port, bridge or interface drop everything.
+    plan.look_up(&link.peer).look_up(&options.bridge);
     // Before the port is up, so that it never gets a link-local address.
     let _ = host.apply(Plan::default().no_link_local(&link.peer));
     host.apply(&plan)?;
@@ -85,6 +88,7 @@ pub(super) fn attach(options: &Options, link: &Link, namespace: &Namespace) -> R
     if let Some(gateway) = link.gateway {
         plan.default_route(&entry, gateway);
     }
+    plan.look_up(&link.interface);
     inside.apply(&plan).map(drop)
 }
 
