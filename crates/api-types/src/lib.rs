@@ -32,6 +32,9 @@ pub mod system;
 pub mod version;
 pub mod volume;
 
+/// Where `tierced` listens, and `tierce` connects to, unless told otherwise.
+pub const DEFAULT_SOCKET: &str = "/run/tierce.sock";
+
 pub use error::ErrorResponse;
 pub use filters::Filters;
 pub use version::ApiVersion;

@@ -1,0 +1,94 @@
+//! The state of a container, as a document and in words.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tierce_api_types::container::{ContainerState, Health};
+use tierce_engine::state::{NEVER, State};
+
+use crate::timestamp::{in_words, rfc3339};
+
+/// The state for inspect.
+pub(crate) fn document(state: &State) -> ContainerState {
+    ContainerState {
+        status: state.status().as_str().to_owned(),
+        running: state.running,
+        paused: state.paused,
+        restarting: state.restarting,
+        oom_killed: state.oom_killed,
+        dead: state.dead,
+        pid: state.pid,
+        exit_code: state.exit_code.into(),
+        error: state.error.clone(),
+        started_at: rfc3339(state.started_at),
+        finished_at: rfc3339(state.finished_at),
+        health: health(state),
+    }
+}
+
+fn health(state: &State) -> Option<Health> {
+    serde_json::from_value(state.health.clone()?).ok()
+}
+
+/// The state for lists: `Up 3 minutes (healthy)`. Source: moby `daemon/container/state.go`, `State.String`.
+pub(crate) fn in_status_words(state: &State, now: Timestamp) -> String {
+    let since = |time: Timestamp| in_words(Duration::try_from(now.duration_since(time)).unwrap_or_default());
+    if state.running {
+        if state.restarting {
+            return format!("Restarting ({}) {} ago", state.exit_code, since(state.finished_at));
+        }
+        let up = format!("Up {}", since(state.started_at));
+        if state.paused {
+            return format!("{up} (Paused)");
+        }
+        return match health(state).map(|health| health.status) {
+            Some(status) if status == "starting" => format!("{up} (health: starting)"),
+            Some(status) if !status.is_empty() && status != "none" => format!("{up} ({status})"),
+            _ => up,
+        };
+    }
+    if state.removal_in_progress {
+        return "Removal In Progress".to_owned();
+    }
+    if state.dead {
+        return "Dead".to_owned();
+    }
+    if state.started_at == NEVER {
+        return "Created".to_owned();
+    }
+    if state.finished_at == NEVER {
+        return String::new();
+    }
+    format!("Exited ({}) {} ago", state.exit_code, since(state.finished_at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn row_093_states_are_in_dockers_words() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let words = |state: &State| in_status_words(state, at(1000));
+        let mut state = State::default();
+        assert_eq!(words(&state), "Created");
+        state.running = true;
+        state.started_at = at(990);
+        assert_eq!(words(&state), "Up 10 seconds");
+        state.paused = true;
+        assert_eq!(words(&state), "Up 10 seconds (Paused)");
+        state.paused = false;
+        state.health = Some(serde_json::json!({"Status": "healthy"}));
+        assert_eq!(words(&state), "Up 10 seconds (healthy)");
+        state.health = None;
+        state.restarting = true;
+        state.exit_code = 3;
+        state.finished_at = at(995);
+        assert_eq!(words(&state), "Restarting (3) 5 seconds ago");
+        state.running = false;
+        state.restarting = false;
+        assert_eq!(words(&state), "Exited (3) 5 seconds ago");
+        state.dead = true;
+        assert_eq!(words(&state), "Dead");
+    }
+}

@@ -1,0 +1,130 @@
+//! A request on its way to its handler.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::CONTENT_TYPE;
+use hyper::http::request::Parts;
+use serde::de::DeserializeOwned;
+use tierce_api_types::ApiVersion;
+use tierce_fault::Kind;
+
+use crate::hijack::Hijacker;
+use crate::query::Query;
+use crate::status::Failure;
+
+/// Longest JSON body of a request in bytes; a create with thousands of options is far below.
+const MAX_BODY: usize = 16 * 1024 * 1024;
+
+/// A request with all that HTTP tells of it.
+pub(crate) struct Request {
+    /// Method, path, headers.
+    pub(crate) head: Parts,
+    /// What the wildcard of the route stands for, decoded.
+    pub(crate) name: String,
+    /// The query parameters.
+    pub(crate) query: Query,
+    /// The API version that the client speaks.
+    pub(crate) version: ApiVersion,
+    /// Takes the connection out of HTTP.
+    pub(crate) hijacker: Hijacker,
+    /// The body, not read yet.
+    pub(crate) body: Incoming,
+}
+
+impl Request {
+    /// Whether the client speaks at least `1.minor`.
+    pub(crate) fn speaks(&self, minor: u16) -> bool {
+        self.version >= ApiVersion::new(1, minor)
+    }
+
+    /// A header's value; empty when it is absent or not text.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// Whether the client sent a body, as far as the head tells.
+    fn has_body(&self) -> bool {
+        !self.body.is_end_stream()
+    }
+
+    /// Reads the body as a JSON document, with dockerd's checks and texts; no body at all is the default document.
+    pub(crate) async fn json_or_default<T: DeserializeOwned + Default>(&mut self) -> Result<T, Failure> {
+        self.check_content_type()?;
+        if self.has_body() { self.decode().await } else { Ok(T::default()) }
+    }
+
+    /// Reads the body as a JSON document that must be there.
+    pub(crate) async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Failure> {
+        self.check_content_type()?;
+        self.decode().await
+    }
+
+    /// Source: moby `daemon/server/httputils/httputils.go`, `CheckForJSON`.
+    fn check_content_type(&self) -> Result<(), Failure> {
+        let content_type = self.header(CONTENT_TYPE.as_str());
+        if content_type.is_empty() && !self.has_body() {
+            return Ok(());
+        }
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        if media_type.is_empty() {
+            return Err(Failure::invalid(format!("malformed Content-Type header ({content_type}): mime: no media type")));
+        }
+        if !media_type.eq_ignore_ascii_case("application/json") {
+            return Err(Failure::invalid(format!(
+                "unsupported Content-Type header ({content_type}): must be 'application/json'"
+            )));
+        }
+        Ok(())
+    }
+
+    async fn decode<T: DeserializeOwned>(&mut self) -> Result<T, Failure> {
+        decode_document(&self.read_body().await?)
+    }
+
+    /// Reads the whole body.
+    async fn read_body(&mut self) -> Result<Bytes, Failure> {
+        match Limited::new(&mut self.body, MAX_BODY).collect().await {
+            Ok(collected) => Ok(collected.to_bytes()),
+            Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+                Err(Failure::invalid(format!("read request body: it is longer than {MAX_BODY} bytes")))
+            }
+            Err(error) => Err(Failure::new(Kind::Cancelled, format!("read request body: {error}"))),
+        }
+    }
+}
+
+/// Decodes one document with dockerd's texts. Source: moby `httputils.ReadJSON`.
+fn decode_document<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    let mut documents = serde_json::Deserializer::from_slice(bytes).into_iter::<T>();
+    let document = match documents.next() {
+        None => return Err(Failure::invalid("invalid JSON: got EOF while reading request body")),
+        Some(Err(error)) if error.is_eof() => return Err(Failure::invalid("invalid JSON: unexpected EOF")),
+        Some(Err(error)) => return Err(Failure::invalid(format!("invalid JSON: {error}"))),
+        Some(Ok(document)) => document,
+    };
+    if bytes[documents.byte_offset()..].trim_ascii().is_empty() {
+        Ok(document)
+    } else {
+        Err(Failure::invalid("unexpected content after JSON"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn malformed_bodies_have_dockers_texts() {
+        let text = |bytes: &str| decode_document::<serde_json::Map<String, Value>>(bytes.as_bytes());
+        assert_eq!(text("").unwrap_err().message, "invalid JSON: got EOF while reading request body");
+        assert_eq!(text("  \n").unwrap_err().message, "invalid JSON: got EOF while reading request body");
+        assert_eq!(text("{\"a\":").unwrap_err().message, "invalid JSON: unexpected EOF");
+        assert_eq!(text("{} {}").unwrap_err().message, "unexpected content after JSON");
+        assert!(text("{bad").unwrap_err().message.starts_with("invalid JSON: "));
+        assert!(text("[]").unwrap_err().message.starts_with("invalid JSON: "));
+        assert!(text("{}\n").is_ok());
+    }
+}

@@ -1,0 +1,20 @@
+//! `POST /containers/create`
+
+use hyper::StatusCode;
+use tierce_api_types::container::{CreateRequest, CreateResponse};
+
+use crate::routes::Call;
+use crate::convert;
+use crate::reply::Reply;
+use crate::router::Outcome;
+
+/// Makes a container: 201 with its id.
+pub(super) async fn create(mut call: Call) -> Outcome {
+    let request: CreateRequest = call.json().await?;
+    let name = call.query.non_empty("name");
+    let platform = call.query.non_empty("platform");
+    let request = convert::container::create(name, platform, request)?;
+    let created = call.engine.containers.create(request).await?;
+    let answer = CreateResponse { id: created.id, warnings: created.warnings };
+    Ok(Reply::json(&answer)?.with_status(StatusCode::CREATED))
+}

@@ -1,0 +1,12 @@
+//! `POST /containers/{id}/kill`
+
+use crate::routes::Call;
+use crate::reply::Reply;
+use crate::router::Outcome;
+
+/// Sends a signal: 204.
+pub(super) async fn kill(call: Call) -> Outcome {
+    let signal = call.query.non_empty("signal");
+    call.engine.containers.kill(&call.name, signal.as_deref()).await?;
+    Ok(Reply::no_content())
+}

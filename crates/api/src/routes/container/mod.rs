@@ -1,0 +1,49 @@
+//! Containers: one verb a file.
+
+mod attach;
+mod changes;
+mod create;
+mod inspect;
+mod kill;
+mod list;
+mod logs;
+mod pause;
+mod prune;
+mod remove;
+mod rename;
+mod resize;
+mod restart;
+mod start;
+mod stats;
+mod stop;
+mod top;
+mod update;
+mod wait;
+
+pub(in crate::routes) use resize::size;
+
+use crate::routes::Table;
+
+/// The routes of this group.
+pub(super) fn routes(table: &mut Table<'_>) {
+    table.get("/containers/json", list::list);
+    table.get("/containers/{id}/json", inspect::inspect);
+    table.get("/containers/{id}/top", top::top);
+    table.get("/containers/{id}/logs", logs::logs);
+    table.get("/containers/{id}/changes", changes::changes);
+    table.get("/containers/{id}/stats", stats::stats);
+    table.post("/containers/create", create::create);
+    table.post("/containers/prune", prune::prune);
+    table.post("/containers/{id}/start", start::start);
+    table.post("/containers/{id}/stop", stop::stop);
+    table.post("/containers/{id}/restart", restart::restart);
+    table.post("/containers/{id}/kill", kill::kill);
+    table.post("/containers/{id}/pause", pause::pause);
+    table.post("/containers/{id}/unpause", pause::unpause);
+    table.post("/containers/{id}/wait", wait::wait);
+    table.post("/containers/{id}/resize", resize::resize);
+    table.post("/containers/{id}/attach", attach::attach);
+    table.post("/containers/{id}/rename", rename::rename);
+    table.post("/containers/{id}/update", update::update);
+    table.delete("/containers/{id}", remove::remove);
+}

@@ -1,0 +1,15 @@
+//! `DELETE /containers/{id}`
+
+use tierce_engine::requests::Remove;
+
+use crate::routes::Call;
+use crate::reply::Reply;
+use crate::router::Outcome;
+
+/// Removes a container: 204.
+pub(super) async fn remove(call: Call) -> Outcome {
+    let request =
+        Remove { force: call.query.flag("force"), volumes: call.query.flag("v"), link: call.query.flag("link") };
+    call.engine.containers.remove(&call.name, request).await?;
+    Ok(Reply::no_content())
+}

@@ -1,0 +1,62 @@
+//! Networks.
+
+use hyper::StatusCode;
+use tierce_api_types::network::{Network, NetworkCreate, NetworkCreated, NetworksPruned};
+
+use crate::routes::{Call, Table};
+use crate::convert;
+use crate::reply::Reply;
+use crate::router::Outcome;
+use crate::status::Failure;
+
+/// The routes of this group.
+pub(super) fn routes(table: &mut Table<'_>) {
+    table.get("/networks", list);
+    table.get("/networks/{id}", inspect);
+    table.post("/networks/create", create);
+    table.post("/networks/prune", prune);
+    table.post("/networks/{id}/connect", connect);
+    table.post("/networks/{id}/disconnect", connect);
+    table.delete("/networks/{id}", remove);
+}
+
+/// Lists networks; who is on them is told only by inspect since API 1.28.
+async fn list(call: Call) -> Outcome {
+    let with_members = !call.speaks(28);
+    let networks = call.engine.networks.list(&call.query.filters()?)?;
+    let documents: Vec<Network> =
+        networks.iter().map(|details| convert::network::document(details, with_members)).collect();
+    Reply::json(&documents)
+}
+
+async fn inspect(call: Call) -> Outcome {
+    let details = call.engine.networks.inspect(&call.name)?;
+    Reply::json(&convert::network::document(&details, true))
+}
+
+async fn create(mut call: Call) -> Outcome {
+    let wire: NetworkCreate = call.json().await?;
+    let network = call.engine.networks.create(convert::network::create(wire)?).await?;
+    let answer = NetworkCreated { id: network.id.clone(), warning: String::new() };
+    Ok(Reply::json(&answer)?.with_status(StatusCode::CREATED))
+}
+
+async fn remove(call: Call) -> Outcome {
+    call.engine.networks.remove(&call.name).await?;
+    Ok(Reply::no_content())
+}
+
+async fn prune(call: Call) -> Outcome {
+    let pruned = call.engine.networks.prune(&call.query.filters()?).await?;
+    Reply::json(&NetworksPruned { networks_deleted: (!pruned.removed.is_empty()).then_some(pruned.removed) })
+}
+
+/// Joining and leaving networks of a container that exists is not offered by the engine yet.
+async fn connect(call: Call) -> Outcome {
+    call.engine.networks.inspect(&call.name)?;
+    Err(Failure::not_implemented(format!(
+        "{} {}: this daemon joins containers to networks only when they start",
+        call.head.method,
+        call.head.uri.path()
+    )))
+}

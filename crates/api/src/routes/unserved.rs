@@ -1,0 +1,107 @@
+//! Operations of the API that are not served: each answers as dockerd does in the state that this daemon is in, never
+//! with "page not found".
+
+use hyper::Method;
+use tierce_fault::Kind;
+
+use crate::routes::{Call, Table};
+use crate::reply::Reply;
+use crate::router::Outcome;
+use crate::status::Failure;
+
+/// Text of a daemon outside any swarm. Source: dockerd's answer.
+const NOT_A_MANAGER: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to \
+                             connect this node to swarm and try again.";
+
+/// Operations that need a swarm.
+const SWARM: [(Method, &str); 28] = [
+    (Method::GET, "/swarm"),
+    (Method::POST, "/swarm/update"),
+    (Method::GET, "/swarm/unlockkey"),
+    (Method::POST, "/swarm/unlock"),
+    (Method::GET, "/nodes"),
+    (Method::GET, "/nodes/{id}"),
+    (Method::DELETE, "/nodes/{id}"),
+    (Method::POST, "/nodes/{id}/update"),
+    (Method::GET, "/services"),
+    (Method::POST, "/services/create"),
+    (Method::GET, "/services/{id}/logs"),
+    (Method::GET, "/services/{id}"),
+    (Method::DELETE, "/services/{id}"),
+    (Method::POST, "/services/{id}/update"),
+    (Method::GET, "/tasks"),
+    (Method::GET, "/tasks/{id}/logs"),
+    (Method::GET, "/tasks/{id}"),
+    (Method::GET, "/secrets"),
+    (Method::POST, "/secrets/create"),
+    (Method::GET, "/secrets/{id}"),
+    (Method::DELETE, "/secrets/{id}"),
+    (Method::POST, "/secrets/{id}/update"),
+    (Method::GET, "/configs"),
+    (Method::POST, "/configs/create"),
+    (Method::GET, "/configs/{id}"),
+    (Method::DELETE, "/configs/{id}"),
+    (Method::POST, "/configs/{id}/update"),
+    (Method::PUT, "/volumes/{name}"),
+];
+
+/// Operations that are not written yet.
+const LATER: [(Method, &str); 30] = [
+    (Method::POST, "/swarm/init"),
+    (Method::POST, "/swarm/join"),
+    (Method::GET, "/containers/{id}/attach/ws"),
+    (Method::GET, "/containers/{id}/export"),
+    (Method::HEAD, "/containers/{id}/archive"),
+    (Method::GET, "/containers/{id}/archive"),
+    (Method::PUT, "/containers/{id}/archive"),
+    (Method::GET, "/containers/{id}/checkpoints"),
+    (Method::POST, "/containers/{id}/checkpoints"),
+    (Method::DELETE, "/containers/{id}/checkpoints/{checkpoint}"),
+    (Method::POST, "/build"),
+    (Method::POST, "/build/cancel"),
+    (Method::POST, "/commit"),
+    (Method::POST, "/session"),
+    (Method::POST, "/grpc"),
+    (Method::GET, "/images/search"),
+    (Method::GET, "/images/get"),
+    (Method::POST, "/images/load"),
+    (Method::GET, "/images/{name}/get"),
+    (Method::POST, "/images/{name}/push"),
+    (Method::GET, "/images/{name}/attestations"),
+    (Method::GET, "/distribution/{name}/json"),
+    (Method::GET, "/plugins/privileges"),
+    (Method::POST, "/plugins/pull"),
+    (Method::POST, "/plugins/create"),
+    (Method::POST, "/plugins/{name}/enable"),
+    (Method::POST, "/plugins/{name}/disable"),
+    (Method::POST, "/plugins/{name}/upgrade"),
+    (Method::POST, "/plugins/{name}/push"),
+    (Method::POST, "/plugins/{name}/set"),
+];
+
+/// The routes of this group.
+pub(super) fn routes(table: &mut Table<'_>) {
+    for (method, pattern) in SWARM {
+        table.add(method, pattern, no_manager);
+    }
+    for (method, pattern) in LATER {
+        table.add(method, pattern, not_served);
+    }
+    table.post("/swarm/leave", |_| async { Err(Failure::new(Kind::Unavailable, "This node is not part of a swarm")) });
+    table.get("/plugins", |_| async { Reply::json(&[(); 0]) });
+    table.get("/plugins/{name}/json", no_such_plugin);
+    table.delete("/plugins/{name}", no_such_plugin);
+}
+
+async fn no_manager(_: Call) -> Outcome {
+    Err(Failure::new(Kind::Unavailable, NOT_A_MANAGER))
+}
+
+async fn no_such_plugin(call: Call) -> Outcome {
+    Err(Failure::new(Kind::NotFound, format!("plugin {:?} not found", call.name)))
+}
+
+async fn not_served(call: Call) -> Outcome {
+    let path = call.head.uri.path();
+    Err(Failure::not_implemented(format!("{} {path}: this daemon does not serve this operation", call.head.method)))
+}

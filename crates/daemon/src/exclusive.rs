@@ -1,0 +1,85 @@
+//! One daemon a data root: the lock, and the file with the process id.
+
+use std::fs::{File, TryLockError};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// Name of the lock file in each root.
+const LOCK: &str = "tierced.lock";
+
+/// Holds the roots and the process-id file for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Exclusive {
+    _locks: [File; 2],
+    pidfile: PathBuf,
+}
+
+impl Exclusive {
+    /// Makes the roots where they are missing, locks them, and writes the process id. A crash releases the locks, so a
+    /// left-over process-id file is no obstacle.
+    pub(crate) fn acquire(data_root: &Path, exec_root: &Path, pidfile: &Path) -> Result<Self> {
+        let locks = [lock(data_root, 0o710)?, lock(exec_root, 0o700)?];
+        if let Some(directory) = pidfile.parent() {
+            std::fs::create_dir_all(directory).with_context(|| format!("create {}", directory.display()))?;
+        }
+        let mut file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o644)
+            .open(pidfile)
+            .with_context(|| format!("write process id to {}", pidfile.display()))?;
+        write!(file, "{}", std::process::id()).with_context(|| format!("write process id to {}", pidfile.display()))?;
+        Ok(Self { _locks: locks, pidfile: pidfile.to_owned() })
+    }
+}
+
+impl Drop for Exclusive {
+    fn drop(&mut self) {
+        // A file that somebody removed meanwhile is as good.
+        let _ = std::fs::remove_file(&self.pidfile);
+    }
+}
+
+fn lock(root: &Path, mode: u32) -> Result<File> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(root)
+        .with_context(|| format!("create {}", root.display()))?;
+    let path = root.join(LOCK);
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .with_context(|| format!("open {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!("lock {}: another daemon works there", root.display()),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("lock {}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_daemons_do_not_share_a_root() {
+        let directory = tempfile::tempdir().unwrap();
+        let (data, exec) = (directory.path().join("data"), directory.path().join("exec"));
+        let pidfile = directory.path().join("run/pid");
+        let first = Exclusive::acquire(&data, &exec, &pidfile).unwrap();
+        assert_eq!(std::fs::read_to_string(&pidfile).unwrap(), std::process::id().to_string());
+        let other = Exclusive::acquire(&data, &directory.path().join("exec2"), &pidfile).unwrap_err();
+        assert!(other.to_string().contains("another daemon works there"), "{other}");
+        drop(first);
+        assert!(!pidfile.exists());
+        Exclusive::acquire(&data, &exec, &pidfile).unwrap();
+    }
+}

@@ -1,0 +1,36 @@
+//! The daemon's own log, on standard error, with a level that can change while it runs.
+
+use anyhow::{Context, Result};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload::{self, Handle};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, fmt};
+
+use crate::settings::Logging;
+
+/// Changes the level of the running log.
+#[derive(Debug, Clone)]
+pub(crate) struct Level(Handle<EnvFilter, Registry>);
+
+/// Opens the log; once a process.
+pub(crate) fn open(logging: Logging) -> Result<Level> {
+    let (filter, handle) = reload::Layer::new(filter(logging.level));
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let lines = if logging.json { lines.json().boxed() } else { lines.boxed() };
+    tracing_subscriber::registry().with(filter).with(lines).try_init().context("open the log")?;
+    Ok(Level(handle))
+}
+
+impl Level {
+    /// From now on, log what is at least this severe.
+    pub(crate) fn set(&self, level: LevelFilter) -> Result<()> {
+        self.0.reload(filter(level)).context("change the log level")
+    }
+}
+
+/// `RUST_LOG` goes before the configuration, for finding defects in one part.
+fn filter(level: LevelFilter) -> EnvFilter {
+    EnvFilter::builder().with_default_directive(level.into()).from_env_lossy()
+}
