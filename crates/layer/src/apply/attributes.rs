@@ -1,0 +1,150 @@
+//! Owner, mode, extended attributes and times.
+
+use super::beneath::Beneath;
+use crate::Error;
+use crate::tar::{Entry, EntryKind};
+use rustix::fs::{
+    AtFlags, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, chmodat, chownat,
+    fchmod, fchown, fsetxattr, futimens, lsetxattr, utimensat,
+};
+use rustix::io::Errno;
+use std::collections::HashSet;
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::PathBuf;
+
+/// Attributes of directories, set when everything in them is done: else a set-group-id bit would be inherited, a mode
+/// without write permission would be in the way, and the times would change.
+#[derive(Default)]
+pub(super) struct Deferred(Vec<(Vec<u8>, Entry)>);
+
+impl Deferred {
+    pub(super) fn add(&mut self, name: &[u8], entry: &Entry) {
+        // The name in the archive is needed for messages only, and is nearly the same.
+        let entry = Entry { name: Vec::new(), link: Vec::new(), ..entry.clone() };
+        self.0.push((name.to_vec(), entry));
+    }
+
+    /// Sets all of them; a directory that came twice keeps the last ones.
+    pub(super) fn apply(self, root: &mut Beneath) -> Result<(), Error> {
+        let mut done = HashSet::with_capacity(self.0.len());
+        // Backwards, so that a mode forbids nobody the way to nested ones, and that the last of a name counts.
+        for (name, entry) in self.0.iter().rev() {
+            if !done.insert(&**name) {
+                continue;
+            }
+            let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+            let fd = match root.resolve(name, directory, ResolveFlags::empty()) {
+                Ok(fd) => fd,
+                // A later entry of the layer has replaced it.
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
+                Err(error) => return Err(Error::entry("open the directory", name)(error)),
+            };
+            if fd_is_root(root, &fd) {
+                continue;
+            }
+            set(fd.as_fd(), entry, root.user_xattr(), Spared::default(), name)?;
+        }
+        Ok(())
+    }
+}
+
+fn fd_is_root(root: &Beneath, fd: impl AsFd) -> bool {
+    let identity = |stat: rustix::fs::Stat| (stat.st_dev, stat.st_ino);
+    let root = rustix::fs::stat(root.path()).map(identity);
+    root.is_ok() && root == rustix::fs::fstat(fd).map(identity)
+}
+
+/// Attributes of a file just written.
+///
+/// While a layer is unpacked no directory has a set-group-id bit or default access list yet (see [`Deferred`]), so a
+/// new file belongs to us and has the mode it was created with, less the umask: most files need neither call.
+pub(super) fn set_on_file(file: &File, entry: &Entry, root: &Beneath) -> Result<(), Error> {
+    let us = root.creator();
+    let owner = (entry.uid, entry.gid) == (u64::from(us.uid), u64::from(us.gid));
+    let mode = owner && entry.mode & (0o7000 | us.umask) == 0;
+    set(file.as_fd(), entry, root.user_xattr(), Spared { owner, mode }, &entry.name)
+}
+
+/// Calls that are not needed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spared {
+    owner: bool,
+    mode: bool,
+}
+
+fn owner(entry: &Entry, name: &[u8]) -> Result<(Option<Uid>, Option<Gid>), Error> {
+    // The highest number means "unchanged" to the kernel.
+    let id = |id: u64| u32::try_from(id).ok().filter(|&id| id != u32::MAX);
+    match (id(entry.uid), id(entry.gid)) {
+        (Some(uid), Some(gid)) => Ok((Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))),
+        _ => Err(Error::refused(name, format!("no owner has the number {}:{}", entry.uid, entry.gid))),
+    }
+}
+
+fn times(entry: &Entry) -> Timestamps {
+    let modified = Timespec { tv_sec: entry.mtime.0, tv_nsec: i64::from(entry.mtime.1) };
+    Timestamps { last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT }, last_modification: modified }
+}
+
+/// Sets everything on an open file or directory. The owner comes before the mode, since a change of owner clears suid;
+/// capabilities come after the owner for the same reason.
+fn set(fd: BorrowedFd<'_>, entry: &Entry, user_xattr: bool, spared: Spared, name: &[u8]) -> Result<(), Error> {
+    if !spared.owner {
+        let (uid, gid) = owner(entry, name)?;
+        fchown(fd, uid, gid).map_err(Error::entry("set the owner", name))?;
+    }
+    for (key, value) in &entry.xattrs {
+        if is_ours_to_set(key, user_xattr) {
+            ignore_unsupported(fsetxattr(fd, &**key, value, XattrFlags::empty()), key, name)?;
+        }
+    }
+    if !spared.mode {
+        fchmod(fd, Mode::from_raw_mode(entry.mode)).map_err(Error::entry("set the mode", name))?;
+    }
+    futimens(fd, &times(entry)).map_err(Error::entry("set the times", name))
+}
+
+/// Sets everything on a link, device or pipe, which cannot be opened.
+pub(super) fn set_at(parent: BorrowedFd<'_>, base: &[u8], entry: &Entry, user_xattr: bool) -> Result<(), Error> {
+    let name = &*entry.name;
+    let (uid, gid) = owner(entry, name)?;
+    chownat(parent, base, uid, gid, AtFlags::SYMLINK_NOFOLLOW).map_err(Error::entry("set the owner", name))?;
+    if entry.kind != EntryKind::Symlink {
+        // It was made this moment and is no link.
+        chmodat(parent, base, Mode::from_raw_mode(entry.mode), AtFlags::empty())
+            .map_err(Error::entry("set the mode", name))?;
+    }
+    if !entry.xattrs.is_empty() {
+        // No call takes a directory and a name before Linux 6.13; the link in /proc is to the directory itself.
+        use std::os::unix::ffi::OsStrExt;
+        let mut path = PathBuf::from(format!("/proc/self/fd/{}", parent.as_raw_fd()));
+        path.push(std::ffi::OsStr::from_bytes(base));
+        for (key, value) in &entry.xattrs {
+            if is_ours_to_set(key, user_xattr) {
+                ignore_unsupported(lsetxattr(&path, &**key, value, XattrFlags::empty()), key, name)?;
+            }
+        }
+    }
+    utimensat(parent, base, &times(entry), AtFlags::SYMLINK_NOFOLLOW).map_err(Error::entry("set the times", name))
+}
+
+/// Attributes by which overlay itself is steered are never a layer's.
+fn is_ours_to_set(key: &[u8], user_xattr: bool) -> bool {
+    !key.contains(&0)
+        && !key.starts_with(b"trusted.overlay.")
+        && !(user_xattr && key.starts_with(b"user.overlay."))
+}
+
+/// As Docker: a file system that does not take an attribute is no reason to refuse an image.
+fn ignore_unsupported(result: rustix::io::Result<()>, key: &[u8], name: &[u8]) -> Result<(), Error> {
+    match result {
+        Ok(()) => Ok(()),
+        Err(error @ (Errno::NOTSUP | Errno::PERM)) => {
+            let (key, name) = (crate::error::printable(key), crate::error::printable(name));
+            tracing::warn!(%key, %name, %error, "extended attribute left out");
+            Ok(())
+        }
+        Err(error) => Err(Error::entry("set an extended attribute", name)(error)),
+    }
+}

@@ -1,0 +1,180 @@
+//! Making the entries of a layer, in place of what is there already.
+
+use super::beneath::{Parent, is_whiteout, kind_of, make_directory};
+use super::name::Name;
+use super::{Unpack, attributes};
+use crate::Error;
+use crate::pipeline::Source;
+use crate::tar::{Entry, EntryKind};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, linkat, mknodat, openat, symlinkat, unlinkat};
+use rustix::io::Errno;
+use std::fs::File;
+use std::os::fd::AsFd;
+
+/// What was under the name of an entry to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// A directory, which stays.
+    Directory,
+    /// A whiteout of this layer; removed.
+    Whiteout,
+    /// Something else; removed.
+    Other,
+}
+
+impl<S: Source> Unpack<S> {
+    /// Creates an empty file; says also whether its name leads through a symbolic link.
+    pub(super) fn make_file(&mut self, entry: &Entry, parent: &[u8], base: &[u8]) -> Result<(File, bool), Error> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // Suid bits come last, when owner and content are right.
+        let mode = Mode::from_raw_mode(entry.mode & 0o777);
+        loop {
+            let at = self.root.parent(parent)?;
+            match openat(at.fd, base, flags, mode) {
+                Ok(fd) => return Ok((File::from(fd), at.behind_link)),
+                Err(Errno::EXIST) => {
+                    self.make_room(entry, parent, base, false)?;
+                }
+                Err(error) => return Err(Error::entry("create the file", &entry.name)(error)),
+            }
+        }
+    }
+
+    /// Makes a directory or keeps the one that is there; its attributes come last.
+    pub(super) fn make_directory(&mut self, entry: &Entry, parent: &[u8], base: &[u8]) -> Result<(), Error> {
+        let mut found = None;
+        loop {
+            let at = self.root.parent(parent)?;
+            match make_directory(at.fd, base, 0o700) {
+                Ok(()) => break,
+                Err(Errno::EXIST) => found = Some(self.make_room(entry, parent, base, true)?),
+                Err(error) => return Err(Error::entry("create the directory", &entry.name)(error)),
+            }
+            if found == Some(Found::Directory) {
+                return Ok(());
+            }
+        }
+        if found != Some(Found::Whiteout) {
+            return Ok(());
+        }
+        let at = self.owned_parent(entry, parent)?;
+        self.root.set_opaque(at, base).map_err(Error::entry("make the directory opaque", &entry.name))
+    }
+
+    pub(super) fn make_symlink(&mut self, entry: &Entry, parent: &[u8], base: &[u8]) -> Result<(), Error> {
+        if entry.link.is_empty() || entry.link.contains(&0) {
+            return Err(Error::refused(&entry.name, "a symbolic link to nothing"));
+        }
+        self.make(entry, parent, base, "create the link", |at| symlinkat(&*entry.link, at.fd, base))
+    }
+
+    /// Makes another name of an entry that was unpacked before.
+    pub(super) fn make_hard_link(&mut self, entry: &Entry, parent: &[u8], base: &[u8]) -> Result<(), Error> {
+        let target = Name::parse(&entry.link).map_err(|_| {
+            let link = crate::error::printable(&entry.link);
+            Error::refused(&entry.name, format!("a hard link to {link:?}, which leads out of the layer's root"))
+        })?;
+        let Some((target_parent, target_base)) = target.split() else {
+            return Err(Error::refused(&entry.name, "a hard link to the layer's root"));
+        };
+        // The target's own name may be a link, which is then linked itself.
+        let directory = OFlags::PATH | OFlags::DIRECTORY;
+        let from = self.root.resolve(target_parent, directory, ResolveFlags::empty());
+        let missing = |error| {
+            if error == Errno::NOENT || error == Errno::NOTDIR {
+                let link = crate::error::printable(&entry.link);
+                return Error::refused(&entry.name, format!("a hard link to {link:?}, which is not in the layer"));
+            }
+            Error::entry("create the hard link", &entry.name)(error)
+        };
+        let from = from.map_err(missing)?;
+        let (kind, stat) = kind_of(&from, target_base).map_err(missing)?;
+        if kind == FileType::Directory || is_whiteout(&stat) {
+            return Err(Error::refused(&entry.name, "a hard link to a directory or whiteout"));
+        }
+        if let Ok((_, own)) = kind_of(self.root.parent(parent)?.fd, base)
+            && (own.st_dev, own.st_ino) == (stat.st_dev, stat.st_ino)
+        {
+            return Ok(());
+        }
+        self.make(entry, parent, base, "create the hard link", |at| {
+            linkat(&from, target_base, at.fd, base, AtFlags::empty())
+        })
+    }
+
+    /// Makes a device or a named pipe.
+    pub(super) fn make_node(&mut self, entry: &Entry, parent: &[u8], base: &[u8]) -> Result<(), Error> {
+        let kind = match entry.kind {
+            EntryKind::CharDevice => FileType::CharacterDevice,
+            EntryKind::BlockDevice => FileType::BlockDevice,
+            _ => FileType::Fifo,
+        };
+        let (major, minor) = entry.device;
+        if major >= 1 << 12 || minor >= 1 << 20 {
+            return Err(Error::refused(&entry.name, format!("no device has the number {major}:{minor}")));
+        }
+        let device = if kind == FileType::Fifo { 0 } else { rustix::fs::makedev(major, minor) };
+        if self.user_xattr && kind != FileType::Fifo {
+            // Nobody but root may make devices; a rootless engine mounts its own /dev anyway, as Docker's does.
+            tracing::debug!(name = %crate::error::printable(&entry.name), "device left out: rootless");
+            return Ok(());
+        }
+        let mode = Mode::from_raw_mode(entry.mode & 0o777);
+        self.make(entry, parent, base, "create the node", |at| mknodat(at.fd, base, kind, mode, device))
+    }
+
+    /// Makes something by a call that fails when the name is taken, and gives it its attributes.
+    fn make(
+        &mut self,
+        entry: &Entry,
+        parent: &[u8],
+        base: &[u8],
+        action: &'static str,
+        call: impl Fn(Parent<'_>) -> rustix::io::Result<()>,
+    ) -> Result<(), Error> {
+        loop {
+            let at = self.root.parent(parent)?;
+            match call(at) {
+                Ok(()) if entry.kind == EntryKind::HardLink => return Ok(()),
+                Ok(()) => return attributes::set_at(at.fd, base, entry, self.user_xattr),
+                Err(Errno::EXIST) => {
+                    self.make_room(entry, parent, base, false)?;
+                }
+                Err(error) => return Err(Error::entry(action, &entry.name)(error)),
+            }
+        }
+    }
+
+    /// Removes what an earlier entry of this layer has put under the name, unless a directory meets a directory. The
+    /// content of files is put aside, since tar-split refers to it.
+    fn make_room(&mut self, entry: &Entry, parent: &[u8], base: &[u8], keep: bool) -> Result<Found, Error> {
+        let fail = || Error::entry::<Errno>("replace what is there", &entry.name);
+        let at = self.owned_parent(entry, parent)?;
+        let (kind, stat) = match kind_of(&at, base) {
+            Ok(found) => found,
+            // Only when someone else removes files here.
+            Err(Errno::NOENT) => return Ok(Found::Other),
+            Err(error) => return Err(fail()(error)),
+        };
+        match kind {
+            FileType::Directory if keep => return Ok(Found::Directory),
+            FileType::Directory => {
+                self.shadow.put_tree_aside(&at, base, &entry.name)?;
+                self.root.forget();
+            }
+            FileType::RegularFile => self.shadow.put_aside(&at, base, &entry.name)?,
+            _ => unlinkat(&at, base, AtFlags::empty()).map_err(fail())?,
+        }
+        if is_whiteout(&stat) {
+            return Ok(Found::Whiteout);
+        }
+        self.shadow.mark_replaced();
+        Ok(Found::Other)
+    }
+
+    /// The parent directory with a descriptor of its own, for calls that change `self` meanwhile.
+    fn owned_parent(&mut self, entry: &Entry, parent: &[u8]) -> Result<std::os::fd::OwnedFd, Error> {
+        let at = self.root.parent(parent)?;
+        at.fd.as_fd().try_clone_to_owned().map_err(Error::entry("open its directory", &entry.name))
+    }
+}

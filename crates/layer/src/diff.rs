@@ -1,0 +1,221 @@
+//! Packing a directory as an archive: a container's changes as a layer, or a whole tree for `export`.
+
+use crate::Error;
+use crate::changes::{Change, ChangeKind, changes, opaque_attribute};
+use crate::tar::{Entry, EntryKind, Writer};
+use rustix::fs::{CWD, Mode, OFlags, lgetxattr, llistxattr, openat};
+use rustix::io::Errno;
+use std::collections::HashMap;
+use std::ffi::CStr;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+use tierce_snapshot::{Layout, tree};
+
+/// Packs what a snapshot changes as a layer, whiteouts in the form of archives (`.wh.`), names in order.
+///
+/// - `parent`: the parent's layout; needed when the driver keeps whole trees.
+///
+/// Sockets are left out, as in every layer. Nothing may change in the directory meanwhile (the engine pauses the
+/// container).
+///
+/// # Errors
+/// File errors, errors of the output.
+pub fn pack_changes<W: Write>(
+    layout: &Layout,
+    parent: Option<&Layout>,
+    user_xattr: bool,
+    output: W,
+) -> Result<W, Error> {
+    let mut pack = Pack::new(output, Some(opaque_attribute(user_xattr)), layout.upper());
+    match layout {
+        Layout::Overlay { upper, .. } => pack.directory(upper, b"")?,
+        Layout::Tree { root } => {
+            pack.opaque = None;
+            for change in changes(layout, parent, user_xattr)? {
+                pack.change(root, &change)?;
+            }
+        }
+    }
+    pack.finish()
+}
+
+/// Packs a whole tree as it is, for `export`: a mounted container.
+///
+/// # Errors
+/// File errors, errors of the output.
+pub fn pack_tree<W: Write>(root: &Path, output: W) -> Result<W, Error> {
+    let mut pack = Pack::new(output, None, root);
+    pack.directory(root, b"")?;
+    pack.finish()
+}
+
+struct Pack<'a, W> {
+    writer: Writer<W>,
+    /// Attribute of opaque directories; `None` when whiteouts have no meaning here.
+    opaque: Option<&'static CStr>,
+    /// First name of files with several, by inode.
+    links: HashMap<(u64, u64), Vec<u8>>,
+    buffer: Vec<u8>,
+    root: &'a Path,
+}
+
+impl<'a, W: Write> Pack<'a, W> {
+    fn new(output: W, opaque: Option<&'static CStr>, root: &'a Path) -> Self {
+        let (links, buffer) = (HashMap::new(), vec![0; 256 << 10]);
+        Self { writer: Writer::new(output), opaque, links, buffer, root }
+    }
+
+    fn finish(self) -> Result<W, Error> {
+        self.writer.finish().map_err(Error::io("write the archive of", self.root))
+    }
+
+    fn begin(&mut self, entry: &Entry) -> Result<(), Error> {
+        self.writer.begin(entry).map_err(Error::io("write the archive of", self.root))
+    }
+
+    /// Packs everything in a directory; `name` is empty or ends with a slash.
+    fn directory(&mut self, path: &Path, name: &[u8]) -> Result<(), Error> {
+        for child in tree::names(path)? {
+            let name = [name, child.as_bytes()].concat();
+            let path = path.join(&child);
+            let metadata = path.symlink_metadata().map_err(Error::io("look at", &path))?;
+            if self.opaque.is_some() && tree::is_whiteout(&metadata) {
+                self.whiteout(&name)?;
+                continue;
+            }
+            self.entry(&path, &name, &metadata)?;
+            if !metadata.is_dir() {
+                continue;
+            }
+            let inside = [&*name, b"/"].concat();
+            if self.opaque.is_some_and(|opaque| tree::is_opaque(&path, opaque)) {
+                self.mark(&[&*inside, b".wh..wh..opq"].concat())?;
+            }
+            self.directory(&path, &inside)?;
+        }
+        Ok(())
+    }
+
+    /// Packs one change of a whole tree.
+    fn change(&mut self, root: &Path, change: &Change) -> Result<(), Error> {
+        let relative = change.path.strip_prefix("/").unwrap_or(&change.path);
+        let name = relative.as_os_str().as_bytes();
+        if change.kind == ChangeKind::Deleted {
+            return self.whiteout(name);
+        }
+        let path = root.join(relative);
+        let metadata = path.symlink_metadata().map_err(Error::io("look at", &path))?;
+        self.entry(&path, name, &metadata)
+    }
+
+    fn whiteout(&mut self, name: &[u8]) -> Result<(), Error> {
+        let start = name.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+        self.mark(&[&name[..start], b".wh.", &name[start..]].concat())
+    }
+
+    fn mark(&mut self, name: &[u8]) -> Result<(), Error> {
+        let mut entry = Entry::new(name.to_vec(), EntryKind::File);
+        entry.mode = 0o600;
+        self.begin(&entry)
+    }
+
+    fn entry(&mut self, path: &Path, name: &[u8], metadata: &Metadata) -> Result<(), Error> {
+        let kind = metadata.file_type();
+        if kind.is_socket() {
+            tracing::warn!(path = %path.display(), "socket left out of the archive");
+            return Ok(());
+        }
+        let mut entry = Entry::new(name.to_vec(), EntryKind::File);
+        if kind.is_dir() {
+            entry.kind = EntryKind::Directory;
+            entry.name.push(b'/');
+        } else if kind.is_symlink() {
+            entry.kind = EntryKind::Symlink;
+            let target = fs::read_link(path).map_err(Error::io("read the link", path))?;
+            entry.link = target.into_os_string().as_bytes().to_vec();
+        } else if kind.is_fifo() {
+            entry.kind = EntryKind::Fifo;
+        } else if kind.is_char_device() || kind.is_block_device() {
+            entry.kind = if kind.is_char_device() { EntryKind::CharDevice } else { EntryKind::BlockDevice };
+            entry.device = (rustix::fs::major(metadata.rdev()), rustix::fs::minor(metadata.rdev()));
+        } else {
+            entry.size = metadata.size();
+        }
+        if !kind.is_dir() && metadata.nlink() > 1 {
+            let key = (metadata.dev(), metadata.ino());
+            if let Some(first) = self.links.get(&key) {
+                entry.kind = EntryKind::HardLink;
+                entry.link.clone_from(first);
+                entry.size = 0;
+            } else {
+                self.links.insert(key, name.to_vec());
+            }
+        }
+        entry.mode = metadata.mode() & 0o7777;
+        (entry.uid, entry.gid) = (u64::from(metadata.uid()), u64::from(metadata.gid()));
+        // The kernel gives 0 to 999,999,999.
+        entry.mtime = (metadata.mtime(), metadata.mtime_nsec() as u32);
+        if entry.kind != EntryKind::HardLink {
+            entry.xattrs = xattrs(path)?;
+        }
+        self.begin(&entry)?;
+        if entry.kind == EntryKind::File { self.content(path, entry.size) } else { Ok(()) }
+    }
+
+    /// Copies exactly the announced size: what a file has grown by is left out, what it has shrunk by is an error.
+    fn content(&mut self, path: &Path, size: u64) -> Result<(), Error> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let mut file = File::from(openat(CWD, path, flags, Mode::empty()).map_err(Error::io("open", path))?);
+        let mut rest = size;
+        while rest > 0 {
+            let wanted = usize::try_from(rest).unwrap_or(usize::MAX).min(self.buffer.len());
+            let count = file.read(&mut self.buffer[..wanted]).map_err(Error::io("read", path))?;
+            if count == 0 {
+                let error = io::Error::new(io::ErrorKind::UnexpectedEof, "it has shrunk while it was packed");
+                return Err(Error::io("read", path)(error));
+            }
+            let written = self.writer.write_content(&self.buffer[..count]);
+            written.map_err(Error::io("write the archive of", self.root))?;
+            rest -= count as u64;
+        }
+        Ok(())
+    }
+}
+
+/// Extended attributes that belong to a layer: all but overlay's own and those that the host computes.
+fn xattrs(path: &Path) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+    const HOSTS: [&[u8]; 5] =
+        [b"trusted.overlay.", b"user.overlay.", b"security.selinux", b"security.ima", b"security.evm"];
+    let mut buffer = vec![0; 1024];
+    let length = loop {
+        match llistxattr(path, &mut buffer) {
+            Ok(length) => break length,
+            Err(Errno::RANGE) => buffer.resize(buffer.len() * 8, 0),
+            Err(Errno::NOTSUP) => return Ok(Vec::new()),
+            Err(error) => return Err(Error::io("list the extended attributes of", path)(error)),
+        }
+    };
+    let mut found = Vec::new();
+    for name in buffer[..length].split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
+        if HOSTS.iter().any(|prefix| name.starts_with(prefix)) {
+            continue;
+        }
+        let mut value = vec![0; 1 << 16];
+        match lgetxattr(path, name, &mut value) {
+            Ok(length) => {
+                value.truncate(length);
+                found.push((name.to_vec(), value));
+            }
+            Err(Errno::NODATA) => {}
+            Err(error) => return Err(Error::io("read an extended attribute of", path)(error)),
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+//! Docker's layer database over a storage driver.
+//!
+//! ```text
+//! <data root>/image/<driver>/layerdb/
+//! ├── sha256/<chain id>/          0700  one layer
+//! │   ├── cache-id                name of its snapshot
+//! │   ├── diff                    diff id
+//! │   ├── parent                  chain id of the layer below; not on a bottom layer
+//! │   ├── size                    sum of its files' sizes
+//! │   └── tar-split.json.gz       what its archive had besides them
+//! ├── sha256/<chain id>-<random>-removing/   a layer being removed
+//! ├── mounts/<container>/         0755  one container's layer
+//! │   ├── mount-id  init-id       names of its snapshots
+//! │   └── parent                  chain id of the image's topmost layer
+//! └── tmp/ingest-<cache id>/      0700  a layer being made
+//! ```
+//!
+//! # What a crash leaves, and why nothing is lost or left over
+//! - A layer is made in `tmp/ingest-<cache id>` (the name tells the snapshot, so nothing needs to be read back) and in
+//!   the driver's directory. Then the file system is synced **once**, the directory is renamed to its chain id, and
+//!   `sha256` is synced. So a layer that has its name is complete on disk; what is still in `tmp` at the next start is
+//!   removed with its snapshot.
+//! - A layer is removed by renaming it to `…-removing`, a sync of `sha256`, then its snapshot, then its records. What
+//!   is found so at the next start is removed to the end.
+//! - A container's layer is not synced at all, for it is on the way of every `run` and is empty at first. The name of
+//!   its snapshots follows from the container's, so what a crash leaves half made is found and removed; the engine then
+//!   makes it anew from the container's own (synced) record.
+//! - Nothing else is ever removed: snapshots that other programs keep in the driver's directory (dockerd's builder has
+//!   some that no record here names) stay.
+
+mod ingest;
+mod records;
+mod removal;
+mod repair;
+mod rw;
+
+pub use ingest::Ingest;
+pub use removal::Removed;
+pub use repair::Repaired;
+pub use rw::RwLayer;
+
+use crate::{Error, tar_split};
+use records::Records;
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tierce_oci::{ChainId, DiffId};
+use tierce_snapshot::{CacheId, Snapshotter};
+
+/// One layer in its stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// Identifier of the stack up to this layer.
+    pub chain_id: ChainId,
+    /// Digest of the layer's own archive.
+    pub diff_id: DiffId,
+    /// The stack below.
+    pub parent: Option<ChainId>,
+    /// Name of its snapshot.
+    pub cache_id: CacheId,
+    /// Sum of the sizes of its files.
+    pub size: u64,
+}
+
+type Layers = HashMap<ChainId, Layer>;
+
+/// The layer database. All methods may be called from any thread.
+pub struct Store {
+    records: Records,
+    driver: Arc<dyn Snapshotter>,
+    layers: RwLock<Layers>,
+    repaired: Repaired,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("records", &self.records).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens (creates) the database and mends what a crash has left.
+    ///
+    /// - `layerdb`: `<data root>/image/<driver>/layerdb`. One process at a time (the daemon's lock sees to it).
+    ///
+    /// # Errors
+    /// File errors. Damaged layers are no error: they are left out, see [`Self::repaired`].
+    pub fn open(layerdb: &Path, driver: Arc<dyn Snapshotter>) -> Result<Self, Error> {
+        let records = Records::open(layerdb)?;
+        let mut repaired = repair::repair(&records, &*driver)?;
+        let layers = records.layers(&*driver, &mut repaired)?;
+        Ok(Self { records, driver, layers: RwLock::new(layers), repaired })
+    }
+
+    /// What was mended and what is damaged, found when the database was opened.
+    pub fn repaired(&self) -> &Repaired {
+        &self.repaired
+    }
+
+    /// The storage driver below.
+    pub fn driver(&self) -> &Arc<dyn Snapshotter> {
+        &self.driver
+    }
+
+    /// The layer at the top of a stack.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn get(&self, chain_id: &ChainId) -> Result<Layer, Error> {
+        self.read().get(chain_id).cloned().ok_or_else(|| Error::NotFound(chain_id.to_string()))
+    }
+
+    /// Whether the stack is there.
+    pub fn contains(&self, chain_id: &ChainId) -> bool {
+        self.read().contains_key(chain_id)
+    }
+
+    /// All layers, in no order.
+    pub fn layers(&self) -> Vec<Layer> {
+        self.read().values().cloned().collect()
+    }
+
+    /// The layers of a stack, topmost first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn stack(&self, chain_id: &ChainId) -> Result<Vec<Layer>, Error> {
+        let layers = self.read();
+        let mut stack = Vec::new();
+        let mut next = Some(chain_id);
+        while let Some(id) = next {
+            let layer = layers.get(id).ok_or_else(|| Error::NotFound(id.to_string()))?;
+            next = layer.parent.as_ref();
+            stack.push(layer.clone());
+        }
+        Ok(stack)
+    }
+
+    /// Sum of the sizes of a stack's layers: the size of an image.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn stack_size(&self, chain_id: &ChainId) -> Result<u64, Error> {
+        Ok(self.stack(chain_id)?.iter().map(|layer| layer.size).sum())
+    }
+
+    /// Begins a new layer. Any number of them may be made at the same time.
+    ///
+    /// # Errors
+    /// File errors, [`Error::Snapshot`].
+    pub fn ingest(&self) -> Result<Ingest, Error> {
+        Ingest::begin(&self.records, &self.driver)
+    }
+
+    /// Puts an unpacked layer on top of `parent`, from the bottom up. When the stack is there already, the new copy is
+    /// thrown away and the old one returned.
+    ///
+    /// The caller compares the diff id with the image's configuration **before**.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the parent is not there; file errors. The layer is then gone.
+    pub fn register(&self, ingest: Ingest, parent: Option<&ChainId>) -> Result<Layer, Error> {
+        let parent = parent.map(|parent| self.get(parent)).transpose()?;
+        let chain_id = ingest.chain_id(parent.as_ref())?;
+        if let Ok(layer) = self.get(&chain_id) {
+            return Ok(layer);
+        }
+        let ready = ingest.complete(&self.records, parent.as_ref())?;
+        // Two pulls may bring the same layer: the first one to get here wins.
+        let mut layers = self.write();
+        if let Some(layer) = layers.get(&chain_id) {
+            return Ok(layer.clone());
+        }
+        let layer = ready.publish(&self.records)?;
+        layers.insert(chain_id, layer.clone());
+        Ok(layer)
+    }
+
+    /// Writes the uncompressed archive of a stack's topmost layer, bit for bit as it came. Returns its length.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Rebuild`] when files have changed on disk; errors of the output.
+    pub fn tar_stream(&self, chain_id: &ChainId, mut output: impl Write) -> Result<u64, Error> {
+        let layer = self.get(chain_id)?;
+        tar_split::assemble(&self.records.tar_split(chain_id), &self.driver.diff_dir(&layer.cache_id), &mut output)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Layers> {
+        // The map is never left half changed, so a panic elsewhere does not spoil it.
+        self.layers.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Layers> {
+        self.layers.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! Reading an archive entry by entry, while keeping all bytes that are not file content (for tar-split).
+
+use super::header::{self, Block, Refusal};
+use super::{BLOCK, Entry, EntryKind, Sparse, pax, sparse};
+use crate::Error;
+use crate::pipeline::Source;
+
+/// Longest extended header or long name (Go: `maxSpecialFileSize`).
+const MAX_EXTENSION: u64 = 1 << 20;
+
+/// Most bytes of extended headers before one entry.
+const MAX_EXTENSIONS: usize = 4 << 20;
+
+/// An archive being read.
+pub(crate) struct Reader<S> {
+    source: S,
+    offset: u64,
+    /// Bytes that are not content, since they were last taken.
+    raw: Vec<u8>,
+    /// Content of the current entry that was not read yet.
+    remaining: u64,
+    /// Bytes behind the content, up to the next block.
+    padding: u64,
+}
+
+/// What extended headers say about the entry that follows.
+#[derive(Default)]
+struct Extensions {
+    pax: Vec<u8>,
+    long_name: Option<Vec<u8>>,
+    long_link: Option<Vec<u8>>,
+}
+
+impl<S: Source> Reader<S> {
+    pub(crate) fn new(source: S) -> Self {
+        Self { source, offset: 0, raw: Vec::new(), remaining: 0, padding: 0 }
+    }
+
+    /// Headers, padding and end marks since the last call.
+    pub(crate) fn raw(&mut self) -> &mut Vec<u8> {
+        &mut self.raw
+    }
+
+    /// The next entry, `None` at the end mark (or at the end of the stream between two entries, as Go accepts it).
+    ///
+    /// Content that was not read is skipped, and is not among the raw bytes.
+    pub(crate) fn next(&mut self) -> Result<Option<Entry>, Error> {
+        while self.remaining > 0 {
+            let count = self.content()?.len();
+            self.consume(count);
+        }
+        let padding = std::mem::take(&mut self.padding);
+        self.copy_raw(padding, "the padding behind a file")?;
+        let mut extensions = Extensions::default();
+        loop {
+            let Some(block) = self.header()? else { return Ok(None) };
+            header::check(&block).map_err(|reason| self.refuse(reason))?;
+            match header::type_flag(&block) {
+                b'x' => extensions.pax = self.extension(&block)?,
+                b'g' => {
+                    // Records for all later entries are kept for tar-split and otherwise ignored, as Docker does.
+                    let content = self.extension(&block)?;
+                    pax::Records::parse(&content).map_err(|reason| self.refuse(reason))?;
+                }
+                b'L' => extensions.long_name = Some(header::text(&self.extension(&block)?).to_vec()),
+                b'K' => extensions.long_link = Some(header::text(&self.extension(&block)?).to_vec()),
+                _ => return self.entry(&block, extensions).map(Some),
+            }
+            if self.raw.len() > MAX_EXTENSIONS {
+                return Err(self.refuse("too many extended headers"));
+            }
+        }
+    }
+
+    /// Content of the current entry at hand; empty when all was read.
+    pub(crate) fn content(&mut self) -> Result<&[u8], Error> {
+        if self.remaining == 0 {
+            return Ok(&[]);
+        }
+        let offset = self.offset;
+        let bytes = self.source.fill()?;
+        if bytes.is_empty() {
+            return Err(Error::Truncated { offset, what: "a file" });
+        }
+        let count = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(bytes.len());
+        Ok(&bytes[..count])
+    }
+
+    /// Marks content as read.
+    pub(crate) fn consume(&mut self, count: usize) {
+        self.source.consume(count);
+        self.remaining -= count as u64;
+        self.offset += count as u64;
+    }
+
+    /// Whatever follows the end mark, in pieces; empty at the end of the stream.
+    pub(crate) fn trailer(&mut self) -> Result<&[u8], Error> {
+        self.source.fill()
+    }
+
+    /// Marks bytes of the trailer as read.
+    pub(crate) fn consume_trailer(&mut self, count: usize) {
+        self.source.consume(count);
+        self.offset += count as u64;
+    }
+
+    fn refuse(&self, reason: Refusal) -> Error {
+        Error::Tar { offset: self.offset, reason }
+    }
+
+    /// A header block; `None` at the end.
+    fn header(&mut self) -> Result<Option<Block>, Error> {
+        let Some(block) = self.block()? else { return Ok(None) };
+        if block != [0; BLOCK] {
+            return Ok(Some(block));
+        }
+        match self.block()? {
+            None => Ok(None),
+            Some(second) if second == [0; BLOCK] => Ok(None),
+            Some(_) => Err(self.refuse("one empty block between entries")),
+        }
+    }
+
+    /// One block, kept as raw bytes; `None` when the stream has ended before it.
+    fn block(&mut self) -> Result<Option<Block>, Error> {
+        if self.source.fill()?.is_empty() {
+            return Ok(None);
+        }
+        let start = self.raw.len();
+        self.copy_raw(BLOCK as u64, "a header")?;
+        let mut block = [0; BLOCK];
+        block.copy_from_slice(&self.raw[start..]);
+        Ok(Some(block))
+    }
+
+    fn copy_raw(&mut self, mut count: u64, what: &'static str) -> Result<(), Error> {
+        while count > 0 {
+            let bytes = self.source.fill()?;
+            if bytes.is_empty() {
+                return Err(Error::Truncated { offset: self.offset, what });
+            }
+            let taken = usize::try_from(count).unwrap_or(usize::MAX).min(bytes.len());
+            self.raw.extend_from_slice(&bytes[..taken]);
+            self.source.consume(taken);
+            self.offset += taken as u64;
+            count -= taken as u64;
+        }
+        Ok(())
+    }
+
+    /// The content of an extended header.
+    fn extension(&mut self, block: &Block) -> Result<Vec<u8>, Error> {
+        let size = header::size(block).map_err(|reason| self.refuse(reason))?;
+        if size > MAX_EXTENSION {
+            return Err(self.refuse("an extended header of more than 1 MiB"));
+        }
+        let start = self.raw.len();
+        self.copy_raw(size.next_multiple_of(BLOCK as u64), "an extended header")?;
+        // At most 1 MiB, checked above.
+        Ok(self.raw[start..start + size as usize].to_vec())
+    }
+
+    /// Puts together the header and what came before it.
+    fn entry(&mut self, block: &Block, extensions: Extensions) -> Result<Entry, Error> {
+        let mut entry = header::parse(block).map_err(|reason| self.refuse(reason))?;
+        if let Some(name) = extensions.long_name {
+            entry.name = name;
+        }
+        if let Some(link) = extensions.long_link {
+            entry.link = link;
+        }
+        let records = pax::Records::parse(&extensions.pax).map_err(|reason| self.refuse(reason))?;
+        records.apply(&mut entry).map_err(|reason| self.refuse(reason))?;
+        // A name from an extended header may make a directory of an old header.
+        if header::type_flag(block) == 0 && entry.name.ends_with(b"/") {
+            entry.kind = EntryKind::Directory;
+        }
+        if entry.size > i64::MAX as u64 {
+            return Err(self.refuse("size out of range"));
+        }
+        let stored = if entry.kind.has_content() { entry.size } else { 0 };
+        entry.size = stored;
+        self.remaining = stored;
+        self.padding = stored.next_multiple_of(BLOCK as u64) - stored;
+        if entry.kind == EntryKind::File {
+            let map = if header::type_flag(block) == b'S' {
+                Some(self.old_sparse(block)?)
+            } else {
+                match records.sparse(&mut entry).map_err(|reason| self.refuse(reason))? {
+                    Some((map, true)) => Some(self.content_map(map)?),
+                    Some((map, false)) => Some(map),
+                    None => None,
+                }
+            };
+            if let Some(mut map) = map {
+                sparse::check(&mut map, self.remaining).map_err(|reason| self.refuse(reason))?;
+                entry.size = self.remaining;
+                entry.sparse = Some(map);
+            }
+        }
+        Ok(entry)
+    }
+
+    fn old_sparse(&mut self, block: &Block) -> Result<Sparse, Error> {
+        let (mut map, mut more) = sparse::old_header(block).map_err(|reason| self.refuse(reason))?;
+        while more {
+            let Some(block) = self.block()? else {
+                return Err(Error::Truncated { offset: self.offset, what: "the map of a sparse file" });
+            };
+            more = sparse::old_extension(&block, &mut map).map_err(|reason| self.refuse(reason))?;
+            if self.raw.len() > 16 * MAX_EXTENSIONS {
+                return Err(self.refuse("a sparse file with too many pieces"));
+            }
+        }
+        Ok(map)
+    }
+
+    /// The map of form 1.0 is content, but not content of the file: it goes to the raw bytes.
+    fn content_map(&mut self, mut map: Sparse) -> Result<Sparse, Error> {
+        let mut reader = sparse::ContentMap::default();
+        loop {
+            let rest = self.remaining.checked_sub(BLOCK as u64);
+            let rest = rest.ok_or_else(|| self.refuse("malformed map of a sparse file"))?;
+            let Some(block) = self.block()? else {
+                return Err(Error::Truncated { offset: self.offset, what: "the map of a sparse file" });
+            };
+            self.remaining = rest;
+            if let Some(pieces) = reader.add(&block).map_err(|reason| self.refuse(reason))? {
+                map.pieces = pieces;
+                return Ok(map);
+            }
+        }
+    }
+}
