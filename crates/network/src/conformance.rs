@@ -1,5 +1,7 @@
 //! What every network driver must keep, tried on all of them.
 
+use std::collections::BTreeMap;
+
 use crate::drivers;
 use crate::endpoint::Link;
 use crate::netns::Namespace;
@@ -34,8 +36,8 @@ fn network(driver: &str) -> Network {
         kind,
         ipam,
         internal: false,
-        labels: Default::default(),
-        options: Default::default(),
+        labels: BTreeMap::new(),
+        options: BTreeMap::new(),
     }
 }
 

@@ -74,7 +74,7 @@ pub enum Error {
         /// The endpoint's id.
         endpoint: String,
         /// Why.
-        cause: PortError,
+        cause: Box<PortError>,
     },
     /// The kernel refused a network configuration step.
     #[error("{verb} {object}: {cause}")]
@@ -158,20 +158,20 @@ impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::NetworkNotFound(_) | Self::UnknownDriver(_) => Kind::NotFound,
-            Self::NameTaken(_) => Kind::Conflict,
-            Self::Predefined(_) | Self::CannotRemove(_) | Self::InUse { .. } | Self::PoolOverlaps { .. } => {
-                Kind::Forbidden
-            }
-            Self::AddressTaken(..) | Self::AlreadyJoined(_) => Kind::Conflict,
+            Self::NameTaken(_) | Self::AlreadyJoined(_) => Kind::Conflict,
+            Self::Predefined(_)
+            | Self::CannotRemove(_)
+            | Self::InUse { .. }
+            | Self::PoolOverlaps { .. }
+            | Self::AddressTaken(..) => Kind::Forbidden,
             Self::Invalid(_) | Self::Ambiguous(..) => Kind::Invalid,
             Self::PoolsExhausted(_) | Self::AddressesExhausted { .. } => Kind::Exhausted,
             // Docker answers 500 to a taken port; clients match on the text.
-            Self::Publish { .. } => Kind::Internal,
+            Self::Publish { .. } | Self::File { .. } => Kind::Internal,
             Self::Kernel { cause, .. } => match kind_of_io(&cause.error) {
                 Kind::Exhausted => Kind::Exhausted,
                 _ => Kind::Internal,
             },
-            Self::File { .. } => Kind::Internal,
             Self::Record { .. } => Kind::DataLoss,
             Self::Store(cause) => cause.kind(),
             Self::Firewall(cause) => cause.kind(),

@@ -200,7 +200,7 @@ impl Controller {
         let reservation = self.ports.reserve(&join.ports, taker).map_err(|cause| Error::Publish {
             name: join.name.clone(),
             endpoint,
-            cause,
+            cause: Box::new(cause),
         })?;
         sandbox.ports = reservation.published;
         Ok(reservation.sockets)

@@ -11,12 +11,13 @@ mod restore;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tierce_firewall::Backend;
 use tierce_fsops::Durability;
 
+use crate::files::{self, ResolverOverrides};
 use crate::ipam::Addresses;
 use crate::portmap::Ports;
 use crate::portmap::relay::Relay;
@@ -82,6 +83,27 @@ impl Controller {
             let bridge = self.network("bridge").ok()?;
             Some(bridge.ipam.as_ref()?.gateway.into())
         })
+    }
+
+    /// The resolv.conf of a container ([`files::resolv_conf`]), made from the host's. Where the host's file names only
+    /// systemd-resolved's stub, which no container reaches, its list of real servers is taken, as Docker does.
+    pub fn resolv_conf(&self, overrides: &ResolverOverrides<'_>, host_mode: bool) -> Result<String, Error> {
+        const REAL_SERVERS: &str = "/run/systemd/resolve/resolv.conf";
+        let mut path = self.config.host_resolv_conf.as_path();
+        // A host without the file has no servers; the fallback serves.
+        let mut text = tierce_fsops::read_if_exists(path)?.unwrap_or_default();
+        let servers: Vec<_> = text
+            .split(|byte| *byte == b'\n')
+            .filter(|line| line.starts_with(b"nameserver"))
+            .collect();
+        if !host_mode
+            && servers == [b"nameserver 127.0.0.53"]
+            && let Some(real) = tierce_fsops::read_if_exists(Path::new(REAL_SERVERS))?
+        {
+            (path, text) = (Path::new(REAL_SERVERS), real);
+        }
+        let text = String::from_utf8_lossy(&text);
+        Ok(files::resolv_conf(&text, &path.to_string_lossy(), overrides, host_mode))
     }
 
     /// The settings it was opened with.

@@ -70,7 +70,7 @@ impl Controller {
         }
         let id = random_id()?;
         let options = bridge::Options::parse(&spec.options, format!("br-{}", &id[..12]), self.config.bridge.mtu)?;
-        let occupied = self.occupied(Some(&options.bridge))?;
+        let occupied = host_routes(Some(&options.bridge))?;
         let network = {
             // Name and subnet are claimed together, so that two creations cannot both win.
             let mut state = self.lock();
@@ -222,28 +222,28 @@ impl Controller {
             configured: spec.subnet.is_some(),
         })
     }
+}
 
-    /// The host's routes, but not those by `own` bridge.
-    pub(super) fn occupied(&self, own: Option<&str>) -> Result<Vec<Occupied>, Error> {
-        let route = Rtnetlink::open()?;
-        let links = route.links()?;
-        let name = |index| {
-            links
-                .iter()
-                .find(|link| link.index == index)
-                .map_or("?", |link| link.name.as_str())
-        };
-        let routes = route
-            .routes()?
-            .into_iter()
-            .filter(|route| Some(name(route.link)) != own);
-        Ok(routes
-            .map(|route| Occupied {
-                subnet: route.destination,
-                by: format!("host route by {}", name(route.link)),
-            })
-            .collect())
-    }
+/// The host's routes, but not those by `own` bridge.
+pub(super) fn host_routes(own: Option<&str>) -> Result<Vec<Occupied>, Error> {
+    let route = Rtnetlink::open()?;
+    let links = route.links()?;
+    let name = |index| {
+        links
+            .iter()
+            .find(|link| link.index == index)
+            .map_or("?", |link| link.name.as_str())
+    };
+    let routes = route
+        .routes()?
+        .into_iter()
+        .filter(|route| Some(name(route.link)) != own);
+    Ok(routes
+        .map(|route| Occupied {
+            subnet: route.destination,
+            by: format!("host route by {}", name(route.link)),
+        })
+        .collect())
 }
 
 pub(super) fn occupied_by(network: &Network) -> Option<Occupied> {

@@ -1,13 +1,14 @@
 //! Start and end of the daemon: the kernel and the records are made to agree.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 use serde::de::DeserializeOwned;
 use tierce_firewall::{Change, Family, Table};
 
-use super::networks::{first_host, occupied_by};
+use super::networks::{first_host, host_routes, occupied_by};
 use super::{Alive, Controller, FORWARDING, random_id};
 use crate::drivers;
 use crate::drivers::bridge::{self, interface_name, rules};
@@ -86,8 +87,15 @@ impl Controller {
 
     /// Reads all records. Called once.
     pub(super) fn load(&self) -> Result<(), Error> {
-        let networks: Vec<Network> = read_records(&self.config.records)?;
-        let sandboxes: Vec<Sandbox> = read_records(&self.config.state)?;
+        let (networks, mut unreadable_networks) = read_records::<Network>(&self.config.records)?;
+        if let Some(error) = unreadable_networks.pop() {
+            return Err(error);
+        }
+        // A torn or foreign sandbox record must not keep the daemon from starting: without it the sandbox is a stray.
+        let (sandboxes, unreadable) = read_records::<Sandbox>(&self.config.state)?;
+        for error in unreadable {
+            tracing::warn!(%error, "sandbox is given up");
+        }
         let mut state = self.lock();
         state.networks = networks
             .into_iter()
@@ -144,7 +152,7 @@ impl Controller {
             .values()
             .find(|network| network.name == "bridge")
             .cloned();
-        let mut occupied = self.occupied(Some(&name))?;
+        let mut occupied = host_routes(Some(&name))?;
         let others = self.networks();
         occupied.extend(
             others
@@ -247,7 +255,7 @@ impl Controller {
         failures.extend(refused.into_iter().map(|cause| Error::Publish {
             name: sandbox.name.clone(),
             endpoint: endpoint.id.clone(),
-            cause,
+            cause: Box::new(cause),
         }));
         failures.extend(self.relay.serve(&sandbox.container, link.address, sockets).err());
     }
@@ -341,15 +349,18 @@ fn is_pin_name(name: &str) -> bool {
     name.len() == 12 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// All `*.json` files of a directory.
-fn read_records<T: DeserializeOwned>(directory: &std::path::Path) -> Result<Vec<T>, Error> {
-    let mut records = Vec::new();
+/// All `*.json` files of a directory, and what is wrong with those that cannot be understood.
+fn read_records<T: DeserializeOwned>(directory: &Path) -> Result<(Vec<T>, Vec<Error>), Error> {
+    let (mut records, mut unreadable) = (Vec::new(), Vec::new());
     for name in tierce_fsops::names(directory)? {
         let path = directory.join(&name);
-        if path.extension().is_some_and(|extension| extension == "json") && !name.as_encoded_bytes().starts_with(b".") {
-            let bytes = tierce_fsops::read(&path)?;
-            records.push(serde_json::from_slice(&bytes).map_err(|cause| Error::Record { path, cause })?);
+        if path.extension().is_none_or(|extension| extension != "json") || name.as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        match serde_json::from_slice(&tierce_fsops::read(&path)?) {
+            Ok(record) => records.push(record),
+            Err(cause) => unreadable.push(Error::Record { path, cause }),
         }
     }
-    Ok(records)
+    Ok((records, unreadable))
 }

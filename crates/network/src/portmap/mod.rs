@@ -120,12 +120,10 @@ impl Ports {
             None if taker.ipv6 => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
             None => vec![Ipv4Addr::UNSPECIFIED.into()],
         };
-        let (start, end, first) = match wish.host {
-            Some((start, end)) => (start, end, start),
-            None => {
-                let (start, end) = ephemeral_range();
-                (start, end, self.next_ephemeral(wish.port.protocol, start, end))
-            }
+        let (start, end) = wish.host.unwrap_or_else(ephemeral_range);
+        let first = match wish.host {
+            Some(_) => start,
+            None => self.next_ephemeral(wish.port.protocol, start, end),
         };
         let mut failure = None;
         for port in (first..=end).chain(start..first) {
