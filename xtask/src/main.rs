@@ -1,6 +1,7 @@
 //! Project tasks: `cargo xtask tidy` checks the house rules, `cargo xtask bench` measures beside the peers,
 //! `cargo xtask demo` shows the whole way from a registry to a running container.
 
+mod demo;
 mod tidy;
 
 use anyhow::Result;
@@ -19,6 +20,8 @@ struct Arguments {
 enum Task {
     /// Check the house rules: sizes, imports, documentation, unsafe code.
     Tidy,
+    /// Show the whole way from a registry to a running container.
+    Demo(demo::Demo),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
 fn run(task: &Task) -> Result<()> {
     match task {
         Task::Tidy => tidy::run(&project_root()),
+        Task::Demo(demo) => demo.run(),
     }
 }
 
