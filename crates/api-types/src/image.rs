@@ -32,6 +32,9 @@ pub struct ImageSummary {
     pub shared_size: i64,
     /// Bytes of all its layers.
     pub size: i64,
+    /// The same; only before API 1.44.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub virtual_size: Option<i64>,
 }
 
 /// Answer of `GET /images/{name}/json`.

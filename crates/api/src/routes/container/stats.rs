@@ -17,28 +17,37 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// Resource use: once (`stream=0`), at once (`one-shot=1` with it), or every second until the client leaves.
 pub(super) async fn stats(call: Call) -> Outcome {
     let engine = Arc::clone(&call.engine);
-    let inspection = engine.containers.inspect(&call.name, false).await?;
-    let (id, label) = (inspection.record.id.clone(), inspection.record.name.clone());
-    let read = async move |previous: Option<&StatsResponse>| {
+    let first = engine.containers.stats(&call.name).await?;
+    let id = first.id.clone();
+    let first = convert::stats::document(&first, None);
+    let next = async move |previous: &StatsResponse| {
+        tokio::time::sleep(PERIOD).await;
         let stats = engine.containers.stats(&id).await?;
-        Ok::<_, tierce_engine::Error>(convert::stats::document(&stats, &id, &label, previous))
+        Ok::<_, tierce_engine::Error>(convert::stats::document(&stats, Some(previous)))
     };
     if !call.query.flag_or("stream", true) {
-        let mut reading = read(None).await?;
-        if !call.query.flag("one-shot") && inspection.record.state.running {
-            // A rate needs two readings.
-            tokio::time::sleep(PERIOD).await;
-            reading = read(Some(&reading)).await?;
-        }
-        return Reply::json(&reading);
+        // A rate needs two readings, unless the client computes it.
+        let once = call.query.flag("one-shot") || first.cpu_stats.system_cpu_usage.is_none();
+        return Reply::json(&if once { first } else { next(&first).await? });
     }
-    let readings = stream::unfold((read, None::<StatsResponse>), |(read, previous)| async move {
-        if previous.is_some() {
-            tokio::time::sleep(PERIOD).await;
+    let readings = stream::unfold(State::First(first), move |state| {
+        let next = next.clone();
+        async move {
+            let reading = match state {
+                State::First(reading) => reading,
+                // A container that is gone ends the stream.
+                State::After(previous) => next(&previous).await.ok()?,
+            };
+            Some((json_line(&reading), State::After(reading)))
         }
-        // A container that is gone ends the stream.
-        let reading = read(previous.as_ref()).await.ok()?;
-        Some((json_line(&reading), (read, Some(reading))))
     });
     Ok(Reply::stream("application/json", readings))
+}
+
+/// Where a stream of readings is.
+enum State {
+    /// This one was read already.
+    First(StatsResponse),
+    /// This one was sent.
+    After(StatsResponse),
 }

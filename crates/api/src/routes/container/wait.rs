@@ -23,10 +23,12 @@ pub(super) async fn wait(call: Call) -> Outcome {
     Ok(Reply::stream(
         "application/json",
         stream::once(async move {
-            let outcome = waiting.outcome().await;
-            json_line(&WaitResponse {
-                status_code: outcome.status,
-                error: outcome.error.map(|message| WaitError { message }),
+            json_line(&match waiting.outcome().await {
+                Ok(outcome) => WaitResponse {
+                    status_code: outcome.status,
+                    error: outcome.error.map(|message| WaitError { message }),
+                },
+                Err(error) => WaitResponse { status_code: -1, error: Some(WaitError { message: error.to_string() }) },
             })
         }),
     ))

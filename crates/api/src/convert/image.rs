@@ -1,0 +1,199 @@
+//! Images.
+
+use serde_json::{Map, Value, json};
+use tierce_api_types::ApiVersion;
+use tierce_api_types::container::GraphDriver;
+use tierce_api_types::image as wire;
+use tierce_api_types::progress::{ProgressDetail, ProgressMessage};
+use tierce_engine::image::{Detail, Details, HistoryStep, Message, Removed, Summary};
+use tierce_oci::container::Config;
+
+fn bytes(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
+/// Before this version sizes stood twice.
+const WITHOUT_VIRTUAL_SIZE: ApiVersion = ApiVersion::new(1, 44);
+/// Before this version an image's configuration had members that only containers have.
+const WITHOUT_CONTAINER_MEMBERS: ApiVersion = ApiVersion::new(1, 50);
+
+/// A row of the list. `counted` = shared sizes and containers were asked for (only `system/df` does).
+pub(crate) fn summary(summary: &Summary, counted: bool, version: ApiVersion) -> wire::ImageSummary {
+    wire::ImageSummary {
+        containers: if counted { bytes(summary.containers) } else { -1 },
+        created: summary.created,
+        id: summary.id.to_string(),
+        labels: (!summary.labels.is_empty()).then(|| summary.labels.clone()),
+        parent_id: summary.parent.as_ref().map(ToString::to_string).unwrap_or_default(),
+        repo_digests: summary.repo_digests.clone(),
+        repo_tags: summary.repo_tags.clone(),
+        shared_size: if counted { bytes(summary.shared_size) } else { -1 },
+        size: bytes(summary.size),
+        virtual_size: (version < WITHOUT_VIRTUAL_SIZE).then(|| bytes(summary.size)),
+    }
+}
+
+/// Everything about one image.
+pub(crate) fn inspect(details: &Details, version: ApiVersion) -> wire::ImageInspect {
+    let image = &details.image;
+    let config = &image.config;
+    let extra = |name: &str| config.extra.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let comment = match extra("comment") {
+        own if !own.is_empty() => own,
+        _ => config.history.last().map(|step| step.comment.clone()).unwrap_or_default(),
+    };
+    wire::ImageInspect {
+        id: image.id.to_string(),
+        repo_tags: details.repo_tags.clone(),
+        repo_digests: details.repo_digests.clone(),
+        parent: image.parent.as_ref().map(ToString::to_string).unwrap_or_default(),
+        comment,
+        created: config.created.clone().unwrap_or_default(),
+        docker_version: extra("docker_version"),
+        author: config.author.clone(),
+        architecture: config.architecture.clone(),
+        variant: config.variant.clone(),
+        os: config.os.clone(),
+        os_version: extra("os.version"),
+        size: bytes(details.size),
+        virtual_size: (version < WITHOUT_VIRTUAL_SIZE).then(|| bytes(details.size)),
+        graph_driver: GraphDriver {
+            data: (!details.driver_data.is_empty()).then(|| details.driver_data.clone()),
+            name: details.driver.clone(),
+        },
+        root_fs: wire::RootFs {
+            kind: config.rootfs.kind.clone(),
+            layers: config.rootfs.diff_ids.iter().map(ToString::to_string).collect(),
+        },
+        metadata: wire::ImageMetadata {
+            last_tag_time: image.last_updated.clone().unwrap_or_else(|| "0001-01-01T00:00:00Z".to_owned()),
+        },
+        config: config.config.as_ref().map(|config| image_config(config, version)),
+    }
+}
+
+/// The configuration of an image as the API shows it: what images have is always there, what is rare only when it is
+/// set, and what containers have only for older clients.
+fn image_config(config: &Config, version: ApiVersion) -> Map<String, Value> {
+    let Ok(Value::Object(document)) = serde_json::to_value(config) else { return Map::new() };
+    let mut shown = Map::new();
+    if version < WITHOUT_CONTAINER_MEMBERS {
+        for name in ["Hostname", "Domainname", "AttachStdin", "AttachStdout", "AttachStderr", "Tty", "OpenStdin"] {
+            shown.insert(name.to_owned(), document.get(name).cloned().unwrap_or_default());
+        }
+        shown.insert("StdinOnce".to_owned(), json!(config.stdin_once));
+        shown.insert("Image".to_owned(), json!(config.image));
+    }
+    for name in ["Cmd", "Entrypoint", "Env", "Labels", "OnBuild", "User", "Volumes", "WorkingDir"] {
+        shown.insert(name.to_owned(), document.get(name).cloned().unwrap_or_default());
+    }
+    for name in ["ArgsEscaped", "ExposedPorts", "Healthcheck", "Shell", "StopSignal"] {
+        if let Some(value) = document.get(name).filter(|value| !value.is_null()) {
+            shown.insert(name.to_owned(), value.clone());
+        }
+    }
+    shown
+}
+
+/// One step of the history.
+pub(crate) fn history(step: &HistoryStep) -> wire::HistoryItem {
+    wire::HistoryItem {
+        comment: step.comment.clone(),
+        created: step.created,
+        created_by: step.created_by.clone(),
+        id: step.id.as_ref().map_or_else(|| "<missing>".to_owned(), ToString::to_string),
+        size: bytes(step.size),
+        tags: (!step.tags.is_empty()).then(|| step.tags.clone()),
+    }
+}
+
+/// One outcome of a removal.
+pub(crate) fn removed(removed: &Removed) -> wire::ImageDeleted {
+    match removed {
+        Removed::Untagged { name, .. } => wire::ImageDeleted { untagged: Some(name.clone()), deleted: None },
+        Removed::Image(id) => wire::ImageDeleted { untagged: None, deleted: Some(id.to_string()) },
+        Removed::Layer(id) => wire::ImageDeleted { untagged: None, deleted: Some(id.to_string()) },
+    }
+}
+
+/// One line of a pull.
+pub(crate) fn progress(message: Message) -> ProgressMessage {
+    let detail = match message.detail {
+        Detail::Absent => None,
+        Detail::Empty => Some(ProgressDetail::default()),
+        Detail::Amount { current, total } => Some(ProgressDetail { current: Some(current), total: Some(total) }),
+    };
+    let progress = match message.detail {
+        Detail::Amount { current, total } => Some(bar(current, total)),
+        _ => None,
+    };
+    ProgressMessage {
+        status: Some(message.status.into_owned()),
+        progress_detail: detail,
+        progress,
+        id: message.id,
+        ..ProgressMessage::default()
+    }
+}
+
+/// The drawn bar that dockerd puts beside the numbers: `[=====>    ]  1.2MB/3.4MB`.
+fn bar(current: u64, total: u64) -> String {
+    const WIDTH: u64 = 50;
+    if total == 0 {
+        return human_size(current);
+    }
+    let done = (current.saturating_mul(WIDTH) / total).min(WIDTH) as usize;
+    let head = if done < WIDTH as usize { ">" } else { "" };
+    let rest = WIDTH as usize - done - head.len();
+    format!("[{}{head}{}]  {}/{}", "=".repeat(done), " ".repeat(rest), human_size(current), human_size(total))
+}
+
+/// Four digits and a decimal unit. Source: docker/go-units `size.go`, `HumanSize`.
+fn human_size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    let mut units = ["B", "kB", "MB", "GB", "TB", "PB"].into_iter();
+    let mut unit = units.next().unwrap_or_default();
+    while value >= 1000.0 {
+        let Some(next) = units.next() else { break };
+        value /= 1000.0;
+        unit = next;
+    }
+    let digits = if value >= 1000.0 { 0 } else if value >= 100.0 { 1 } else if value >= 10.0 { 2 } else { 3 };
+    let text = format!("{value:.digits$}");
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    format!("{text}{unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_written_as_dockers() {
+        let line = |message| serde_json::to_string(&progress(message)).unwrap();
+        assert_eq!(line(Message::of("latest", "Pulling from a/b")), r#"{"status":"Pulling from a/b","id":"latest"}"#);
+        assert_eq!(
+            line(Message::milestone("abc", "Pull complete")),
+            r#"{"status":"Pull complete","progressDetail":{},"id":"abc"}"#
+        );
+        let amount = line(Message::amount("abc", "Downloading", 1_234_567, 2_469_134));
+        assert!(amount.contains(r#""progressDetail":{"current":1234567,"total":2469134}"#), "{amount}");
+        assert!(amount.contains(&format!("[{}>{}]  1.235MB/2.469MB", "=".repeat(25), " ".repeat(24))), "{amount}");
+    }
+
+    #[test]
+    fn configurations_show_what_the_version_has() {
+        let config = Config { cmd: None, stop_signal: "QUIT".into(), ..Config::default() };
+        let new = Value::Object(image_config(&config, ApiVersion::MAX));
+        assert_eq!(
+            new,
+            json!({
+                "Cmd": null, "Entrypoint": null, "Env": null, "Labels": null, "OnBuild": null, "User": "",
+                "Volumes": null, "WorkingDir": "", "StopSignal": "QUIT"
+            })
+        );
+        let old = Value::Object(image_config(&config, ApiVersion::new(1, 41)));
+        assert_eq!(old["Hostname"], "");
+        assert_eq!(old["Tty"], false);
+    }
+}
