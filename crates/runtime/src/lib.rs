@@ -1,1 +1,57 @@
-//! The OCI runtime: from namespaces to exec.
+//! The OCI runtime: it makes a container from a bundle, down from namespaces to `execve`.
+//!
+//! Two doors lead to the same rooms: [`command_line`] has runc's command line (`tierce-runtime`), and the functions
+//! here serve a shim in its own process. They never print, never end the caller's process, and on an error leave no
+//! process, control group, mount, directory or descriptor behind. The caller must have a single thread (the child goes
+//! on with a copy of its memory) and becomes the parent of the container's process.
+//!
+//! ```text
+//! create ──> created ──start──> running ──exit──> stopped ──delete──> (gone)
+//! ```
+//!
+//! Where to read: [`verbs`] one file a verb; `process` the parent's half, the channel to the child, the child that only
+//! joins namespaces; `init` the ordered steps of the child; `rootfs` mounts as values and the hand that applies them;
+//! `state` what is kept under `--root`.
+//!
+//! Escapes that this design closes, and where:
+//! - a path of the root file system that leads out of it (CVE-2021-30465): every path is opened beneath the root by
+//!   `openat2(RESOLVE_IN_ROOT)` and mounts attach to that descriptor (`rootfs/beneath.rs`, `rootfs/mount.rs`);
+//! - a false `/proc` (CVE-2019-16884, CVE-2025-52881): `rootfs/proc.rs`;
+//! - a false `/dev/null` behind masked paths (CVE-2025-31133) or a false console (CVE-2025-52565): `rootfs/mask.rs`,
+//!   `init/console.rs`;
+//! - a working directory outside the root, or a leaked descriptor (CVE-2024-21626): `init/directory.rs`, `init/exec.rs`;
+//! - overwriting the runtime through `/proc/self/exe` (CVE-2019-5736): `guard.rs`.
+
+mod argv;
+mod bundle;
+mod capabilities;
+mod error;
+mod filter;
+mod group;
+pub mod guard;
+mod hooks;
+mod init;
+mod log;
+mod namespaces;
+mod options;
+mod process;
+mod program;
+mod rootfs;
+mod state;
+mod terminal;
+mod timestamp;
+pub mod verbs;
+
+pub use error::Error;
+pub use options::{Console, CreateOptions, Created, ExecOptions, Stdio};
+pub use verbs::command_line;
+pub use verbs::create::create;
+pub use verbs::delete::delete;
+pub use verbs::exec::exec;
+pub use verbs::kill::kill;
+pub use verbs::pause::pause;
+pub use verbs::ps::pids;
+pub use verbs::resume::resume;
+pub use verbs::start::start;
+pub use verbs::state::{control_group, state};
+pub use verbs::update::update;

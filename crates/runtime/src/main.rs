@@ -1,3 +1,7 @@
-//! The OCI runtime: from namespaces to exec.
+//! `tierce-runtime`: the OCI runtime with runc's command line.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(tierce_runtime::command_line(std::env::args_os()))
+}

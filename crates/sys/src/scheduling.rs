@@ -3,12 +3,12 @@
 use crate::clone::last_error;
 use rustix::io::Result;
 
-/// The kernel's `struct sched_attr`, see sched_setattr(2).
+/// The kernel's `struct sched_attr`, see sched_setattr(2). `size` is filled in by [`set_policy`].
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 #[allow(missing_docs)] // the names are the manual page's
 pub struct Attributes {
-    size: u32,
+    pub size: u32,
     pub policy: u32,
     pub flags: u64,
     pub nice: i32,

@@ -1,0 +1,179 @@
+//! A lexer of command lines in the manner of Go's `flag` package, which runc's callers write for: `-flag`, `--flag`,
+//! `--flag=value`, `--flag value`, `--` ends the flags.
+//!
+//! The runtime is started for every verb of every container and must be through in less than a millisecond, so it
+//! spells out its few flags here instead of carrying a command line framework.
+
+use crate::error::Error;
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// The arguments that have not been looked at yet.
+#[derive(Debug)]
+pub(crate) struct Arguments {
+    rest: VecDeque<String>,
+    /// The value of `--flag=value`, until it is asked for.
+    attached: Option<String>,
+    flag: String,
+    flags_ended: bool,
+}
+
+/// One piece of a command line.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// A flag, without its dashes.
+    Flag(String),
+    /// Anything else.
+    Word(String),
+}
+
+impl Arguments {
+    /// Takes the arguments behind the program's name.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for one that is not UTF-8.
+    pub(crate) fn new(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Error> {
+        let rest = arguments
+            .into_iter()
+            .map(|argument| {
+                argument
+                    .into_string()
+                    .map_err(|argument| Error::Usage(format!("argument {} is not UTF-8", argument.display())))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            rest,
+            attached: None,
+            flag: String::new(),
+            flags_ended: false,
+        })
+    }
+
+    /// The next flag or word.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when the flag before had a value that nobody asked for.
+    pub(crate) fn next(&mut self) -> Result<Option<Piece>, Error> {
+        if let Some(value) = self.attached.take() {
+            return Err(Error::Usage(format!(
+                "flag --{} takes no value, but got {value:?}",
+                self.flag
+            )));
+        }
+        let Some(argument) = self.rest.pop_front() else {
+            return Ok(None);
+        };
+        if self.flags_ended || argument == "-" || !argument.starts_with('-') {
+            return Ok(Some(Piece::Word(argument)));
+        }
+        if argument == "--" {
+            self.flags_ended = true;
+            return self.next();
+        }
+        let name = argument
+            .strip_prefix("--")
+            .or_else(|| argument.strip_prefix('-'))
+            .unwrap_or(&argument);
+        let (name, value) = match name.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (name, None),
+        };
+        self.attached = value;
+        name.clone_into(&mut self.flag);
+        Ok(Some(Piece::Flag(name.to_owned())))
+    }
+
+    /// The value of the flag that [`Self::next`] returned last.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there is none.
+    pub(crate) fn value(&mut self) -> Result<String, Error> {
+        self.attached
+            .take()
+            .or_else(|| self.rest.pop_front())
+            .ok_or_else(|| Error::Usage(format!("flag needs an argument: --{}", self.flag)))
+    }
+
+    /// The value of the last flag as a path.
+    pub(crate) fn path(&mut self) -> Result<PathBuf, Error> {
+        self.value().map(PathBuf::from)
+    }
+
+    /// The value of the last flag as a number.
+    pub(crate) fn number<T: FromStr>(&mut self) -> Result<T, Error> {
+        let text = self.value()?;
+        text.parse()
+            .map_err(|_| Error::Usage(format!("invalid value {text:?} for flag --{}", self.flag)))
+    }
+
+    /// The truth of the last flag: set, unless it says `=false`.
+    pub(crate) fn truth(&mut self) -> Result<bool, Error> {
+        match self.attached.take().as_deref() {
+            None | Some("true" | "1" | "t" | "T" | "TRUE" | "True") => Ok(true),
+            Some("false" | "0" | "f" | "F" | "FALSE" | "False") => Ok(false),
+            Some(text) => Err(Error::Usage(format!(
+                "invalid boolean value {text:?} for flag --{}",
+                self.flag
+            ))),
+        }
+    }
+
+    /// Everything behind, flags and words alike.
+    pub(crate) fn remainder(&mut self) -> Vec<String> {
+        let mut rest: Vec<String> = self.rest.drain(..).collect();
+        if !self.flags_ended && rest.first().is_some_and(|first| first == "--") {
+            rest.remove(0);
+        }
+        rest
+    }
+
+    /// The error for the last flag, which no one knows.
+    pub(crate) fn unknown<T>(&self) -> Result<T, Error> {
+        Err(Error::Usage(format!("flag provided but not defined: -{}", self.flag)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(words: &[&str]) -> Arguments {
+        Arguments::new(words.iter().map(OsString::from)).expect("UTF-8")
+    }
+
+    #[test]
+    fn flags_come_with_one_or_two_dashes_and_either_way_of_value() {
+        let mut arguments = arguments(&["-root=/a", "--log", "/b", "id", "--", "-x"]);
+        assert_eq!(arguments.next().expect("a flag"), Some(Piece::Flag("root".into())));
+        assert_eq!(arguments.value().expect("a value"), "/a");
+        assert_eq!(arguments.next().expect("a flag"), Some(Piece::Flag("log".into())));
+        assert_eq!(arguments.value().expect("a value"), "/b");
+        assert_eq!(arguments.next().expect("a word"), Some(Piece::Word("id".into())));
+        assert_eq!(arguments.next().expect("a word"), Some(Piece::Word("-x".into())));
+        assert_eq!(arguments.next().expect("the end"), None);
+    }
+
+    #[test]
+    fn a_missing_value_and_a_needless_one_are_errors() {
+        let mut missing = arguments(&["--root"]);
+        missing.next().expect("a flag");
+        assert!(missing.value().is_err());
+        let mut needless = arguments(&["--all=yes", "id"]);
+        needless.next().expect("a flag");
+        assert!(needless.next().is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_command_line_makes_the_lexer_panic_or_spin(words in proptest::collection::vec("[-=a-z]{0,6}", 0..12)) {
+            let mut arguments = Arguments::new(words.iter().map(OsString::from)).expect("UTF-8");
+            let mut pieces = 0;
+            while let Ok(Some(_)) = arguments.next() {
+                pieces += 1;
+            }
+            proptest::prop_assert!(pieces <= words.len());
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! A bundle, read and decided: everything that can be known to be wrong is found here, before anything is made.
+
+use crate::error::{Doing, Error};
+use crate::init::{Container, sysctl};
+use crate::namespaces::Namespaces;
+use crate::options::CreateOptions;
+use crate::process::user_namespace;
+use crate::program::Program;
+use crate::rootfs::plan::{self, MountPlan, What};
+use crate::rootfs::{cgroup::View, device, mount, propagation};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use tierce_oci::runtime::{Linux, Mount, NamespaceKind, Spec};
+use tierce_sys::mount_attributes::{self, Change, Propagation};
+
+/// Where a container finds the socket of sd_notify(3), as under runc.
+const NOTIFY_SOCKET: &str = "/run/notify/notify.sock";
+
+/// The document as it was read, and the bundle's absolute path.
+#[derive(Debug)]
+pub(crate) struct Bundle {
+    /// The directory.
+    pub(crate) path: PathBuf,
+    /// `config.json`, byte by byte.
+    pub(crate) bytes: Vec<u8>,
+    /// The same, parsed.
+    pub(crate) spec: Spec,
+}
+
+/// Reads a bundle.
+///
+/// # Errors
+/// [`Error::Kernel`] when there is no `config.json`; [`Error::Document`] when it is none.
+pub(crate) fn read(directory: &Path) -> Result<Bundle, Error> {
+    let path = std::fs::canonicalize(directory).doing(|| format!("bundle {}", directory.display()))?;
+    let file = path.join("config.json");
+    let bytes = std::fs::read(&file).doing(|| format!("JSON specification file {}: open", file.display()))?;
+    let spec = Spec::from_json(&bytes)?;
+    if spec.oci_version.is_empty() {
+        return Err(Error::Invalid("config.json has no ociVersion".into()));
+    }
+    Ok(Bundle { path, bytes, spec })
+}
+
+/// Decides about the container and its first process.
+///
+/// # Errors
+/// [`Error::Invalid`] and its like, naming the member.
+pub(crate) fn decide(bundle: &Bundle, options: &CreateOptions) -> Result<(Container, Program), Error> {
+    let spec = bundle.spec.clone();
+    let linux = spec.linux.clone().unwrap_or_default();
+    let process = spec
+        .process
+        .as_ref()
+        .ok_or_else(|| Error::Invalid("process property must not be empty".into()))?;
+    let mut program = Program::of(process, linux.seccomp.as_ref(), options.preserve_fds)?;
+    if options.listen_fds > 0 {
+        program.tell("LISTEN_FDS", &options.listen_fds.to_string());
+        program.tell("LISTEN_PID", "1");
+    }
+    let namespaces = Namespaces::of(&linux)?;
+    check(&spec, &linux, &namespaces)?;
+    let rootfs = rootfs(bundle)?;
+    let mut mounts = plan::mounts(&spec, &bundle.path)?;
+    if let Some(socket) = options.notify_socket.as_ref().filter(|socket| socket.is_absolute()) {
+        mounts.push(MountPlan::of(&notify_mount(socket), &bundle.path, "")?);
+        program.tell("NOTIFY_SOCKET", NOTIFY_SOCKET);
+    }
+    if !namespaces.is_new(NamespaceKind::Mount) && !mounts.is_empty() {
+        return Err(Error::Invalid("mounts need a new mount namespace".into()));
+    }
+    let fills = namespaces.is_new(NamespaceKind::Mount) && plan::fills_devices(&mounts);
+    let nodes = if fills {
+        Some(device::nodes(&linux.devices)?)
+    } else {
+        None
+    };
+    let propagation = propagation::parse(&linux.rootfs_propagation)?;
+    let opened = open_sources(&mounts, &namespaces, &linux)?;
+    let container = Container {
+        rootfs,
+        namespaces,
+        mounts,
+        opened,
+        nodes,
+        view: View::None,
+        propagation,
+        no_pivot: options.no_pivot,
+        linux,
+        spec,
+    };
+    Ok((container, program))
+}
+
+/// The mount that brings the host's socket of sd_notify(3) in.
+fn notify_mount(socket: &Path) -> Mount {
+    Mount {
+        destination: NOTIFY_SOCKET.into(),
+        kind: Some("bind".into()),
+        source: Some(socket.to_owned()),
+        options: vec!["bind".into(), "nosuid".into(), "nodev".into(), "noexec".into()],
+        ..Mount::default()
+    }
+}
+
+fn check(spec: &Spec, linux: &Linux, namespaces: &Namespaces) -> Result<(), Error> {
+    let named = !spec.hostname.is_empty() || !spec.domainname.is_empty();
+    if named && !namespaces.has(NamespaceKind::Uts) {
+        return Err(Error::Invalid(
+            "unable to set hostname or domainname without a private UTS namespace".into(),
+        ));
+    }
+    if linux.intel_rdt.is_some() {
+        return Err(Error::Unsupported(
+            "linux.intelRdt is not supported by this runtime".into(),
+        ));
+    }
+    if !linux.net_devices.is_empty() {
+        return Err(Error::Unsupported(
+            "linux.netDevices is not supported by this runtime".into(),
+        ));
+    }
+    sysctl::check(&linux.sysctl, namespaces)
+}
+
+fn rootfs(bundle: &Bundle) -> Result<PathBuf, Error> {
+    let root = bundle
+        .spec
+        .root
+        .as_ref()
+        .ok_or_else(|| Error::Invalid("root must be specified".into()))?;
+    let path = bundle.path.join(&root.path);
+    let path = std::fs::canonicalize(&path).doing(|| format!("invalid rootfs: stat {}", path.display()))?;
+    if path == Path::new("/") {
+        return Err(Error::Invalid(
+            "invalid rootfs: cannot use the host's root directory".into(),
+        ));
+    }
+    if !path.is_dir() {
+        return Err(Error::Invalid(format!(
+            "invalid rootfs: {} is not a directory",
+            path.display()
+        )));
+    }
+    Ok(path)
+}
+
+/// Opens the sources of bind mounts that the child could not open any more: those of a container in a user namespace,
+/// whose root may not reach them, and those whose ids are translated, which only the host's root may arrange.
+fn open_sources(mounts: &[MountPlan], namespaces: &Namespaces, linux: &Linux) -> Result<Vec<Option<OwnedFd>>, Error> {
+    let all = namespaces.is_new(NamespaceKind::User);
+    if !all && mounts.iter().all(|plan| plan.idmap.is_none()) {
+        return Ok(Vec::new());
+    }
+    mounts
+        .iter()
+        .map(|plan| match &plan.what {
+            What::Bind { source, recursive } if all || plan.idmap.is_some() => {
+                let tree = mount::bind_tree(source, *recursive)?;
+                let slave = Change {
+                    propagation: Some(Propagation::Slave),
+                    ..Change::default()
+                };
+                mount_attributes::set(tree.as_fd(), true, slave).doing(|| format!("cut {} loose", source.display()))?;
+                if let Some(recursive) = plan.idmap {
+                    translate(plan, linux, &tree, recursive)?;
+                }
+                Ok(Some(tree))
+            }
+            _ => Ok(None),
+        })
+        .collect()
+}
+
+fn translate(plan: &MountPlan, linux: &Linux, tree: &OwnedFd, recursive: bool) -> Result<(), Error> {
+    let own = plan.uid_mappings.is_empty() && plan.gid_mappings.is_empty();
+    let (uids, gids) = if own {
+        (&linux.uid_mappings, &linux.gid_mappings)
+    } else {
+        (&plan.uid_mappings, &plan.gid_mappings)
+    };
+    if uids.is_empty() || gids.is_empty() {
+        return Err(Error::Invalid(format!(
+            "idmapped mount at {} has no mappings",
+            plan.destination.display()
+        )));
+    }
+    let namespace = user_namespace::detached(uids, gids)?;
+    let change = Change {
+        user_namespace: Some(namespace.as_fd()),
+        ..Change::default()
+    };
+    mount_attributes::set(tree.as_fd(), recursive, change)
+        .doing(|| format!("translate the ids of {}", plan.destination.display()))
+}

@@ -1,0 +1,161 @@
+//! What can go wrong, in words that clients of runc match on: dockerd, containerd and podman look for
+//! `container does not exist`, `container not running`, `executable file not found in $PATH`,
+//! `no such file or directory`, `permission denied`.
+
+use rustix::io::Errno;
+use std::fmt;
+use tierce_fault::{Fault, Kind};
+
+/// Why a verb of the runtime failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No container of that id under this root directory.
+    #[error("container does not exist")]
+    NotFound,
+    /// The id is taken.
+    #[error("container with given ID already exists")]
+    Exists,
+    /// The id has characters that do not belong into a file name.
+    #[error("invalid container ID format: {0:?}")]
+    Id(String),
+    /// The verb needs a process, and there is none.
+    #[error("container not running")]
+    NotRunning,
+    /// The verb does not fit the container's status.
+    #[error("{0}")]
+    Status(String),
+    /// The bundle's `config.json`, or a document given with the verb, asks for something that cannot be.
+    #[error("{0}")]
+    Invalid(String),
+    /// The command line is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// A verb or feature that this runtime does not have.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The container's process could not be prepared. The text is its own account.
+    #[error("unable to start container process: error during container init: {text}")]
+    Init {
+        /// What kind of failure it was.
+        kind: Kind,
+        /// The account of the failed step.
+        text: String,
+    },
+    /// The kernel said no; the action is the verb with its object.
+    #[error("{action}: {}", Cause(*.source))]
+    Kernel {
+        /// Verb and object.
+        action: String,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
+    },
+    /// A lookup of the program to execute failed, in Go's words.
+    #[error("exec: {program:?}: {cause}")]
+    Program {
+        /// As it was asked for.
+        program: String,
+        /// Why it cannot run.
+        cause: String,
+        /// What kind of failure that is.
+        kind: Kind,
+    },
+    /// A hook failed or took too long.
+    #[error("error running {stage} hook #{index}: {cause}")]
+    Hook {
+        /// Which list.
+        stage: &'static str,
+        /// Position in it.
+        index: usize,
+        /// Exit status, signal or time-out, with what it wrote to stderr.
+        cause: String,
+    },
+    /// Control groups.
+    #[error(transparent)]
+    Cgroup(#[from] tierce_cgroup::Error),
+    /// The system call filter.
+    #[error("unable to compile the seccomp filter: {0}")]
+    Seccomp(#[from] tierce_seccomp::Error),
+    /// A document that is not what it must be.
+    #[error(transparent)]
+    Document(#[from] tierce_oci::Error),
+    /// A process did not end in time.
+    #[error("{0}")]
+    Timeout(String),
+}
+
+/// An error number in the words of Go's runtime (and of runc): lower case, without the number.
+pub(crate) struct Cause(pub(crate) Errno);
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = std::io::Error::from(self.0).to_string();
+        let text = text.split(" (os error").next().unwrap_or(&text);
+        let mut characters = text.chars();
+        if let Some(first) = characters.next() {
+            write!(f, "{}{}", first.to_ascii_lowercase(), characters.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+/// Gives a kernel's answer its verb and object.
+pub(crate) trait Doing<T> {
+    /// Says what was being done.
+    fn doing(self, action: impl FnOnce() -> String) -> Result<T, Error>;
+}
+
+impl<T> Doing<T> for Result<T, Errno> {
+    fn doing(self, action: impl FnOnce() -> String) -> Result<T, Error> {
+        self.map_err(|source| Error::Kernel {
+            action: action(),
+            source,
+        })
+    }
+}
+
+impl<T> Doing<T> for std::io::Result<T> {
+    fn doing(self, action: impl FnOnce() -> String) -> Result<T, Error> {
+        self.map_err(|error| Error::Kernel {
+            action: action(),
+            source: Errno::from_io_error(&error).unwrap_or(Errno::IO),
+        })
+    }
+}
+
+impl Fault for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NotFound => Kind::NotFound,
+            Self::Exists | Self::NotRunning | Self::Status(_) => Kind::Conflict,
+            Self::Id(_) | Self::Invalid(_) | Self::Usage(_) | Self::Document(_) => Kind::Invalid,
+            Self::Unsupported(_) => Kind::NotImplemented,
+            Self::Init { kind, .. } | Self::Program { kind, .. } => *kind,
+            Self::Kernel { source, .. } => tierce_fault::kind_of_io(&(*source).into()),
+            Self::Hook { .. } => Kind::Internal,
+            Self::Cgroup(error) => error.kind(),
+            Self::Seccomp(error) => error.kind(),
+            Self::Timeout(_) => Kind::Timeout,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_read_like_gos() {
+        assert_eq!(Cause(Errno::NOENT).to_string(), "no such file or directory");
+        assert_eq!(Cause(Errno::ACCESS).to_string(), "permission denied");
+        assert_eq!(Cause(Errno::PERM).to_string(), "operation not permitted");
+    }
+
+    #[test]
+    fn an_action_names_verb_object_and_cause() {
+        let error = Err::<(), _>(Errno::NOENT)
+            .doing(|| "open /x".into())
+            .map_err(|error| error.to_string());
+        assert_eq!(error, Err("open /x: no such file or directory".into()));
+    }
+}

@@ -1,0 +1,28 @@
+//! Hidden paths, read-only paths, the read-only root.
+
+use super::Init;
+use crate::error::{Doing, Error};
+use crate::rootfs::mask;
+use tierce_sys::mount_attributes::{self, Attributes, Change};
+
+/// Makes the document's read-only paths so.
+pub(super) fn read_only_paths(init: &mut Init<'_>) -> Result<(), Error> {
+    mask::make_read_only(init.root()?, &init.container()?.linux.readonly_paths)
+}
+
+/// Hides the document's masked paths.
+pub(super) fn masked_paths(init: &mut Init<'_>) -> Result<(), Error> {
+    mask::hide(init.root()?, &init.container()?.linux.masked_paths)
+}
+
+/// Makes the root itself read-only, after everything that writes to it.
+pub(super) fn read_only_root(init: &mut Init<'_>) -> Result<(), Error> {
+    if !init.container()?.spec.root.as_ref().is_some_and(|root| root.readonly) {
+        return Ok(());
+    }
+    let change = Change {
+        set: Attributes::READ_ONLY,
+        ..Change::default()
+    };
+    mount_attributes::set(init.root()?.fd(), false, change).doing(|| "make the root read-only".into())
+}

@@ -1,0 +1,300 @@
+//! The child's half: an ordered list of steps from a fresh clone to `execve`. The order is the contract, and tested:
+//! what needs the host comes before the root changes, what needs privilege before it is given up.
+
+mod capabilities;
+mod console;
+mod directory;
+mod exec;
+mod hooks;
+mod lsm;
+mod masked;
+mod mounts;
+mod names;
+mod namespaces;
+mod pivot;
+mod scheduling;
+mod seccomp;
+mod session;
+mod stdio;
+pub(crate) mod sysctl;
+mod user;
+
+use crate::error::Error;
+use crate::options::Stdio;
+use crate::process::channel::Channel;
+use crate::process::message::Message;
+use crate::program::Program;
+use crate::rootfs::beneath::Root;
+use crate::rootfs::cgroup::View;
+use crate::rootfs::device::Node;
+use crate::rootfs::plan::MountPlan;
+use crate::rootfs::proc::Procfs;
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use tierce_fault::Fault;
+use tierce_oci::runtime::{Linux, Spec, State};
+use tierce_sys::mount_attributes::Propagation;
+use tierce_sys::namespaces::Kinds;
+
+/// A container, decided: everything that its first process needs besides its [`Program`].
+#[derive(Debug)]
+pub(crate) struct Container {
+    /// The document.
+    pub(crate) spec: Spec,
+    /// Its Linux part.
+    pub(crate) linux: Linux,
+    /// The root file system on the host, absolute.
+    pub(crate) rootfs: PathBuf,
+    /// Its namespaces.
+    pub(crate) namespaces: crate::namespaces::Namespaces,
+    /// Its mounts, in order.
+    pub(crate) mounts: Vec<MountPlan>,
+    /// Bind sources that had to be opened before the user namespace is entered, by position in `mounts`.
+    pub(crate) opened: Vec<Option<OwnedFd>>,
+    /// Its device nodes; `None` where `/dev` is the host's.
+    pub(crate) nodes: Option<Vec<Node>>,
+    /// Its view of the control groups.
+    pub(crate) view: View,
+    /// Propagation of its root.
+    pub(crate) propagation: Option<(Propagation, bool)>,
+    /// Change the root by moving mounts.
+    pub(crate) no_pivot: bool,
+}
+
+/// Which process is made.
+#[derive(Debug)]
+pub(crate) enum Role<'a> {
+    /// A container's first.
+    First(&'a Container),
+    /// A further one, in the namespaces of these kinds of the process that the descriptor stands for.
+    Further {
+        /// The container's first process.
+        init: &'a OwnedFd,
+        /// In which kinds it differs from the host.
+        kinds: Kinds,
+    },
+}
+
+/// What the prepared process waits for before it executes its program.
+#[derive(Debug)]
+pub(crate) enum Hold {
+    /// A byte in the container's fifo, written by `start`.
+    Fifo(OwnedFd),
+    /// The parent's word.
+    Channel,
+}
+
+/// A process that prepares itself.
+pub(crate) struct Init<'a> {
+    /// First or further.
+    pub(crate) role: Role<'a>,
+    /// What it will execute.
+    pub(crate) program: &'a Program,
+    /// The container's state, for hooks.
+    pub(crate) state: &'a State,
+    /// Its streams.
+    pub(crate) stdio: &'a Stdio,
+    /// Name of the new session keyring; `None` keeps the old one.
+    pub(crate) keyring: Option<CString>,
+    /// What it waits for at last.
+    pub(crate) hold: Hold,
+    /// To the parent.
+    pub(crate) channel: Channel,
+    /// Whether the parent said Go.
+    pub(crate) gone: bool,
+    /// The container's root, once there is one.
+    pub(crate) root: Option<Root>,
+    /// A trustworthy procfs, once one was needed.
+    pub(crate) procfs: Option<Procfs>,
+    /// The slave side of its terminal.
+    pub(crate) terminal: Option<OwnedFd>,
+    /// Where the program was found.
+    pub(crate) path: CString,
+}
+
+/// One step.
+pub(crate) struct Step {
+    /// Its name, for the test of the order and for traces.
+    pub(crate) name: &'static str,
+    run: fn(&mut Init<'_>) -> Result<(), Error>,
+}
+
+macro_rules! steps {
+    ($($name:literal => $run:path),+ $(,)?) => { &[$(Step { name: $name, run: $run }),+] };
+}
+
+/// From clone to execve, for a container's first process.
+pub(crate) const FIRST: &[Step] = steps![
+    "join namespaces" => namespaces::join,
+    "become root of the user namespace" => namespaces::become_root,
+    "session" => session::session,
+    "keyring" => session::keyring,
+    "host and domain name" => names::names,
+    "loopback" => names::loopback,
+    "cgroup namespace" => namespaces::cgroup,
+    "root file system" => mounts::root,
+    "mounts" => mounts::mounts,
+    "devices" => mounts::devices,
+    "hooks before the root changes" => hooks::before_pivot,
+    "terminal" => console::first,
+    "working directory exists" => directory::make,
+    "kernel parameters" => sysctl::sysctl,
+    "security labels" => lsm::labels,
+    "read-only paths" => masked::read_only_paths,
+    "masked paths" => masked::masked_paths,
+    "read-only root" => masked::read_only_root,
+    "change root" => pivot::pivot,
+    "root propagation" => pivot::propagation,
+    "scheduling" => scheduling::scheduling,
+    "streams" => stdio::streams,
+    "descriptors" => stdio::close_on_exec,
+    "no new privileges" => seccomp::no_new_privileges,
+    "seccomp while privileged" => seccomp::while_privileged,
+    "bounding set" => capabilities::bounding,
+    "user" => user::user,
+    "capabilities" => capabilities::sets,
+    "working directory" => directory::enter,
+    "find the program" => exec::find,
+    "report and wait" => exec::wait,
+    "hooks before the program" => hooks::before_program,
+    "seccomp without privileges" => seccomp::without_privileges,
+];
+
+/// From clone to execve, for a further process.
+pub(crate) const FURTHER: &[Step] = steps![
+    "join namespaces" => namespaces::join,
+    "become root of the user namespace" => namespaces::become_root,
+    "in the control group" => namespaces::await_go,
+    "session" => session::session,
+    "keyring" => session::keyring,
+    "terminal" => console::further,
+    "security labels" => lsm::labels,
+    "scheduling" => scheduling::scheduling,
+    "streams" => stdio::streams,
+    "descriptors" => stdio::close_on_exec,
+    "no new privileges" => seccomp::no_new_privileges,
+    "seccomp while privileged" => seccomp::while_privileged,
+    "bounding set" => capabilities::bounding,
+    "user" => user::user,
+    "capabilities" => capabilities::sets,
+    "working directory" => directory::enter,
+    "find the program" => exec::find,
+    "report and wait" => exec::wait,
+    "seccomp without privileges" => seccomp::without_privileges,
+];
+
+impl Init<'_> {
+    /// The whole life of the child. Returns only when it failed and said so.
+    pub(crate) fn run(mut self) {
+        // The process still has the runtime's image: nobody in the container may open it through /proc (CVE-2019-5736)
+        // or trace it. Execve clears this.
+        let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+        let steps = match self.role {
+            Role::First(_) => FIRST,
+            Role::Further { .. } => FURTHER,
+        };
+        let failed = steps
+            .iter()
+            .find_map(|step| (step.run)(&mut self).err().map(|error| (step.name, error)));
+        let (step, error) = failed.unwrap_or_else(|| ("tierce-runtime", exec::execute(&self)));
+        let failure = Message::Failed {
+            kind: error.kind(),
+            text: error.to_string(),
+        };
+        if self.channel.send(&failure).is_err() {
+            // Nobody waits any more: the container was started, and its own error stream is where it shows.
+            let _ = rustix::io::write(rustix::stdio::stderr(), format!("{step}: {error}\n").as_bytes());
+        }
+    }
+
+    /// Waits for the parent's Go, once.
+    pub(crate) fn await_go(&mut self) -> Result<(), Error> {
+        if !self.gone {
+            self.channel.expect(&Message::Go)?;
+            self.gone = true;
+        }
+        Ok(())
+    }
+
+    /// The container whose first process this is.
+    pub(crate) fn container(&self) -> Result<&Container, Error> {
+        match self.role {
+            Role::First(container) => Ok(container),
+            Role::Further { .. } => Err(Error::Invalid("a further process has no container to prepare".into())),
+        }
+    }
+
+    /// The container's root.
+    pub(crate) fn root(&self) -> Result<&Root, Error> {
+        self.root
+            .as_ref()
+            .ok_or_else(|| Error::Invalid("the root file system has not been prepared".into()))
+    }
+
+    /// A trustworthy procfs.
+    pub(crate) fn procfs(&mut self) -> Result<&Procfs, Error> {
+        match &mut self.procfs {
+            Some(procfs) => Ok(procfs),
+            none => Ok(none.insert(Procfs::open()?)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn position(steps: &[Step], name: &str) -> usize {
+        steps
+            .iter()
+            .position(|step| step.name == name)
+            .unwrap_or_else(|| panic!("no step {name:?}"))
+    }
+
+    fn in_order(steps: &[Step], names: &[&str]) {
+        let positions: Vec<_> = names.iter().map(|name| position(steps, name)).collect();
+        assert!(positions.is_sorted(), "{names:?} are at {positions:?}");
+    }
+
+    #[test]
+    fn kernel_parameters_are_set_before_proc_is_read_only_and_masks_come_after_all_mounts() {
+        in_order(
+            FIRST,
+            &[
+                "mounts",
+                "kernel parameters",
+                "read-only paths",
+                "masked paths",
+                "change root",
+            ],
+        );
+    }
+
+    #[test]
+    fn the_group_is_entered_before_the_cgroup_namespace_and_that_is_made_before_mounts() {
+        in_order(FIRST, &["cgroup namespace", "mounts"]);
+        in_order(FURTHER, &["in the control group", "user"]);
+    }
+
+    #[test]
+    fn privileges_fall_in_the_only_order_that_works() {
+        for steps in [FIRST, FURTHER] {
+            in_order(
+                steps,
+                &[
+                    "descriptors",
+                    "no new privileges",
+                    "seccomp while privileged",
+                    "bounding set",
+                    "user",
+                    "capabilities",
+                    "working directory",
+                    "find the program",
+                    "report and wait",
+                    "seccomp without privileges",
+                ],
+            );
+        }
+    }
+}

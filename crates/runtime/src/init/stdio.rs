@@ -1,0 +1,62 @@
+//! Standard streams and the fate of all other descriptors.
+
+use super::Init;
+use crate::error::{Doing, Error};
+use rustix::fs::{Gid, Uid, makedev};
+use rustix::io::Errno;
+use std::os::fd::AsFd;
+
+/// Puts the terminal, or the given streams, on 0, 1 and 2, and gives them to the user who will run there.
+pub(super) fn streams(init: &mut Init<'_>) -> Result<(), Error> {
+    if let Some(slave) = init.terminal.take() {
+        rustix::process::ioctl_tiocsctty(&slave).doing(|| "make the terminal the controlling one".into())?;
+        for number in 0..3 {
+            tierce_sys::descriptors::place(slave.as_fd(), number).doing(|| "place the terminal".into())?;
+        }
+    } else {
+        for (number, stream) in [&init.stdio.stdin, &init.stdio.stdout, &init.stdio.stderr]
+            .into_iter()
+            .enumerate()
+        {
+            if let Some(stream) = stream {
+                tierce_sys::descriptors::place(stream.as_fd(), number as i32)
+                    .doing(|| format!("place stream {number}"))?;
+            }
+        }
+    }
+    let user = &init.program.process.user;
+    if user.uid != 0 {
+        own(user.uid)?;
+    }
+    Ok(())
+}
+
+/// Lets a user reopen its own streams (`/dev/stdout`).
+fn own(uid: u32) -> Result<(), Error> {
+    for number in 0..3 {
+        let Ok(stream) = tierce_sys::descriptors::duplicate(number) else {
+            continue;
+        };
+        let Ok(stat) = rustix::fs::fstat(&stream) else { continue };
+        if stat.st_uid == uid || stat.st_rdev == makedev(1, 3) {
+            continue;
+        }
+        match rustix::fs::fchown(&stream, Some(Uid::from_raw(uid)), None::<Gid>) {
+            // A stream that cannot be given away (read-only, foreign, unmapped) still works.
+            Ok(()) | Err(Errno::INVAL | Errno::PERM | Errno::ROFS | Errno::NOSYS) => {}
+            Err(error) => return Err(error).doing(|| format!("give stream {number} to user {uid}")),
+        }
+    }
+    Ok(())
+}
+
+/// Nothing of the runtime's reaches the program: every descriptor but the streams, and those to be preserved, closes at
+/// execve (CVE-2024-21626). Closing now would cut the channel.
+pub(super) fn close_on_exec(init: &mut Init<'_>) -> Result<(), Error> {
+    let kept = init.program.preserve_fds;
+    tierce_sys::descriptors::close_on_exec_from(3 + kept).doing(|| "close_range".into())?;
+    for number in (3..).take(kept as usize) {
+        tierce_sys::descriptors::inherit(number).doing(|| format!("preserve descriptor {number}"))?;
+    }
+    Ok(())
+}

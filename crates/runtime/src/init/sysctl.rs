@@ -1,0 +1,116 @@
+//! Kernel parameters of the container's namespaces.
+
+use super::Init;
+use crate::error::Error;
+use crate::namespaces::Namespaces;
+use std::collections::BTreeMap;
+use tierce_oci::runtime::NamespaceKind;
+
+/// Parameters of the IPC namespace under `kernel`.
+const IPC: [&str; 8] = [
+    "kernel/msgmax",
+    "kernel/msgmnb",
+    "kernel/msgmni",
+    "kernel/sem",
+    "kernel/shmall",
+    "kernel/shmmax",
+    "kernel/shmmni",
+    "kernel/shm_rmid_forced",
+];
+
+/// The path under `/proc/sys` of a parameter; as sysctl(8), the first separator decides whether dots or slashes
+/// separate.
+fn path(name: &str) -> String {
+    match name.find(['.', '/']).map(|position| name.as_bytes()[position]) {
+        Some(b'.') => name
+            .chars()
+            .map(|c| {
+                if c == '.' {
+                    '/'
+                } else if c == '/' {
+                    '.'
+                } else {
+                    c
+                }
+            })
+            .collect(),
+        _ => name.to_owned(),
+    }
+}
+
+/// Refuses parameters that would change the host.
+///
+/// # Errors
+/// [`Error::Invalid`] naming the parameter.
+pub(crate) fn check(parameters: &BTreeMap<String, String>, namespaces: &Namespaces) -> Result<(), Error> {
+    for name in parameters.keys() {
+        let path = path(name);
+        let clean = path
+            .split('/')
+            .all(|part| !part.is_empty() && part != "." && part != "..");
+        let own = if IPC.contains(&path.as_str()) || path.starts_with("fs/mqueue/") {
+            namespaces.has(NamespaceKind::Ipc)
+        } else if path.starts_with("net/") {
+            namespaces.has(NamespaceKind::Network)
+        } else if path == "kernel/domainname" || path == "kernel/hostname" {
+            namespaces.has(NamespaceKind::Uts)
+        } else if path.starts_with("user/") {
+            namespaces.has(NamespaceKind::User)
+        } else {
+            false
+        };
+        if !clean || !own {
+            return Err(Error::Invalid(format!(
+                "sysctl {name:?} is not in a separate kernel namespace"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Writes the parameters.
+pub(super) fn sysctl(init: &mut Init<'_>) -> Result<(), Error> {
+    let parameters = match init.role {
+        super::Role::First(container) => &container.linux.sysctl,
+        super::Role::Further { .. } => return Ok(()),
+    };
+    for (name, value) in parameters {
+        init.procfs()?.write(&format!("sys/{}", path(name)), value.as_bytes())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_separator_decides() {
+        assert_eq!(path("net.ipv4.ip_forward"), "net/ipv4/ip_forward");
+        assert_eq!(
+            path("net/ipv4/conf/eth0.1/forwarding"),
+            "net/ipv4/conf/eth0.1/forwarding"
+        );
+        assert_eq!(
+            path("net.ipv4.conf.eth0/1.forwarding"),
+            "net/ipv4/conf/eth0.1/forwarding"
+        );
+    }
+
+    #[test]
+    fn parameters_of_the_host_are_refused() {
+        let nothing = Namespaces::default();
+        for name in [
+            "vm.swappiness",
+            "net.ipv4.ip_forward",
+            "kernel.hostname",
+            "net/../vm/swappiness",
+            "kernel.msgmax",
+        ] {
+            assert!(
+                check(&BTreeMap::from([(name.to_owned(), "1".to_owned())]), &nothing).is_err(),
+                "{name}"
+            );
+        }
+    }
+}

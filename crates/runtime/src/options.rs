@@ -1,0 +1,89 @@
+//! What a caller may ask of [`create`](crate::create) and [`exec`](crate::exec), and what it gets back.
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use tierce_oci::runtime::Process;
+
+/// Where the master side of the process's pseudo-terminal goes. Without `process.terminal` it does not matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Console {
+    /// Returned to the caller in [`Created::terminal`].
+    #[default]
+    Return,
+    /// Sent over this unix socket by SCM_RIGHTS (`--console-socket`). A process without a terminal is refused.
+    Socket(PathBuf),
+    /// Nowhere: a process with a terminal is refused.
+    Refuse,
+}
+
+/// The standard streams of a process without a terminal; `None` inherits the caller's.
+#[derive(Debug, Default)]
+pub struct Stdio {
+    /// Descriptor 0.
+    pub stdin: Option<OwnedFd>,
+    /// Descriptor 1.
+    pub stdout: Option<OwnedFd>,
+    /// Descriptor 2.
+    pub stderr: Option<OwnedFd>,
+}
+
+/// How to make a container from a bundle.
+#[derive(Debug, Default)]
+pub struct CreateOptions {
+    /// The new container's name: letters, digits, `_`, `+`, `-`, `.`.
+    pub id: String,
+    /// Directory with `config.json`.
+    pub bundle: PathBuf,
+    /// Directory of all containers' states (`--root`).
+    pub root: PathBuf,
+    /// The terminal's way.
+    pub console: Console,
+    /// Streams without a terminal.
+    pub stdio: Stdio,
+    /// File that gets the pid.
+    pub pid_file: Option<PathBuf>,
+    /// Change the root by moving mounts instead of pivot_root (for roots on an initial RAM disk).
+    pub no_pivot: bool,
+    /// Keep the caller's session keyring.
+    pub no_new_keyring: bool,
+    /// Make control groups through systemd.
+    pub systemd_cgroup: bool,
+    /// How many descriptors from 3 upwards the process inherits.
+    pub preserve_fds: u32,
+    /// How many of these are sockets of sd_listen_fds(3); the process is told.
+    pub listen_fds: u32,
+    /// Socket of sd_notify(3) on the host, bound into the container; the process is told.
+    pub notify_socket: Option<PathBuf>,
+}
+
+/// How to execute a further process in a container.
+#[derive(Debug, Default)]
+pub struct ExecOptions {
+    /// The container.
+    pub id: String,
+    /// Directory of all containers' states (`--root`).
+    pub root: PathBuf,
+    /// What to execute. Absent capabilities mean none.
+    pub process: Process,
+    /// The terminal's way.
+    pub console: Console,
+    /// Streams without a terminal.
+    pub stdio: Stdio,
+    /// File that gets the pid.
+    pub pid_file: Option<PathBuf>,
+    /// How many descriptors from 3 upwards the process inherits.
+    pub preserve_fds: u32,
+    /// Go on although the container is paused (the process waits until it is resumed).
+    pub ignore_paused: bool,
+}
+
+/// A process that was made.
+#[derive(Debug)]
+pub struct Created {
+    /// Its pid in the caller's pid namespace. It is a child of the caller, who must wait for it.
+    pub pid: i32,
+    /// A descriptor that stands for it.
+    pub pidfd: OwnedFd,
+    /// The master side of its terminal, for [`Console::Return`].
+    pub terminal: Option<OwnedFd>,
+}

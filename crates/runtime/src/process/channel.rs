@@ -1,0 +1,58 @@
+//! One end of the channel between parent and child.
+
+use super::message::{LONGEST, Message};
+use crate::error::{Doing, Error};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// A datagram socket whose peer is the other half.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    socket: OwnedFd,
+}
+
+impl Channel {
+    /// Two ends.
+    pub(crate) fn pair() -> Result<(Self, Self), Error> {
+        let (one, other) =
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .doing(|| "make the channel to the container process".into())?;
+        Ok((Self { socket: one }, Self { socket: other }))
+    }
+
+    /// Sends a message.
+    pub(crate) fn send(&self, message: &Message) -> Result<(), Error> {
+        self.send_with(message, &[])
+    }
+
+    /// Sends a message with descriptors.
+    pub(crate) fn send_with(&self, message: &Message, files: &[BorrowedFd<'_>]) -> Result<(), Error> {
+        tierce_sys::passing::send(self.socket.as_fd(), &message.encode(), files)
+            .doing(|| format!("send {message:?}"))?;
+        Ok(())
+    }
+
+    /// Waits for the next message; `None` when the peer is gone.
+    pub(crate) fn receive(&self) -> Result<Option<(Message, Option<OwnedFd>)>, Error> {
+        let mut buffer = [0u8; LONGEST];
+        let (length, files) = match tierce_sys::passing::receive(self.socket.as_fd(), &mut buffer) {
+            Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+            result => result.doing(|| "receive from the container process".into())?,
+        };
+        if length == 0 {
+            return Ok(None);
+        }
+        let message = Message::decode(&buffer[..length])
+            .ok_or_else(|| Error::Invalid("the container process sent an unknown message".into()))?;
+        Ok(Some((message, files.into_iter().next())))
+    }
+
+    /// Waits for one particular message.
+    pub(crate) fn expect(&self, wanted: &Message) -> Result<(), Error> {
+        match self.receive()? {
+            Some((message, _)) if message == *wanted => Ok(()),
+            Some((message, _)) => Err(Error::Invalid(format!("expected {wanted:?} but got {message:?}"))),
+            None => Err(Error::Invalid(format!("expected {wanted:?} but the peer is gone"))),
+        }
+    }
+}

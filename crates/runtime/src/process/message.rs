@@ -1,0 +1,135 @@
+//! What parent and child say to each other, one message a datagram: a tag byte and what belongs to it.
+//!
+//! ```text
+//! parent                                 child
+//!    │ (ids mapped, group applied)         │ joins, mounts
+//!    ├── Go ──────────────────────────────>│
+//!    │<───────────────────── Hooks ────────┤ mounts done, root not changed yet
+//!    ├── HooksDone ───────────────────────>│
+//!    │<───────────── Terminal (+ fd) ──────┤ only with a terminal
+//!    │<───────────── Listener (+ fd) ──────┤ only with seccomp notifications
+//!    │<───────────────────── Ready ────────┤ nothing but execve is left
+//!    │ (limits set)                        │ waits for the fifo, or
+//!    ├── Start ───────────────────────────>│
+//!    │<───────────── (closed by execve) ───┤
+//!         at any time: Failed (kind, text)
+//! ```
+
+use tierce_fault::Kind;
+
+/// Longest datagram; longer error texts are cut.
+pub(crate) const LONGEST: usize = 8192;
+
+/// One message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Message {
+    /// To the child: ids are mapped and it is in its control group.
+    Go,
+    /// To the parent: run the hooks of this moment.
+    Hooks,
+    /// To the child: they succeeded.
+    HooksDone,
+    /// To the parent, with a descriptor: the terminal's master side.
+    Terminal,
+    /// To the parent, with a descriptor: the filter's notifications.
+    Listener,
+    /// To the parent: everything is prepared.
+    Ready,
+    /// To the child: execute the program.
+    Start,
+    /// To the parent, from the process in between: the pid of the process it made.
+    Pid(i32),
+    /// To the parent: it failed, and will end.
+    Failed {
+        /// What kind of failure.
+        kind: Kind,
+        /// The account of it.
+        text: String,
+    },
+}
+
+/// The kinds by the byte that stands for them.
+const KINDS: [Kind; 13] = [
+    Kind::Internal,
+    Kind::NotFound,
+    Kind::Conflict,
+    Kind::Invalid,
+    Kind::NotModified,
+    Kind::Unauthorized,
+    Kind::Forbidden,
+    Kind::NotImplemented,
+    Kind::Unavailable,
+    Kind::Exhausted,
+    Kind::Timeout,
+    Kind::Cancelled,
+    Kind::DataLoss,
+];
+
+impl Message {
+    /// The datagram.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Go => vec![0],
+            Self::Hooks => vec![1],
+            Self::HooksDone => vec![2],
+            Self::Terminal => vec![3],
+            Self::Listener => vec![4],
+            Self::Ready => vec![5],
+            Self::Start => vec![6],
+            Self::Pid(pid) => [&[7][..], &pid.to_le_bytes()].concat(),
+            Self::Failed { kind, text } => {
+                let kind = KINDS.iter().position(|known| known == kind).unwrap_or(0) as u8;
+                let text = text.as_bytes();
+                [&[8, kind][..], &text[..text.len().min(LONGEST - 2)]].concat()
+            }
+        }
+    }
+
+    /// Reads a datagram; `None` for one that no peer of ours sends.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        Some(match bytes {
+            [0] => Self::Go,
+            [1] => Self::Hooks,
+            [2] => Self::HooksDone,
+            [3] => Self::Terminal,
+            [4] => Self::Listener,
+            [5] => Self::Ready,
+            [6] => Self::Start,
+            [7, pid @ ..] => Self::Pid(i32::from_le_bytes(pid.try_into().ok()?)),
+            [8, kind, text @ ..] => {
+                let kind = *KINDS.get(usize::from(*kind))?;
+                Self::Failed {
+                    kind,
+                    text: String::from_utf8_lossy(text).into_owned(),
+                }
+            }
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn no_datagram_panics(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..32)) {
+            let _ = Message::decode(&bytes);
+        }
+
+        #[test]
+        fn failures_survive_the_way(kind in 0..KINDS.len(), text in ".{0,200}") {
+            let message = Message::Failed { kind: KINDS[kind], text };
+            proptest::prop_assert_eq!(Message::decode(&message.encode()), Some(message));
+        }
+    }
+
+    #[test]
+    fn all_others_survive_the_way() {
+        use Message::{Go, Hooks, HooksDone, Listener, Pid, Ready, Start, Terminal};
+        for message in [Go, Hooks, HooksDone, Terminal, Listener, Ready, Start, Pid(77)] {
+            assert_eq!(Message::decode(&message.encode()), Some(message));
+        }
+    }
+}

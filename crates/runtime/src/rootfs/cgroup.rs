@@ -1,0 +1,219 @@
+//! The control groups as the container sees them: its own group as the root of what is mounted.
+//!
+//! On the unified hierarchy that is one `cgroup2` mount. On v1 (and hybrid) it is a tmpfs with one mount a hierarchy,
+//! and links for controllers that share one. With a cgroup namespace the kernel itself cuts the view; without one the
+//! container's own directory of each hierarchy is bound.
+
+use super::beneath::Root;
+use super::mount::{attach, bind_tree, new_mount};
+use super::plan::MountPlan;
+use crate::error::{Doing, Error};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use tierce_sys::mount_attributes::{self, Attributes, Change};
+
+/// One v1 hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hierarchy {
+    /// Name of its directory: the controllers joined by commas, or the name of a named one.
+    pub(crate) name: String,
+    /// Mount options that select it: controllers, or `none` and `name=…`.
+    pub(crate) options: Vec<String>,
+    /// The container's directory in it on the host, if it has one.
+    pub(crate) directory: Option<PathBuf>,
+}
+
+/// What there is to be seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum View {
+    /// No control group mount is asked for.
+    None,
+    /// Version 2 only.
+    Unified {
+        /// Whether the container has a cgroup namespace.
+        namespaced: bool,
+        /// The container's group on the host.
+        directory: PathBuf,
+    },
+    /// Version 1, or both.
+    Legacy {
+        /// Whether the container has a cgroup namespace.
+        namespaced: bool,
+        /// The hierarchies.
+        hierarchies: Vec<Hierarchy>,
+    },
+}
+
+impl View {
+    /// The v1 hierarchies of `/proc/self/cgroup`, with the container's directories by controller.
+    pub(crate) fn legacy(namespaced: bool, proc_cgroup: &str, directories: &BTreeMap<String, PathBuf>) -> Self {
+        Self::Legacy {
+            namespaced,
+            hierarchies: hierarchies(proc_cgroup, directories),
+        }
+    }
+}
+
+/// Reads lines of the form `4:cpu,cpuacct:/path`; the unified one has no controllers and is left out.
+fn hierarchies(proc_cgroup: &str, directories: &BTreeMap<String, PathBuf>) -> Vec<Hierarchy> {
+    proc_cgroup
+        .lines()
+        .filter_map(|line| line.split(':').nth(1))
+        .filter(|controllers| !controllers.is_empty())
+        .map(|controllers| {
+            let named = controllers.strip_prefix("name=");
+            let options = match named {
+                Some(_) => vec!["none".to_owned(), controllers.to_owned()],
+                None => controllers.split(',').map(str::to_owned).collect(),
+            };
+            let name = named.unwrap_or(controllers);
+            let directory = name
+                .split(',')
+                .find_map(|controller| directories.get(controller).or_else(|| directories.get(controllers)))
+                .cloned();
+            Hierarchy {
+                name: name.to_owned(),
+                options,
+                directory,
+            }
+        })
+        .collect()
+}
+
+/// Mounts the view at the plan's destination.
+pub(crate) fn mount(root: &Root, plan: &MountPlan, view: &View) -> Result<(), Error> {
+    let target = root.make_directories(&plan.destination)?;
+    super::proc::check_target(&plan.destination, &target, false)?;
+    match view {
+        View::None => Ok(()),
+        View::Unified { namespaced, directory } => {
+            let mount = unified(plan, *namespaced, directory)?;
+            let change = Change {
+                set: plan.attributes.set,
+                clear: plan.attributes.clear,
+                ..Change::default()
+            };
+            mount_attributes::set(mount.as_fd(), false, change).doing(|| "mount_setattr cgroup".into())?;
+            attach(mount.as_fd(), target.as_fd())
+        }
+        View::Legacy {
+            namespaced,
+            hierarchies,
+        } => {
+            let mut base = plan.clone();
+            base.attributes.set = base.attributes.set.without(Attributes::READ_ONLY);
+            base.data = vec![("mode".into(), Some("755".into()))];
+            let base = new_mount(&base, "tmpfs", "tmpfs")?;
+            attach(base.as_fd(), target.as_fd())?;
+            for hierarchy in hierarchies {
+                mount_hierarchy(base.as_fd(), plan, hierarchy, *namespaced)?;
+            }
+            if plan.attributes.set.contains(Attributes::READ_ONLY) {
+                let change = Change {
+                    set: Attributes::READ_ONLY,
+                    ..Change::default()
+                };
+                mount_attributes::set(base.as_fd(), false, change)
+                    .doing(|| "make the cgroup tmpfs read-only".into())?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn unified(plan: &MountPlan, namespaced: bool, directory: &Path) -> Result<OwnedFd, Error> {
+    if namespaced {
+        match new_mount(plan, "cgroup2", "cgroup") {
+            // In a user namespace that does not own the hierarchy the container's own directory will do.
+            Err(Error::Kernel {
+                source: Errno::PERM | Errno::BUSY,
+                ..
+            }) => {}
+            result => return result,
+        }
+    }
+    bind_tree(directory, false)
+}
+
+fn mount_hierarchy(
+    base: BorrowedFd<'_>,
+    plan: &MountPlan,
+    hierarchy: &Hierarchy,
+    namespaced: bool,
+) -> Result<(), Error> {
+    let name = hierarchy.name.as_str();
+    let mount = match (namespaced, &hierarchy.directory) {
+        (true, _) => match instance(&hierarchy.options, plan.attributes.set) {
+            Ok(mount) => mount,
+            // A hierarchy that is not (or no longer) mounted anywhere cannot be mounted anew under load; leave it out.
+            Err(Errno::BUSY | Errno::INVAL | Errno::NOENT) => return Ok(()),
+            Err(source) => {
+                return Err(Error::Kernel {
+                    action: format!("mount cgroup {name}"),
+                    source,
+                });
+            }
+        },
+        (false, Some(directory)) => {
+            let mount = bind_tree(directory, false)?;
+            let change = Change {
+                set: plan.attributes.set,
+                clear: plan.attributes.clear,
+                ..Change::default()
+            };
+            mount_attributes::set(mount.as_fd(), false, change).doing(|| format!("mount_setattr cgroup {name}"))?;
+            mount
+        }
+        (false, None) => return Ok(()),
+    };
+    let action = || format!("make the directory of cgroup {name}");
+    rustix::fs::mkdirat(base, name, Mode::from_raw_mode(0o755)).doing(action)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let target = rustix::fs::openat(base, name, flags, Mode::empty()).doing(action)?;
+    attach(mount.as_fd(), target.as_fd())?;
+    if name.contains(',') {
+        for controller in name.split(',') {
+            rustix::fs::symlinkat(name, base, controller).doing(|| format!("link cgroup {controller}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// A mount of a v1 hierarchy as the calling process's cgroup namespace sees it.
+fn instance(options: &[String], attributes: Attributes) -> Result<OwnedFd, Errno> {
+    let context = rustix::mount::fsopen("cgroup", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    rustix::mount::fsconfig_set_string(&context, "source", "cgroup")?;
+    for option in options {
+        match option.split_once('=') {
+            Some((key, value)) => rustix::mount::fsconfig_set_string(&context, key, value)?,
+            None => rustix::mount::fsconfig_set_flag(&context, option.as_str())?,
+        }
+    }
+    rustix::mount::fsconfig_create(&context)?;
+    let attributes = MountAttrFlags::from_bits_retain(attributes.bits() as u32);
+    rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joint_and_named_hierarchies_are_told_apart() {
+        let directories = BTreeMap::from([("cpuacct".to_owned(), PathBuf::from("/c"))]);
+        let found = hierarchies("3:cpu,cpuacct:/\n1:name=systemd:/x\n0::/\n", &directories);
+        assert_eq!(found.len(), 2);
+        assert_eq!(
+            (found[0].name.as_str(), found[0].directory.as_deref()),
+            ("cpu,cpuacct", Some(Path::new("/c")))
+        );
+        assert_eq!(
+            (found[1].name.as_str(), &found[1].options[..]),
+            ("systemd", &["none".to_owned(), "name=systemd".to_owned()][..])
+        );
+    }
+}

@@ -1,0 +1,163 @@
+//! Mounts as values: what the document asks for, checked and sorted, before any of it is done.
+
+use super::beneath::clean;
+use super::options::{self, AttributeChange};
+use crate::error::Error;
+use std::path::{Path, PathBuf};
+use tierce_oci::runtime::{IdMapping, Mount, Spec};
+use tierce_sys::mount_attributes::Propagation;
+
+/// What is mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum What {
+    /// A path of the host.
+    Bind {
+        /// Absolute path.
+        source: PathBuf,
+        /// With the mounts below it.
+        recursive: bool,
+    },
+    /// A new instance of a file system.
+    New {
+        /// Its type.
+        kind: String,
+        /// What is shown as its source; a device for those that have one.
+        source: String,
+    },
+    /// The container's own view of the control groups.
+    ControlGroups,
+}
+
+/// One mount of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MountPlan {
+    /// Where: absolute, clean, inside the container.
+    pub(crate) destination: PathBuf,
+    /// What.
+    pub(crate) what: What,
+    /// Attributes of the mount itself.
+    pub(crate) attributes: AttributeChange,
+    /// Attributes of the mount and all below it.
+    pub(crate) recursive: AttributeChange,
+    /// Propagation changes, in order, and whether they are recursive.
+    pub(crate) propagation: Vec<(Propagation, bool)>,
+    /// The file system's own options: name, value.
+    pub(crate) data: Vec<(String, Option<String>)>,
+    /// Whether a new tmpfs first gets a copy of what it hides.
+    pub(crate) copy_up: bool,
+    /// Whether ids are translated, and if so recursively.
+    pub(crate) idmap: Option<bool>,
+    /// The translation of users; empty: the container's.
+    pub(crate) uid_mappings: Vec<IdMapping>,
+    /// The translation of groups.
+    pub(crate) gid_mappings: Vec<IdMapping>,
+}
+
+impl MountPlan {
+    /// Sorts one mount of a document. Relative sources start at the bundle.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an empty destination, the root itself, or a bind mount without source.
+    pub(crate) fn of(mount: &Mount, bundle: &Path, label: &str) -> Result<Self, Error> {
+        if mount.destination.as_os_str().is_empty() {
+            return Err(Error::Invalid("mount destination is empty".into()));
+        }
+        let destination = clean(&mount.destination);
+        if destination == Path::new("/") {
+            return Err(Error::Invalid(format!(
+                "mount destination {} is the root directory itself: change root.path instead",
+                mount.destination.display()
+            )));
+        }
+        let kind = mount.kind.as_deref().unwrap_or_default();
+        let source = mount.source.as_deref().unwrap_or(Path::new(""));
+        let mut plan = Self {
+            destination,
+            what: match kind {
+                "cgroup" | "cgroup2" => What::ControlGroups,
+                "bind" | "rbind" | "none" | "" => What::Bind {
+                    source: source.to_owned(),
+                    recursive: kind == "rbind",
+                },
+                _ => What::New {
+                    kind: kind.to_owned(),
+                    source: source.to_string_lossy().into_owned(),
+                },
+            },
+            attributes: AttributeChange::default(),
+            recursive: AttributeChange::default(),
+            propagation: Vec::new(),
+            data: Vec::new(),
+            copy_up: false,
+            idmap: None,
+            uid_mappings: mount.uid_mappings.clone(),
+            gid_mappings: mount.gid_mappings.clone(),
+        };
+        for option in &mount.options {
+            options::sort(&mut plan, option);
+        }
+        plan.finish(source, bundle, label)
+    }
+
+    /// Turns the plan into a bind mount, whatever the type said (as mount(8) and runc do).
+    pub(super) fn make_bind(&mut self, recursive: bool) {
+        let (before, source) = match &self.what {
+            What::Bind { source, recursive } => (*recursive, source.clone()),
+            What::New { source, .. } => (false, PathBuf::from(source)),
+            What::ControlGroups => (false, PathBuf::new()),
+        };
+        self.what = What::Bind {
+            source,
+            recursive: before || recursive,
+        };
+    }
+
+    fn finish(mut self, source: &Path, bundle: &Path, label: &str) -> Result<Self, Error> {
+        if !self.uid_mappings.is_empty() || !self.gid_mappings.is_empty() {
+            self.idmap.get_or_insert(false);
+        }
+        match &mut self.what {
+            What::Bind { source: from, .. } => {
+                if source.as_os_str().is_empty() {
+                    return Err(Error::Invalid(format!(
+                        "bind mount at {} has no source",
+                        self.destination.display()
+                    )));
+                }
+                *from = bundle.join(source);
+            }
+            What::New { kind, .. } => {
+                if self.idmap.is_some() {
+                    return Err(Error::Invalid(format!(
+                        "idmapped mount at {} must be a bind mount",
+                        self.destination.display()
+                    )));
+                }
+                if !label.is_empty() && !matches!(kind.as_str(), "proc" | "sysfs" | "mqueue") {
+                    self.data.push(("context".into(), Some(label.to_owned())));
+                }
+            }
+            What::ControlGroups => {}
+        }
+        Ok(self)
+    }
+}
+
+/// All mounts of a document, in its order.
+///
+/// # Errors
+/// As [`MountPlan::of`].
+pub(crate) fn mounts(spec: &Spec, bundle: &Path) -> Result<Vec<MountPlan>, Error> {
+    let label = spec.linux.as_ref().map_or("", |linux| linux.mount_label.as_str());
+    spec.mounts
+        .iter()
+        .map(|mount| MountPlan::of(mount, bundle, label))
+        .collect()
+}
+
+/// Whether the runtime fills `/dev` with nodes and links: not where the host's directory is bound there.
+pub(crate) fn fills_devices(mounts: &[MountPlan]) -> bool {
+    !mounts
+        .iter()
+        .any(|plan| plan.destination == Path::new("/dev") && matches!(plan.what, What::Bind { .. }))
+}

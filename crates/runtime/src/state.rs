@@ -1,0 +1,300 @@
+//! What is kept of a container under `--root`, and what follows from it and from the kernel.
+//!
+//! ```text
+//! <root>/<id>/            0700, made first: its existence takes the id
+//!   config.json           the bundle's document as it was at create
+//!   state.json            the Record
+//!   exec.fifo             exists between create and start; init waits for a byte in it
+//! ```
+//!
+//! ```text
+//!  no pid ── creating        pid alive, fifo ── created        pid alive, no fifo ── running (or paused)
+//!  pid dead, zombie, or of another process ── stopped
+//! ```
+
+use crate::error::{Doing, Error};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use tierce_oci::runtime::{Spec, State, Status};
+use tierce_sys::namespaces::Kinds;
+
+/// Where states live when `--root` is not given, as runc's for root.
+pub(crate) const DEFAULT_ROOT: &str = "/run/tierce/runtime";
+
+/// The kept facts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// The container's id.
+    pub(crate) id: String,
+    /// Version of the specification that the bundle follows.
+    pub(crate) oci_version: String,
+    /// Host pid of init; 0 while creating.
+    pub(crate) pid: i32,
+    /// Its start time in clock ticks since boot, which tells it from a later process of the same pid.
+    pub(crate) start_time: u64,
+    /// The bundle directory.
+    pub(crate) bundle: PathBuf,
+    /// The root file system on the host.
+    pub(crate) rootfs: PathBuf,
+    /// When it was created, RFC 3339.
+    pub(crate) created: String,
+    /// The document's annotations.
+    pub(crate) annotations: BTreeMap<String, String>,
+    /// Where its control group is; empty without one.
+    pub(crate) cgroup_paths: tierce_cgroup::Paths,
+    /// Names of the kinds of namespaces in which it differs from the host.
+    pub(crate) namespaces: Vec<String>,
+    /// Whether it kept its creator's session keyring.
+    pub(crate) no_new_keyring: bool,
+}
+
+/// A container's directory.
+#[derive(Debug)]
+pub(crate) struct Home {
+    path: PathBuf,
+}
+
+/// Checks an id: it becomes a file name and a part of control group paths.
+pub(crate) fn check_id(id: &str) -> Result<(), Error> {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte);
+    if id.is_empty() || id.len() > 1024 || id == "." || id == ".." || !id.bytes().all(good) {
+        return Err(Error::Id(id.to_owned()));
+    }
+    Ok(())
+}
+
+impl Home {
+    /// Takes the id.
+    ///
+    /// # Errors
+    /// [`Error::Id`], [`Error::Exists`], or [`Error::Kernel`].
+    pub(crate) fn create(root: &Path, id: &str) -> Result<Self, Error> {
+        check_id(id)?;
+        let path = root.join(id);
+        for attempt in 0..2 {
+            match rustix::fs::mkdir(&path, Mode::from_raw_mode(0o711)) {
+                Ok(()) => return Ok(Self { path }),
+                Err(Errno::EXIST) => return Err(Error::Exists),
+                Err(Errno::NOENT) if attempt == 0 => {
+                    std::fs::create_dir_all(root).doing(|| format!("mkdir {}", root.display()))?;
+                }
+                Err(source) => {
+                    return Err(Error::Kernel {
+                        action: format!("mkdir {}", path.display()),
+                        source,
+                    });
+                }
+            }
+        }
+        Err(Error::NotFound)
+    }
+
+    /// The directory of a container that may exist.
+    pub(crate) fn of(root: &Path, id: &str) -> Result<Self, Error> {
+        check_id(id)?;
+        Ok(Self { path: root.join(id) })
+    }
+
+    /// The state directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let (temporary, target) = (self.path.join(format!(".{name}")), self.path.join(name));
+        std::fs::write(&temporary, bytes).doing(|| format!("write {}", temporary.display()))?;
+        std::fs::rename(&temporary, &target).doing(|| format!("rename {}", target.display()))
+    }
+
+    /// Keeps the bundle's document as it is now.
+    pub(crate) fn keep_config(&self, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.path.join("config.json");
+        std::fs::write(&path, bytes).doing(|| format!("write {}", path.display()))
+    }
+
+    /// The kept document.
+    pub(crate) fn config(&self) -> Result<Spec, Error> {
+        let path = self.path.join("config.json");
+        let bytes = std::fs::read(&path).doing(|| format!("read {}", path.display()))?;
+        Ok(Spec::from_json(&bytes)?)
+    }
+
+    /// Keeps the facts; replaces the file in one step.
+    pub(crate) fn save(&self, record: &Record) -> Result<(), Error> {
+        let bytes = serde_json::to_vec(record).map_err(|error| Error::Invalid(format!("write state.json: {error}")))?;
+        self.write("state.json", &bytes)
+    }
+
+    /// The kept facts.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such container.
+    pub(crate) fn load(&self) -> Result<Record, Error> {
+        let path = self.path.join("state.json");
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Error::NotFound),
+            Err(error) => return Err(error).doing(|| format!("read {}", path.display())),
+        };
+        serde_json::from_slice(&bytes).map_err(|error| Error::Invalid(format!("parse {}: {error}", path.display())))
+    }
+
+    /// Removes the directory. Its being gone already is no error.
+    pub(crate) fn remove(&self) -> Result<(), Error> {
+        match std::fs::remove_dir_all(&self.path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).doing(|| format!("remove {}", self.path.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn fifo(&self) -> PathBuf {
+        self.path.join("exec.fifo")
+    }
+
+    /// Makes the fifo and opens the end that init waits on.
+    pub(crate) fn make_fifo(&self) -> Result<OwnedFd, Error> {
+        let path = self.fifo();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, Mode::from_raw_mode(0o600))
+            .doing(|| format!("mkfifo {}", path.display()))?;
+        // Without O_NONBLOCK this would wait for `start`; with it the read end exists at once, which is how `start`
+        // knows that init is there.
+        rustix::fs::open(
+            &path,
+            OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .doing(|| format!("open {}", path.display()))
+    }
+
+    /// Whether init still waits for `start`.
+    pub(crate) fn has_fifo(&self) -> bool {
+        rustix::fs::access(self.fifo(), rustix::fs::Access::EXISTS).is_ok()
+    }
+
+    /// Lets init go: exactly one caller can.
+    pub(crate) fn open_fifo_once(&self) -> Result<(), Error> {
+        let path = self.fifo();
+        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let end = match rustix::fs::open(&path, flags, Mode::empty()) {
+            Ok(end) => end,
+            Err(Errno::NOENT) => return Err(Error::Status("cannot start an already running container".into())),
+            // Nobody reads: init has ended.
+            Err(Errno::NXIO) => return Err(Error::Status("cannot start a container that has stopped".into())),
+            Err(source) => {
+                return Err(Error::Kernel {
+                    action: format!("open {}", path.display()),
+                    source,
+                });
+            }
+        };
+        match rustix::fs::unlink(&path) {
+            Err(Errno::NOENT) => return Err(Error::Status("cannot start an already running container".into())),
+            result => result.doing(|| format!("remove {}", path.display()))?,
+        }
+        rustix::io::write(&end, b"0").doing(|| format!("write {}", path.display()))?;
+        Ok(())
+    }
+}
+
+impl Record {
+    /// Whether init lives.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.pid > 0 && start_time(self.pid).is_some_and(|time| time == self.start_time)
+    }
+
+    /// A descriptor of init, if it lives.
+    pub(crate) fn pidfd(&self) -> Result<OwnedFd, Error> {
+        let pid = rustix::process::Pid::from_raw(self.pid).ok_or(Error::NotRunning)?;
+        let pidfd = match rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
+            Ok(pidfd) => pidfd,
+            Err(Errno::SRCH) => return Err(Error::NotRunning),
+            Err(error) => return Err(error).doing(|| format!("pidfd_open {}", self.pid)),
+        };
+        // Only now that the descriptor pins the process does the start time prove which one it is.
+        if self.is_alive() {
+            Ok(pidfd)
+        } else {
+            Err(Error::NotRunning)
+        }
+    }
+
+    /// The kinds of namespaces in which the container differs from the host.
+    pub(crate) fn kinds(&self) -> Kinds {
+        crate::namespaces::ALL
+            .into_iter()
+            .filter(|kind| {
+                self.namespaces
+                    .iter()
+                    .any(|name| name == crate::namespaces::file_name(*kind))
+            })
+            .fold(Kinds::NONE, |kinds, kind| kinds | crate::namespaces::bit(kind))
+    }
+
+    /// The specification's state document.
+    pub(crate) fn document(&self, status: Status) -> State {
+        State {
+            oci_version: self.oci_version.clone(),
+            id: self.id.clone(),
+            status,
+            pid: (status != Status::Stopped && self.pid > 0).then_some(self.pid),
+            bundle: self.bundle.clone(),
+            annotations: self.annotations.clone(),
+        }
+    }
+}
+
+/// The start time of a process that is neither dead nor a zombie (proc_pid_stat(5), fields 3 and 22).
+pub(crate) fn start_time(pid: i32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    parse_stat(&text)
+}
+
+fn parse_stat(text: &str) -> Option<u64> {
+    // The second field is the program's name in parentheses and may itself contain any character.
+    let (_, rest) = text.rsplit_once(')')?;
+    let mut fields = rest.split_ascii_whitespace();
+    match fields.next()? {
+        "Z" | "X" | "x" => None,
+        _ => fields.nth(18)?.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_that_would_leave_the_directory_are_refused() {
+        for id in ["", ".", "..", "a/b", "../x", "a b", "ä"] {
+            assert!(check_id(id).is_err(), "{id}");
+        }
+        assert!(check_id("a-B_9.+").is_ok());
+    }
+
+    #[test]
+    fn a_hostile_program_name_does_not_shift_the_fields() {
+        let rest = (4..=21).map(|field| field.to_string()).collect::<Vec<_>>().join(" ");
+        assert_eq!(parse_stat(&format!("1 (a) Z 1) S {rest} 777 0")), Some(777));
+        assert_eq!(parse_stat(&format!("1 (a) Z {rest} 777 0")), None);
+    }
+
+    #[test]
+    fn an_id_is_taken_once() {
+        let root = tempfile::tempdir().expect("a directory");
+        Home::create(root.path(), "one").expect("first");
+        assert!(matches!(Home::create(root.path(), "one"), Err(Error::Exists)));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_stat_line_panics(text in ".{0,80}") {
+            let _ = parse_stat(&text);
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! `create`: a container whose process is prepared and waits.
+
+use super::Globals;
+use crate::argv::{Arguments, Piece};
+use crate::bundle::{self, Bundle};
+use crate::error::{Doing, Error};
+use crate::init::{Container, Hold, Init, Role};
+use crate::options::{Console, CreateOptions, Created};
+use crate::process::channel::Channel;
+use crate::process::parent::{self, Child, Duties};
+use crate::program::Program;
+use crate::state::{Home, Record, start_time};
+use crate::{group, guard, hooks, namespaces, timestamp};
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use tierce_cgroup::Manager;
+use tierce_oci::runtime::{Hooks, NamespaceKind, State, Status};
+
+/// Makes a container from a bundle. Its process is a child of the caller, prepared up to `execve`, and waits for
+/// [`start`](crate::start).
+///
+/// # Errors
+/// Any of [`Error`]; nothing is left behind then.
+pub fn create(options: &CreateOptions) -> Result<Created, Error> {
+    let made = make(options, Waiting::ForStart)?;
+    Ok(Created {
+        pid: made.child.pid,
+        pidfd: made.child.pidfd,
+        terminal: made.terminal,
+    })
+}
+
+/// What the process waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// The verb `start`, perhaps of another process.
+    ForStart,
+    /// The caller's own word.
+    ForCaller,
+}
+
+/// A container that was made.
+#[derive(Debug)]
+pub(crate) struct Made {
+    /// Its process.
+    pub(crate) child: Child,
+    /// Its terminal's master side.
+    pub(crate) terminal: Option<OwnedFd>,
+    /// Its state document.
+    pub(crate) state: State,
+    /// Its hooks.
+    pub(crate) hooks: Hooks,
+}
+
+/// What exists of a container that is being made; dropped before it is complete, it takes everything back.
+struct Unfinished {
+    home: Home,
+    group: Option<Box<dyn Manager>>,
+    child: Option<Child>,
+    complete: bool,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if self.complete {
+            return;
+        }
+        // The error that led here is what the caller hears; each of these goes on whatever the one before it met.
+        if let Some(child) = &self.child {
+            child.destroy();
+        }
+        if let Some(group) = &self.group {
+            let _ = group.kill_all();
+            let _ = group.delete();
+        }
+        let _ = self.home.remove();
+    }
+}
+
+/// Makes a container.
+pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Error> {
+    let bundle = bundle::read(&options.bundle)?;
+    let (mut container, program) = bundle::decide(&bundle, options)?;
+    check_console(&options.console, program.process.terminal)?;
+    let hooks = bundle.spec.hooks.clone().unwrap_or_default();
+    let home = Home::create(&options.root, &options.id)?;
+    let mut unfinished = Unfinished {
+        home,
+        group: None,
+        child: None,
+        complete: false,
+    };
+    let group = group::open(&options.id, &container.linux, options.systemd_cgroup)?;
+    if let Some(group) = &group {
+        group.refuse_occupied()?;
+    }
+    container.view = group::view(&container.mounts, &container.namespaces, group.as_deref())?;
+    let mut record = record(options, &bundle, &container, group.as_deref());
+    let mut state = record.document(Status::Creating);
+    unfinished.group = group;
+    let result = launch(&mut unfinished, options, &container, &program, waiting, &state).and_then(|()| {
+        let child = unfinished.child.as_ref().ok_or(Error::NotRunning)?;
+        record.pid = child.pid;
+        record.start_time = start_time(child.pid).unwrap_or(0);
+        state = record.document(Status::Creating);
+        prepare(&unfinished, child, &container, &program, &record, &bundle)?;
+        let mut run_hooks = || {
+            hooks::run("prestart", &hooks.prestart, &state)?;
+            hooks::run("createRuntime", &hooks.create_runtime, &state)
+        };
+        let mut duties = Duties {
+            program: &program,
+            console: &options.console,
+            state: &state,
+            hooks: &mut run_hooks,
+        };
+        let terminal = child.await_ready(&mut duties)?;
+        if let Some(path) = &options.pid_file {
+            write_pid_file(path, child.pid)?;
+        }
+        Ok(terminal)
+    });
+    let terminal = match result {
+        Ok(terminal) => terminal,
+        Err(error) => {
+            drop(unfinished);
+            // The specification runs them also for a container that never came to be.
+            let _ = hooks::run("poststop", &hooks.poststop, &record.document(Status::Stopped));
+            return Err(error);
+        }
+    };
+    unfinished.complete = true;
+    let child = unfinished.child.take().ok_or(Error::NotRunning)?;
+    Ok(Made {
+        child,
+        terminal,
+        state: record.document(Status::Created),
+        hooks,
+    })
+}
+
+/// Refuses a terminal without a way, and a way without a terminal.
+pub(crate) fn check_console(console: &Console, terminal: bool) -> Result<(), Error> {
+    match (console, terminal) {
+        (Console::Refuse, true) => Err(Error::Usage(
+            "cannot allocate tty without --console-socket when nobody stays to read it".into(),
+        )),
+        (Console::Socket(_), false) => Err(Error::Usage(
+            "cannot use console socket: the process has no terminal".into(),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn record(options: &CreateOptions, bundle: &Bundle, container: &Container, group: Option<&dyn Manager>) -> Record {
+    let kinds = namespaces::ALL
+        .into_iter()
+        .filter(|kind| container.namespaces.has(*kind));
+    Record {
+        id: options.id.clone(),
+        oci_version: bundle.spec.oci_version.clone(),
+        pid: 0,
+        start_time: 0,
+        bundle: bundle.path.clone(),
+        rootfs: container.rootfs.clone(),
+        created: timestamp::now(),
+        annotations: bundle.spec.annotations.clone(),
+        cgroup_paths: group.map(|group| group.paths().clone()).unwrap_or_default(),
+        namespaces: kinds.map(|kind| namespaces::file_name(kind).to_owned()).collect(),
+        no_new_keyring: options.no_new_keyring,
+    }
+}
+
+/// Starts the child. On v2 it is born in its group.
+fn launch(
+    unfinished: &mut Unfinished,
+    options: &CreateOptions,
+    container: &Container,
+    program: &Program,
+    waiting: Waiting,
+    state: &State,
+) -> Result<(), Error> {
+    let mut directory = None;
+    if let Some(group) = unfinished
+        .group
+        .as_ref()
+        .filter(|group| group.paths().unified().is_some())
+    {
+        group.create()?;
+        group.set(&group::resources(&container.linux))?;
+        directory = group.directory()?;
+    }
+    let keyring = keyring(&options.id, options.no_new_keyring)?;
+    let hold = match waiting {
+        Waiting::ForStart => Hold::Fifo(unfinished.home.make_fifo()?),
+        Waiting::ForCaller => Hold::Channel,
+    };
+    let body = |channel: Channel| {
+        let init = Init {
+            role: Role::First(container),
+            program,
+            state,
+            stdio: &options.stdio,
+            keyring,
+            hold,
+            channel,
+            gone: false,
+            root: None,
+            procfs: None,
+            terminal: None,
+            path: CString::default(),
+        };
+        init.run();
+    };
+    let linux = Some(&container.linux);
+    unfinished.child = Some(parent::launch(
+        &container.namespaces,
+        linux,
+        directory.as_ref().map(AsFd::as_fd),
+        body,
+    )?);
+    Ok(())
+}
+
+/// Name of a container's session keyring, as runc's.
+pub(crate) fn keyring(id: &str, keep: bool) -> Result<Option<CString>, Error> {
+    if keep {
+        return Ok(None);
+    }
+    CString::new(format!("_ses.{id}"))
+        .map(Some)
+        .map_err(|_| Error::Id(id.to_owned()))
+}
+
+/// What the parent does while the child mounts.
+fn prepare(
+    unfinished: &Unfinished,
+    child: &Child,
+    container: &Container,
+    program: &Program,
+    record: &Record,
+    bundle: &Bundle,
+) -> Result<(), Error> {
+    if container.namespaces.is_new(NamespaceKind::User) {
+        child.map_ids(&container.linux)?;
+    }
+    if let Some(group) = unfinished
+        .group
+        .as_ref()
+        .filter(|group| group.paths().unified().is_none())
+    {
+        group.create()?;
+        group.set(&group::resources(&container.linux))?;
+        group.enter(child.pid.cast_unsigned())?;
+    }
+    if let Some(score) = program.process.oom_score_adj {
+        child.set_oom_score(score)?;
+    }
+    child.go()?;
+    unfinished.home.keep_config(&bundle.bytes)?;
+    unfinished.home.save(record)
+}
+
+/// Writes the pid file in one step, for others wait for it to appear.
+pub(crate) fn write_pid_file(path: &Path, pid: i32) -> Result<(), Error> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let temporary = path.with_file_name(format!(".{name}"));
+    let action = || format!("write pid file {}", path.display());
+    std::fs::write(&temporary, pid.to_string()).doing(action)?;
+    std::fs::rename(&temporary, path).doing(action)
+}
+
+/// Reads the flags that `create` and `run` share; `more` takes those that it knows.
+pub(crate) fn flags(
+    globals: &Globals,
+    arguments: &mut Arguments,
+    mut more: impl FnMut(&str, &mut Arguments) -> Result<bool, Error>,
+) -> Result<CreateOptions, Error> {
+    let mut options = CreateOptions {
+        root: globals.root.clone(),
+        bundle: ".".into(),
+        systemd_cgroup: globals.systemd_cgroup,
+        ..CreateOptions::default()
+    };
+    let mut words = Vec::new();
+    while let Some(piece) = arguments.next()? {
+        let flag = match piece {
+            Piece::Word(word) => {
+                words.push(word);
+                continue;
+            }
+            Piece::Flag(flag) => flag,
+        };
+        match flag.as_str() {
+            "bundle" | "b" => options.bundle = arguments.path()?,
+            "console-socket" => options.console = Console::Socket(arguments.path()?),
+            "pid-file" => options.pid_file = Some(arguments.path()?),
+            "no-pivot" => options.no_pivot = arguments.truth()?,
+            "no-new-keyring" => options.no_new_keyring = arguments.truth()?,
+            "preserve-fds" => options.preserve_fds = arguments.number()?,
+            name => {
+                if !more(name, arguments)? {
+                    return arguments.unknown();
+                }
+            }
+        }
+    }
+    (options.id, _) = super::container_id("create", words, 0)?;
+    options.listen_fds = std::env::var("LISTEN_FDS")
+        .ok()
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(0);
+    options.preserve_fds = options.preserve_fds.saturating_add(options.listen_fds);
+    options.notify_socket = std::env::var_os("NOTIFY_SOCKET").map(Into::into);
+    Ok(options)
+}
+
+/// The command line.
+pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8, Error> {
+    guard::reexecute()?;
+    let mut options = flags(globals, arguments, |_, _| Ok(false))?;
+    if options.console == Console::Return {
+        options.console = Console::Refuse;
+    }
+    create(&options)?;
+    Ok(0)
+}

@@ -1,0 +1,287 @@
+//! `exec`: a further process in a container.
+
+use super::create::{check_console, keyring, write_pid_file};
+use super::foreground::{self, Foreground};
+use super::{Globals, state};
+use crate::argv::{Arguments, Piece};
+use crate::error::{Doing, Error};
+use crate::init::{Hold, Init, Role};
+use crate::namespaces::{self, Joined, Namespaces};
+use crate::options::{Console, Created, ExecOptions};
+use crate::process::channel::Channel;
+use crate::process::parent::{self, Child, Duties};
+use crate::program::Program;
+use crate::state::{Home, Record};
+use crate::{guard, hooks};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use tierce_cgroup::Manager;
+use tierce_oci::runtime::{Capabilities, NamespaceKind, Process, State, Status};
+use tierce_sys::namespaces::Kinds;
+
+/// Executes a process in a running container. It is a child of the caller, and has executed its program when this
+/// returns.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::NotRunning`], [`Error::Status`] for a paused one, [`Error::Init`] when the program
+/// cannot be executed; no process is left then.
+pub fn exec(options: &ExecOptions) -> Result<Created, Error> {
+    let home = Home::of(&options.root, &options.id)?;
+    let record = home.load()?;
+    match state::status(&home, &record)? {
+        Status::Running | Status::Created => {}
+        Status::Paused if options.ignore_paused => {}
+        Status::Paused => {
+            return Err(Error::Status(
+                "cannot exec in a paused container (use --ignore-paused to override)".into(),
+            ));
+        }
+        _ => return Err(Error::Status("cannot exec in a stopped container".into())),
+    }
+    let seccomp = home.config()?.linux.and_then(|linux| linux.seccomp);
+    // Further processes get the container's filter, as under runc.
+    let program = Program::of(&options.process, seccomp.as_ref(), options.preserve_fds)?;
+    check_console(&options.console, program.process.terminal)?;
+    let state = record.document(Status::Running);
+    let group = state::group(&record);
+    let child = launch(options, &record, &program, &state, group.as_ref())?;
+    match finish(options, &child, &program, &state, group.as_ref(), &record) {
+        Ok(terminal) => Ok(Created {
+            pid: child.pid,
+            pidfd: child.pidfd,
+            terminal,
+        }),
+        Err(error) => {
+            child.destroy();
+            Err(error)
+        }
+    }
+}
+
+fn launch(
+    options: &ExecOptions,
+    record: &Record,
+    program: &Program,
+    state: &State,
+    group: &dyn Manager,
+) -> Result<Child, Error> {
+    let init = record.pidfd()?;
+    let kinds = record.kinds();
+    let mut namespaces = Namespaces::default();
+    if kinds.contains(Kinds::PID) {
+        // Only children can be in a pid namespace: the parent lends itself for the moment of cloning.
+        let path = Path::new("/proc").join(record.pid.to_string()).join("ns/pid");
+        let file = rustix::fs::open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .doing(|| format!("open {}", path.display()))?;
+        namespaces.joined.push(Joined {
+            kind: NamespaceKind::Pid,
+            file,
+        });
+    }
+    let others = namespaces::ALL
+        .into_iter()
+        .filter(|kind| *kind != NamespaceKind::Pid && kinds.contains(namespaces::bit(*kind)))
+        .fold(Kinds::NONE, |kinds, kind| kinds | namespaces::bit(kind));
+    let keyring = keyring(&record.id, record.no_new_keyring)?;
+    let attempt = |directory: Option<&OwnedFd>| {
+        let body = |channel: Channel| {
+            let init = Init {
+                role: Role::Further {
+                    init: &init,
+                    kinds: others,
+                },
+                program,
+                state,
+                stdio: &options.stdio,
+                keyring: keyring.clone(),
+                hold: Hold::Channel,
+                channel,
+                gone: false,
+                root: None,
+                procfs: None,
+                terminal: None,
+                path: CString::default(),
+            };
+            init.run();
+        };
+        parent::launch(&namespaces, None, directory.map(AsFd::as_fd), body)
+    };
+    match attempt(group.directory()?.as_ref()) {
+        // The container delegates: its own group has controllers and takes no processes; its init knows where they go.
+        Err(Error::Kernel {
+            source: Errno::BUSY, ..
+        }) => attempt(Some(&group_of_init(record)?)),
+        result => result,
+    }
+}
+
+/// The v2 group that the container's first process is in now.
+fn group_of_init(record: &Record) -> Result<OwnedFd, Error> {
+    let groups = tierce_cgroup::of_pid(record.pid.cast_unsigned())?;
+    let inner = groups.get("").map_or("/", String::as_str).trim_start_matches('/');
+    let path = Path::new("/sys/fs/cgroup").join(inner);
+    rustix::fs::open(&path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .doing(|| format!("open {}", path.display()))
+}
+
+fn finish(
+    options: &ExecOptions,
+    child: &Child,
+    program: &Program,
+    state: &State,
+    group: &dyn Manager,
+    record: &Record,
+) -> Result<Option<OwnedFd>, Error> {
+    if group.paths().unified().is_none() && record.cgroup_paths.iter().next().is_some() {
+        group.enter(child.pid.cast_unsigned())?;
+    }
+    if let Some(score) = program.process.oom_score_adj {
+        child.set_oom_score(score)?;
+    }
+    child.go()?;
+    let mut no_hooks = || hooks::run("exec", &[], state);
+    let mut duties = Duties {
+        program,
+        console: &options.console,
+        state,
+        hooks: &mut no_hooks,
+    };
+    let terminal = child.await_ready(&mut duties)?;
+    if let Some(path) = &options.pid_file {
+        write_pid_file(path, child.pid)?;
+    }
+    child.start()?;
+    Ok(terminal)
+}
+
+/// What the command line says of the process, on top of the container's own.
+#[derive(Debug, Default)]
+struct Wishes {
+    document: Option<std::path::PathBuf>,
+    terminal: Option<bool>,
+    user: Option<String>,
+    groups: Vec<u32>,
+    environment: Vec<String>,
+    directory: Option<std::path::PathBuf>,
+    capabilities: Vec<String>,
+    apparmor: Option<String>,
+    label: Option<String>,
+    no_new_privileges: Option<bool>,
+    arguments: Vec<String>,
+}
+
+fn parse(globals: &Globals, arguments: &mut Arguments) -> Result<(ExecOptions, Wishes, bool), Error> {
+    let mut options = ExecOptions {
+        root: globals.root.clone(),
+        ..ExecOptions::default()
+    };
+    let (mut wishes, mut detach) = (Wishes::default(), false);
+    loop {
+        let flag = match arguments.next()? {
+            None => return Err(Error::Usage("exec: a container id is required".into())),
+            Some(Piece::Word(id)) => {
+                options.id = id;
+                wishes.arguments = arguments.remainder();
+                return Ok((options, wishes, detach));
+            }
+            Some(Piece::Flag(flag)) => flag,
+        };
+        match flag.as_str() {
+            "console-socket" => options.console = Console::Socket(arguments.path()?),
+            "pid-file" => options.pid_file = Some(arguments.path()?),
+            "preserve-fds" => options.preserve_fds = arguments.number()?,
+            "ignore-paused" => options.ignore_paused = arguments.truth()?,
+            "detach" | "d" => detach = arguments.truth()?,
+            "process" | "p" => wishes.document = Some(arguments.path()?),
+            "tty" | "t" => wishes.terminal = Some(arguments.truth()?),
+            "user" | "u" => wishes.user = Some(arguments.value()?),
+            "additional-gids" | "g" => wishes.groups.push(arguments.number()?),
+            "env" | "e" => wishes.environment.push(arguments.value()?),
+            "cwd" => wishes.directory = Some(arguments.path()?),
+            "cap" | "c" => wishes.capabilities.push(arguments.value()?),
+            "apparmor" => wishes.apparmor = Some(arguments.value()?),
+            "process-label" => wishes.label = Some(arguments.value()?),
+            "no-new-privs" => wishes.no_new_privileges = Some(arguments.truth()?),
+            "cgroup" | "no-subreaper" => {
+                return Err(Error::Unsupported(format!(
+                    "exec --{flag} is not supported by this runtime"
+                )));
+            }
+            _ => return arguments.unknown(),
+        }
+    }
+}
+
+/// The process that the wishes describe.
+fn process(wishes: Wishes, home: &Home) -> Result<Process, Error> {
+    if let Some(path) = &wishes.document {
+        let bytes = std::fs::read(path).doing(|| format!("read {}", path.display()))?;
+        return serde_json::from_slice(&bytes)
+            .map_err(|error| Error::Invalid(format!("parse {}: {error}", path.display())));
+    }
+    let mut process = home
+        .config()?
+        .process
+        .ok_or_else(|| Error::Invalid("the container has no process".into()))?;
+    if wishes.arguments.is_empty() {
+        return Err(Error::Usage("exec: process args cannot be empty".into()));
+    }
+    process.args = wishes.arguments;
+    process.terminal = wishes.terminal.unwrap_or(false);
+    process.env.extend(wishes.environment);
+    if let Some(directory) = wishes.directory {
+        process.cwd = directory;
+    }
+    if let Some(user) = wishes.user {
+        let wrong = || Error::Usage(format!("exec: invalid user {user:?}: give uid[:gid]"));
+        let (uid, gid) = user
+            .split_once(':')
+            .map_or((user.as_str(), None), |(uid, gid)| (uid, Some(gid)));
+        process.user.uid = uid.parse().map_err(|_| wrong())?;
+        if let Some(gid) = gid {
+            process.user.gid = gid.parse().map_err(|_| wrong())?;
+        }
+    }
+    process.user.additional_gids.extend(wishes.groups);
+    if !wishes.capabilities.is_empty() {
+        let sets = process.capabilities.get_or_insert_with(Capabilities::default);
+        for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
+            set.extend(wishes.capabilities.iter().cloned());
+        }
+    }
+    if let Some(profile) = wishes.apparmor {
+        process.apparmor_profile = profile;
+    }
+    if let Some(label) = wishes.label {
+        process.selinux_label = label;
+    }
+    if let Some(no_new_privileges) = wishes.no_new_privileges {
+        process.no_new_privileges = no_new_privileges;
+    }
+    Ok(process)
+}
+
+/// The command line.
+pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8, Error> {
+    guard::reexecute()?;
+    let (mut options, wishes, detach) = parse(globals, arguments)?;
+    let home = Home::of(&options.root, &options.id)?;
+    home.load()?;
+    let terminal = wishes.terminal;
+    options.process = process(wishes, &home)?;
+    if let Some(terminal) = terminal {
+        options.process.terminal = terminal;
+    }
+    if detach && options.console == Console::Return {
+        options.console = Console::Refuse;
+    }
+    let foreground = if detach { None } else { Some(Foreground::enter()) };
+    let created = exec(&options)?;
+    match foreground {
+        None => Ok(0),
+        Some(foreground) => foreground::wait(&foreground, &created),
+    }
+}

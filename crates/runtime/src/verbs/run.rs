@@ -1,0 +1,69 @@
+//! `run`: create, start, stay, delete; or, detached, only the first two.
+
+use super::Globals;
+use super::create::{Made, Waiting, flags, make};
+use super::delete::{delete, destroy};
+use super::foreground::{self, Foreground};
+use crate::argv::Arguments;
+use crate::error::Error;
+use crate::options::{Console, Created};
+use crate::state::Home;
+use crate::{guard, hooks};
+use tierce_oci::runtime::Status;
+
+/// The command line.
+pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8, Error> {
+    guard::reexecute()?;
+    let (mut detach, mut keep) = (false, false);
+    let mut options = flags(globals, arguments, |flag, arguments| {
+        match flag {
+            "detach" | "d" => detach = arguments.truth()?,
+            "keep" => keep = arguments.truth()?,
+            "no-subreaper" => drop(arguments.truth()?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    if detach && options.console == Console::Return {
+        options.console = Console::Refuse;
+    }
+    let foreground = if detach { None } else { Some(Foreground::enter()) };
+    // Nobody else is to start it, so it waits for this process and needs no fifo.
+    let Made {
+        child,
+        terminal,
+        mut state,
+        hooks: lists,
+    } = make(&options, Waiting::ForCaller)?;
+    let give_up = |error| {
+        // The failure is what the caller hears; what is left is taken back as far as possible.
+        let _ = delete(&globals.root, &options.id, true);
+        Err(error)
+    };
+    if let Err(error) = child.start() {
+        child.destroy();
+        return give_up(error);
+    }
+    state.status = Status::Running;
+    if let Err(error) = hooks::run("poststart", &lists.poststart, &state) {
+        child.destroy();
+        return give_up(error);
+    }
+    let Some(foreground) = foreground else { return Ok(0) };
+    let created = Created {
+        pid: child.pid,
+        pidfd: child.pidfd,
+        terminal,
+    };
+    let code = foreground::wait(&foreground, &created)?;
+    if !keep {
+        let home = Home::of(&globals.root, &options.id)?;
+        match home.load() {
+            Ok(record) => destroy(&home, &record)?,
+            // Somebody else deleted it while it ran.
+            Err(Error::NotFound) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(code)
+}
