@@ -60,11 +60,19 @@ pub fn changes(layout: &Layout, parent: Option<&Layout>, user_xattr: bool) -> Re
     let root = Path::new("/");
     match layout {
         Layout::Overlay { upper, lowers, .. } => {
-            Comparison { opaque, found: &mut found }.upper(upper, lowers, root)?;
+            Comparison {
+                opaque,
+                found: &mut found,
+            }
+            .upper(upper, lowers, root)?;
         }
         Layout::Tree { root: new } => {
             let old = parent.map(|parent| parent.upper().to_owned());
-            Comparison { opaque, found: &mut found }.trees(new, old.as_deref(), root)?;
+            Comparison {
+                opaque,
+                found: &mut found,
+            }
+            .trees(new, old.as_deref(), root)?;
         }
     }
     Ok(found.into_iter().map(|(path, kind)| Change { kind, path }).collect())
@@ -72,7 +80,11 @@ pub fn changes(layout: &Layout, parent: Option<&Layout>, user_xattr: bool) -> Re
 
 /// Name of the attribute that makes directories opaque.
 pub(crate) fn opaque_attribute(user_xattr: bool) -> &'static CStr {
-    if user_xattr { c"user.overlay.opaque" } else { c"trusted.overlay.opaque" }
+    if user_xattr {
+        c"user.overlay.opaque"
+    } else {
+        c"trusted.overlay.opaque"
+    }
 }
 
 /// What lower layers have under a name.
@@ -97,7 +109,11 @@ impl Comparison<'_> {
     fn add_for_content(&mut self, path: &Path) {
         let behind = (Bound::Excluded(path), Bound::Unbounded);
         // Paths are ordered part by part: what is in a directory comes right behind it.
-        let inside = self.found.range::<Path, _>(behind).next().is_some_and(|(next, _)| next.starts_with(path));
+        let inside = self
+            .found
+            .range::<Path, _>(behind)
+            .next()
+            .is_some_and(|(next, _)| next.starts_with(path));
         if inside && !self.found.contains_key(path) {
             self.add(ChangeKind::Modified, path);
         }
@@ -127,7 +143,11 @@ impl Comparison<'_> {
             if !metadata.is_dir() {
                 continue;
             }
-            let dirs = if let Below::Directories(dirs) = below { dirs } else { Vec::new() };
+            let dirs = if let Below::Directories(dirs) = below {
+                dirs
+            } else {
+                Vec::new()
+            };
             if tree::is_opaque(&own, self.opaque) {
                 self.upper(&own, &[], &path)?;
                 self.hidden(&own, &dirs, &path)?;
@@ -193,7 +213,11 @@ impl Comparison<'_> {
                 break;
             }
         }
-        Ok(if dirs.is_empty() { Below::Nothing } else { Below::Directories(dirs) })
+        Ok(if dirs.is_empty() {
+            Below::Nothing
+        } else {
+            Below::Directories(dirs)
+        })
     }
 
     /// Compares two whole trees.
@@ -229,7 +253,12 @@ impl Comparison<'_> {
 fn look(path: &Path) -> Result<Option<Metadata>, Error> {
     match path.symlink_metadata() {
         Ok(metadata) => Ok(Some(metadata)),
-        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+            ) =>
+        {
             Ok(None)
         }
         Err(error) => Err(Error::io("look at", path)(error)),
@@ -238,7 +267,9 @@ fn look(path: &Path) -> Result<Option<Metadata>, Error> {
 
 /// Docker's `statDifferent`: mode, owner, device; time and size where it is no directory; capabilities.
 fn same(old_path: &Path, new_path: &Path, new: &Metadata) -> bool {
-    let Ok(old) = old_path.symlink_metadata() else { return false };
+    let Ok(old) = old_path.symlink_metadata() else {
+        return false;
+    };
     let content = |of: &Metadata| (of.mtime(), of.mtime_nsec(), of.size());
     (old.mode(), old.uid(), old.gid(), old.rdev()) == (new.mode(), new.uid(), new.gid(), new.rdev())
         && (new.is_dir() || content(&old) == content(new))

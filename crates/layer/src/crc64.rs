@@ -6,6 +6,8 @@ const POLYNOMIAL: u64 = 0xD800_0000_0000_0000;
 /// Tables for 16 bytes at a time: `TABLES[n][b]` is the remainder of byte `b` followed by `n` zero bytes.
 static TABLES: [[u64; 256]; 16] = tables();
 
+// Computed by the compiler: it is on no stack at run time.
+#[allow(clippy::large_stack_arrays)]
 const fn tables() -> [[u64; 256]; 16] {
     let mut tables = [[0; 256]; 16];
     let mut byte = 0;
@@ -13,7 +15,11 @@ const fn tables() -> [[u64; 256]; 16] {
         let mut remainder = byte as u64;
         let mut bit = 0;
         while bit < 8 {
-            remainder = if remainder & 1 == 1 { (remainder >> 1) ^ POLYNOMIAL } else { remainder >> 1 };
+            remainder = if remainder & 1 == 1 {
+                (remainder >> 1) ^ POLYNOMIAL
+            } else {
+                remainder >> 1
+            };
             bit += 1;
         }
         tables[0][byte] = remainder;

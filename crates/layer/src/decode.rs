@@ -111,7 +111,11 @@ impl<R: Read> Read for Counted<R> {
 
 /// Sorts an error of the reader from [`decompress`]: transport or decoder.
 pub(crate) fn explain(compression: Compression, error: io::Error) -> Error {
-    if error.get_ref().is_some_and(|inner| inner.is::<Transport>()) {
+    if error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<Transport>())
+        .is_some()
+    {
         let kind = error.kind();
         return match error.into_inner().and_then(|inner| inner.downcast::<Transport>().ok()) {
             Some(transport) => Error::Read(transport.0),
@@ -120,6 +124,9 @@ pub(crate) fn explain(compression: Compression, error: io::Error) -> Error {
     }
     match compression {
         Compression::None => Error::Read(error),
-        Compression::Gzip | Compression::Zstd => Error::Decompress { format: compression.name(), source: error },
+        Compression::Gzip | Compression::Zstd => Error::Decompress {
+            format: compression.name(),
+            source: error,
+        },
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::changes::{Change, ChangeKind, changes, opaque_attribute};
-use crate::tar::{Entry, EntryKind, Writer};
+use crate::tar::{Entry, EntryKind, Writer, Xattr};
 use rustix::fs::{CWD, Mode, OFlags, lgetxattr, llistxattr, openat};
 use rustix::io::Errno;
 use std::collections::HashMap;
@@ -65,15 +65,25 @@ struct Pack<'a, W> {
 impl<'a, W: Write> Pack<'a, W> {
     fn new(output: W, opaque: Option<&'static CStr>, root: &'a Path) -> Self {
         let (links, buffer) = (HashMap::new(), vec![0; 256 << 10]);
-        Self { writer: Writer::new(output), opaque, links, buffer, root }
+        Self {
+            writer: Writer::new(output),
+            opaque,
+            links,
+            buffer,
+            root,
+        }
     }
 
     fn finish(self) -> Result<W, Error> {
-        self.writer.finish().map_err(Error::io("write the archive of", self.root))
+        self.writer
+            .finish()
+            .map_err(Error::io("write the archive of", self.root))
     }
 
     fn begin(&mut self, entry: &Entry) -> Result<(), Error> {
-        self.writer.begin(entry).map_err(Error::io("write the archive of", self.root))
+        self.writer
+            .begin(entry)
+            .map_err(Error::io("write the archive of", self.root))
     }
 
     /// Packs everything in a directory; `name` is empty or ends with a slash.
@@ -139,7 +149,11 @@ impl<'a, W: Write> Pack<'a, W> {
         } else if kind.is_fifo() {
             entry.kind = EntryKind::Fifo;
         } else if kind.is_char_device() || kind.is_block_device() {
-            entry.kind = if kind.is_char_device() { EntryKind::CharDevice } else { EntryKind::BlockDevice };
+            entry.kind = if kind.is_char_device() {
+                EntryKind::CharDevice
+            } else {
+                EntryKind::BlockDevice
+            };
             entry.device = (rustix::fs::major(metadata.rdev()), rustix::fs::minor(metadata.rdev()));
         } else {
             entry.size = metadata.size();
@@ -162,7 +176,11 @@ impl<'a, W: Write> Pack<'a, W> {
             entry.xattrs = xattrs(path)?;
         }
         self.begin(&entry)?;
-        if entry.kind == EntryKind::File { self.content(path, entry.size) } else { Ok(()) }
+        if entry.kind == EntryKind::File {
+            self.content(path, entry.size)
+        } else {
+            Ok(())
+        }
     }
 
     /// Copies exactly the announced size: what a file has grown by is left out, what it has shrunk by is an error.
@@ -186,9 +204,14 @@ impl<'a, W: Write> Pack<'a, W> {
 }
 
 /// Extended attributes that belong to a layer: all but overlay's own and those that the host computes.
-fn xattrs(path: &Path) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
-    const HOSTS: [&[u8]; 5] =
-        [b"trusted.overlay.", b"user.overlay.", b"security.selinux", b"security.ima", b"security.evm"];
+fn xattrs(path: &Path) -> Result<Vec<Xattr>, Error> {
+    const HOSTS: [&[u8]; 5] = [
+        b"trusted.overlay.",
+        b"user.overlay.",
+        b"security.selinux",
+        b"security.ima",
+        b"security.evm",
+    ];
     let mut buffer = vec![0; 1024];
     let length = loop {
         match llistxattr(path, &mut buffer) {
@@ -199,7 +222,10 @@ fn xattrs(path: &Path) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
         }
     };
     let mut found = Vec::new();
-    for name in buffer[..length].split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
+    for name in buffer[..length]
+        .split(|&byte| byte == 0)
+        .filter(|name| !name.is_empty())
+    {
         if HOSTS.iter().any(|prefix| name.starts_with(prefix)) {
             continue;
         }

@@ -115,17 +115,28 @@ pub enum Error {
 impl Error {
     /// Wraps an operating-system error: `.map_err(Error::io("open", &path))`.
     pub(crate) fn io<E: Into<io::Error>>(action: &'static str, path: &Path) -> impl FnOnce(E) -> Self {
-        move |source| Self::Io { action, path: path.to_owned(), source: source.into() }
+        move |source| Self::Io {
+            action,
+            path: path.to_owned(),
+            source: source.into(),
+        }
     }
 
     /// Wraps an operating-system error that an entry met.
     pub(crate) fn entry<E: Into<io::Error>>(action: &'static str, name: &[u8]) -> impl FnOnce(E) -> Self {
-        move |source| Self::Entry { name: printable(name), action, source: source.into() }
+        move |source| Self::Entry {
+            name: printable(name),
+            action,
+            source: source.into(),
+        }
     }
 
     /// Refuses an entry.
     pub(crate) fn refused(name: &[u8], reason: impl Into<String>) -> Self {
-        Self::Refused { name: printable(name), reason: reason.into() }
+        Self::Refused {
+            name: printable(name),
+            reason: reason.into(),
+        }
     }
 }
 

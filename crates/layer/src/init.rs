@@ -72,7 +72,13 @@ mod tests {
     fn row_063_the_init_layer_has_dockers_places() {
         let dir = tempfile::tempdir().unwrap();
         docker_init_layer(dir.path()).unwrap();
-        for name in ["etc/hostname", "etc/hosts", "etc/resolv.conf", "dev/console", ".dockerenv"] {
+        for name in [
+            "etc/hostname",
+            "etc/hosts",
+            "etc/resolv.conf",
+            "dev/console",
+            ".dockerenv",
+        ] {
             let metadata = dir.path().join(name).metadata().unwrap();
             assert!(metadata.is_file() && metadata.len() == 0, "{name}");
             assert_eq!(metadata.permissions().mode() & 0o7777, 0o755, "{name}");
@@ -80,7 +86,10 @@ mod tests {
         for name in ["dev/pts", "dev/shm", "proc", "sys"] {
             assert!(dir.path().join(name).is_dir(), "{name}");
         }
-        assert_eq!(fs::read_link(dir.path().join("etc/mtab")).unwrap().to_str(), Some("/proc/mounts"));
+        assert_eq!(
+            fs::read_link(dir.path().join("etc/mtab")).unwrap().to_str(),
+            Some("/proc/mounts")
+        );
         docker_init_layer(dir.path()).unwrap();
     }
 

@@ -32,6 +32,7 @@ pub mod diff;
 mod error;
 mod init;
 mod limits;
+mod name;
 mod pipeline;
 mod store;
 pub mod tar;

@@ -14,7 +14,10 @@ pub struct Limits {
 impl Default for Limits {
     /// 1 TiB and 20 million entries: more than any honest layer. [`Self::for_directory`] is tighter.
     fn default() -> Self {
-        Self { bytes: 1 << 40, entries: 20_000_000 }
+        Self {
+            bytes: 1 << 40,
+            entries: 20_000_000,
+        }
     }
 }
 
@@ -24,10 +27,19 @@ impl Limits {
     /// A bomb is refused before it has filled the disk to the last block: one twentieth of the free space stays free.
     #[must_use]
     pub fn for_directory(self, directory: &Path) -> Self {
-        let Ok(stat) = rustix::fs::statvfs(directory) else { return self };
+        let Ok(stat) = rustix::fs::statvfs(directory) else {
+            return self;
+        };
         let free = stat.f_bavail.saturating_mul(stat.f_frsize);
         // File systems without a fixed number of inodes say 0.
-        let entries = if stat.f_favail == 0 { self.entries } else { self.entries.min(stat.f_favail) };
-        Self { bytes: self.bytes.min(free - free / 20), entries }
+        let entries = if stat.f_favail == 0 {
+            self.entries
+        } else {
+            self.entries.min(stat.f_favail)
+        };
+        Self {
+            bytes: self.bytes.min(free - free / 20),
+            entries,
+        }
     }
 }

@@ -89,7 +89,12 @@ pub(crate) fn run<T>(
             .name("layer-decode".to_owned())
             .spawn_scoped(scope, move || decode(input, limit, &full_sender, &empty_receiver))
             .map_err(Error::Read)?;
-        let mut chunks = Chunks { full, empty, current: Vec::new(), read: 0 };
+        let mut chunks = Chunks {
+            full,
+            empty,
+            current: Vec::new(),
+            read: 0,
+        };
         let result = body(&mut chunks);
         // Without a receiver the decoder ends at its next buffer.
         drop(chunks);
@@ -100,7 +105,10 @@ pub(crate) fn run<T>(
         let value = result?;
         match decoded {
             Some(decoded) => Ok((value, decoded)),
-            None => Err(Error::Truncated { offset: 0, what: "the stream" }),
+            None => Err(Error::Truncated {
+                offset: 0,
+                what: "the stream",
+            }),
         }
     })
 }
@@ -136,13 +144,21 @@ fn decode(
             }
         }
         if filled == 0 {
-            return Some(Decoded { diff_id: DiffId(hasher.finish()), length, compression });
+            return Some(Decoded {
+                diff_id: DiffId(hasher.finish()),
+                length,
+                compression,
+            });
         }
         buffer.truncate(filled);
         length += filled as u64;
         if length > limit {
             let subject = "its uncompressed archive".to_owned();
-            return fail(Error::Limit { limit, unit: "bytes", subject });
+            return fail(Error::Limit {
+                limit,
+                unit: "bytes",
+                subject,
+            });
         }
         hasher.update(&buffer);
         full.send(Ok(buffer)).ok()?;

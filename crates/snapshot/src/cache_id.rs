@@ -33,7 +33,11 @@ impl CacheId {
     /// The name of the init layer below this container layer.
     #[must_use]
     pub fn init(&self) -> Self {
-        if self.is_init() { self.clone() } else { Self(format!("{}{INIT_SUFFIX}", self.0).into()) }
+        if self.is_init() {
+            self.clone()
+        } else {
+            Self(format!("{}{INIT_SUFFIX}", self.0).into())
+        }
     }
 
     /// Whether this names an init layer.
@@ -88,7 +92,15 @@ mod tests {
 
     #[test]
     fn names_that_are_not_one_safe_component_are_refused() {
-        for bad in ["", "..", "l", "../../etc", &"A".repeat(64), &"0".repeat(63), &format!("{}-x", "0".repeat(64))] {
+        for bad in [
+            "",
+            "..",
+            "l",
+            "../../etc",
+            &"A".repeat(64),
+            &"0".repeat(63),
+            &format!("{}-x", "0".repeat(64)),
+        ] {
             assert!(bad.parse::<CacheId>().is_err(), "{bad}");
         }
     }

@@ -102,7 +102,11 @@ pub enum Error {
 impl Error {
     /// Wraps an operating-system error: `.map_err(Error::io("create the directory", &path))`.
     pub(crate) fn io<E: Into<io::Error>>(action: &'static str, path: &Path) -> impl FnOnce(E) -> Self {
-        move |source| Self::Io { action, path: path.to_owned(), source: source.into() }
+        move |source| Self::Io {
+            action,
+            path: path.to_owned(),
+            source: source.into(),
+        }
     }
 }
 

@@ -40,7 +40,12 @@ impl Layout {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         match self {
             Self::Tree { .. } => BTreeMap::new(),
-            Self::Overlay { upper, lowers, work, merged } => {
+            Self::Overlay {
+                upper,
+                lowers,
+                work,
+                merged,
+            } => {
                 let mut data = BTreeMap::from([
                     ("MergedDir".to_owned(), text(merged)),
                     ("UpperDir".to_owned(), text(upper)),

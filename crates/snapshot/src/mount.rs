@@ -50,7 +50,12 @@ impl Mount {
     /// ```
     pub fn compact(&self) -> Result<CompactMount, Error> {
         let mut shared: Option<PathBuf> = None;
-        for path in self.options.iter().filter_map(|option| path_list(option)).flat_map(|(_, list)| list.split(':')) {
+        for path in self
+            .options
+            .iter()
+            .filter_map(|option| path_list(option))
+            .flat_map(|(_, list)| list.split(':'))
+        {
             let parent = Path::new(path).parent().unwrap_or(Path::new("/"));
             shared = Some(match shared {
                 None => parent.to_owned(),
@@ -59,7 +64,9 @@ impl Mount {
         }
         let working_directory = shared.unwrap_or_else(|| PathBuf::from("/"));
         let shorten = |path: &str| {
-            let relative = Path::new(path).strip_prefix(&working_directory).unwrap_or(Path::new(path));
+            let relative = Path::new(path)
+                .strip_prefix(&working_directory)
+                .unwrap_or(Path::new(path));
             relative.to_string_lossy().into_owned()
         };
         let options: Vec<String> = self
@@ -72,9 +79,15 @@ impl Mount {
             .collect();
         let data = options.join(",");
         if data.len() >= PAGE {
-            return Err(Error::OptionsTooLong { target: self.target.clone(), length: data.len() });
+            return Err(Error::OptionsTooLong {
+                target: self.target.clone(),
+                length: data.len(),
+            });
         }
-        Ok(CompactMount { working_directory, data })
+        Ok(CompactMount {
+            working_directory,
+            data,
+        })
     }
 
     /// Whether the options as they are fit into one page.
@@ -85,17 +98,25 @@ impl Mount {
     /// The lower directories, topmost first; empty when this is no overlay mount.
     pub fn lower_dirs(&self) -> Vec<&Path> {
         let lower = self.options.iter().find_map(|option| option.strip_prefix("lowerdir="));
-        lower.map(|list| list.split(':').map(Path::new).collect()).unwrap_or_default()
+        lower
+            .map(|list| list.split(':').map(Path::new).collect())
+            .unwrap_or_default()
     }
 }
 
 /// Splits an option whose value is a list of paths.
 fn path_list(option: &str) -> Option<(&str, &str)> {
-    option.split_once('=').filter(|(key, _)| matches!(*key, "lowerdir" | "upperdir" | "workdir"))
+    option
+        .split_once('=')
+        .filter(|(key, _)| matches!(*key, "lowerdir" | "upperdir" | "workdir"))
 }
 
 fn common(a: &Path, b: &Path) -> PathBuf {
-    a.components().zip(b.components()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect()
+    a.components()
+        .zip(b.components())
+        .take_while(|(a, b)| a == b)
+        .map(|(a, _)| a)
+        .collect()
 }
 
 #[cfg(test)]

@@ -42,7 +42,12 @@ pub fn remove(path: &Path) -> Result<(), Error> {
 }
 
 fn open_dir<P: rustix::path::Arg>(at: impl AsFd, name: P) -> rustix::io::Result<OwnedFd> {
-    openat(at, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+    openat(
+        at,
+        name,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
 }
 
 /// Removes everything in `dir`. Directories deeper than [`NESTING`] are moved into `root`, and removed from there.
@@ -119,7 +124,10 @@ fn copy_entry(from: &Path, to: &Path, links: &mut HashMap<(u64, u64), PathBuf>) 
         links.insert((metadata.dev(), metadata.ino()), to.to_owned());
     }
     if kind.is_dir() {
-        fs::DirBuilder::new().mode(0o700).create(to).map_err(Error::io("create the directory", to))?;
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(to)
+            .map_err(Error::io("create the directory", to))?;
         for name in names(from)? {
             copy_entry(&from.join(&name), &to.join(&name), links)?;
         }
@@ -134,7 +142,8 @@ fn copy_entry(from: &Path, to: &Path, links: &mut HashMap<(u64, u64), PathBuf>) 
         return Ok(());
     } else {
         let kind = FileType::from_raw_mode(metadata.mode());
-        mknodat(CWD, to, kind, Mode::from_raw_mode(0o600), metadata.rdev()).map_err(Error::io("create the node", to))?;
+        mknodat(CWD, to, kind, Mode::from_raw_mode(0o600), metadata.rdev())
+            .map_err(Error::io("create the node", to))?;
     }
     copy_attributes(from, &metadata, to)
 }
@@ -155,8 +164,14 @@ fn copy_attributes(from: &Path, metadata: &fs::Metadata, to: &Path) -> Result<()
         rustix::fs::chmodat(CWD, to, mode, AtFlags::empty()).map_err(Error::io("set the mode of", to))?;
     }
     let times = Timestamps {
-        last_access: Timespec { tv_sec: metadata.atime(), tv_nsec: metadata.atime_nsec() },
-        last_modification: Timespec { tv_sec: metadata.mtime(), tv_nsec: metadata.mtime_nsec() },
+        last_access: Timespec {
+            tv_sec: metadata.atime(),
+            tv_nsec: metadata.atime_nsec(),
+        },
+        last_modification: Timespec {
+            tv_sec: metadata.mtime(),
+            tv_nsec: metadata.mtime_nsec(),
+        },
     };
     utimensat(CWD, to, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(Error::io("set the times of", to))
 }
@@ -175,7 +190,9 @@ fn xattrs(path: &Path) -> Result<Vec<(CString, Vec<u8>)>, Error> {
     };
     let mut found = Vec::new();
     for name in list.split_inclusive(|&byte| byte == 0) {
-        let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
+        let Ok(name) = CStr::from_bytes_with_nul(name) else {
+            continue;
+        };
         let mut value = vec![0; 1 << 16];
         match lgetxattr(path, name, &mut value) {
             Ok(length) => {
@@ -297,7 +314,9 @@ pub fn size(root: &Path) -> Result<u64, Error> {
                 pending.push(path.join(OsStr::from_bytes(name.to_bytes())));
                 continue;
             }
-            let Ok(stat) = statat(&fd, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            let Ok(stat) = statat(&fd, name, AtFlags::SYMLINK_NOFOLLOW) else {
+                continue;
+            };
             if stat.st_nlink > 1 && !seen.insert((device, stat.st_ino)) {
                 continue;
             }
@@ -347,7 +366,10 @@ mod tests {
         let to = dir.path().join("b");
         copy(&from, &to).unwrap();
         let (old, new) = (from.join("f").metadata().unwrap(), to.join("f").metadata().unwrap());
-        assert_eq!((old.mode(), old.mtime_nsec(), old.len()), (new.mode(), new.mtime_nsec(), new.len()));
+        assert_eq!(
+            (old.mode(), old.mtime_nsec(), old.len()),
+            (new.mode(), new.mtime_nsec(), new.len())
+        );
         assert_eq!(new.ino(), to.join("g").metadata().unwrap().ino());
         assert_eq!(fs::read_link(to.join("s")).unwrap().to_str(), Some("f"));
         assert_eq!(size(&to).unwrap(), 5);

@@ -21,7 +21,11 @@ pub(super) struct Deferred(Vec<(Vec<u8>, Entry)>);
 impl Deferred {
     pub(super) fn add(&mut self, name: &[u8], entry: &Entry) {
         // The name in the archive is needed for messages only, and is nearly the same.
-        let entry = Entry { name: Vec::new(), link: Vec::new(), ..entry.clone() };
+        let entry = Entry {
+            name: Vec::new(),
+            link: Vec::new(),
+            ..entry.clone()
+        };
         self.0.push((name.to_vec(), entry));
     }
 
@@ -63,7 +67,13 @@ pub(super) fn set_on_file(file: &File, entry: &Entry, root: &Beneath) -> Result<
     let us = root.creator();
     let owner = (entry.uid, entry.gid) == (u64::from(us.uid), u64::from(us.gid));
     let mode = owner && entry.mode & (0o7000 | us.umask) == 0;
-    set(file.as_fd(), entry, root.user_xattr(), Spared { owner, mode }, &entry.name)
+    set(
+        file.as_fd(),
+        entry,
+        root.user_xattr(),
+        Spared { owner, mode },
+        &entry.name,
+    )
 }
 
 /// Calls that are not needed.
@@ -78,13 +88,25 @@ fn owner(entry: &Entry, name: &[u8]) -> Result<(Option<Uid>, Option<Gid>), Error
     let id = |id: u64| u32::try_from(id).ok().filter(|&id| id != u32::MAX);
     match (id(entry.uid), id(entry.gid)) {
         (Some(uid), Some(gid)) => Ok((Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))),
-        _ => Err(Error::refused(name, format!("no owner has the number {}:{}", entry.uid, entry.gid))),
+        _ => Err(Error::refused(
+            name,
+            format!("no owner has the number {}:{}", entry.uid, entry.gid),
+        )),
     }
 }
 
 fn times(entry: &Entry) -> Timestamps {
-    let modified = Timespec { tv_sec: entry.mtime.0, tv_nsec: i64::from(entry.mtime.1) };
-    Timestamps { last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT }, last_modification: modified }
+    let modified = Timespec {
+        tv_sec: entry.mtime.0,
+        tv_nsec: i64::from(entry.mtime.1),
+    };
+    Timestamps {
+        last_access: Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_OMIT,
+        },
+        last_modification: modified,
+    }
 }
 
 /// Sets everything on an open file or directory. The owner comes before the mode, since a change of owner clears suid;
@@ -131,9 +153,8 @@ pub(super) fn set_at(parent: BorrowedFd<'_>, base: &[u8], entry: &Entry, user_xa
 
 /// Attributes by which overlay itself is steered are never a layer's.
 fn is_ours_to_set(key: &[u8], user_xattr: bool) -> bool {
-    !key.contains(&0)
-        && !key.starts_with(b"trusted.overlay.")
-        && !(user_xattr && key.starts_with(b"user.overlay."))
+    let overlays = key.starts_with(b"trusted.overlay.") || (user_xattr && key.starts_with(b"user.overlay."));
+    !overlays && !key.contains(&0)
 }
 
 /// As Docker: a file system that does not take an attribute is no reason to refuse an image.

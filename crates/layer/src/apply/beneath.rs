@@ -2,8 +2,8 @@
 
 use crate::Error;
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, XattrFlags, mkdirat, mknodat, openat, openat2, readlinkat,
-    statat, unlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, XattrFlags, mkdirat, mknodat, openat, openat2,
+    readlinkat, statat, unlinkat,
 };
 use rustix::io::Errno;
 use std::collections::VecDeque;
@@ -35,8 +35,14 @@ impl Creator {
     fn of_this_process() -> Self {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let umask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
-        let umask = umask.and_then(|text| u32::from_str_radix(text.trim(), 8).ok()).unwrap_or(0o777);
-        Self { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw(), umask }
+        let umask = umask
+            .and_then(|text| u32::from_str_radix(text.trim(), 8).ok())
+            .unwrap_or(0o777);
+        Self {
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+            umask,
+        }
     }
 }
 
@@ -54,8 +60,18 @@ impl Beneath {
     pub(super) fn open(path: &Path, user_xattr: bool) -> Result<Self, Error> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let root = openat(CWD, path, flags, Mode::empty()).map_err(Error::io("open the directory", path))?;
-        let opaque = if user_xattr { "user.overlay.opaque" } else { "trusted.overlay.opaque" };
-        Ok(Self { root, path: path.to_owned(), opaque, last: None, creator: Creator::of_this_process() })
+        let opaque = if user_xattr {
+            "user.overlay.opaque"
+        } else {
+            "trusted.overlay.opaque"
+        };
+        Ok(Self {
+            root,
+            path: path.to_owned(),
+            opaque,
+            last: None,
+            creator: Creator::of_this_process(),
+        })
     }
 
     /// What a new file is like.
@@ -81,15 +97,24 @@ impl Beneath {
     /// Opens (and makes, 0755) the directory for an entry.
     pub(super) fn parent(&mut self, name: &[u8]) -> Result<Parent<'_>, Error> {
         if name.is_empty() {
-            return Ok(Parent { fd: self.root.as_fd(), behind_link: false });
+            return Ok(Parent {
+                fd: self.root.as_fd(),
+                behind_link: false,
+            });
         }
         if self.last.as_ref().is_none_or(|(last, ..)| last != name) {
             let (fd, behind_link) = self.open_parent(name)?;
             self.last = Some((name.to_vec(), fd, behind_link));
         }
         match &self.last {
-            Some((_, fd, behind_link)) => Ok(Parent { fd: fd.as_fd(), behind_link: *behind_link }),
-            None => Ok(Parent { fd: self.root.as_fd(), behind_link: false }),
+            Some((_, fd, behind_link)) => Ok(Parent {
+                fd: fd.as_fd(),
+                behind_link: *behind_link,
+            }),
+            None => Ok(Parent {
+                fd: self.root.as_fd(),
+                behind_link: false,
+            }),
         }
     }
 
@@ -132,7 +157,9 @@ impl Beneath {
                 Ok(at) => at,
                 Err(error) => return fail("open its directory", error),
             };
-            let Some(part) = rest.pop_front() else { return Ok((at, links > 0)) };
+            let Some(part) = rest.pop_front() else {
+                return Ok((at, links > 0));
+            };
             match &*part {
                 b"" | b"." => continue,
                 b".." => {
@@ -186,8 +213,13 @@ impl Beneath {
         let opaque = self.opaque;
         let parent = self.parent(directory)?;
         let fail = || Error::entry::<Errno>("make the directory opaque", directory);
-        let fd = openat(parent.fd, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(fail())?;
+        let fd = openat(
+            parent.fd,
+            c".",
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(fail())?;
         rustix::fs::fsetxattr(fd, opaque, b"y", XattrFlags::empty()).map_err(fail())
     }
 

@@ -1,9 +1,9 @@
 //! Making the entries of a layer, in place of what is there already.
 
 use super::beneath::{Parent, is_whiteout, kind_of, make_directory};
-use super::name::Name;
 use super::{Unpack, attributes};
 use crate::Error;
+use crate::name::Name;
 use crate::pipeline::Source;
 use crate::tar::{Entry, EntryKind};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, linkat, mknodat, openat, symlinkat, unlinkat};
@@ -58,21 +58,28 @@ impl<S: Source> Unpack<S> {
             return Ok(());
         }
         let at = self.owned_parent(entry, parent)?;
-        self.root.set_opaque(at, base).map_err(Error::entry("make the directory opaque", &entry.name))
+        self.root
+            .set_opaque(at, base)
+            .map_err(Error::entry("make the directory opaque", &entry.name))
     }
 
     pub(super) fn make_symlink(&mut self, entry: &Entry, parent: &[u8], base: &[u8]) -> Result<(), Error> {
         if entry.link.is_empty() || entry.link.contains(&0) {
             return Err(Error::refused(&entry.name, "a symbolic link to nothing"));
         }
-        self.make(entry, parent, base, "create the link", |at| symlinkat(&*entry.link, at.fd, base))
+        self.make(entry, parent, base, "create the link", |at| {
+            symlinkat(&*entry.link, at.fd, base)
+        })
     }
 
     /// Makes another name of an entry that was unpacked before.
     pub(super) fn make_hard_link(&mut self, entry: &Entry, parent: &[u8], base: &[u8]) -> Result<(), Error> {
         let target = Name::parse(&entry.link).map_err(|_| {
             let link = crate::error::printable(&entry.link);
-            Error::refused(&entry.name, format!("a hard link to {link:?}, which leads out of the layer's root"))
+            Error::refused(
+                &entry.name,
+                format!("a hard link to {link:?}, which leads out of the layer's root"),
+            )
         })?;
         let Some((target_parent, target_base)) = target.split() else {
             return Err(Error::refused(&entry.name, "a hard link to the layer's root"));
@@ -83,7 +90,10 @@ impl<S: Source> Unpack<S> {
         let missing = |error| {
             if error == Errno::NOENT || error == Errno::NOTDIR {
                 let link = crate::error::printable(&entry.link);
-                return Error::refused(&entry.name, format!("a hard link to {link:?}, which is not in the layer"));
+                return Error::refused(
+                    &entry.name,
+                    format!("a hard link to {link:?}, which is not in the layer"),
+                );
             }
             Error::entry("create the hard link", &entry.name)(error)
         };
@@ -111,16 +121,25 @@ impl<S: Source> Unpack<S> {
         };
         let (major, minor) = entry.device;
         if major >= 1 << 12 || minor >= 1 << 20 {
-            return Err(Error::refused(&entry.name, format!("no device has the number {major}:{minor}")));
+            return Err(Error::refused(
+                &entry.name,
+                format!("no device has the number {major}:{minor}"),
+            ));
         }
-        let device = if kind == FileType::Fifo { 0 } else { rustix::fs::makedev(major, minor) };
+        let device = if kind == FileType::Fifo {
+            0
+        } else {
+            rustix::fs::makedev(major, minor)
+        };
         if self.user_xattr && kind != FileType::Fifo {
             // Nobody but root may make devices; a rootless engine mounts its own /dev anyway, as Docker's does.
             tracing::debug!(name = %crate::error::printable(&entry.name), "device left out: rootless");
             return Ok(());
         }
         let mode = Mode::from_raw_mode(entry.mode & 0o777);
-        self.make(entry, parent, base, "create the node", |at| mknodat(at.fd, base, kind, mode, device))
+        self.make(entry, parent, base, "create the node", |at| {
+            mknodat(at.fd, base, kind, mode, device)
+        })
     }
 
     /// Makes something by a call that fails when the name is taken, and gives it its attributes.
@@ -175,6 +194,9 @@ impl<S: Source> Unpack<S> {
     /// The parent directory with a descriptor of its own, for calls that change `self` meanwhile.
     fn owned_parent(&mut self, entry: &Entry, parent: &[u8]) -> Result<std::os::fd::OwnedFd, Error> {
         let at = self.root.parent(parent)?;
-        at.fd.as_fd().try_clone_to_owned().map_err(Error::entry("open its directory", &entry.name))
+        at.fd
+            .as_fd()
+            .try_clone_to_owned()
+            .map_err(Error::entry("open its directory", &entry.name))
     }
 }

@@ -17,18 +17,17 @@
 mod attributes;
 mod beneath;
 mod make;
-mod name;
 mod shadow;
 
 use crate::crc64::Crc64;
 use crate::decode::Compression;
+use crate::name::{Name, Whiteout};
 use crate::pipeline::{self, Source};
 use crate::tar::{Entry, EntryKind, Reader};
 use crate::tar_split::Writer;
 use crate::{Error, Limits};
 use attributes::Deferred;
 use beneath::Beneath;
-use name::{Name, Whiteout};
 use shadow::Shadow;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -138,7 +137,11 @@ impl<S: Source> Unpack<S> {
             count += 1;
             if count > self.limits.entries {
                 let subject = "its number of entries".to_owned();
-                return Err(Error::Limit { limit: self.limits.entries, unit: "entries", subject });
+                return Err(Error::Limit {
+                    limit: self.limits.entries,
+                    unit: "entries",
+                    subject,
+                });
             }
             self.split.raw(self.reader.raw())?;
             self.reader.raw().clear();
@@ -158,14 +161,26 @@ impl<S: Source> Unpack<S> {
     }
 
     fn entry(&mut self, entry: &Entry) -> Result<(), Error> {
-        let size = entry.sparse.as_ref().map_or(entry.size, |sparse| sparse.size.max(entry.size));
+        let size = entry
+            .sparse
+            .as_ref()
+            .map_or(entry.size, |sparse| sparse.size.max(entry.size));
         if size > self.limits.bytes {
-            let subject = format!("{:?} says that it has {size} bytes", crate::error::printable(&entry.name));
-            return Err(Error::Limit { limit: self.limits.bytes, unit: "bytes", subject });
+            let subject = format!(
+                "{:?} says that it has {size} bytes",
+                crate::error::printable(&entry.name)
+            );
+            return Err(Error::Limit {
+                limit: self.limits.bytes,
+                unit: "bytes",
+                subject,
+            });
         }
         let name = Name::parse(&entry.name)?;
         // The root's own attributes are not taken from a layer, as Docker and containerd do.
-        let Some((parent, base)) = name.split() else { return self.skip(entry) };
+        let Some((parent, base)) = name.split() else {
+            return self.skip(entry);
+        };
         match Whiteout::of(&name)? {
             Some(Whiteout::Record) => return self.skip(entry),
             Some(Whiteout::Opaque) => {
@@ -266,14 +281,26 @@ impl<S: Source> Unpack<S> {
 
     /// Sets what had to wait until all entries were there.
     fn finish(self, target: &Target<'_>) -> Result<(u64, Unfinished), Error> {
-        let Self { mut root, split, deferred, shadow, size, unfinished, .. } = self;
+        let Self {
+            mut root,
+            split,
+            deferred,
+            shadow,
+            size,
+            unfinished,
+            ..
+        } = self;
         deferred.apply(&mut root)?;
         split.finish(shadow.contents())?;
         // Replaced entries were counted too: then the sum is taken from what is there.
-        let size = if shadow.replaced() { tierce_snapshot::tree::size(target.directory)? } else { size };
+        let size = if shadow.replaced() {
+            tierce_snapshot::tree::size(target.directory)?
+        } else {
+            size
+        };
         Ok((size, unfinished))
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

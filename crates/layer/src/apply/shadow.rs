@@ -8,6 +8,7 @@ use crate::crc64::Crc64;
 use crate::tar_split::Shadowed;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, renameat, unlinkat};
 use rustix::io::Errno;
+use std::collections::hash_map::Entry;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
@@ -26,7 +27,11 @@ pub(super) struct Shadow {
 impl Shadow {
     /// Files will be put into `directory`, which is made when the first one comes.
     pub(super) fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), contents: Shadowed::new(), replaced: false }
+        Self {
+            directory: directory.to_owned(),
+            contents: Shadowed::new(),
+            replaced: false,
+        }
     }
 
     /// The files, by size and checksum.
@@ -57,11 +62,12 @@ impl Shadow {
             Err(error) => return Err(Error::entry("put its former content aside", name)(error)),
         }
         let key = sum(&path)?;
-        if self.contents.contains_key(&key) {
-            // The same content was put aside before.
-            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-        } else if key.0 > 0 {
-            self.contents.insert(key, path);
+        match self.contents.entry(key) {
+            Entry::Vacant(place) if key.0 > 0 => {
+                place.insert(path);
+            }
+            // Nothing is in it, or the same content was put aside before.
+            _ => fs::remove_file(&path).map_err(Error::io("remove", &path))?,
         }
         Ok(())
     }

@@ -26,7 +26,10 @@ pub struct Ingest {
 
 impl std::fmt::Debug for Ingest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ingest").field("id", &self.id).field("applied", &self.applied).finish_non_exhaustive()
+        f.debug_struct("Ingest")
+            .field("id", &self.id)
+            .field("applied", &self.applied)
+            .finish_non_exhaustive()
     }
 }
 
@@ -35,8 +38,17 @@ impl Ingest {
         let id = CacheId::random()?;
         let directory = records.tmp().join(format!("{INGEST}{id}"));
         // First the record, then what it stands for: a crash between them leaves only an empty directory.
-        DirBuilder::new().mode(0o700).create(&directory).map_err(Error::io("create the directory", &directory))?;
-        Ok(Self { id, directory, driver: driver.clone(), applied: None, kept: false })
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&directory)
+            .map_err(Error::io("create the directory", &directory))?;
+        Ok(Self {
+            id,
+            directory,
+            driver: driver.clone(),
+            applied: None,
+            kept: false,
+        })
     }
 
     /// Unpacks the layer's stream: plain, gzip or zstd, told by its first bytes. Once for an ingest.
@@ -89,11 +101,16 @@ impl Ingest {
     }
 
     fn applied(&self) -> Result<&Applied, Error> {
-        self.applied.as_ref().ok_or_else(|| Error::NotFound(format!("{} (nothing was unpacked)", self.id)))
+        self.applied
+            .as_ref()
+            .ok_or_else(|| Error::NotFound(format!("{} (nothing was unpacked)", self.id)))
     }
 
     pub(super) fn chain_id(&self, parent: Option<&Layer>) -> Result<ChainId, Error> {
-        Ok(ChainId::of(parent.map(|parent| &parent.chain_id), &self.applied()?.diff_id))
+        Ok(ChainId::of(
+            parent.map(|parent| &parent.chain_id),
+            &self.applied()?.diff_id,
+        ))
     }
 
     /// Stacks the snapshot on its parent, writes the records and syncs everything.
@@ -127,7 +144,10 @@ impl Drop for Ingest {
         if self.kept {
             return;
         }
-        let removed = self.driver.remove(&self.id).and_then(|()| tree::remove(&self.directory));
+        let removed = self
+            .driver
+            .remove(&self.id)
+            .and_then(|()| tree::remove(&self.directory));
         if let Err(error) = removed {
             // The next start finds the directory and removes both.
             tracing::warn!(%error, layer = %self.id, "unfinished layer stays until the next start");

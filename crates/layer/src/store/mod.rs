@@ -75,7 +75,9 @@ pub struct Store {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("records", &self.records).finish_non_exhaustive()
+        f.debug_struct("Store")
+            .field("records", &self.records)
+            .finish_non_exhaustive()
     }
 }
 
@@ -90,7 +92,12 @@ impl Store {
         let records = Records::open(layerdb)?;
         let mut repaired = repair::repair(&records, &*driver)?;
         let layers = records.layers(&*driver, &mut repaired)?;
-        Ok(Self { records, driver, layers: RwLock::new(layers), repaired })
+        Ok(Self {
+            records,
+            driver,
+            layers: RwLock::new(layers),
+            repaired,
+        })
     }
 
     /// What was mended and what is damaged, found when the database was opened.
@@ -108,7 +115,10 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`].
     pub fn get(&self, chain_id: &ChainId) -> Result<Layer, Error> {
-        self.read().get(chain_id).cloned().ok_or_else(|| Error::NotFound(chain_id.to_string()))
+        self.read()
+            .get(chain_id)
+            .cloned()
+            .ok_or_else(|| Error::NotFound(chain_id.to_string()))
     }
 
     /// Whether the stack is there.
@@ -183,7 +193,11 @@ impl Store {
     /// [`Error::NotFound`]; [`Error::Rebuild`] when files have changed on disk; errors of the output.
     pub fn tar_stream(&self, chain_id: &ChainId, mut output: impl Write) -> Result<u64, Error> {
         let layer = self.get(chain_id)?;
-        tar_split::assemble(&self.records.tar_split(chain_id), &self.driver.diff_dir(&layer.cache_id), &mut output)
+        tar_split::assemble(
+            &self.records.tar_split(chain_id),
+            &self.driver.diff_dir(&layer.cache_id),
+            &mut output,
+        )
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Layers> {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use tierce_fsops as fsops;
 use tierce_oci::{ChainId, Digest};
-use tierce_snapshot::{CacheId, Snapshotter};
+use tierce_snapshot::{CacheId, Layout, Snapshotter};
 
 /// Suffix of layers being removed, as Docker's.
 pub(super) const REMOVING: &str = "-removing";
@@ -25,12 +25,18 @@ pub(super) struct Records {
 
 impl Records {
     pub(super) fn open(root: &Path) -> Result<Self, Error> {
-        let directories = [(root.to_owned(), 0o700), (root.join("sha256"), 0o755), (root.join("mounts"), 0o755), (
-            root.join("tmp"),
-            0o755,
-        )];
+        let directories = [
+            (root.to_owned(), 0o700),
+            (root.join("sha256"), 0o755),
+            (root.join("mounts"), 0o755),
+            (root.join("tmp"), 0o755),
+        ];
         for (path, mode) in directories {
-            DirBuilder::new().recursive(true).mode(mode).create(&path).map_err(Error::io("create", &path))?;
+            DirBuilder::new()
+                .recursive(true)
+                .mode(mode)
+                .create(&path)
+                .map_err(Error::io("create", &path))?;
         }
         Ok(Self { root: root.to_owned() })
     }
@@ -57,7 +63,11 @@ impl Records {
 
     /// Writes all file systems that hold layers to disk: the one of the records, and the driver's if it is another.
     pub(super) fn sync(&self, snapshot: &Path) -> Result<(), Error> {
-        let device = |path: &Path| path.metadata().map(|metadata| metadata.dev()).map_err(Error::io("look at", path));
+        let device = |path: &Path| {
+            path.metadata()
+                .map(|metadata| metadata.dev())
+                .map_err(Error::io("look at", path))
+        };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let mut directories = vec![&*self.root];
         if device(snapshot)? != device(&self.root)? {
@@ -74,8 +84,12 @@ impl Records {
     pub(super) fn layers(&self, driver: &dyn Snapshotter, repaired: &mut Repaired) -> Result<Layers, Error> {
         let mut layers = Layers::new();
         for name in fsops::names(&self.sha256())? {
-            let Some(hex) = name.to_str().filter(|name| !name.ends_with(REMOVING)) else { continue };
-            let Ok(digest) = Digest::from_sha256_hex(hex) else { continue };
+            let Some(hex) = name.to_str().filter(|name| !name.ends_with(REMOVING)) else {
+                continue;
+            };
+            let Ok(digest) = Digest::from_sha256_hex(hex) else {
+                continue;
+            };
             match self.read_layer(ChainId(digest)) {
                 Ok(layer) if driver.diff_dir(&layer.cache_id).is_dir() => {
                     layers.insert(layer.chain_id.clone(), layer);
@@ -84,16 +98,30 @@ impl Records {
                 Err((chain_id, error)) => repaired.damaged.push((chain_id, error.to_string())),
             }
         }
+        let misplaced: Vec<_> = layers
+            .values()
+            .filter_map(|layer| misplaced(layer, &layers, driver))
+            .collect();
+        for (chain_id, reason) in misplaced {
+            layers.remove(&chain_id);
+            repaired.damaged.push((chain_id, reason));
+        }
         // A layer whose parent is gone cannot be mounted either.
         loop {
             let orphan = |layer: &&Layer| layer.parent.as_ref().is_some_and(|parent| !layers.contains_key(parent));
-            let orphans: Vec<ChainId> = layers.values().filter(orphan).map(|layer| layer.chain_id.clone()).collect();
+            let orphans: Vec<ChainId> = layers
+                .values()
+                .filter(orphan)
+                .map(|layer| layer.chain_id.clone())
+                .collect();
             if orphans.is_empty() {
                 break;
             }
             for chain_id in orphans {
                 layers.remove(&chain_id);
-                repaired.damaged.push((chain_id, "the layer below it is damaged or gone".to_owned()));
+                repaired
+                    .damaged
+                    .push((chain_id, "the layer below it is damaged or gone".to_owned()));
             }
         }
         for (chain_id, reason) in &repaired.damaged {
@@ -113,7 +141,13 @@ impl Records {
         match read() {
             Ok((diff_id, cache_id, size, parent)) => {
                 if ChainId::of(parent.as_ref(), &diff_id) == chain_id {
-                    return Ok(Layer { chain_id, diff_id, parent, cache_id, size });
+                    return Ok(Layer {
+                        chain_id,
+                        diff_id,
+                        parent,
+                        cache_id,
+                        size,
+                    });
                 }
                 let reason = "its name is not the chain id of its parent and diff".to_owned();
                 Err((chain_id, Error::Corrupt { path: dir, reason }))
@@ -123,8 +157,32 @@ impl Records {
     }
 }
 
+/// Whether a layer's snapshot is stacked on something else than its parent's: the parent was damaged and came again
+/// under another name.
+fn misplaced(layer: &Layer, layers: &Layers, driver: &dyn Snapshotter) -> Option<(ChainId, String)> {
+    let found = match driver.layout(&layer.cache_id) {
+        Ok(Layout::Tree { .. }) => return None,
+        Ok(Layout::Overlay { lowers, .. }) => lowers.into_iter().next(),
+        Err(error) => return Some((layer.chain_id.clone(), error.to_string())),
+    };
+    let parent = match &layer.parent {
+        // A parent that is not there is told apart from this.
+        Some(parent) => Some(driver.diff_dir(&layers.get(parent)?.cache_id)),
+        None => None,
+    };
+    (found != parent).then(|| {
+        (
+            layer.chain_id.clone(),
+            "it is stacked on another copy of the layer below".to_owned(),
+        )
+    })
+}
+
 fn missing(dir: &Path, name: &str) -> Error {
-    Error::Corrupt { path: dir.join(name), reason: "it is missing".to_owned() }
+    Error::Corrupt {
+        path: dir.join(name),
+        reason: "it is missing".to_owned(),
+    }
 }
 
 /// Reads a record of one value; `None` when there is no such file.
@@ -140,7 +198,10 @@ where
     };
     match text.trim_end().parse() {
         Ok(value) => Ok(Some(value)),
-        Err(error) => Err(Error::Corrupt { path, reason: error.to_string() }),
+        Err(error) => Err(Error::Corrupt {
+            path,
+            reason: error.to_string(),
+        }),
     }
 }
 

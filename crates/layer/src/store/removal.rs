@@ -27,8 +27,14 @@ impl Store {
     pub fn remove_unused(&self, keep: &HashSet<ChainId>) -> Result<Vec<Removed>, Error> {
         let mut layers = self.write();
         let mut needed = HashSet::new();
-        let containers = self.containers()?.into_iter().filter_map(|container| self.rw(&container).ok());
-        let roots = keep.iter().cloned().chain(containers.filter_map(|container| container.parent));
+        let containers = self
+            .containers()?
+            .into_iter()
+            .filter_map(|container| self.rw(&container).ok());
+        let roots = keep
+            .iter()
+            .cloned()
+            .chain(containers.filter_map(|container| container.parent));
         for root in roots {
             let mut next = Some(root);
             while let Some(id) = next {
@@ -38,19 +44,29 @@ impl Store {
                 }
             }
         }
-        let mut unused: Vec<Layer> = layers.values().filter(|layer| !needed.contains(&layer.chain_id)).cloned().collect();
+        let mut unused: Vec<Layer> = layers
+            .values()
+            .filter(|layer| !needed.contains(&layer.chain_id))
+            .cloned()
+            .collect();
         if unused.is_empty() {
             return Ok(Vec::new());
         }
         let depth = |layer: &Layer| {
-            std::iter::successors(layer.parent.as_ref(), |id| layers.get(*id).and_then(|below| below.parent.as_ref()))
-                .count()
+            std::iter::successors(layer.parent.as_ref(), |id| {
+                layers.get(*id).and_then(|below| below.parent.as_ref())
+            })
+            .count()
         };
         unused.sort_by_cached_key(|layer| (std::cmp::Reverse(depth(layer)), layer.chain_id.clone()));
         let mut leaving = Vec::new();
         for layer in unused {
             let path = self.records.layer(&layer.chain_id);
-            let aside = format!("{}-{}{REMOVING}", layer.chain_id.hex(), &CacheId::random()?.as_str()[..16]);
+            let aside = format!(
+                "{}-{}{REMOVING}",
+                layer.chain_id.hex(),
+                &CacheId::random()?.as_str()[..16]
+            );
             let aside = self.records.sha256().join(aside);
             fsops::rename(&path, &aside)?;
             layers.remove(&layer.chain_id);

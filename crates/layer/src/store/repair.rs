@@ -24,7 +24,10 @@ pub struct Repaired {
 pub(super) fn repair(records: &Records, driver: &dyn Snapshotter) -> Result<Repaired, Error> {
     let mut repaired = Repaired::default();
     for name in fsops::names(&records.tmp())? {
-        let id = name.to_str().and_then(|name| name.strip_prefix(INGEST)).and_then(|id| id.parse::<CacheId>().ok());
+        let id = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(INGEST))
+            .and_then(|id| id.parse::<CacheId>().ok());
         if let Some(id) = id {
             driver.remove(&id)?;
             tree::remove(&records.tmp().join(name))?;

@@ -82,7 +82,11 @@ impl RwLayer {
     /// File errors.
     pub fn changes(&self) -> Result<Vec<Change>, Error> {
         let init = self.init_id.as_ref().map(|init| self.driver.layout(init)).transpose()?;
-        changes(&self.driver.layout(&self.mount_id)?, init.as_ref(), self.driver.user_xattr())
+        changes(
+            &self.driver.layout(&self.mount_id)?,
+            init.as_ref(),
+            self.driver.user_xattr(),
+        )
     }
 
     /// Writes the changes as a layer's archive. The container must not write meanwhile.
@@ -91,7 +95,12 @@ impl RwLayer {
     /// File errors, errors of the output.
     pub fn pack<W: Write>(&self, output: W) -> Result<W, Error> {
         let init = self.init_id.as_ref().map(|init| self.driver.layout(init)).transpose()?;
-        diff::pack_changes(&self.driver.layout(&self.mount_id)?, init.as_ref(), self.driver.user_xattr(), output)
+        diff::pack_changes(
+            &self.driver.layout(&self.mount_id)?,
+            init.as_ref(),
+            self.driver.user_xattr(),
+            output,
+        )
     }
 }
 
@@ -135,7 +144,7 @@ impl Store {
         };
         let made = write_records(&directory, &layer);
         drop(layers);
-        let made = made.and_then(|()| self.create_snapshots(&layer, below.map(|below| below.cache_id), init));
+        let made = made.and_then(|()| self.create_snapshots(&layer, below.as_ref().map(|below| &below.cache_id), init));
         match made {
             Ok(()) => Ok(layer),
             Err(error) => {
@@ -150,11 +159,11 @@ impl Store {
     fn create_snapshots(
         &self,
         layer: &RwLayer,
-        below: Option<CacheId>,
+        below: Option<&CacheId>,
         init: &mut dyn FnMut(&Path) -> io::Result<()>,
     ) -> Result<(), Error> {
         let init_id = layer.mount_id.init();
-        self.driver.create(&init_id, below.as_ref(), Kind::Init)?;
+        self.driver.create(&init_id, below, Kind::Init)?;
         let directory = self.driver.diff_dir(&init_id);
         init(&directory).map_err(Error::io("fill the init layer", &directory))?;
         Ok(self.driver.create(&layer.mount_id, Some(&init_id), Kind::Container)?)
@@ -200,7 +209,10 @@ impl Store {
             Ok(None) | Err(Error::Corrupt { .. }) => mount_id_of(container)?,
             Err(error) => return Err(error),
         };
-        let init_id = read_parsed(&directory, "init-id").ok().flatten().unwrap_or_else(|| mount_id.init());
+        let init_id = read_parsed(&directory, "init-id")
+            .ok()
+            .flatten()
+            .unwrap_or_else(|| mount_id.init());
         let driver = self.driver.clone();
         self.remove_layer(&RwLayer {
             container: container.to_owned(),
@@ -243,5 +255,7 @@ fn write_records(directory: &Path, layer: &RwLayer) -> Result<(), Error> {
 /// Name of a container's snapshot. It follows from the container's own, so that what a crash leaves half made is found;
 /// Docker takes any name.
 pub(super) fn mount_id_of(container: &str) -> Result<CacheId, Error> {
-    Ok(Digest::sha256_of(format!("tierce mount of {container}").as_bytes()).hex().parse()?)
+    Ok(Digest::sha256_of(format!("tierce mount of {container}").as_bytes())
+        .hex()
+        .parse()?)
 }

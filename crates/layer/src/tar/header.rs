@@ -40,7 +40,11 @@ pub(super) fn check(block: &Block) -> Result<(), Refusal> {
         unsigned += u64::from(byte);
         signed += i64::from(byte.cast_signed());
     }
-    if stored == unsigned || i64::try_from(stored) == Ok(signed) { Ok(()) } else { Err("wrong header checksum") }
+    if stored == unsigned || i64::try_from(stored) == Ok(signed) {
+        Ok(())
+    } else {
+        Err("wrong header checksum")
+    }
 }
 
 /// Decodes a header block whose checksum is right.
@@ -92,7 +96,9 @@ pub(super) fn size(block: &Block) -> Result<u64, Refusal> {
 /// GNU headers have times where ustar has the prefix; Go before 1.8 wrote a prefix there all the same. Docker images of
 /// that age exist, so the reader does as Go's: when the times cannot be times and all is ASCII, it is a prefix.
 fn gnu_prefix(block: &Block) -> &[u8] {
-    let broken = [345..357, 357..369].into_iter().any(|time| block[time.start] != 0 && number(&block[time]).is_err());
+    let broken = [345..357, 357..369]
+        .into_iter()
+        .any(|time| block[time.start] != 0 && number(&block[time]).is_err());
     let prefix = text(&block[345..500]);
     if broken && prefix.is_ascii() { prefix } else { b"" }
 }
@@ -132,8 +138,13 @@ pub(super) fn number(field: &[u8]) -> Result<i64, Refusal> {
 /// Octal digits with blanks and NULs around; nothing at all is zero.
 fn octal(field: &[u8]) -> Result<u64, Refusal> {
     let is_blank = |byte: &u8| matches!(byte, b' ' | 0);
-    let Some(start) = field.iter().position(|byte| !is_blank(byte)) else { return Ok(0) };
-    let end = field.iter().rposition(|byte| !is_blank(byte)).map_or(start, |last| last + 1);
+    let Some(start) = field.iter().position(|byte| !is_blank(byte)) else {
+        return Ok(0);
+    };
+    let end = field
+        .iter()
+        .rposition(|byte| !is_blank(byte))
+        .map_or(start, |last| last + 1);
     let digits = text(&field[start..end]);
     let mut value: u64 = 0;
     for &digit in digits {

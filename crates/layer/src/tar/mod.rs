@@ -46,6 +46,9 @@ impl EntryKind {
 /// Time as seconds and nanoseconds since 1970.
 pub type Time = (i64, u32);
 
+/// Name and value of an extended attribute.
+pub type Xattr = (Vec<u8>, Vec<u8>);
+
 /// One entry of an archive: everything but its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -68,7 +71,7 @@ pub struct Entry {
     /// Major and minor number of a device.
     pub device: (u32, u32),
     /// Extended attributes.
-    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    pub xattrs: Vec<Xattr>,
     /// Where the content belongs in a file with holes.
     pub sparse: Option<Sparse>,
 }

@@ -17,7 +17,9 @@ impl<'a> Records<'a> {
         let mut records = Vec::new();
         while !bytes.is_empty() {
             let space = bytes.iter().take(20).position(|&byte| byte == b' ').ok_or(BAD)?;
-            let length = decimal(&bytes[..space]).filter(|&n| n > space + 1 && n <= bytes.len()).ok_or(BAD)?;
+            let length = decimal(&bytes[..space])
+                .filter(|&n| n > space + 1 && n <= bytes.len())
+                .ok_or(BAD)?;
             let (record, rest) = bytes.split_at(length);
             let record = record[space + 1..].strip_suffix(b"\n").ok_or(BAD)?;
             let equals = record.iter().position(|&byte| byte == b'=').ok_or(BAD)?;
@@ -35,7 +37,11 @@ impl<'a> Records<'a> {
 
     /// The last value of a key.
     fn get(&self, key: &str) -> Option<&'a [u8]> {
-        self.0.iter().rev().find(|(found, _)| *found == key.as_bytes()).map(|(_, value)| *value)
+        self.0
+            .iter()
+            .rev()
+            .find(|(found, _)| *found == key.as_bytes())
+            .map(|(_, value)| *value)
     }
 
     /// Overrides what the header says. An empty value leaves the header's.
@@ -86,7 +92,13 @@ impl<'a> Records<'a> {
         let size = self.get("GNU.sparse.realsize").or_else(|| self.get("GNU.sparse.size"));
         let size = size.map_or(Ok(entry.size), number)?;
         if in_content {
-            return Ok(Some((Sparse { pieces: Vec::new(), size }, true)));
+            return Ok(Some((
+                Sparse {
+                    pieces: Vec::new(),
+                    size,
+                },
+                true,
+            )));
         }
         let mut numbers = Vec::new();
         if let Some(map) = self.get("GNU.sparse.map") {
@@ -96,7 +108,11 @@ impl<'a> Records<'a> {
         } else {
             // 0.0 repeats the two keys; their order is the map.
             for &(key, value) in &self.0 {
-                let expected: &[u8] = if numbers.len() % 2 == 0 { b"GNU.sparse.offset" } else { b"GNU.sparse.numbytes" };
+                let expected: &[u8] = if numbers.len() % 2 == 0 {
+                    b"GNU.sparse.offset"
+                } else {
+                    b"GNU.sparse.numbytes"
+                };
                 match key {
                     b"GNU.sparse.offset" | b"GNU.sparse.numbytes" if key != expected => {
                         return Err("malformed map of a sparse file");
@@ -106,18 +122,30 @@ impl<'a> Records<'a> {
                 }
             }
         }
-        Ok(Some((Sparse { pieces: sparse::pairs(&numbers)?, size }, false)))
+        Ok(Some((
+            Sparse {
+                pieces: sparse::pairs(&numbers)?,
+                size,
+            },
+            false,
+        )))
     }
 }
 
 fn decimal(digits: &[u8]) -> Option<usize> {
-    std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()
+    std::str::from_utf8(digits)
+        .ok()
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?
+        .parse()
+        .ok()
 }
 
 /// A number that is not negative.
 pub(super) fn number(value: &[u8]) -> Result<u64, Refusal> {
     let number: Option<i64> = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-    number.and_then(|number| u64::try_from(number).ok()).ok_or("a PAX number that is none")
+    number
+        .and_then(|number| u64::try_from(number).ok())
+        .ok_or("a PAX number that is none")
 }
 
 /// Seconds with an optional fraction, perhaps negative.

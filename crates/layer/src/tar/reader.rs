@@ -33,7 +33,13 @@ struct Extensions {
 
 impl<S: Source> Reader<S> {
     pub(crate) fn new(source: S) -> Self {
-        Self { source, offset: 0, raw: Vec::new(), remaining: 0, padding: 0 }
+        Self {
+            source,
+            offset: 0,
+            raw: Vec::new(),
+            remaining: 0,
+            padding: 0,
+        }
     }
 
     /// Headers, padding and end marks since the last call.
@@ -105,7 +111,10 @@ impl<S: Source> Reader<S> {
     }
 
     fn refuse(&self, reason: Refusal) -> Error {
-        Error::Tar { offset: self.offset, reason }
+        Error::Tar {
+            offset: self.offset,
+            reason,
+        }
     }
 
     /// A header block; `None` at the end.
@@ -137,7 +146,10 @@ impl<S: Source> Reader<S> {
         while count > 0 {
             let bytes = self.source.fill()?;
             if bytes.is_empty() {
-                return Err(Error::Truncated { offset: self.offset, what });
+                return Err(Error::Truncated {
+                    offset: self.offset,
+                    what,
+                });
             }
             let taken = usize::try_from(count).unwrap_or(usize::MAX).min(bytes.len());
             self.raw.extend_from_slice(&bytes[..taken]);
@@ -205,7 +217,10 @@ impl<S: Source> Reader<S> {
         let (mut map, mut more) = sparse::old_header(block).map_err(|reason| self.refuse(reason))?;
         while more {
             let Some(block) = self.block()? else {
-                return Err(Error::Truncated { offset: self.offset, what: "the map of a sparse file" });
+                return Err(Error::Truncated {
+                    offset: self.offset,
+                    what: "the map of a sparse file",
+                });
             };
             more = sparse::old_extension(&block, &mut map).map_err(|reason| self.refuse(reason))?;
             if self.raw.len() > 16 * MAX_EXTENSIONS {
@@ -222,7 +237,10 @@ impl<S: Source> Reader<S> {
             let rest = self.remaining.checked_sub(BLOCK as u64);
             let rest = rest.ok_or_else(|| self.refuse("malformed map of a sparse file"))?;
             let Some(block) = self.block()? else {
-                return Err(Error::Truncated { offset: self.offset, what: "the map of a sparse file" });
+                return Err(Error::Truncated {
+                    offset: self.offset,
+                    what: "the map of a sparse file",
+                });
             };
             self.remaining = rest;
             if let Some(pieces) = reader.add(&block).map_err(|reason| self.refuse(reason))? {

@@ -8,7 +8,10 @@ const MAX_PIECES: usize = 1 << 20;
 
 /// The map of an old GNU header: four pieces, and whether blocks with more of them follow.
 pub(super) fn old_header(block: &Block) -> Result<(Sparse, bool), Refusal> {
-    let mut sparse = Sparse { pieces: Vec::new(), size: positive(&block[483..495])? };
+    let mut sparse = Sparse {
+        pieces: Vec::new(),
+        size: positive(&block[483..495])?,
+    };
     add_pieces(&mut sparse.pieces, &block[386..482])?;
     Ok((sparse, block[482] != 0))
 }
@@ -39,7 +42,7 @@ fn positive(field: &[u8]) -> Result<u64, Refusal> {
 
 /// Pairs up a flat list.
 pub(super) fn pairs(numbers: &[u64]) -> Result<Vec<(u64, u64)>, Refusal> {
-    if numbers.len() % 2 != 0 || numbers.len() / 2 > MAX_PIECES {
+    if !numbers.len().is_multiple_of(2) || numbers.len() / 2 > MAX_PIECES {
         return Err("malformed map of a sparse file");
     }
     Ok(numbers.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect())
@@ -65,7 +68,10 @@ impl ContentMap {
                 b'\n' => {
                     self.numbers.push(self.current.take().ok_or(BAD)?);
                     if let Some(&count) = self.numbers.first() {
-                        let count = usize::try_from(count).ok().filter(|&count| count <= MAX_PIECES).ok_or(BAD)?;
+                        let count = usize::try_from(count)
+                            .ok()
+                            .filter(|&count| count <= MAX_PIECES)
+                            .ok_or(BAD)?;
                         if self.numbers.len() == 1 + 2 * count {
                             return pairs(&self.numbers[1..]).map(Some);
                         }
@@ -85,7 +91,10 @@ pub(super) fn check(sparse: &mut Sparse, content: u64) -> Result<(), Refusal> {
         if offset < end {
             return Err("a sparse file whose pieces overlap");
         }
-        end = offset.checked_add(length).filter(|&end| end <= sparse.size).ok_or("a sparse file beyond its end")?;
+        end = offset
+            .checked_add(length)
+            .filter(|&end| end <= sparse.size)
+            .ok_or("a sparse file beyond its end")?;
         total += length;
     }
     if total != content {

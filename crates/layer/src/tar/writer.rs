@@ -19,7 +19,11 @@ pub struct Writer<W> {
 impl<W: Write> Writer<W> {
     /// An archive without entries.
     pub fn new(output: W) -> Self {
-        Self { output, remaining: 0, padding: 0 }
+        Self {
+            output,
+            remaining: 0,
+            padding: 0,
+        }
     }
 
     /// Begins an entry. `entry.size` bytes of content must follow through [`Self::write_content`] when it is a file.
@@ -30,12 +34,9 @@ impl<W: Write> Writer<W> {
         self.end_entry()?;
         let records = records(entry);
         if !records.is_empty() {
-            let (dir, base) = match entry.name.strip_suffix(b"/").unwrap_or(&entry.name) {
-                name => match name.iter().rposition(|&byte| byte == b'/') {
-                    Some(slash) => (&name[..=slash], &name[slash + 1..]),
-                    None => (&b""[..], name),
-                },
-            };
+            let name = entry.name.strip_suffix(b"/").unwrap_or(&entry.name);
+            let start = name.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+            let (dir, base) = name.split_at(start);
             let mut extended = Entry::new([dir, b"PaxHeaders.0/", base].concat(), EntryKind::Unknown(b'x'));
             extended.size = records.len() as u64;
             extended.mode = 0o644;
@@ -79,7 +80,8 @@ impl<W: Write> Writer<W> {
     }
 
     fn pad(&mut self, length: usize) -> io::Result<()> {
-        self.output.write_all(&[0; BLOCK][..length.next_multiple_of(BLOCK) - length])
+        self.output
+            .write_all(&[0; BLOCK][..length.next_multiple_of(BLOCK) - length])
     }
 }
 
@@ -91,7 +93,10 @@ fn block(entry: &Entry) -> [u8; BLOCK] {
     octal(&mut block[108..116], fitting(entry.uid, MAX_OCTAL_8));
     octal(&mut block[116..124], fitting(entry.gid, MAX_OCTAL_8));
     octal(&mut block[124..136], fitting(entry.size, MAX_OCTAL_12));
-    octal(&mut block[136..148], u64::try_from(entry.mtime.0).map_or(0, |seconds| fitting(seconds, MAX_OCTAL_12)));
+    octal(
+        &mut block[136..148],
+        u64::try_from(entry.mtime.0).map_or(0, |seconds| fitting(seconds, MAX_OCTAL_12)),
+    );
     block[156] = match entry.kind {
         EntryKind::File => b'0',
         EntryKind::HardLink => b'1',

@@ -3,6 +3,7 @@
 use super::entry::{Part, parse};
 use crate::Error;
 use crate::crc64::Crc64;
+use crate::name::Name;
 use flate2::bufread::GzDecoder;
 use rustix::fs::{Mode, OFlags};
 use std::ffi::OsStr;
@@ -28,13 +29,17 @@ pub fn assemble(tar_split: &Path, directory: &Path, output: &mut impl Write) -> 
     let mut length = 0;
     loop {
         line.clear();
-        let read = lines.read_until(b'\n', &mut line).map_err(|error| corrupt(tar_split, error.to_string()))?;
+        let read = lines
+            .read_until(b'\n', &mut line)
+            .map_err(|error| corrupt(tar_split, error.to_string()))?;
         if read == 0 {
             return Ok(length);
         }
         match parse(&line).map_err(|reason| corrupt(tar_split, reason))? {
             Part::Raw(bytes) => {
-                output.write_all(&bytes).map_err(Error::io("write the archive of", directory))?;
+                output
+                    .write_all(&bytes)
+                    .map_err(Error::io("write the archive of", directory))?;
                 length += bytes.len() as u64;
             }
             Part::Content { size: 0, .. } => {}
@@ -47,7 +52,10 @@ pub fn assemble(tar_split: &Path, directory: &Path, output: &mut impl Write) -> 
 }
 
 fn corrupt(path: &Path, reason: String) -> Error {
-    Error::Corrupt { path: path.to_owned(), reason }
+    Error::Corrupt {
+        path: path.to_owned(),
+        reason,
+    }
 }
 
 /// Copies one file and checks it.
@@ -60,11 +68,15 @@ fn copy(
 ) -> Result<(), Error> {
     let layer = || root.path().display().to_string();
     let shown = || crate::error::printable(name);
-    let relative = name.iter().position(|&byte| byte != b'/').map_or(&b"."[..], |start| &name[start..]);
-    let path = Path::new(OsStr::from_bytes(relative));
+    // Cleaned as when it was unpacked (and as Docker's reader does), not as the kernel would resolve `..`.
+    let cleaned = Name::parse(name)?;
+    let path = Path::new(OsStr::from_bytes(cleaned.joined()));
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let opened = root.open_at(path, flags, Mode::empty());
-    let mut file = File::from(opened.map_err(|error| Error::Rebuild { layer: layer(), reason: error.to_string() })?);
+    let mut file = File::from(opened.map_err(|error| Error::Rebuild {
+        layer: layer(),
+        reason: error.to_string(),
+    })?);
     let mut sum = Crc64::default();
     let mut copied = 0;
     loop {
@@ -77,7 +89,9 @@ fn copy(
             break;
         }
         sum.update(&buffer[..count]);
-        output.write_all(&buffer[..count]).map_err(Error::io("write the archive of", root.path()))?;
+        output
+            .write_all(&buffer[..count])
+            .map_err(Error::io("write the archive of", root.path()))?;
     }
     if copied != size || sum.finish() != crc {
         let reason = format!("the content of {:?} has changed since the layer was unpacked", shown());

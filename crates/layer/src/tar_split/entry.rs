@@ -50,7 +50,11 @@ pub(super) fn parse(line: &[u8]) -> Result<Part, String> {
                 Err(_) if line.size == 0 => 0,
                 Err(_) => return Err("a file's checksum is not 8 bytes long".to_owned()),
             };
-            Ok(Part::Content { name, size: line.size, crc })
+            Ok(Part::Content {
+                name,
+                size: line.size,
+                crc,
+            })
         }
         other => Err(format!("unknown type {other}")),
     }

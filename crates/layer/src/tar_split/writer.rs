@@ -2,6 +2,7 @@
 
 use super::entry::{Part, parse};
 use crate::Error;
+use crate::name::Name;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
@@ -64,7 +65,7 @@ impl Writer {
 
     /// Adds the content of an unpacked file; without content, its mere name.
     pub(crate) fn file(&mut self, name: &[u8], size: u64, crc: u64) -> Result<(), Error> {
-        let hash = self.hasher.hash_one(clean(name));
+        let hash = self.hasher.hash_one(Name::parse(name)?.joined());
         if !self.seen.insert(hash) {
             self.repeated = true;
             // A line without content says nothing about the archive.
@@ -104,7 +105,9 @@ impl Writer {
         self.line.push_str(&self.position.to_string());
         self.line.push_str("}\n");
         self.position += 1;
-        self.output.write_all(self.line.as_bytes()).map_err(Error::io("write", &self.path))
+        self.output
+            .write_all(self.line.as_bytes())
+            .map_err(Error::io("write", &self.path))
     }
 
     /// Completes the file. Content that is no longer where its name says is taken from `shadowed` into the file itself.
@@ -114,13 +117,20 @@ impl Writer {
     pub(crate) fn finish(self, shadowed: &Shadowed) -> Result<(), Error> {
         let (path, repeated) = (self.path.clone(), self.repeated);
         self.close()?;
-        if shadowed.is_empty() && !repeated { Ok(()) } else { inline(&path, shadowed) }
+        if shadowed.is_empty() && !repeated {
+            Ok(())
+        } else {
+            inline(&path, shadowed)
+        }
     }
 
     fn close(self) -> Result<(), Error> {
         let fail = |error| Error::io("write", &self.path)(error);
         let buffered = self.output.finish().map_err(fail)?;
-        buffered.into_inner().map(drop).map_err(|error| fail(error.into_error()))
+        buffered
+            .into_inner()
+            .map(drop)
+            .map_err(|error| fail(error.into_error()))
     }
 }
 
@@ -137,7 +147,10 @@ fn inline(path: &Path, shadowed: &Shadowed) -> Result<(), Error> {
         if lines.read_until(b'\n', &mut line).map_err(Error::io("read", path))? == 0 {
             break;
         }
-        let corrupt = |reason| Error::Corrupt { path: path.to_owned(), reason };
+        let corrupt = |reason| Error::Corrupt {
+            path: path.to_owned(),
+            reason,
+        };
         match parse(&line).map_err(corrupt)? {
             Part::Raw(bytes) => writer.raw(&bytes)?,
             Part::Content { size: 0, .. } => {}
@@ -159,21 +172,6 @@ fn inline(path: &Path, shadowed: &Shadowed) -> Result<(), Error> {
     }
     writer.close()?;
     fs::rename(&anew, path).map_err(Error::io("replace", path))
-}
-
-/// The name as Go's `filepath.Clean` would compare it, near enough to find repetitions.
-fn clean(name: &[u8]) -> Vec<u8> {
-    let mut parts: Vec<&[u8]> = Vec::new();
-    for part in name.split(|&byte| byte == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." if parts.last().is_some_and(|last| *last != b"..") => {
-                parts.pop();
-            }
-            _ => parts.push(part),
-        }
-    }
-    parts.join(&b'/')
 }
 
 /// A JSON string as Go writes it: `<`, `>`, `&` and the two line separators escaped.

@@ -25,20 +25,33 @@ impl std::fmt::Debug for Chosen {
 type Open = fn(&Path, &[String]) -> Result<Arc<dyn Snapshotter>, Error>;
 
 /// Drivers that are served, in the order in which the automatic choice tries them.
-const SERVED: [(&str, Open); 2] =
-    [(overlay2::NAME, |root, options| Ok(Arc::new(overlay2::Overlay2::open(root, options)?))), (
-        vfs::NAME,
-        |root, options| Ok(Arc::new(vfs::Vfs::open(root, options)?)),
-    )];
+const SERVED: [(&str, Open); 2] = [
+    (overlay2::NAME, |root, options| {
+        Ok(Arc::new(overlay2::Overlay2::open(root, options)?))
+    }),
+    (vfs::NAME, |root, options| Ok(Arc::new(vfs::Vfs::open(root, options)?))),
+];
 
 /// Drivers that Docker has or had, and why they are refused.
 const UNSERVED: [(&str, &str); 7] = [
     ("btrfs", "it is not built yet; use overlay2, which works on btrfs"),
-    ("zfs", "it is not built yet; use overlay2 (OpenZFS 2.2 and later carry it) or vfs"),
-    ("fuse-overlayfs", "it is not built yet; use overlay2 (Linux 5.11 and later carry it rootless) or vfs"),
-    ("devicemapper", "Docker removed it in version 25; save the images with the old daemon and load them on overlay2"),
+    (
+        "zfs",
+        "it is not built yet; use overlay2 (OpenZFS 2.2 and later carry it) or vfs",
+    ),
+    (
+        "fuse-overlayfs",
+        "it is not built yet; use overlay2 (Linux 5.11 and later carry it rootless) or vfs",
+    ),
+    (
+        "devicemapper",
+        "Docker removed it in version 25; save the images with the old daemon and load them on overlay2",
+    ),
     ("overlay", "Docker removed it in version 24; overlay2 replaces it"),
-    ("aufs", "Docker removed it in version 24 and the kernel module is not in Linux; use overlay2"),
+    (
+        "aufs",
+        "Docker removed it in version 24 and the kernel module is not in Linux; use overlay2",
+    ),
     ("windowsfilter", "it serves Windows containers only"),
 ];
 
@@ -58,29 +71,45 @@ const UNSERVED: [(&str, &str); 7] = [
 pub fn open(data_root: &Path, choice: Option<&str>, options: &[String]) -> Result<Chosen, Error> {
     if let Some(name) = choice.filter(|name| !name.is_empty()) {
         let (name, open) = served(name)?;
-        return Ok(Chosen { driver: open(data_root, options)?, reason: format!("{name} was asked for") });
+        return Ok(Chosen {
+            driver: open(data_root, options)?,
+            reason: format!("{name} was asked for"),
+        });
     }
     for (name, open) in SERVED {
         if data_root.join("image").join(name).is_dir() {
             let driver = open(data_root, options)?;
-            return Ok(Chosen { driver, reason: format!("{} holds images of {name}", data_root.display()) });
+            return Ok(Chosen {
+                driver,
+                reason: format!("{} holds images of {name}", data_root.display()),
+            });
         }
     }
     let mut refusals = Vec::new();
     for (name, open) in SERVED {
         match open(data_root, options) {
             Ok(driver) if refusals.is_empty() => {
-                return Ok(Chosen { driver, reason: format!("{name} works here and is the first choice") });
+                return Ok(Chosen {
+                    driver,
+                    reason: format!("{name} works here and is the first choice"),
+                });
             }
             Ok(driver) => {
-                return Ok(Chosen { driver, reason: format!("{name} works here; {}", refusals.join("; ")) });
+                return Ok(Chosen {
+                    driver,
+                    reason: format!("{name} works here; {}", refusals.join("; ")),
+                });
             }
             // A misspelt option must not change the driver silently.
             Err(error @ Error::Option { .. }) => return Err(error),
             Err(error) => refusals.push(error.to_string()),
         }
     }
-    Err(Error::Unusable { driver: "any", root: data_root.to_owned(), missing: refusals.join("; ") })
+    Err(Error::Unusable {
+        driver: "any",
+        root: data_root.to_owned(),
+        missing: refusals.join("; "),
+    })
 }
 
 fn served(name: &str) -> Result<(&'static str, Open), Error> {
@@ -88,10 +117,16 @@ fn served(name: &str) -> Result<(&'static str, Open), Error> {
         return Ok(found);
     }
     if let Some((_, reason)) = UNSERVED.iter().find(|(unserved, _)| *unserved == name) {
-        return Err(Error::UnservedDriver { name: name.to_owned(), reason });
+        return Err(Error::UnservedDriver {
+            name: name.to_owned(),
+            reason,
+        });
     }
     let served = SERVED.map(|(name, _)| name).join(", ");
-    Err(Error::UnknownDriver { name: name.chars().take(60).collect(), served })
+    Err(Error::UnknownDriver {
+        name: name.chars().take(60).collect(),
+        served,
+    })
 }
 
 #[cfg(test)]

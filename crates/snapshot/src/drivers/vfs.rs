@@ -32,13 +32,21 @@ impl Vfs {
     pub fn open(data_root: &Path, options: &[String]) -> Result<Self, Error> {
         if let Some(option) = options.iter().find(|option| !option.starts_with("overlay2.")) {
             let reason = "vfs has no options here";
-            return Err(Error::Option { driver: NAME, option: option.clone(), reason });
+            return Err(Error::Option {
+                driver: NAME,
+                option: option.clone(),
+                reason,
+            });
         }
         let home = data_root.join(NAME);
         let root = home.join("dir");
         fs::create_dir_all(data_root).map_err(Error::io("create the directory", data_root))?;
         for (path, mode) in [(&home, 0o710), (&root, 0o700)] {
-            fs::DirBuilder::new().recursive(true).mode(mode).create(path).map_err(Error::io("create", path))?;
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(mode)
+                .create(path)
+                .map_err(Error::io("create", path))?;
         }
         Ok(Self { root })
     }
@@ -53,7 +61,14 @@ impl Vfs {
 
     fn check(&self, id: &CacheId) -> Result<PathBuf, Error> {
         let dir = self.dir(id);
-        if dir.is_dir() { Ok(dir) } else { Err(Error::NotFound { id: id.to_string(), root: self.root.clone() }) }
+        if dir.is_dir() {
+            Ok(dir)
+        } else {
+            Err(Error::NotFound {
+                id: id.to_string(),
+                root: self.root.clone(),
+            })
+        }
     }
 
     /// Makes `dir`, as a copy of the parent's tree or empty.
@@ -87,7 +102,10 @@ impl Snapshotter for Vfs {
     fn commit(&self, id: &CacheId, parent: Option<&CacheId>) -> Result<(), Error> {
         let staged = self.staged(id);
         if !staged.is_dir() {
-            return Err(Error::NotFound { id: id.to_string(), root: self.root.clone() });
+            return Err(Error::NotFound {
+                id: id.to_string(),
+                root: self.root.clone(),
+            });
         }
         let dir = self.dir(id);
         self.copy_parent(parent, &dir)?;
@@ -112,7 +130,12 @@ impl Snapshotter for Vfs {
         let dir = self.check(id)?;
         let source = dir.to_string_lossy().into_owned();
         let options = vec!["rw".to_owned(), "rbind".to_owned()];
-        Ok(vec![Mount { kind: "bind".to_owned(), source, target: dir, options }])
+        Ok(vec![Mount {
+            kind: "bind".to_owned(),
+            source,
+            target: dir,
+            options,
+        }])
     }
 
     fn layout(&self, id: &CacheId) -> Result<Layout, Error> {

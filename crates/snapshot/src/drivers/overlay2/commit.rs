@@ -34,11 +34,12 @@ impl Overlay2 {
     /// Writes `lower` and makes `work` for a snapshot that has a parent.
     pub(super) fn stack(&self, id: &CacheId, parent: Option<&CacheId>) -> Result<(), Error> {
         let dir = self.dir(id);
-        let Ok(at) = tree::open(&dir) else { return Err(self.not_found(id)) };
+        let Ok(at) = tree::open(&dir) else {
+            return Err(self.not_found(id));
+        };
         let Some(parent) = parent else { return Ok(()) };
-        let link = match self.read_record(parent, LINK)? {
-            Some(link) => link,
-            None => return Err(self.not_found(parent)),
+        let Some(link) = self.read_record(parent, LINK)? else {
+            return Err(self.not_found(parent));
         };
         let mut lower = format!("{LINKS}/{link}");
         if let Some(below) = self.read_record(parent, LOWER)? {
@@ -47,7 +48,11 @@ impl Overlay2 {
         }
         let depth = lower.split(':').count();
         if depth > MAX_DEPTH {
-            return Err(Error::TooDeep { id: id.to_string(), depth, max: MAX_DEPTH });
+            return Err(Error::TooDeep {
+                id: id.to_string(),
+                depth,
+                max: MAX_DEPTH,
+            });
         }
         tree::make_dir(&at, WORK, 0o700).map_err(Error::io("create the directory", &dir.join(WORK)))?;
         write_new(&at, LOWER, 0o644, lower.as_bytes()).map_err(Error::io("write", &dir.join(LOWER)))
@@ -69,9 +74,14 @@ impl Overlay2 {
             Err(error) => return Err(Error::io("read", &path)(error)),
         };
         let prefix = if name == LOWER { "l/" } else { "" };
-        let valid = text.split(':').all(|part| part.strip_prefix(prefix).is_some_and(is_short_name));
+        let valid = text
+            .split(':')
+            .all(|part| part.strip_prefix(prefix).is_some_and(is_short_name));
         if !valid || (name == LINK && text.contains(':')) {
-            let what = format!("{:?} is no list of short names", text.chars().take(80).collect::<String>());
+            let what = format!(
+                "{:?} is no list of short names",
+                text.chars().take(80).collect::<String>()
+            );
             return Err(Error::Corrupt { path, what });
         }
         Ok(Some(text))
@@ -82,7 +92,11 @@ impl Overlay2 {
 fn write_new(dir: impl AsFd, name: &str, mode: u32, content: &[u8]) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = openat(dir, name, flags, Mode::from_raw_mode(mode))?;
-    if content.is_empty() { Ok(()) } else { File::from(fd).write_all(content) }
+    if content.is_empty() {
+        Ok(())
+    } else {
+        File::from(fd).write_all(content)
+    }
 }
 
 /// Docker's alphabet and length: base32 without padding, 26 characters.
@@ -91,7 +105,10 @@ const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 fn short_name() -> Result<String, Error> {
     let mut bytes = [0_u8; 26];
     getrandom::fill(&mut bytes).map_err(|error| Error::Random(error.to_string()))?;
-    Ok(bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect())
+    Ok(bytes
+        .iter()
+        .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
+        .collect())
 }
 
 fn is_short_name(text: &str) -> bool {
@@ -100,5 +117,10 @@ fn is_short_name(text: &str) -> bool {
 
 /// The snapshot directory's name in the target of a short name, `../<id>/diff`.
 pub(super) fn id_of_target(target: &Path) -> Option<CacheId> {
-    target.to_str()?.strip_prefix("../")?.strip_suffix("/diff")?.parse().ok()
+    target
+        .to_str()?
+        .strip_prefix("../")?
+        .strip_suffix("/diff")?
+        .parse()
+        .ok()
 }

@@ -60,8 +60,16 @@ impl Overlay2 {
     /// [`Error::Unusable`] naming the failed check and its cure; [`Error::Option`]; file errors.
     pub fn open(data_root: &Path, options: &[String]) -> Result<Self, Error> {
         for option in options.iter().filter(|option| !option.starts_with("vfs.")) {
-            let refuse = |reason| Error::Option { driver: NAME, option: option.clone(), reason };
-            match option.split_once('=').map(|(key, _)| key.trim().to_ascii_lowercase()).as_deref() {
+            let refuse = |reason| Error::Option {
+                driver: NAME,
+                option: option.clone(),
+                reason,
+            };
+            match option
+                .split_once('=')
+                .map(|(key, _)| key.trim().to_ascii_lowercase())
+                .as_deref()
+            {
                 Some("overlay2.override_kernel_check") => {}
                 Some("overlay2.size") => return Err(refuse("quotas of container layers are not served")),
                 Some(_) => return Err(refuse("unknown option")),
@@ -88,7 +96,10 @@ impl Overlay2 {
     }
 
     fn not_found(&self, id: &CacheId) -> Error {
-        Error::NotFound { id: id.to_string(), root: self.root.clone() }
+        Error::NotFound {
+            id: id.to_string(),
+            root: self.root.clone(),
+        }
     }
 }
 

@@ -13,7 +13,9 @@ impl Overlay2 {
     /// directory is mounted as itself.
     pub(super) fn mounts_of(&self, id: &CacheId) -> Result<Vec<Mount>, Error> {
         let dir = self.dir(id);
-        let Some(link) = self.read_record(id, LINK)? else { return Err(self.not_found(id)) };
+        let Some(link) = self.read_record(id, LINK)? else {
+            return Err(self.not_found(id));
+        };
         let lower = self.read_record(id, LOWER)?;
         let target = dir.join(MERGED);
         tree::make_dir(tree::open(&dir)?, MERGED, 0o700).map_err(Error::io("create the directory", &target))?;
@@ -22,7 +24,12 @@ impl Overlay2 {
             let access = if committed { "ro" } else { "rw" };
             let options = vec![access.to_owned(), "rbind".to_owned()];
             let source = dir.join(DIFF).to_string_lossy().into_owned();
-            return Ok(vec![Mount { kind: "bind".to_owned(), source, target, options }]);
+            return Ok(vec![Mount {
+                kind: "bind".to_owned(),
+                source,
+                target,
+                options,
+            }]);
         };
         let absolute = |short: &str| format!("{}/{short}", self.root.display());
         let mut lowers: Vec<String> = lower.split(':').map(absolute).collect();
@@ -37,7 +44,12 @@ impl Overlay2 {
             options.push(format!("workdir={}", dir.join(WORK).display()));
         }
         options.extend(self.features.mount_options());
-        Ok(vec![Mount { kind: "overlay".to_owned(), source: "overlay".to_owned(), target, options }])
+        Ok(vec![Mount {
+            kind: "overlay".to_owned(),
+            source: "overlay".to_owned(),
+            target,
+            options,
+        }])
     }
 
     /// The directories of a snapshot and of what is below it.
@@ -47,10 +59,18 @@ impl Overlay2 {
             return Err(self.not_found(id));
         }
         let lowers = match self.read_record(id, LOWER)? {
-            Some(lower) => lower.split(':').map(|short| self.lower_dir(short)).collect::<Result<_, _>>()?,
+            Some(lower) => lower
+                .split(':')
+                .map(|short| self.lower_dir(short))
+                .collect::<Result<_, _>>()?,
             None => Vec::new(),
         };
-        Ok(Layout::Overlay { upper: dir.join(DIFF), lowers, work: dir.join(WORK), merged: dir.join(MERGED) })
+        Ok(Layout::Overlay {
+            upper: dir.join(DIFF),
+            lowers,
+            work: dir.join(WORK),
+            merged: dir.join(MERGED),
+        })
     }
 
     /// Where a short name leads.

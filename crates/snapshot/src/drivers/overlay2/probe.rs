@@ -41,7 +41,11 @@ impl Features {
             (self.metacopy && !self.user_xattr, "metacopy=off"),
             (self.redirect_dir && !self.user_xattr, "redirect_dir=off"),
         ];
-        options.iter().filter(|(wanted, _)| *wanted).map(|(_, option)| (*option).to_owned()).collect()
+        options
+            .iter()
+            .filter(|(wanted, _)| *wanted)
+            .map(|(_, option)| (*option).to_owned())
+            .collect()
     }
 
     /// Lines of `docker info`.
@@ -80,7 +84,11 @@ const FILE_SYSTEMS: [(u32, &str, bool); 13] = [
 /// # Errors
 /// [`Error::Unusable`] whose text says which check failed and how to mend it.
 pub(super) fn probe(data_root: &Path, root: &Path) -> Result<Features, Error> {
-    let unusable = |missing: String| Error::Unusable { driver: NAME, root: data_root.to_owned(), missing };
+    let unusable = |missing: String| Error::Unusable {
+        driver: NAME,
+        root: data_root.to_owned(),
+        missing,
+    };
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     if let Some(message) = kernel_too_old(&release) {
         return Err(unusable(message));
@@ -105,7 +113,7 @@ pub(super) fn probe(data_root: &Path, root: &Path) -> Result<Features, Error> {
     }
     let trial = Trial::new(root)?;
     let user_xattr = match trial.mount(false) {
-        Ok(_) => false,
+        Ok(()) => false,
         Err(Errno::NODEV) => {
             return Err(unusable(
                 "the kernel has no overlay file system; load it with: modprobe overlay (and see that lsmod lists it)"
@@ -113,7 +121,7 @@ pub(super) fn probe(data_root: &Path, root: &Path) -> Result<Features, Error> {
             ));
         }
         Err(first) => match trial.mount(true) {
-            Ok(_) => true,
+            Ok(()) => true,
             Err(_) => return Err(unusable(why_not(first))),
         },
     };
@@ -131,10 +139,16 @@ pub(super) fn probe(data_root: &Path, root: &Path) -> Result<Features, Error> {
 
 /// The sentence for a kernel before 4.0 (several lower layers came then; overlay itself with 3.18).
 fn kernel_too_old(release: &str) -> Option<String> {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|part| part.parse::<u32>().unwrap_or(0));
     let version = (numbers.next()?, numbers.next()?);
     (version < (4, 0)).then(|| {
-        let has = if version < (3, 18) { "has no overlay file system" } else { "mounts only one lower layer" };
+        let has = if version < (3, 18) {
+            "has no overlay file system"
+        } else {
+            "mounts only one lower layer"
+        };
         format!("Linux {release} {has}; boot Linux 4.0 or newer (uname -r shows it), or use --storage-driver vfs")
     })
 }
@@ -171,7 +185,10 @@ impl<'a> Trial<'a> {
     fn new(root: &'a Path) -> Result<Self, Error> {
         let mut bytes = [0_u8; 8];
         getrandom::fill(&mut bytes).map_err(|error| Error::Random(error.to_string()))?;
-        let trial = Self { root, name: format!("check-overlay-support-{:016x}", u64::from_le_bytes(bytes)) };
+        let trial = Self {
+            root,
+            name: format!("check-overlay-support-{:016x}", u64::from_le_bytes(bytes)),
+        };
         let dir = root.join(&trial.name);
         for path in [dir.clone(), dir.join("1"), dir.join("2"), dir.join("u"), dir.join("w")] {
             mkdirat(CWD, &path, Mode::from_raw_mode(0o700)).map_err(Error::io("create the directory", &path))?;
@@ -192,7 +209,12 @@ impl<'a> Trial<'a> {
         }
         fsconfig_create(&context)?;
         let mount: OwnedFd = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
-        openat(&mount, "trial", OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC, Mode::from_raw_mode(0o600))?;
+        openat(
+            &mount,
+            "trial",
+            OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC,
+            Mode::from_raw_mode(0o600),
+        )?;
         Ok(())
     }
 }
@@ -215,7 +237,10 @@ mod tests {
         assert!(kernel_too_old("4.0.1").is_none());
         assert!(kernel_too_old("3.18.2").unwrap().contains("only one lower layer"));
         let old = kernel_too_old("3.10.0-1160.el7.x86_64").unwrap();
-        assert!(old.contains("no overlay file system") && old.contains("uname -r"), "{old}");
+        assert!(
+            old.contains("no overlay file system") && old.contains("uname -r"),
+            "{old}"
+        );
         assert!(why_not(rustix::io::Errno::PERM).contains("as root"));
     }
 }

@@ -54,7 +54,10 @@ fn row_042_layout_and_modes_are_dockers() {
     let names = |id: &str| crate::tree::names(&home.join(id)).unwrap();
     assert_eq!(names(bottom.as_str()), ["committed", "diff", "link"]);
     assert_eq!(names(top.as_str()), ["committed", "diff", "link", "lower", "work"]);
-    assert_eq!(names(id.init().as_str()), ["committed", "diff", "link", "lower", "work"]);
+    assert_eq!(
+        names(id.init().as_str()),
+        ["committed", "diff", "link", "lower", "work"]
+    );
     assert_eq!(names(id.as_str()), ["diff", "link", "lower", "work"]);
     assert_eq!((mode("l"), mode(id.as_str())), (0o700, 0o710));
     let expected = [("diff", 0o755), ("link", 0o644), ("lower", 0o644), ("work", 0o700)];
@@ -65,7 +68,10 @@ fn row_042_layout_and_modes_are_dockers() {
     let link = |id: &CacheId| fs::read_to_string(home.join(id.as_str()).join("link")).unwrap();
     assert_eq!(link(&id).len(), 26);
     let lower = fs::read_to_string(home.join(id.as_str()).join("lower")).unwrap();
-    assert_eq!(lower, format!("l/{}:l/{}:l/{}", link(&id.init()), link(&top), link(&bottom)));
+    assert_eq!(
+        lower,
+        format!("l/{}:l/{}:l/{}", link(&id.init()), link(&top), link(&bottom))
+    );
     let target = fs::read_link(home.join("l").join(link(&top))).unwrap();
     assert_eq!(target.to_str().unwrap(), format!("../{top}/diff"));
     driver.mounts(&id).unwrap();
@@ -78,12 +84,18 @@ fn row_042_a_stack_of_128_layers_mounts_and_one_more_is_refused() {
     let Some(driver) = open(dir.path()) else { return };
     let mut parent = None;
     for number in 0..127 {
-        parent = Some(layer(&driver, parent.as_ref(), |dir| fs::write(dir.join(format!("f{number}")), "").unwrap()));
+        parent = Some(layer(&driver, parent.as_ref(), |dir| {
+            fs::write(dir.join(format!("f{number}")), "").unwrap();
+        }));
     }
     let id = container(&driver, &parent.clone().unwrap());
-    mounted(&driver, &id, |merged, _| assert_eq!(crate::tree::names(merged).unwrap().len(), 127));
+    mounted(&driver, &id, |merged, _| {
+        assert_eq!(crate::tree::names(merged).unwrap().len(), 127);
+    });
     let top = layer(&driver, parent.as_ref(), |_| {});
-    let error = driver.create(&CacheId::random().unwrap(), Some(&id), Kind::Container).unwrap_err();
+    let error = driver
+        .create(&CacheId::random().unwrap(), Some(&id), Kind::Container)
+        .unwrap_err();
     assert!(error.to_string().contains("at most 128"), "{error}");
     drop(top);
 }
@@ -100,7 +112,15 @@ fn row_043_lower_dir_is_the_init_layer_and_the_images_upper_dir() {
     let init = driver.diff_dir(&id.init());
     let expected = format!("{}:{}:{}", init.display(), of_image["UpperDir"], of_image["LowerDir"]);
     assert_eq!(of_container["LowerDir"], expected);
-    assert_eq!(of_container["MergedDir"], dir.path().join("overlay2").join(id.as_str()).join("merged").to_str().unwrap());
+    assert_eq!(
+        of_container["MergedDir"],
+        dir.path()
+            .join("overlay2")
+            .join(id.as_str())
+            .join("merged")
+            .to_str()
+            .unwrap()
+    );
     assert!(!driver.layout(&bottom).unwrap().graph_data().contains_key("LowerDir"));
 }
 
@@ -110,7 +130,9 @@ fn row_044_045_046_a_hand_made_mount_shows_the_same_and_files_are_seen_twice() {
     let Some(driver) = open(dir.path()) else { return };
     let image = layer(&driver, None, |dir| fs::write(dir.join("f"), "image").unwrap());
     let id = container(&driver, &image);
-    let Layout::Overlay { lowers, work, .. } = driver.layout(&id).unwrap() else { panic!("no overlay") };
+    let Layout::Overlay { lowers, work, .. } = driver.layout(&id).unwrap() else {
+        panic!("no overlay")
+    };
     let elsewhere = dir.path().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
     mounted(&driver, &id, |merged, diff| {
@@ -124,9 +146,15 @@ fn row_044_045_046_a_hand_made_mount_shows_the_same_and_files_are_seen_twice() {
             target: elsewhere.clone(),
             options: vec![format!("lowerdir={}:{}", diff.display(), lowers.join(":")), "ro".into()],
         };
-        let by_hand = crate::Mount { options: by_hand.options.into_iter().rev().collect(), ..by_hand };
+        let by_hand = crate::Mount {
+            options: by_hand.options.into_iter().rev().collect(),
+            ..by_hand
+        };
         mount_all(std::slice::from_ref(&by_hand));
-        assert_eq!(crate::tree::names(&elsewhere).unwrap(), crate::tree::names(merged).unwrap());
+        assert_eq!(
+            crate::tree::names(&elsewhere).unwrap(),
+            crate::tree::names(merged).unwrap()
+        );
     });
     assert!(crate::tree::names(&driver.dir(&id).join("merged")).unwrap().is_empty());
 }
@@ -147,7 +175,10 @@ fn row_047_048_priority_of_branches_and_reads() {
     });
     mounted(&driver, &container(&driver, &top), |merged, _| {
         let read = |name: &str| fs::read_to_string(merged.join("d/e").join(name)).unwrap();
-        assert_eq!((&*read("both"), &*read("lower"), &*read("upper")), ("upper", "lower", "upper"));
+        assert_eq!(
+            (&*read("both"), &*read("lower"), &*read("upper")),
+            ("upper", "lower", "upper")
+        );
     });
 }
 
@@ -155,11 +186,20 @@ fn row_047_048_priority_of_branches_and_reads() {
 fn row_049_first_write_copies_the_whole_file_up_and_lower_stays() {
     let dir = tempfile::tempdir().unwrap();
     let Some(driver) = open(dir.path()) else { return };
-    let image = layer(&driver, None, |dir| fs::write(dir.join("f"), vec![b'x'; 100_000]).unwrap());
+    let image = layer(&driver, None, |dir| {
+        fs::write(dir.join("f"), vec![b'x'; 100_000]).unwrap();
+    });
     let lower = driver.diff_dir(&image).join("f");
     mounted(&driver, &container(&driver, &image), |merged, diff| {
         use std::io::Write;
-        let append = || fs::OpenOptions::new().append(true).open(merged.join("f")).unwrap().write_all(b"y").unwrap();
+        let append = || {
+            fs::OpenOptions::new()
+                .append(true)
+                .open(merged.join("f"))
+                .unwrap()
+                .write_all(b"y")
+                .unwrap();
+        };
         assert!(!diff.join("f").exists());
         append();
         let first = diff.join("f").metadata().unwrap();
@@ -188,7 +228,10 @@ fn row_050_051_052_055_deletes_whiteouts_and_opaque_directories() {
         };
         fs::write(merged.join("upper-only"), "").unwrap();
         fs::remove_file(merged.join("upper-only")).unwrap();
-        assert!(diff.join("upper-only").symlink_metadata().is_err(), "no whiteout without a lower copy");
+        assert!(
+            diff.join("upper-only").symlink_metadata().is_err(),
+            "no whiteout without a lower copy"
+        );
         fs::rename(merged.join("bin/echo"), merged.join("bin/echo.old")).unwrap();
         assert!(is_whiteout(&diff.join("bin/echo")) && diff.join("bin/echo.old").is_file());
         fs::write(merged.join("bin/echo"), "again").unwrap();
@@ -198,7 +241,10 @@ fn row_050_051_052_055_deletes_whiteouts_and_opaque_directories() {
         fs::create_dir(merged.join("old")).unwrap();
         assert!(crate::tree::is_opaque(&diff.join("old"), c"trusted.overlay.opaque"));
         assert!(!merged.join("old/sub").exists());
-        assert!(!merged.join("work").exists(), "the work directory is never part of the view");
+        assert!(
+            !merged.join("work").exists(),
+            "the work directory is never part of the view"
+        );
     });
     assert!(lower.join("bin/echo").is_file() && lower.join("old/sub").is_dir());
 }
@@ -207,12 +253,16 @@ fn row_050_051_052_055_deletes_whiteouts_and_opaque_directories() {
 fn row_064_065_067_a_container_costs_nothing_until_it_writes_and_keeps_what_it_wrote() {
     let dir = tempfile::tempdir().unwrap();
     let Some(driver) = open(dir.path()) else { return };
-    let image = layer(&driver, None, |dir| fs::write(dir.join("big"), vec![1; 1 << 20]).unwrap());
+    let image = layer(&driver, None, |dir| {
+        fs::write(dir.join("big"), vec![1; 1 << 20]).unwrap();
+    });
     let ids: Vec<_> = (0..100).map(|_| container(&driver, &image)).collect();
     for id in &ids {
         assert_eq!(crate::tree::size(&driver.diff_dir(id)).unwrap(), 0);
     }
-    mounted(&driver, &ids[0], |merged, _| fs::write(merged.join("kept"), "12345").unwrap());
+    mounted(&driver, &ids[0], |merged, _| {
+        fs::write(merged.join("kept"), "12345").unwrap();
+    });
     mounted(&driver, &ids[0], |merged, _| assert!(merged.join("kept").exists()));
     assert_eq!(crate::tree::size(&driver.diff_dir(&ids[0])).unwrap(), 5);
     driver.remove(&ids[0]).unwrap();
@@ -226,7 +276,13 @@ fn records_damaged_by_a_power_loss_are_errors_and_can_be_removed() {
     let image = layer(&driver, None, |_| {});
     let id = container(&driver, &image);
     fs::write(driver.dir(&id).join("link"), "").unwrap();
-    assert!(driver.mounts(&id).unwrap_err().to_string().contains("damaged snapshot record"));
+    assert!(
+        driver
+            .mounts(&id)
+            .unwrap_err()
+            .to_string()
+            .contains("damaged snapshot record")
+    );
     fs::write(driver.dir(&image).join("link"), "../../../../etc").unwrap();
     assert!(driver.layout(&image).is_err());
     for id in [&id, &id.init(), &image] {

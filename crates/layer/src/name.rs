@@ -14,14 +14,14 @@ const MAX_LENGTH: usize = 4095;
 
 /// A cleaned name: relative to the layer's root, without `.`, `..` and empty parts. The root itself is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Name(Vec<u8>);
+pub(crate) struct Name(Vec<u8>);
 
 impl Name {
     /// Cleans a name; `a/../b` is `b`, `/a` is `a`.
     ///
     /// # Errors
     /// [`Error::Refused`] when it leads out of the root, is too long, or has a NUL in it.
-    pub(super) fn parse(name: &[u8]) -> Result<Self, Error> {
+    pub(crate) fn parse(name: &[u8]) -> Result<Self, Error> {
         if name.contains(&0) {
             return Err(Error::refused(name, "its name has a NUL in it"));
         }
@@ -45,13 +45,16 @@ impl Name {
             }
         }
         if cleaned.len() > MAX_LENGTH {
-            return Err(Error::refused(name, format!("its name is longer than {MAX_LENGTH} bytes")));
+            return Err(Error::refused(
+                name,
+                format!("its name is longer than {MAX_LENGTH} bytes"),
+            ));
         }
         Ok(Self(cleaned))
     }
 
     /// Directory (empty for the root) and last part; `None` for the root itself.
-    pub(super) fn split(&self) -> Option<(&[u8], &[u8])> {
+    pub(crate) fn split(&self) -> Option<(&[u8], &[u8])> {
         if self.0.is_empty() {
             return None;
         }
@@ -62,14 +65,14 @@ impl Name {
     }
 
     /// The whole name.
-    pub(super) fn joined(&self) -> &[u8] {
+    pub(crate) fn joined(&self) -> &[u8] {
         &self.0
     }
 }
 
 /// What a name with the whiteout prefix means.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Whiteout<'a> {
+pub(crate) enum Whiteout<'a> {
     /// The named entry of a lower layer is gone.
     Of(&'a [u8]),
     /// Nothing of the directory's lower layers is to be seen.
@@ -83,8 +86,10 @@ impl<'a> Whiteout<'a> {
     ///
     /// # Errors
     /// [`Error::Refused`] for whiteouts of `.` and `..`, and for entries in a directory that is a whiteout.
-    pub(super) fn of(name: &'a Name) -> Result<Option<Self>, Error> {
-        let Some((parent, base)) = name.split() else { return Ok(None) };
+    pub(crate) fn of(name: &'a Name) -> Result<Option<Self>, Error> {
+        let Some((parent, base)) = name.split() else {
+            return Ok(None);
+        };
         for part in parent.split(|&byte| byte == b'/') {
             if part.starts_with(RECORD) {
                 return Ok(Some(Self::Record));
@@ -128,7 +133,9 @@ mod tests {
     fn whiteouts_are_told_from_records_and_tricks() {
         let of = |name: &str| {
             let name = Name::parse(name.as_bytes()).unwrap();
-            Whiteout::of(&name).map(|found| format!("{found:?}")).map_err(|error| error.to_string())
+            Whiteout::of(&name)
+                .map(|found| format!("{found:?}"))
+                .map_err(|error| error.to_string())
         };
         assert_eq!(of("a/b").unwrap(), "None");
         assert_eq!(of("a/.wh.b").unwrap(), format!("{:?}", Some(Whiteout::Of(b"b"))));
