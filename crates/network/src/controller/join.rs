@@ -106,7 +106,7 @@ impl Controller {
             sandbox.endpoints.push(endpoint);
         }
         // Ports first: they are what fails most often, and cost nothing to give back.
-        let target = self.publish_target(sandbox, networks);
+        let target = publish_target(sandbox, networks);
         let reservation = match target {
             Some((address, default_address)) => self.reserve_ports(join, sandbox, address, default_address)?,
             None => Vec::new(),
@@ -125,7 +125,7 @@ impl Controller {
                 .apply(&elements.into_iter().map(Change::Add).collect::<Vec<_>>())?;
             self.relay.serve(&sandbox.container, address, reservation)?;
         }
-        self.save_sandbox(sandbox)
+        self.records.save_sandbox(sandbox)
     }
 
     fn plan_endpoint(
@@ -168,18 +168,6 @@ impl Controller {
         })
     }
 
-    /// The address that published ports lead to, and the host address for `-p` without one.
-    fn publish_target(&self, sandbox: &Sandbox, networks: &[Arc<Network>]) -> Option<(Ipv4Addr, Option<IpAddr>)> {
-        let mut candidates = sandbox.endpoints.iter().zip(networks);
-        let (address, network) =
-            candidates.find_map(|(endpoint, network)| Some((endpoint.link.as_ref()?.address, network)))?;
-        let own = match &network.kind {
-            NetworkKind::Bridge(options) => options.publish_address,
-            _ => None,
-        };
-        Some((address, own.or(self.config.publish_address)))
-    }
-
     fn reserve_ports(
         &self,
         join: &Join,
@@ -187,6 +175,7 @@ impl Controller {
         target: Ipv4Addr,
         default_address: Option<IpAddr>,
     ) -> Result<Vec<crate::portmap::Held>, Error> {
+        let default_address = default_address.or(self.config.publish_address);
         let taker = Taker {
             name: &join.name,
             target,
@@ -231,10 +220,21 @@ impl Controller {
                 self.addresses.give_back(&endpoint.network, link.address, &sandbox.name);
             }
         }
-        let record = self.sandbox_record(&sandbox.container);
-        failures.extend(tierce_fsops::remove_file(&record).err().map(Error::from));
+        failures.extend(self.records.forget_sandbox(sandbox).err());
         Error::gather(failures)
     }
+}
+
+/// The address that published ports lead to, and the network's host address for `-p` without one.
+fn publish_target(sandbox: &Sandbox, networks: &[Arc<Network>]) -> Option<(Ipv4Addr, Option<IpAddr>)> {
+    let mut candidates = sandbox.endpoints.iter().zip(networks);
+    let (address, network) =
+        candidates.find_map(|(endpoint, network)| Some((endpoint.link.as_ref()?.address, network)))?;
+    let own = match &network.kind {
+        NetworkKind::Bridge(options) => options.publish_address,
+        _ => None,
+    };
+    Some((address, own))
 }
 
 /// Names that answer in a user-defined network: container name, aliases, short id. The default bridge has none.

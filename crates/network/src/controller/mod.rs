@@ -6,21 +6,22 @@
 
 mod join;
 mod networks;
+mod predefined;
 mod restore;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tierce_firewall::Backend;
-use tierce_fsops::Durability;
 
 use crate::files::{self, ResolverOverrides};
 use crate::ipam::Addresses;
 use crate::portmap::Ports;
 use crate::portmap::relay::Relay;
+use crate::records::Records;
 use crate::{Config, Error, Network, Sandbox};
 
 /// A container that runs, as the supervisor reports it at start-up.
@@ -34,6 +35,7 @@ pub struct Alive {
 #[derive(Debug)]
 pub struct Controller {
     config: Config,
+    records: Records,
     filter: Box<dyn Backend>,
     state: Mutex<State>,
     addresses: Addresses,
@@ -41,7 +43,7 @@ pub struct Controller {
     relay: Relay,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     /// By id.
     networks: BTreeMap<String, Arc<Network>>,
@@ -49,27 +51,35 @@ struct State {
     sandboxes: HashMap<String, Arc<Sandbox>>,
     /// Containers that are joining, with the networks they join: those cannot be removed meanwhile.
     joining: HashMap<String, Vec<String>>,
-    /// This daemon (or an earlier life of it) switched forwarding on.
-    forwarding_is_ours: bool,
 }
 
 impl Controller {
     /// Reads the records; touches no kernel object yet. [`Controller::restore`] must follow before anything else.
     pub fn open(config: Config) -> Result<Arc<Self>, Error> {
-        for directory in [&config.records, &config.state, &config.netns] {
-            tierce_fsops::create_dir_all(directory, 0o700)?;
-        }
+        let records = Records::open(&config)?;
+        let state = State {
+            networks: records
+                .networks()?
+                .into_iter()
+                .map(|network| (network.id.clone(), Arc::new(network)))
+                .collect(),
+            sandboxes: records
+                .sandboxes()?
+                .into_iter()
+                .map(|sandbox| (sandbox.container.clone(), Arc::new(sandbox)))
+                .collect(),
+            joining: HashMap::new(),
+        };
         let filter = tierce_firewall::open(config.firewall);
-        let controller = Self {
+        Ok(Arc::new(Self {
             config,
+            records,
             filter,
-            state: Mutex::default(),
+            state: Mutex::new(state),
             addresses: Addresses::default(),
             ports: Ports::default(),
             relay: Relay::default(),
-        };
-        controller.load()?;
-        Ok(Arc::new(controller))
+        }))
     }
 
     /// The sandbox of a container, if it has one.
@@ -133,25 +143,6 @@ impl Controller {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn sandbox_record(&self, container: &str) -> PathBuf {
-        self.config.state.join(format!("{container}.json"))
-    }
-
-    fn save_sandbox(&self, sandbox: &Sandbox) -> Result<(), Error> {
-        let path = self.sandbox_record(&sandbox.container);
-        let bytes = serde_json::to_vec(sandbox).map_err(|cause| Error::Record {
-            path: path.clone(),
-            cause,
-        })?;
-        // The kernel objects it describes do not outlive a loss of power either.
-        Ok(tierce_fsops::write_atomic_with(
-            &path,
-            &bytes,
-            0o600,
-            Durability::Process,
-        )?)
     }
 }
 

@@ -1,11 +1,11 @@
 //! Networks: list, find, create, remove.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 
 use super::{Controller, random_id};
+use crate::config::Pool;
 use crate::drivers::{self, bridge};
 use crate::ipam::{self, Occupied};
 use crate::network::{Ipam, NetworkKind, is_predefined};
@@ -87,7 +87,7 @@ impl Controller {
             }
             let mut occupied = occupied;
             occupied.extend(state.networks.values().filter_map(|other| occupied_by(other)));
-            let ipam = self.plan_addresses(&spec, &occupied)?;
+            let ipam = plan_addresses(&self.config.pools, &spec, &occupied)?;
             let network = Arc::new(Network {
                 id: id.clone(),
                 name: spec.name,
@@ -143,7 +143,7 @@ impl Controller {
     /// Kernel objects, rules, record.
     fn establish(&self, network: &Network) -> Result<(), Error> {
         let driver = drivers::of(&network.kind);
-        self.save_network(network)?;
+        self.records.save_network(network)?;
         self.addresses.open(network);
         driver.create(network)?;
         let rules = driver.rules(network, &self.config.table);
@@ -164,64 +164,48 @@ impl Controller {
         failures.extend(self.filter.apply(&rules).err().map(Error::from));
         failures.extend(driver.remove(network).err());
         self.addresses.close(network);
-        failures.extend(
-            tierce_fsops::remove_file(&self.network_record(&network.id))
-                .err()
-                .map(Error::from),
-        );
+        failures.extend(self.records.forget_network(network).err());
         Error::gather(failures)
     }
+}
 
-    pub(super) fn network_record(&self, id: &str) -> PathBuf {
-        self.config.records.join(format!("{id}.json"))
-    }
-
-    pub(super) fn save_network(&self, network: &Network) -> Result<(), Error> {
-        let path = self.network_record(&network.id);
-        let bytes = serde_json::to_vec_pretty(network).map_err(|cause| Error::Record {
-            path: path.clone(),
-            cause,
-        })?;
-        Ok(tierce_fsops::write_atomic(&path, &bytes, 0o600)?)
-    }
-
-    fn plan_addresses(&self, spec: &NetworkSpec, occupied: &[Occupied]) -> Result<Ipam, Error> {
-        let subnet = match spec.subnet {
-            Some(subnet) => {
-                if !(8..=30).contains(&subnet.prefix_len()) {
-                    return Err(Error::Invalid(format!(
-                        "invalid subnet {subnet}: prefix length must be 8 to 30"
-                    )));
-                }
-                if let Some(other) = ipam::overlapping(subnet, occupied) {
-                    let other = format!("{} ({})", other.subnet, other.by);
-                    return Err(Error::PoolOverlaps {
-                        subnet: subnet.to_string(),
-                        other,
-                    });
-                }
-                subnet.trunc()
+/// Subnet and gateway as asked, or from the pools.
+fn plan_addresses(pools: &[Pool], spec: &NetworkSpec, occupied: &[Occupied]) -> Result<Ipam, Error> {
+    let subnet = match spec.subnet {
+        Some(subnet) => {
+            if !(8..=30).contains(&subnet.prefix_len()) {
+                return Err(Error::Invalid(format!(
+                    "invalid subnet {subnet}: prefix length must be 8 to 30"
+                )));
             }
-            None => ipam::choose_subnet(&self.config.pools, occupied)?,
-        };
-        let gateway = spec.gateway.unwrap_or_else(|| first_host(subnet));
-        if !subnet.contains(&gateway) {
-            return Err(Error::Invalid(format!(
-                "invalid gateway {gateway}: not in subnet {subnet}"
-            )));
+            if let Some(other) = ipam::overlapping(subnet, occupied) {
+                let other = format!("{} ({})", other.subnet, other.by);
+                return Err(Error::PoolOverlaps {
+                    subnet: subnet.to_string(),
+                    other,
+                });
+            }
+            subnet.trunc()
         }
-        if let Some(range) = spec.allocation.filter(|range| !subnet.contains(range)) {
-            return Err(Error::Invalid(format!(
-                "invalid ip-range {range}: not in subnet {subnet}"
-            )));
-        }
-        Ok(Ipam {
-            subnet,
-            gateway,
-            allocation: spec.allocation,
-            configured: spec.subnet.is_some(),
-        })
+        None => ipam::choose_subnet(pools, occupied)?,
+    };
+    let gateway = spec.gateway.unwrap_or_else(|| first_host(subnet));
+    if !subnet.contains(&gateway) {
+        return Err(Error::Invalid(format!(
+            "invalid gateway {gateway}: not in subnet {subnet}"
+        )));
     }
+    if let Some(range) = spec.allocation.filter(|range| !subnet.contains(range)) {
+        return Err(Error::Invalid(format!(
+            "invalid ip-range {range}: not in subnet {subnet}"
+        )));
+    }
+    Ok(Ipam {
+        subnet,
+        gateway,
+        allocation: spec.allocation,
+        configured: spec.subnet.is_some(),
+    })
 }
 
 /// The host's routes, but not those by `own` bridge.

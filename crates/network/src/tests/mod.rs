@@ -30,6 +30,7 @@ fn row_143_sandbox_is_a_netns_with_a_veth_on_the_bridge() {
             ["172.17.0.1/24".parse().unwrap()]
         );
         assert_eq!(host.link(&link.peer).unwrap().unwrap().master, Some(bridge.index));
+        assert!(!ip("-6 address show").contains(" master docker0") && !ip("-6 address show docker0").contains("fe80"));
         let routes = inside(&key, || ip("route"));
         assert!(routes.contains("default via 172.17.0.1 dev eth0"), "{routes}");
         let addresses = inside(&key, || ip("address"));
