@@ -70,6 +70,14 @@ impl World {
 
     fn destroy(self) {
         netns::unpin(&self.other_host).unwrap();
+        for pin in std::fs::read_dir(self.root.path().join("run/netns"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            netns::unpin(&pin.path()).unwrap();
+        }
+        self.root.close().unwrap();
     }
 
     pub(crate) fn config(&self) -> Config {
