@@ -1,0 +1,122 @@
+//! Watching shims and processes: one tokio task for each.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tierce_task::messages::{Envelope, WaitRequest, WaitResponse};
+use tierce_task::method::Method;
+use tierce_task::{Event, EventKind, Exit, ProcessId};
+
+use crate::client::{Client, is_unimplemented};
+use crate::supervisor::{Supervisor, blocking};
+use crate::table::Task;
+use crate::{bundle, convert, launch};
+
+/// 128 + SIGKILL: what a container whose shim has died is reported with.
+const KILLED: u32 = 137;
+
+/// Notes an exit and tells of it, unless it is known already.
+pub(crate) fn tell_exit(supervisor: &Supervisor, task: &Task, process: &ProcessId, exit: Exit) {
+    if task.set_exit(process, exit) {
+        let (container, exec) = (process.container.clone(), process.exec.clone());
+        supervisor.hub.publish(&Event {
+            container,
+            exec,
+            kind: EventKind::Exited(exit),
+        });
+    }
+}
+
+/// Keeps a `Wait` outstanding for a process.
+pub(crate) fn process(supervisor: &Supervisor, task: &Arc<Task>, process: ProcessId) {
+    let Ok(client) = task.client("wait for") else { return };
+    let (this, task) = (supervisor.this.clone(), task.clone());
+    tokio::spawn(async move {
+        let request = WaitRequest {
+            id: task.id.clone(),
+            exec_id: process.exec_id().to_owned(),
+        };
+        let answer = client
+            .call::<WaitResponse>("wait for", Method::Wait, &request, None)
+            .await;
+        let Some(supervisor) = this.upgrade() else { return };
+        match answer {
+            Ok(answer) => tell_exit(&supervisor, &task, &process, convert::exit_of_wait(&answer)),
+            // Lost connections are the business of `shim`.
+            Err(error) => tracing::debug!(%process, %error, "waiting ended"),
+        }
+    });
+}
+
+/// Watches a shim: hears its events, and notices its death.
+pub(crate) fn shim(supervisor: &Supervisor, task: &Arc<Task>) {
+    let Ok(client) = task.client("watch") else { return };
+    let (this, task) = (supervisor.this.clone(), task.clone());
+    tokio::spawn(async move {
+        match client.events().await {
+            Ok(mut events) => {
+                while let Some(envelope) = events.recv().await {
+                    let Some(supervisor) = this.upgrade() else { return };
+                    if envelope.topic == Envelope::OOM.0 {
+                        let kind = EventKind::OutOfMemory;
+                        supervisor.hub.publish(&Event {
+                            container: task.id.clone(),
+                            exec: None,
+                            kind,
+                        });
+                    }
+                }
+            }
+            Err(error) if is_unimplemented(&error) => {}
+            Err(error) => tracing::debug!(container = task.id, %error, "no events"),
+        }
+        client.closed().await;
+        if let Some(supervisor) = this.upgrade() {
+            on_closed(&supervisor, &task).await;
+        }
+    });
+}
+
+/// The connection has ended: the task was deleted, or the shim is dead, or only the connection is.
+async fn on_closed(supervisor: &Supervisor, task: &Arc<Task>) {
+    if !supervisor.table.holds(task) {
+        return;
+    }
+    if let Some(client) = reconnect(task).await {
+        task.set_client(Some(client));
+        shim(supervisor, task);
+        for id in task.processes() {
+            process(supervisor, task, id);
+        }
+        return;
+    }
+    tracing::warn!(
+        container = task.id,
+        "the shim has died: removing what is left of its container"
+    );
+    let (config, id, place) = (supervisor.config.clone(), task.id.clone(), task.bundle.clone());
+    if let Err(error) = blocking(move || launch::delete(&config, &id, &place)).await {
+        tracing::warn!(container = task.id, %error, "not everything of the container could be removed");
+    }
+    bury(supervisor, task);
+}
+
+async fn reconnect(task: &Task) -> Option<Client> {
+    let bootstrap = bundle::read_bootstrap(&task.bundle).ok()?;
+    Client::connect(&task.id, &bootstrap.socket(), bootstrap.version)
+        .await
+        .ok()
+}
+
+/// The shim is dead and its container with it.
+pub(crate) fn bury(supervisor: &Supervisor, task: &Task) {
+    task.set_client(None);
+    let exit = Exit {
+        status: KILLED,
+        at: SystemTime::now(),
+        oom_killed: false,
+    };
+    for process in task.processes() {
+        tell_exit(supervisor, task, &process, exit);
+    }
+}
