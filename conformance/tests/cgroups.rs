@@ -1,0 +1,197 @@
+//! Limits and accounting: rows 121 to 129.
+
+#![allow(clippy::unwrap_used)] // a test has nothing better to do with a failure
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tierce_testkit::{Daemon, wait_until};
+
+/// The control group of a container for one v1 controller, or the unified one.
+fn group(daemon: &Daemon, controller: &str, id: &str) -> PathBuf {
+    let below = format!("{}/{id}", daemon.cgroup_parent());
+    let v1 = Path::new("/sys/fs/cgroup").join(controller).join(&below);
+    if v1.exists() {
+        v1
+    } else {
+        Path::new("/sys/fs/cgroup").join(below)
+    }
+}
+
+fn is_v1() -> bool {
+    Path::new("/sys/fs/cgroup/memory").exists()
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        .trim()
+        .to_owned()
+}
+
+#[test]
+fn row_121_groups_limit_weigh_account_and_control() {
+    let (daemon, image) = Daemon::with_busybox();
+    let id = daemon
+        .docker(&[
+            "run",
+            "-d",
+            "--pids-limit",
+            "20",
+            "-m",
+            "64m",
+            "--cpu-shares",
+            "512",
+            &image,
+            "sleep",
+            "100",
+        ])
+        .ok();
+    // Limit:
+    assert_eq!(read(&group(&daemon, "pids", &id).join("pids.max")), "20");
+    // Weigh, account:
+    if is_v1() {
+        assert_eq!(read(&group(&daemon, "cpu", &id).join("cpu.shares")), "512");
+        assert!(
+            read(&group(&daemon, "memory", &id).join("memory.usage_in_bytes"))
+                .parse::<u64>()
+                .unwrap()
+                > 0
+        );
+    } else {
+        assert!(
+            read(&group(&daemon, "", &id).join("memory.current"))
+                .parse::<u64>()
+                .unwrap()
+                > 0
+        );
+    }
+    // Control:
+    daemon.docker(&["pause", &id]).ok();
+    daemon.docker(&["unpause", &id]).ok();
+    let text = daemon.docker(&["exec", &id, "sh", "-c", "for i in $(seq 40); do sleep 5 & done"]);
+    assert!(text.stderr.contains("can't fork"), "{text:?}");
+}
+
+#[test]
+fn row_122_row_123_groups_come_and_go_with_the_container() {
+    let (daemon, image) = Daemon::with_busybox();
+    let id = daemon.docker(&["run", "-d", &image, "sleep", "100"]).ok();
+    let controllers: &[&str] = if is_v1() {
+        &[
+            "cpu", "cpuacct", "memory", "devices", "freezer", "pids", "blkio", "cpuset",
+        ]
+    } else {
+        &[""]
+    };
+    for controller in controllers {
+        assert!(
+            group(&daemon, controller, &id).join("cgroup.procs").is_file(),
+            "{controller}"
+        );
+    }
+    daemon.docker(&["rm", "-f", &id]).ok();
+    for controller in controllers {
+        assert!(!group(&daemon, controller, &id).exists(), "{controller}");
+    }
+}
+
+#[test]
+fn row_124_every_process_of_the_container_is_in_the_group() {
+    let (daemon, image) = Daemon::with_busybox();
+    let id = daemon
+        .docker(&["run", "-d", &image, "sh", "-c", "sleep 100 & sleep 100 & wait"])
+        .ok();
+    let file = group(&daemon, "memory", &id).join("cgroup.procs");
+    wait_until("three processes are in the group", Duration::from_secs(5), || {
+        read(&file).lines().count() == 3
+    });
+    assert!(
+        read(&file)
+            .lines()
+            .any(|pid| pid == daemon.inspect(&id, "{{.State.Pid}}"))
+    );
+}
+
+#[test]
+fn row_125_cpus_become_a_quota_that_holds() {
+    let (daemon, image) = Daemon::with_busybox();
+    let id = daemon
+        .docker(&["run", "-d", "--cpus", "0.2", &image, "sh", "-c", "while :; do :; done"])
+        .ok();
+    if is_v1() {
+        assert_eq!(read(&group(&daemon, "cpu", &id).join("cpu.cfs_quota_us")), "20000");
+        assert_eq!(read(&group(&daemon, "cpu", &id).join("cpu.cfs_period_us")), "100000");
+        let usage = || {
+            read(&group(&daemon, "cpuacct", &id).join("cpuacct.usage"))
+                .parse::<f64>()
+                .unwrap()
+        };
+        std::thread::sleep(Duration::from_millis(300));
+        let (start, before) = (Instant::now(), usage());
+        std::thread::sleep(Duration::from_secs(2));
+        let share = (usage() - before) / start.elapsed().as_nanos() as f64;
+        assert!((0.15..0.25).contains(&share), "{share}");
+    } else {
+        assert_eq!(read(&group(&daemon, "", &id).join("cpu.max")), "20000 100000");
+    }
+}
+
+#[test]
+fn row_126_shares_quota_and_period_are_written() {
+    let (daemon, image) = Daemon::with_busybox();
+    let id = daemon
+        .docker(&[
+            "run",
+            "-d",
+            "--cpu-shares",
+            "2048",
+            "--cpu-period",
+            "50000",
+            "--cpu-quota",
+            "25000",
+            "--cpuset-cpus",
+            "0",
+            &image,
+            "sleep",
+            "100",
+        ])
+        .ok();
+    if is_v1() {
+        let cpu = group(&daemon, "cpu", &id);
+        assert_eq!(
+            [
+                read(&cpu.join("cpu.shares")),
+                read(&cpu.join("cpu.cfs_quota_us")),
+                read(&cpu.join("cpu.cfs_period_us"))
+            ],
+            ["2048", "25000", "50000"]
+        );
+        assert_eq!(read(&group(&daemon, "cpuset", &id).join("cpuset.cpus")), "0");
+    } else {
+        assert_eq!(read(&group(&daemon, "", &id).join("cpu.max")), "25000 50000");
+    }
+}
+
+#[test]
+fn row_129_over_the_memory_limit_it_is_killed_and_that_is_told() {
+    let (daemon, image) = Daemon::with_busybox();
+    let output = daemon.docker(&[
+        "run",
+        "--name",
+        "c",
+        "-m",
+        "16m",
+        "--memory-swap",
+        "16m",
+        &image,
+        "sh",
+        "-c",
+        "head -c 200m /dev/zero | tail",
+    ]);
+    assert_ne!(output.code, 0);
+    wait_until("the kill is recorded", Duration::from_secs(5), || {
+        daemon.inspect("c", "{{.State.OOMKilled}}") == "true"
+    });
+    let text = daemon.docker(&["run", "--rm", "-m", "1m", &image, "true"]).fails(125);
+    assert!(text.contains("Minimum memory limit allowed is 6MB"), "{text}");
+}

@@ -1,0 +1,326 @@
+//! The union file system, seen from the host and from inside: rows 39 to 69.
+
+#![allow(clippy::unwrap_used)] // a test has nothing better to do with a failure
+
+use std::fs;
+use std::os::linux::fs::MetadataExt as _;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tierce_testkit::{Daemon, Entry, ImageBuilder, Run as _};
+
+/// An image with a base layer and one on top of it.
+fn two_layers() -> ImageBuilder {
+    let file = |name, content: &str| Entry::File(name, content.into(), 0o644);
+    ImageBuilder::busybox()
+        .layer(&[
+            file("shared/both", "lower"),
+            file("shared/low", "low"),
+            file("only-low", "x"),
+        ])
+        .layer(&[file("shared/both", "upper"), file("shared/high", "high")])
+}
+
+fn start(image: &ImageBuilder) -> (Daemon, String, Tree) {
+    let mut daemon = Daemon::start();
+    let name = daemon.add_image(image, "image");
+    let id = daemon
+        .docker(&["run", "-d", "--name", "c", &name, "sleep", "1000"])
+        .ok();
+    let tree = Tree::of(&daemon, &id);
+    (daemon, name, tree)
+}
+
+/// The directories of a container.
+struct Tree {
+    lower: Vec<PathBuf>,
+    upper: PathBuf,
+    work: PathBuf,
+    merged: PathBuf,
+}
+
+impl Tree {
+    fn of(daemon: &Daemon, id: &str) -> Self {
+        let data = |key: &str| daemon.inspect(id, &format!("{{{{.GraphDriver.Data.{key}}}}}"));
+        Self {
+            lower: data("LowerDir").split(':').map(PathBuf::from).collect(),
+            upper: data("UpperDir").into(),
+            work: data("WorkDir").into(),
+            merged: data("MergedDir").into(),
+        }
+    }
+}
+
+fn exec(daemon: &Daemon, script: &str) -> String {
+    daemon.docker(&["exec", "c", "sh", "-c", script]).ok()
+}
+
+#[test]
+fn row_039_info_names_the_driver_and_every_driver_runs() {
+    for driver in ["overlay2", "vfs"] {
+        let mut daemon = Daemon::start_with(&["--storage-driver", driver]);
+        assert_eq!(daemon.docker(&["info", "--format", "{{.Driver}}"]).ok(), driver);
+        let image = daemon.add_image(&two_layers(), "image");
+        assert_eq!(
+            daemon
+                .docker(&["run", "--rm", &image, "cat", "/shared/both", "/shared/low"])
+                .ok(),
+            "upperlow"
+        );
+    }
+}
+
+#[test]
+fn row_042_row_043_the_layout_is_overlay2s() {
+    let (daemon, name, tree) = start(&two_layers());
+    let root = daemon.data_root().join("overlay2");
+    let home = tree.upper.parent().unwrap();
+    for entry in ["diff", "link", "lower", "merged", "work"] {
+        assert!(home.join(entry).exists(), "{entry}");
+    }
+    let link = fs::read_to_string(home.join("link")).unwrap();
+    assert_eq!(
+        fs::canonicalize(root.join("l").join(&link)).unwrap(),
+        fs::canonicalize(&tree.upper).unwrap()
+    );
+    let lower = fs::read_to_string(home.join("lower")).unwrap();
+    assert!(
+        lower.split(':').all(|part| part.starts_with("l/") && part.len() == 28),
+        "{lower}"
+    );
+    // The container's lower directories: the init layer, then the image's own upper and lower ones.
+    assert!(tree.lower[0].parent().unwrap().to_string_lossy().ends_with("-init"));
+    assert_eq!(
+        tree.lower[1],
+        PathBuf::from(daemon.inspect(&name, "{{.GraphDriver.Data.UpperDir}}"))
+    );
+    let image_lower = daemon.inspect(&name, "{{.GraphDriver.Data.LowerDir}}");
+    assert_eq!(
+        tree.lower[2..]
+            .iter()
+            .map(|path| path.to_string_lossy())
+            .collect::<Vec<_>>()
+            .join(":"),
+        image_lower
+    );
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    let options = mounts
+        .lines()
+        .find(|line| line.contains(&*tree.merged.to_string_lossy()))
+        .unwrap();
+    assert!(options.len() < 4096);
+}
+
+#[test]
+fn row_042_an_image_of_128_layers_runs() {
+    let mut image = ImageBuilder::busybox();
+    for _ in 0..124 {
+        image = image.layer(&[Entry::File("counter", b"x".to_vec(), 0o644)]);
+    }
+    let (daemon, _name, tree) = start(&image);
+    assert!(tree.lower.len() >= 126, "{}", tree.lower.len());
+    assert_eq!(exec(&daemon, "cat /counter"), "x");
+}
+
+#[test]
+fn row_044_a_mount_by_hand_shows_the_same_tree() {
+    let (daemon, _name, tree) = start(&two_layers());
+    let elsewhere = tempfile::tempdir().unwrap();
+    let scratch = tempfile::tempdir_in(daemon.data_root()).unwrap();
+    for name in ["up", "work"] {
+        fs::create_dir(scratch.path().join(name)).unwrap();
+    }
+    let lower = tree
+        .lower
+        .iter()
+        .map(|path| path.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(":");
+    let script = format!(
+        "mount -t overlay overlay -o lowerdir={}:{lower},upperdir={s}/up,workdir={s}/work {e} && cd {e} && find . -xdev | sort",
+        tree.upper.display(),
+        s = scratch.path().display(),
+        e = elsewhere.path().display()
+    );
+    let by_hand = Command::new("unshare")
+        .args(["--mount", "sh", "-c", &script])
+        .run()
+        .ok();
+    let merged = Command::new("sh")
+        .args(["-c", &format!("cd {} && find . -xdev | sort", tree.merged.display())])
+        .run()
+        .ok();
+    assert_eq!(by_hand, merged);
+}
+
+#[test]
+fn row_045_row_046_a_file_is_in_diff_and_merged_and_the_host_can_write() {
+    let (daemon, _name, tree) = start(&two_layers());
+    exec(&daemon, "echo inside > /unique-name-of-row-45");
+    let found = Command::new("find")
+        .arg(daemon.data_root())
+        .args(["-name", "unique-name-of-row-45"])
+        .run()
+        .ok();
+    let mut paths: Vec<&str> = found.lines().collect();
+    paths.sort_unstable();
+    let mut expected = [
+        tree.upper.join("unique-name-of-row-45"),
+        tree.merged.join("unique-name-of-row-45"),
+    ];
+    expected.sort();
+    assert_eq!(paths.iter().map(PathBuf::from).collect::<Vec<_>>(), expected);
+    fs::write(tree.merged.join("from-host"), "seen\n").unwrap();
+    assert_eq!(exec(&daemon, "cat /from-host"), "seen");
+    daemon.docker(&["stop", "-t", "0", "c"]).ok();
+    assert!(
+        fs::read_dir(&tree.merged).map_or(true, |mut entries| entries.next().is_none()),
+        "merged is empty after stop"
+    );
+}
+
+#[test]
+fn row_047_row_048_upper_wins_and_directories_merge() {
+    let (daemon, _name, tree) = start(&two_layers());
+    assert_eq!(
+        exec(&daemon, "cat /shared/both /shared/low /shared/high; ls /shared"),
+        "upperlowhighboth\nhigh\nlow"
+    );
+    fs::create_dir_all(tree.upper.join("shared")).ok();
+    exec(&daemon, "echo top > /shared/both");
+    assert_eq!(exec(&daemon, "cat /shared/both"), "top");
+}
+
+#[test]
+fn row_049_the_first_write_copies_the_whole_file_up() {
+    let (daemon, _name, tree) = start(&two_layers());
+    let lower = tree
+        .lower
+        .iter()
+        .map(|path| path.join("bin/busybox"))
+        .find(|path| path.exists())
+        .unwrap();
+    let (size, sum) = (lower.metadata().unwrap().st_size(), fs::read(&lower).unwrap());
+    exec(&daemon, "cp /bin/busybox /tmp/b; echo tail >> /only-low");
+    assert_eq!(fs::read_to_string(tree.upper.join("only-low")).unwrap(), "xtail\n");
+    let inode = tree.upper.join("only-low").metadata().unwrap().st_ino();
+    exec(&daemon, "echo more >> /only-low");
+    assert_eq!(
+        tree.upper.join("only-low").metadata().unwrap().st_ino(),
+        inode,
+        "the second write copies nothing"
+    );
+    assert_eq!(
+        (lower.metadata().unwrap().st_size(), fs::read(&lower).unwrap() == sum),
+        (size, true)
+    );
+}
+
+#[test]
+fn row_050_row_051_row_052_deleting_leaves_a_whiteout_only_over_a_lower_file() {
+    let (daemon, _name, tree) = start(&two_layers());
+    exec(&daemon, "echo x > /fresh && rm /fresh");
+    assert!(
+        fs::symlink_metadata(tree.upper.join("fresh")).is_err(),
+        "no whiteout without a lower file"
+    );
+    exec(&daemon, "rm /only-low && mv /bin/echo /bin/echo.old");
+    for name in ["only-low", "bin/echo"] {
+        let whiteout = fs::symlink_metadata(tree.upper.join(name)).unwrap();
+        assert!(
+            whiteout.file_type().is_char_device() && whiteout.st_rdev() == 0,
+            "{name}"
+        );
+    }
+    assert!(tree.upper.join("bin/echo.old").exists());
+    assert!(
+        tree.lower.iter().any(|lower| lower.join("only-low").exists()),
+        "the lower file is intact"
+    );
+    exec(
+        &daemon,
+        "touch /only-low && rm -r /shared && mkdir /shared && touch /shared/new",
+    );
+    assert!(
+        fs::symlink_metadata(tree.upper.join("only-low")).unwrap().is_file(),
+        "the whiteout is gone"
+    );
+    assert_eq!(
+        exec(&daemon, "ls /shared"),
+        "new",
+        "an opaque directory hides what was below"
+    );
+}
+
+#[test]
+fn row_063_the_init_layer_holds_the_mount_points() {
+    let (_daemon, _name, tree) = start(&two_layers());
+    let init = &tree.lower[0];
+    for entry in [
+        "etc/hostname",
+        "etc/hosts",
+        "etc/resolv.conf",
+        "dev/console",
+        ".dockerenv",
+    ] {
+        assert!(init.join(entry).is_file(), "{entry}");
+    }
+    for entry in ["dev/pts", "dev/shm", "proc", "sys"] {
+        assert!(init.join(entry).is_dir(), "{entry}");
+    }
+    assert!(fs::symlink_metadata(init.join("etc/mtab")).unwrap().is_symlink());
+}
+
+#[test]
+fn row_064_row_065_containers_cost_nothing_until_they_write() {
+    let (daemon, name, tree) = start(&two_layers());
+    let used = |path: &Path| -> u64 {
+        Command::new("du")
+            .args(["-sk", "-x"])
+            .arg(path)
+            .run()
+            .ok()
+            .split('\t')
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap()
+    };
+    let root = daemon.data_root().join("overlay2");
+    let before = used(&root);
+    for _ in 0..20 {
+        daemon.docker(&["create", &name]).ok();
+    }
+    assert!(
+        used(&root) - before < 20 * 120,
+        "{} KiB for 20 containers",
+        used(&root) - before
+    );
+    assert!(used(&tree.upper) < 64);
+}
+
+#[test]
+fn row_067_the_layer_of_a_container_lives_as_long_as_it() {
+    let (daemon, _name, tree) = start(&two_layers());
+    exec(&daemon, "echo kept > /kept");
+    daemon.docker(&["stop", "-t", "0", "c"]).ok();
+    assert_eq!(fs::read_to_string(tree.upper.join("kept")).unwrap(), "kept\n");
+    daemon.docker(&["start", "c"]).ok();
+    assert_eq!(exec(&daemon, "cat /kept"), "kept");
+    daemon.docker(&["rm", "-f", "c"]).ok();
+    assert!(!tree.upper.exists() && !tree.work.exists());
+}
+
+#[test]
+fn row_069_what_one_writes_no_other_sees() {
+    let (daemon, name, _tree) = start(&two_layers());
+    daemon
+        .docker(&["run", "-d", "--name", "b", &name, "sleep", "1000"])
+        .ok();
+    exec(&daemon, "echo changed > /shared/both");
+    assert_eq!(daemon.docker(&["exec", "b", "cat", "/shared/both"]).ok(), "upper");
+    assert_eq!(
+        daemon.docker(&["run", "--rm", &name, "cat", "/shared/both"]).ok(),
+        "upper"
+    );
+}
