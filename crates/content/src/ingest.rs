@@ -109,13 +109,18 @@ impl<S: Source> IngestReader<S> {
     ///
     /// # Errors
     /// [`Error::WrongDigest`], [`Error::WrongSize`], [`Error::Source`].
-    pub fn finish(mut self) -> Result<(), Error> {
+    pub fn finish(&mut self) -> Result<(), Error> {
         self.piece = Bytes::new();
         while self.whole.is_none() {
             self.advance()?;
             self.piece = Bytes::new();
         }
         self.verdict()
+    }
+
+    /// Gives the blob up for good: what is staged of it goes.
+    pub fn abandon(mut self) {
+        self.discard();
     }
 
     /// Gets the next piece, or checks the whole at the end.
@@ -301,7 +306,7 @@ mod tests {
         let digest = Digest::sha256_of(&blob());
         let mut bad = blob();
         bad[1234] ^= 1;
-        let reader = staging
+        let mut reader = staging
             .ingest(&digest, SIZE as u64)
             .unwrap()
             .reader(source(bad, 1 << 20, true));

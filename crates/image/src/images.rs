@@ -98,28 +98,9 @@ impl Images {
             changing: Mutex::default(),
             sequence: AtomicU64::default(),
         };
-        images.leave_out_incomplete();
-        images.clear_interrupted()?;
+        leave_out_incomplete(&images);
+        clear_interrupted(&images)?;
         Ok(Arc::new(images))
-    }
-
-    /// An image without its layers is none.
-    fn leave_out_incomplete(&self) {
-        for image in self.records.all() {
-            if let Some(chain) = image.chain_id().filter(|chain| !self.layers.has(chain)) {
-                tracing::error!(id = %image.id, %chain, "an image's layers are missing; it is left out");
-                self.records.hide(&image.id);
-            }
-        }
-    }
-
-    fn clear_interrupted(&self) -> Result<(), Error> {
-        for (name, chains) in self.journal.load()? {
-            tracing::info!(pull = name, "clearing up after a pull that was interrupted");
-            self.release_layers(&chains)?;
-            self.journal.end(&name)?;
-        }
-        Ok(())
     }
 
     /// Begins a change of several parts.
@@ -163,4 +144,23 @@ impl Images {
             .flat_map(|image| ChainId::stack(&image.config.rootfs.diff_ids));
         of_images.chain(leased).collect()
     }
+}
+
+/// An image without its layers is none.
+fn leave_out_incomplete(images: &Images) {
+    for image in images.records.all() {
+        if let Some(chain) = image.chain_id().filter(|chain| !images.layers.has(chain)) {
+            tracing::error!(id = %image.id, %chain, "an image's layers are missing; it is left out");
+            images.records.hide(&image.id);
+        }
+    }
+}
+
+fn clear_interrupted(images: &Images) -> Result<(), Error> {
+    for (name, chains) in images.journal.load()? {
+        tracing::info!(pull = name, "clearing up after a pull that was interrupted");
+        images.release_layers(&chains)?;
+        images.journal.end(&name)?;
+    }
+    Ok(())
 }

@@ -43,3 +43,4 @@ pub use images::{Config, Images};
 pub use import::Import;
 pub use model::{Details, HistoryStep, Image, Prune, Pruned, Pull, Pulled, Removal, Removed, Summary};
 pub use progress::{Detail, Message, Progress, Silent};
+pub use tierce_registry::Credentials;

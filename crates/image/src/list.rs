@@ -22,7 +22,8 @@ impl Images {
         let mut list: Vec<Summary> = images
             .iter()
             .map(|image| {
-                self.summary(
+                summary(
+                    self,
                     image,
                     references.get(&image.id).map_or(&[][..], Vec::as_slice),
                     &images,
@@ -34,46 +35,47 @@ impl Images {
         list
     }
 
-    fn summary(
-        &self,
-        image: &Image,
-        references: &[Reference],
-        images: &[Arc<Image>],
-        users: &HashMap<ChainId, usize>,
-    ) -> Summary {
-        let (mut size, mut shared_size) = (0, 0);
-        for chain in ChainId::stack(&image.config.rootfs.diff_ids) {
-            let bytes = self.layers.size(&chain);
-            size += bytes;
-            if users.get(&chain).is_some_and(|users| *users > 1) {
-                shared_size += bytes;
-            }
-        }
-        let (repo_tags, repo_digests) = split(references);
-        let has_children = images.iter().any(|other| other.parent.as_ref() == Some(&image.id));
-        let nameless = repo_tags.is_empty() && repo_digests.is_empty();
-        Summary {
-            id: image.id.clone(),
-            parent: image.parent.clone(),
-            dangling: repo_tags.is_empty() && !has_children,
-            intermediate: nameless && has_children,
-            repo_tags,
-            repo_digests,
-            created: image.created_unix(),
-            size,
-            shared_size,
-            containers: self.users(&image.id).len() as u64,
-            labels: labels(image),
-            platform: image.config.platform(),
-        }
-    }
-
     /// Bytes of all layers of an image.
     pub(crate) fn size(&self, image: &Image) -> u64 {
         ChainId::stack(&image.config.rootfs.diff_ids)
             .iter()
             .map(|chain| self.layers.size(chain))
             .sum()
+    }
+}
+
+/// One line; `users` counts the images that have a layer.
+fn summary(
+    store: &Images,
+    image: &Image,
+    references: &[Reference],
+    images: &[Arc<Image>],
+    users: &HashMap<ChainId, usize>,
+) -> Summary {
+    let (mut size, mut shared_size) = (0, 0);
+    for chain in ChainId::stack(&image.config.rootfs.diff_ids) {
+        let bytes = store.layers.size(&chain);
+        size += bytes;
+        if users.get(&chain).is_some_and(|users| *users > 1) {
+            shared_size += bytes;
+        }
+    }
+    let (repo_tags, repo_digests) = split(references);
+    let has_children = images.iter().any(|other| other.parent.as_ref() == Some(&image.id));
+    let nameless = repo_tags.is_empty() && repo_digests.is_empty();
+    Summary {
+        id: image.id.clone(),
+        parent: image.parent.clone(),
+        dangling: repo_tags.is_empty() && !has_children,
+        intermediate: nameless && has_children,
+        repo_tags,
+        repo_digests,
+        created: image.created_unix(),
+        size,
+        shared_size,
+        containers: store.users(&image.id).len() as u64,
+        labels: labels(image),
+        platform: image.config.platform(),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Source: moby `daemon/images/image_prune.go`.
 
 use crate::list::labels;
+use crate::remove::remove_in_change;
 use crate::{Error, Image, Images, Prune, Pruned, Removal};
 use tierce_fault::{Fault, Kind};
 use tierce_oci::Reference;
@@ -16,8 +17,8 @@ impl Images {
         let _change = self.change();
         let mut pruned = Pruned::default();
         for image in self.records.all() {
-            for name in self.prunable_names(&image, prune) {
-                match self.remove_in_change(&name, Removal::default()) {
+            for name in prunable_names(self, &image, prune) {
+                match remove_in_change(self, &name, Removal::default()) {
                     Ok((removed, reclaimed)) => {
                         pruned.removed.extend(removed);
                         pruned.reclaimed += reclaimed;
@@ -32,25 +33,25 @@ impl Images {
         }
         Ok(pruned)
     }
+}
 
-    /// What to remove of an image: its names, its id when it has none, or nothing.
-    fn prunable_names(&self, image: &Image, prune: &Prune) -> Vec<String> {
-        let references = self.names.of(&image.id);
-        let tagged = references.iter().any(|reference| reference.digest().is_none());
-        if (tagged && !prune.all) || !prune.matches(image) || !self.users(&image.id).is_empty() {
-            return Vec::new();
-        }
-        if references.is_empty() {
-            // A nameless image with children goes with the last of them.
-            let has_children = !self.records.children(&image.id).is_empty();
-            return if has_children {
-                Vec::new()
-            } else {
-                vec![image.id.to_string()]
-            };
-        }
-        references.iter().map(Reference::familiar).collect()
+/// What to remove of an image: its names, its id when it has none, or nothing.
+fn prunable_names(images: &Images, image: &Image, prune: &Prune) -> Vec<String> {
+    let references = images.names.of(&image.id);
+    let tagged = references.iter().any(|reference| reference.digest().is_none());
+    if (tagged && !prune.all) || !prune.matches(image) || !images.users(&image.id).is_empty() {
+        return Vec::new();
     }
+    if references.is_empty() {
+        // A nameless image with children goes with the last of them.
+        let has_children = !images.records.children(&image.id).is_empty();
+        return if has_children {
+            Vec::new()
+        } else {
+            vec![image.id.to_string()]
+        };
+    }
+    references.iter().map(Reference::familiar).collect()
 }
 
 impl Prune {

@@ -157,22 +157,14 @@ impl Records {
     /// Removes an image; its children lose their parent.
     pub(crate) fn remove(&self, id: &ImageId) -> Result<(), Error> {
         for child in self.children(id) {
-            match tierce_fsops::remove_file(&self.metadata.join(child.hex()).join("parent")) {
-                Err(error) if !error.is_not_found() => return Err(error.into()),
-                _ => self.change(&child, |image| image.parent = None),
-            }
+            tierce_fsops::remove_file(&self.metadata.join(child.hex()).join("parent"))?;
+            self.change(&child, |image| image.parent = None);
         }
         // The configuration goes first: what is left without it is no image.
-        match tierce_fsops::remove_file(&self.content.join(id.hex())) {
-            Err(error) if !error.is_not_found() => return Err(error.into()),
-            _ => tierce_fsops::sync_dir(&self.content)?,
-        }
+        tierce_fsops::remove_file(&self.content.join(id.hex()))?;
+        tierce_fsops::sync_dir(&self.content)?;
         self.images.write().unwrap_or_else(PoisonError::into_inner).remove(id);
-        let metadata = self.metadata.join(id.hex());
-        if tierce_fsops::exists(&metadata) {
-            tierce_fsops::remove_dir_all(&metadata)?;
-        }
-        Ok(())
+        Ok(tierce_fsops::remove_dir_all(&self.metadata.join(id.hex()))?)
     }
 
     /// Leaves an image out of the table without touching its files.

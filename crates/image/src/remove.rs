@@ -27,42 +27,57 @@ impl Images {
     /// an error stays removed.
     pub fn remove(&self, name: &str, removal: Removal) -> Result<Vec<Removed>, Error> {
         let _change = self.change();
-        Ok(self.remove_in_change(name, removal)?.0)
+        Ok(remove_in_change(self, name, removal)?.0)
     }
 
-    /// [`Self::remove`]; also says how many bytes went.
-    pub(crate) fn remove_in_change(&self, name: &str, removal: Removal) -> Result<(Vec<Removed>, u64), Error> {
-        let id = self.resolve(name)?;
-        let mut done = Done::default();
-        let references = self.names.of(&id);
-        let mut by_reference = false;
-        if is_id_prefix(&id, name) {
-            if is_single(&references) {
-                let respect = if removal.force {
-                    Respect::Hard
-                } else {
-                    Respect::HardAndStopped
-                };
-                self.check(&id, respect)?;
-                self.untag(&references, &id, &mut done)?;
-            }
-        } else {
-            let reference = Reference::parse(name)?.with_default_tag();
-            if !removal.force && is_single(&references) {
-                self.check_reference(name, &id)?;
-            }
-            if self.untag_with_digests(&reference, &references, &id, &mut done)? {
-                return Ok(done.into_parts());
-            }
-            by_reference = true;
+    /// The containers that were made from an image.
+    pub(crate) fn users(&self, id: &ImageId) -> Vec<Lease> {
+        self.leases.holders(&Resource::image(id.to_string()))
+    }
+}
+
+/// [`Images::remove`] for who holds [`Images::change`]; also says how many bytes went.
+pub(crate) fn remove_in_change(images: &Images, name: &str, removal: Removal) -> Result<(Vec<Removed>, u64), Error> {
+    let id = images.resolve(name)?;
+    let mut work = Work {
+        images,
+        removed: Vec::new(),
+        reclaimed: 0,
+    };
+    let references = images.names.of(&id);
+    let by_reference = !is_id_prefix(&id, name);
+    if by_reference {
+        let reference = Reference::parse(name)?.with_default_tag();
+        if !removal.force && is_single(&references) {
+            work.check_reference(name, &id)?;
         }
-        self.delete(&id, removal.force, !removal.keep_parents, by_reference, &mut done)?;
-        Ok(done.into_parts())
+        if work.untag_with_digests(&reference, references, &id)? {
+            return Ok((work.removed, work.reclaimed));
+        }
+    } else if is_single(&references) {
+        let respect = if removal.force {
+            Respect::Hard
+        } else {
+            Respect::HardAndStopped
+        };
+        work.check(&id, respect)?;
+        work.untag(&references, &id)?;
     }
+    work.delete(&id, removal.force, !removal.keep_parents, by_reference)?;
+    Ok((work.removed, work.reclaimed))
+}
 
+/// One removal, and what it did so far.
+struct Work<'a> {
+    images: &'a Images,
+    removed: Vec<Removed>,
+    reclaimed: u64,
+}
+
+impl Work<'_> {
     /// A name that is the last of an image stays while a container was made from the image.
     fn check_reference(&self, name: &str, id: &ImageId) -> Result<(), Error> {
-        let Some(user) = self.users(id).into_iter().next() else {
+        let Some(user) = self.images.users(id).into_iter().next() else {
             return Ok(());
         };
         Err(Error::ReferenceInUse {
@@ -75,69 +90,68 @@ impl Images {
     /// Removes one reference, and the digests of its repository when no tag of that is left. Returns whether the image
     /// still has names.
     fn untag_with_digests(
-        &self,
+        &mut self,
         reference: &Reference,
-        references: &[Reference],
+        references: Vec<Reference>,
         id: &ImageId,
-        done: &mut Done,
     ) -> Result<bool, Error> {
-        let removed = match reference.digest() {
+        let going = match reference.digest() {
             Some(digest) => reference.with_digest(digest.clone()),
             None => reference.clone(),
         };
-        let mut rest: Vec<Reference> = references.iter().filter(|other| **other != removed).cloned().collect();
-        let mut going = vec![removed.clone()];
-        let same_repository = |other: &Reference| other.name() == removed.name();
+        let same_repository = |other: &Reference| other.name() == going.name();
+        let rest = references.into_iter().filter(|other| *other != going);
+        let (mut digests, mut rest): (Vec<_>, Vec<_>) =
+            rest.partition(|other| other.digest().is_some() && same_repository(other));
         let tag_left = rest
             .iter()
             .any(|other| other.digest().is_none() && same_repository(other));
-        if removed.digest().is_none() && !tag_left {
-            let (digests, others) = rest
-                .into_iter()
-                .partition(|other| other.digest().is_some() && same_repository(other));
-            rest = others;
-            going.extend::<Vec<_>>(digests);
+        if going.digest().is_some() || tag_left {
+            rest.append(&mut digests);
         }
-        self.untag(&going, id, done)?;
+        digests.insert(0, going);
+        self.untag(&digests, id)?;
         Ok(!rest.is_empty())
     }
 
-    fn untag(&self, references: &[Reference], id: &ImageId, done: &mut Done) -> Result<(), Error> {
-        self.names.remove(references)?;
+    fn untag(&mut self, references: &[Reference], id: &ImageId) -> Result<(), Error> {
+        self.images.names.remove(references)?;
         let untagged = |reference: &Reference| Removed::Untagged {
             name: reference.familiar(),
             image: id.clone(),
         };
-        done.removed.extend(references.iter().map(untagged));
+        self.removed.extend(references.iter().map(untagged));
         Ok(())
     }
 
     /// Removes an image, what is left of its names, and (with `parents`) its nameless parents. `quiet`: a conflict is
     /// no error, unless the image has neither name nor user.
-    fn delete(&self, id: &ImageId, force: bool, parents: bool, quiet: bool, done: &mut Done) -> Result<(), Error> {
+    fn delete(&mut self, id: &ImageId, force: bool, parents: bool, quiet: bool) -> Result<(), Error> {
+        let images = self.images;
         let respect = if force { Respect::Hard } else { Respect::All };
         if let Err(conflict) = self.check(id, respect) {
             let used = matches!(conflict, Error::InUse { by_container: true, .. });
-            return if quiet && (!self.is_dangling(id) || used) {
+            let dangling = images.names.of(id).is_empty() && images.records.children(id).is_empty();
+            return if quiet && (!dangling || used) {
                 Ok(())
             } else {
                 Err(conflict)
             };
         }
-        let image = self.get(id)?;
-        self.untag(&self.names.of(id), id, done)?;
-        self.records.remove(id)?;
-        done.removed.push(Removed::Image(id.clone()));
-        for (chain, size) in self.release_layers_in_change(&ChainId::stack(&image.config.rootfs.diff_ids))? {
-            done.removed.push(Removed::Layer(chain));
-            done.reclaimed += size;
+        let image = images.get(id)?;
+        self.untag(&images.names.of(id), id)?;
+        images.records.remove(id)?;
+        self.removed.push(Removed::Image(id.clone()));
+        for (chain, size) in images.release_layers_in_change(&ChainId::stack(&image.config.rootfs.diff_ids))? {
+            self.removed.push(Removed::Layer(chain));
+            self.reclaimed += size;
         }
         match image
             .parent
             .as_ref()
-            .filter(|parent| parents && self.records.get(parent).is_some())
+            .filter(|parent| parents && images.records.get(parent).is_some())
         {
-            Some(parent) => self.delete(parent, false, true, true, done),
+            Some(parent) => self.delete(parent, false, true, true),
             None => Ok(()),
         }
     }
@@ -151,10 +165,10 @@ impl Images {
                 reason,
             })
         };
-        if !self.records.children(id).is_empty() {
+        if !self.images.records.children(id).is_empty() {
             return conflict(true, false, "image has dependent child images".to_owned());
         }
-        let users = self.users(id);
+        let users = self.images.users(id);
         if let Some(user) = users.iter().find(|user| user.running) {
             return conflict(
                 true,
@@ -162,7 +176,7 @@ impl Images {
                 format!("image is being used by running container {}", short(&user.holder)),
             );
         }
-        if respect == Respect::All && !self.names.of(id).is_empty() {
+        if respect == Respect::All && !self.images.names.of(id).is_empty() {
             return conflict(false, false, "image is referenced in multiple repositories".to_owned());
         }
         match users.first().filter(|_| respect != Respect::Hard) {
@@ -173,28 +187,6 @@ impl Images {
             ),
             None => Ok(()),
         }
-    }
-
-    fn is_dangling(&self, id: &ImageId) -> bool {
-        self.names.of(id).is_empty() && self.records.children(id).is_empty()
-    }
-
-    /// The containers that were made from an image.
-    pub(crate) fn users(&self, id: &ImageId) -> Vec<Lease> {
-        self.leases.holders(&Resource::image(id.to_string()))
-    }
-}
-
-/// What a removal did so far.
-#[derive(Debug, Default)]
-struct Done {
-    removed: Vec<Removed>,
-    reclaimed: u64,
-}
-
-impl Done {
-    fn into_parts(self) -> (Vec<Removed>, u64) {
-        (self.removed, self.reclaimed)
     }
 }
 

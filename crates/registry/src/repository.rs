@@ -108,6 +108,7 @@ impl Repository {
             None => candidates(self.client().config(), &self.0.domain, self.is_known_plain())?,
         };
         let last = endpoints.len().saturating_sub(1);
+        let mut before = None;
         for (index, endpoint) in endpoints.into_iter().enumerate() {
             match self.get_from(&endpoint, what, accept, from).await {
                 Ok(answer) => {
@@ -116,15 +117,18 @@ impl Repository {
                 }
                 Err(error) if index < last && falls_through(&endpoint, &error) => {
                     tracing::debug!(endpoint = %endpoint.base, %error, "trying the next endpoint of a registry");
+                    before = Some(error);
                 }
+                // That is what servers of TLS say to plain HTTP: the failure of TLS is the one to tell.
+                Err(Error::Refused { status: 400, .. }) if before.is_some() && !endpoint.base.is_secure() => break,
                 Err(error) => return Err(error),
             }
         }
-        Err(Error::BadConfig {
+        Err(before.unwrap_or_else(|| Error::BadConfig {
             what: "registry",
             value: self.0.domain.clone(),
             cause: "it has no endpoint".to_owned(),
-        })
+        }))
     }
 
     fn is_known_plain(&self) -> bool {

@@ -97,14 +97,12 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     /// [`Error::BadName`], [`Error::File`].
     pub fn remove(&self, name: &str) -> Result<bool, Error> {
         let path = self.path(name)?;
-        match tierce_fsops::remove_file(&path) {
-            Ok(()) => {
-                tierce_fsops::sync_dir(&self.directory)?;
-                Ok(true)
-            }
-            Err(error) if error.is_not_found() => Ok(false),
-            Err(error) => Err(error.into()),
+        if !tierce_fsops::exists(&path) {
+            return Ok(false);
         }
+        tierce_fsops::remove_file(&path)?;
+        tierce_fsops::sync_dir(&self.directory)?;
+        Ok(true)
     }
 
     /// Reads all records. One that cannot be read does not keep the others away.

@@ -1,1 +1,24 @@
-//! Helpers of the tests: temporary roots, a registry, images, leak checks.
+//! Helpers of the tests: temporary roots, a registry, images, daemons, leak checks.
+//!
+//! Helpers panic with a reason when something is wrong, as tests do; what a machine may lack is reported so that the
+//! test can say why it did not run.
+
+mod command;
+mod daemon;
+mod host;
+mod image;
+mod leaks;
+mod registry;
+
+// For the tests of single rooms, which have no host of their own: an HTTP server that misbehaves on demand, images with
+// every detail in the test's hand, and the real registry on a free port of this machine.
+pub mod fake_server;
+pub mod layout;
+pub mod loopback;
+
+pub use command::{Output, Run, binary, missing_tool, wait_until};
+pub use daemon::Daemon;
+pub use host::Host;
+pub use image::{Compression, Entry, ImageBuilder};
+pub use leaks::Snapshot;
+pub use registry::Registry;

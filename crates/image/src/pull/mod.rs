@@ -19,9 +19,10 @@ pub(crate) use journal::Journal;
 pub(crate) use transfer::Transfers;
 
 use crate::{Error, Images, Message, Progress, Pull, Pulled};
+use bytes::Bytes;
 use manifest::Chosen;
 use std::sync::Arc;
-use tierce_oci::{ChainId, ImageConfig, ImageId, Reference};
+use tierce_oci::{ChainId, ImageConfig, ImageId, Platform, Reference};
 use tierce_registry::Repository;
 use tokio::task::JoinSet;
 use transfer::Blueprint;
@@ -51,9 +52,15 @@ impl Images {
                 .collect::<Result<_, _>>()?;
             shown = pull.reference.familiar_name();
         }
+        let puller = Puller {
+            images: self,
+            repository: &repository,
+            platform: pull.platform.as_ref(),
+            progress,
+        };
         let mut pulled = Vec::new();
         for reference in references {
-            pulled.push(self.pull_one(&pull, &reference, &repository, &progress).await?);
+            pulled.push(puller.pull(&reference).await?);
         }
         let newer = pulled.iter().any(|one| one.newer);
         let verdict = if newer {
@@ -61,39 +68,35 @@ impl Images {
         } else {
             "Image is up to date"
         };
-        progress.report(Message::plain(format!("Status: {verdict} for {shown}")));
-        for one in &pulled {
-            self.warn_of_platform(&pull, one, progress.as_ref())?;
-        }
+        puller
+            .progress
+            .report(Message::plain(format!("Status: {verdict} for {shown}")));
+        pulled.iter().try_for_each(|one| puller.warn_of_platform(one))?;
         Ok(pulled)
     }
+}
 
-    fn warn_of_platform(&self, pull: &Pull, pulled: &Pulled, progress: &dyn Progress) -> Result<(), Error> {
-        let Some(wanted) = &pull.platform else { return Ok(()) };
-        let have = self.get(&pulled.id)?.config.platform();
-        if have.distance(wanted).is_none() {
-            progress.report(Message::plain(format!(
-                "WARNING: image with reference {} was found but its platform ({have}) does not match the specified \
-                 platform ({wanted})",
-                pulled.name
-            )));
-        }
-        Ok(())
-    }
+/// One pull of one or more references of a repository.
+struct Puller<'a> {
+    images: &'a Arc<Images>,
+    repository: &'a Repository,
+    /// The platform asked for; the host's when absent.
+    platform: Option<&'a Platform>,
+    progress: Arc<dyn Progress>,
+}
 
-    async fn pull_one(
-        self: &Arc<Self>,
-        pull: &Pull,
-        reference: &Reference,
-        repository: &Repository,
-        progress: &Arc<dyn Progress>,
-    ) -> Result<Pulled, Error> {
+/// A configuration that is to be recorded: its bytes, and what they say.
+type NewConfig = (Bytes, ImageConfig);
+
+impl Puller<'_> {
+    async fn pull(&self, reference: &Reference) -> Result<Pulled, Error> {
         let shown = reference.familiar();
         let asked = match (reference.digest(), reference.tag()) {
             (Some(digest), _) => digest.to_string(),
             (None, tag) => tag.unwrap_or(tierce_oci::DEFAULT_TAG).to_owned(),
         };
-        let fetched = repository
+        let fetched = self
+            .repository
             .manifest(&asked)
             .await
             .map_err(|error| translated(error, reference))?;
@@ -102,41 +105,35 @@ impl Images {
         } else {
             asked
         };
-        progress.report(Message::of(label, format!("Pulling from {}", reference.path())));
+        self.progress
+            .report(Message::of(label, format!("Pulling from {}", reference.path())));
         let digest = fetched.digest.clone();
-        let wanted = pull.platform.as_ref().unwrap_or(&self.config.platform);
-        let chosen = manifest::choose(repository, fetched, wanted, reference).await?;
+        let wanted = self.platform.unwrap_or(&self.images.config.platform);
+        let chosen = manifest::choose(self.repository, fetched, wanted, reference).await?;
 
-        let mut under_way = UnderWay::begin(self.clone())?;
+        let mut under_way = UnderWay::begin(self.images.clone());
         let id = ImageId(chosen.manifest.config.digest.clone());
-        let new = if self.records.get(&id).is_some() {
+        let new = if self.images.records.get(&id).is_some() {
             None
         } else {
-            let raw = repository.read_blob(&chosen.manifest.config, LONGEST_CONFIG).await?;
-            let config = manifest::check_config(&chosen, &raw)?;
-            self.pull_layers(&mut under_way, repository, &chosen, &config, progress)
+            let raw = self
+                .repository
+                .read_blob(&chosen.manifest.config, LONGEST_CONFIG)
                 .await?;
+            let config = manifest::check_config(&chosen, &raw)?;
+            under_way = self.pull_layers(under_way, &chosen, &config).await?;
             Some((raw, config))
         };
-        progress.report(Message::plain(format!("Digest: {digest}")));
+        self.progress.report(Message::plain(format!("Digest: {digest}")));
 
-        let by_digest = reference.with_digest(digest.clone());
-        let mut names = vec![(by_digest, id.clone())];
-        if reference.digest().is_none() {
-            names.push((reference.clone(), id.clone()));
-        }
-        let named = names.last().map(|(reference, _)| reference.clone());
-        let images = self.clone();
+        let (images, named, by_digest) = (
+            self.images.clone(),
+            reference.clone(),
+            reference.with_digest(digest.clone()),
+        );
+        let recorded = id.clone();
         let newer = blocking("record an image", move || {
-            let change = images.change();
-            if let Some((raw, config)) = &new {
-                images.records.insert(raw, config)?;
-            }
-            // A removal may have come between the look at the records and now.
-            images.get(&names[0].1)?;
-            let newer = named.and_then(|named| images.names.get(&named)).as_ref() != Some(&names[0].1);
-            images.names.set(&names)?;
-            drop(change);
+            let newer = record(&images, &recorded, new.as_ref(), &named, by_digest)?;
             under_way.finish()?;
             Ok(newer)
         })
@@ -150,16 +147,10 @@ impl Images {
     }
 
     /// Gets the layers that are not here.
-    async fn pull_layers(
-        self: &Arc<Self>,
-        under_way: &mut UnderWay,
-        repository: &Repository,
-        chosen: &Chosen,
-        config: &ImageConfig,
-        progress: &Arc<dyn Progress>,
-    ) -> Result<(), Error> {
+    async fn pull_layers(&self, under_way: UnderWay, chosen: &Chosen, config: &ImageConfig) -> Result<UnderWay, Error> {
         let chains = ChainId::stack(&config.rootfs.diff_ids);
-        let missing = under_way.hold(&chains)?;
+        let held = chains.clone();
+        let (under_way, missing) = blocking("hold layers", move || under_way.hold(&held)).await?;
         let short = |index: usize| chosen.manifest.layers[index].digest.short().to_owned();
         for index in 0..chains.len() {
             let status = if index < missing {
@@ -167,19 +158,20 @@ impl Images {
             } else {
                 "Pulling fs layer"
             };
-            progress.report(Message::milestone(short(index), status));
+            self.progress.report(Message::milestone(short(index), status));
         }
         let mut reporters = JoinSet::new();
         let mut below = None;
         for index in missing..chains.len() {
-            let watch = self.transfers.join(self, below.clone(), || Blueprint {
+            let watch = self.images.transfers.join(self.images, below.clone(), || Blueprint {
                 stack: chains[..=index].to_vec(),
                 diff_id: config.rootfs.diff_ids[index].clone(),
                 blob: chosen.manifest.layers[index].clone(),
-                repository: repository.clone(),
+                repository: self.repository.clone(),
+                given_up: Arc::default(),
             });
             below = Some(watch.clone());
-            reporters.spawn(report::follow(watch, short(index), progress.clone()));
+            reporters.spawn(report::follow(watch, short(index), self.progress.clone()));
         }
         drop(below);
         // The first failure drops the others, and with them the transfers that nobody else waits for.
@@ -189,8 +181,52 @@ impl Images {
                 cause: error.to_string(),
             })??;
         }
+        Ok(under_way)
+    }
+
+    fn warn_of_platform(&self, pulled: &Pulled) -> Result<(), Error> {
+        let Some(wanted) = self.platform else { return Ok(()) };
+        let have = self.images.get(&pulled.id)?.config.platform();
+        if have.distance(wanted).is_none() {
+            self.progress.report(Message::plain(format!(
+                "WARNING: image with reference {} was found but its platform ({have}) does not match the specified \
+                 platform ({wanted})",
+                pulled.name
+            )));
+        }
         Ok(())
     }
+}
+
+/// Writes down an image whose layers are here: the configuration, then the names. Returns whether `named` is new or
+/// moved. Nothing of a new image stays when that fails.
+fn record(
+    images: &Images,
+    id: &ImageId,
+    new: Option<&NewConfig>,
+    named: &Reference,
+    by_digest: Reference,
+) -> Result<bool, Error> {
+    let _change = images.change();
+    let is_new = images.records.get(id).is_none();
+    if let Some((raw, config)) = new {
+        images.records.insert(raw, config)?;
+    }
+    // Without a new configuration, a removal may have come between the look at the records and now.
+    images.get(id)?;
+    let newer = images.names.get(named).as_ref() != Some(id);
+    let mut names = vec![(by_digest, id.clone())];
+    if named.digest().is_none() {
+        names.push((named.clone(), id.clone()));
+    }
+    if let Err(error) = images.names.set(&names) {
+        if is_new {
+            // The first error is the one to tell.
+            drop(images.records.remove(id));
+        }
+        return Err(error);
+    }
+    Ok(newer)
 }
 
 /// Docker's text and kind for what a registry says about a reference.

@@ -1,1 +1,5 @@
+//! Pulls from the real registry, and from one that misbehaves.
 
+mod faulty;
+mod real;
+mod stage;

@@ -13,6 +13,7 @@
 use super::{blocking, unpack};
 use crate::{Error, Images};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tierce_oci::{ChainId, Descriptor, DiffId};
 use tierce_registry::Repository;
@@ -30,6 +31,8 @@ pub(crate) struct Blueprint {
     pub(crate) blob: Descriptor,
     /// Who has it.
     pub(crate) repository: Repository,
+    /// Set when nobody wants it any more: then nothing is kept for another try.
+    pub(crate) given_up: Arc<AtomicBool>,
 }
 
 /// How far a transfer is.
@@ -146,9 +149,15 @@ impl Task {
                 .leases
                 .hold(Resource::layer(chain.to_string()), Lease::new(&work));
         }
+        let given_up = async {
+            // An error is what a dropped sender gives.
+            let _ = (&mut abandoned).await;
+            // Said before the download is dropped, so that the thread that unpacks knows why nothing more comes.
+            self.blueprint.given_up.store(true, Ordering::SeqCst);
+        };
         let fetched = tokio::select! {
             fetched = self.fetch() => fetched,
-            _ = &mut abandoned => Err(Error::Cancelled),
+            () = given_up => Err(Error::Cancelled),
         };
         // From here on it is short and not given up half-way.
         let ended = match fetched {

@@ -15,30 +15,32 @@ pub(crate) struct UnderWay {
 }
 
 impl UnderWay {
-    pub(crate) fn begin(images: Arc<Images>) -> Result<Self, Error> {
+    pub(crate) fn begin(images: Arc<Images>) -> Self {
         let name = images.work_name("pull");
-        Ok(Self {
+        Self {
             images,
             name,
             chains: Vec::new(),
             ended: false,
-        })
+        }
     }
 
-    /// Holds the layers of a stack, present or to come. Returns the index of the first that is not there.
-    pub(crate) fn hold(&mut self, chains: &[ChainId]) -> Result<usize, Error> {
-        let _change = self.images.change();
-        let missing = chains.iter().take_while(|chain| self.images.layers.has(chain)).count();
+    /// Holds the layers of a stack, present or to come. Gives back the pull, and the index of the first layer that is
+    /// not there.
+    pub(crate) fn hold(mut self, chains: &[ChainId]) -> Result<(Self, usize), Error> {
+        let images = self.images.clone();
+        let _change = images.change();
+        let missing = chains.iter().take_while(|chain| images.layers.has(chain)).count();
         if missing < chains.len() {
-            self.images.journal.begin(&self.name, chains)?;
+            images.journal.begin(&self.name, chains)?;
         }
         for chain in chains {
-            self.images
+            images
                 .leases
                 .hold(Resource::layer(chain.to_string()), Lease::new(&self.name));
         }
         self.chains = chains.to_vec();
-        Ok(missing)
+        Ok((self, missing))
     }
 
     /// The image is recorded and named; its layers need no hold any more.

@@ -9,6 +9,7 @@ use crate::{Error, Images};
 use bytes::Bytes;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tierce_content::{IngestReader, Source};
 use tokio::sync::mpsc;
 
@@ -82,42 +83,49 @@ async fn download(
     Ok(())
 }
 
-/// The blocking end of the channel. Its sender going away without [`Piece::End`] means that the transfer was given up.
+/// The blocking end of the channel. Its sender going away without [`Piece::End`] means that no more will come.
 fn pieces(mut receiver: mpsc::Receiver<Piece>) -> impl Source {
     move || match receiver.blocking_recv() {
         Some(Piece::Bytes(bytes)) => Ok(Some(bytes)),
         Some(Piece::End) => Ok(None),
         None => Err(io::Error::new(
             io::ErrorKind::ConnectionAborted,
-            "the transfer was given up",
+            "the transfer broke off",
         )),
     }
 }
 
+/// Unpacks a blob and verifies it. What was staged stays only when another try can use it: after a broken transfer, or
+/// the end of this process.
 fn unpack<S: Source + Send>(
     images: &Images,
     blueprint: &Blueprint,
     mut reader: IngestReader<S>,
 ) -> Result<tierce_layer::Ingest, Error> {
-    let (ingest, applied) = match images.layers.unpack(&mut reader) {
-        Ok(unpacked) => unpacked,
+    let unpacked = match images.layers.unpack(&mut reader) {
         // Bytes that are not those of the digest seldom are a good archive: the digest is the better story. A hostile
         // entry or a full disk is its own story, and the rest of such a blob is not worth reading.
         Err(Error::Layer(error)) if is_about_the_bytes(&error) => {
-            reader.finish()?;
-            return Err(error.into());
+            reader.finish().map_err(Error::from).and(Err(Error::Layer(error)))
         }
-        Err(error) => return Err(error),
+        Err(error) => Err(error),
+        Ok(unpacked) => reader.finish().map_err(Error::from).map(|()| unpacked),
     };
-    reader.finish()?;
-    if applied.diff_id != blueprint.diff_id {
-        return Err(Error::WrongDiffId {
+    match unpacked {
+        Ok((ingest, applied)) if applied.diff_id == blueprint.diff_id => Ok(ingest),
+        Ok((_, applied)) => Err(Error::WrongDiffId {
             blob: blueprint.blob.digest.clone(),
             expected: blueprint.diff_id.clone(),
             actual: applied.diff_id,
-        });
+        }),
+        Err(error) => {
+            let broken = matches!(error, Error::Content(tierce_content::Error::Source { .. }));
+            if !broken || blueprint.given_up.load(Ordering::SeqCst) {
+                reader.abandon();
+            }
+            Err(error)
+        }
     }
-    Ok(ingest)
 }
 
 fn is_about_the_bytes(error: &tierce_layer::Error) -> bool {
