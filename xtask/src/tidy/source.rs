@@ -33,9 +33,14 @@ pub(super) struct SourceFile {
 impl SourceFile {
     /// Documents whose members other programs fix: Docker's, the OCI's, containerd's.
     pub(super) fn is_wire_document(&self) -> bool {
-        ["crates/api-types/", "crates/oci/", "crates/task/src/messages/"]
-            .iter()
-            .any(|dir| self.path.starts_with(dir))
+        const DOCUMENTS: [&str; 5] = [
+            "crates/api-types/",
+            "crates/oci/",
+            "crates/task/src/messages/",
+            "crates/engine/src/container/record.rs", // config.v2.json
+            "crates/daemon/src/document.rs",         // daemon.json
+        ];
+        DOCUMENTS.iter().any(|place| self.path.starts_with(place))
     }
 }
 
@@ -85,6 +90,11 @@ fn read_file(root: &Path, path: &Path) -> Result<SourceFile> {
         },
         test_lines: 0,
         driver: driver_name(&relative),
+        drivers: path
+            .ancestors()
+            .find(|place| place.ends_with("drivers"))
+            .map(drivers_in)
+            .unwrap_or_default(),
     };
     reader.visit_file(&syntax);
     reader.file.lines = text.lines().count() - reader.test_lines;
@@ -98,10 +108,19 @@ fn driver_name(path: &str) -> Option<String> {
     (name != "mod").then(|| name.to_owned())
 }
 
+/// The drivers that lie in a `drivers` folder.
+fn drivers_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.file_name().to_string_lossy().trim_end_matches(".rs").to_owned())
+        .collect()
+}
+
 struct Reader {
     file: SourceFile,
     test_lines: usize,
     driver: Option<String>,
+    drivers: Vec<String>,
 }
 
 fn lines_of(span: Span) -> usize {
@@ -206,7 +225,7 @@ impl Reader {
         let Some(own) = &self.driver else { return };
         let names: Vec<String> = names.collect();
         for pair in names.windows(2) {
-            if pair[0] == "drivers" && pair[1] != *own && pair[1].starts_with(|c: char| c.is_ascii_lowercase()) {
+            if pair[0] == "drivers" && pair[1] != *own && self.drivers.contains(&pair[1]) {
                 self.file.sibling_drivers.push(pair[1].clone());
             }
         }

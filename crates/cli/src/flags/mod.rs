@@ -24,15 +24,8 @@ pub(crate) struct ContainerFlags {
     /// Print usage
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
-    /// Assign a name to the container
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pub(crate) name: String,
-    /// Set platform if server is multi-platform capable
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pub(crate) platform: String,
-    /// Pull image before running
-    #[arg(long, default_value = "missing", value_parser = ["always", "missing", "never"])]
-    pub(crate) pull: String,
+    #[command(flatten)]
+    pub(crate) image: ImageFlags,
     /// Suppress the pull output
     #[arg(short, long)]
     pub(crate) quiet: bool,
@@ -65,6 +58,20 @@ pub(crate) struct ContainerFlags {
     /// Image, then command and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_names = ["IMAGE", "COMMAND"])]
     words: Vec<String>,
+}
+
+/// Which image, and what the container is called.
+#[derive(Args)]
+pub(crate) struct ImageFlags {
+    /// Assign a name to the container
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) name: String,
+    /// Set platform if server is multi-platform capable
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) platform: String,
+    /// Pull image before running
+    #[arg(long, default_value = "missing", value_parser = ["always", "missing", "never"])]
+    pub(crate) pull: String,
 }
 
 /// What runs and as whom.

@@ -32,27 +32,27 @@ pub(super) async fn create(
     request: &CreateRequest,
 ) -> Result<CreateResponse, Error> {
     let options = CreateContainer {
-        name: flags.name.clone(),
-        platform: flags.platform.clone(),
+        name: flags.image.name.clone(),
+        platform: flags.image.platform.clone(),
     };
     let image = &request.config.image;
     let pull_image = async || {
         pull::pull(
             context,
             image,
-            &flags.platform,
+            &flags.image.platform,
             false,
             flags.quiet,
             pull::Output::Stderr,
         )
         .await
     };
-    if flags.pull == "always" {
+    if flags.image.pull == "always" {
         pull_image().await?;
     }
     let containers = context.client.containers();
     let created = match containers.create(&options, request).await {
-        Err(error) if error.status() == Some(404) && flags.pull == "missing" && names_image(&error) => {
+        Err(error) if error.status() == Some(404) && flags.image.pull == "missing" && names_image(&error) => {
             if !flags.quiet {
                 eprintln!("Unable to find image '{}' locally", pull::with_tag(image));
             }
