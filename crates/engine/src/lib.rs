@@ -17,21 +17,21 @@
 //! * Verbs run to their end even when the one who asked goes away; each undoes its steps when a later one fails.
 //! * The record on disk is written before the outcome is told wherever it must survive a power cut.
 
-pub mod adapters;
+mod adapters;
 pub mod container;
 mod engine;
 mod error;
 pub mod events;
-mod exec;
+pub mod exec;
 mod filters;
-mod image;
-mod network;
+pub mod image;
+pub mod network;
 pub mod parts;
 mod root_view;
-mod system;
+pub mod system;
 #[cfg(test)]
 mod testing;
-mod volume;
+pub mod volume;
 
 pub use container::{Containers, record, requests, state};
 pub use engine::{Config, Engine, Parts};
@@ -40,6 +40,7 @@ pub use events::{Event, EventStream, Events, Subject, Watch};
 pub use exec::{Exec, ExecCreate, ExecStart, Execs};
 pub use filters::Filters;
 pub use image::Images;
-pub use network::{NetworkDetails, Networks};
+pub use network::{Network, NetworkDetails, NetworkSpec, Networks};
 pub use system::{ContainerCounts, DiskUsage, Info, System, VolumeUsage};
-pub use volume::Volumes;
+pub use tierce_task::messages::BlockCounter;
+pub use volume::{Volume, VolumeCreate, Volumes};

@@ -7,7 +7,9 @@
 use super::attach::Attachers;
 use super::record::Record;
 use super::restart_policy::Backoff;
+use super::spec::HostFacts;
 use super::state::{Change, Illegal};
+use super::validate::Capacity;
 use crate::engine::Config;
 use crate::error::{Error, Result};
 use crate::events::{Events, Subject};
@@ -140,6 +142,10 @@ pub(crate) struct Context {
     pub(crate) events: Arc<Events>,
     pub(crate) execs: ExecTable,
     pub(crate) shutting_down: AtomicBool,
+    /// Facts about the host, looked up once.
+    pub(crate) host: HostFacts,
+    /// What limits are checked against.
+    pub(crate) capacity: Capacity,
     table: RwLock<Table>,
 }
 
@@ -167,6 +173,8 @@ impl Context {
             events: Arc::default(),
             execs: ExecTable::default(),
             shutting_down: AtomicBool::new(false),
+            host: super::host::facts(),
+            capacity: Capacity::of_host(),
             table: RwLock::default(),
         }
     }

@@ -1,0 +1,382 @@
+//! `create`: check, merge with the image, reserve the name, make layer, directory and volumes, write the record.
+//!
+//! Everything that was made is undone when a later step fails, in reverse.
+
+use super::context::{Container, Context, blocking};
+use super::record::{EndpointSettings, MountPoint, NetworkSettings, Record};
+use super::requests::{Create, Created};
+use super::state::State;
+use super::{defaults, log_options, merge, mount_points, name, validate};
+use crate::error::{Error, Result};
+use crate::parts::ImageFacts;
+use crate::root_view::RootView;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tierce_oci::container::{Config, HostConfig};
+use tierce_store::{Lease, Resource};
+
+/// See [`super::Containers::create`].
+pub(crate) async fn create(context: &Arc<Context>, request: Create) -> Result<Created> {
+    let Create { name, platform, mut config, mut host_config, endpoints } = request;
+    let name = name.filter(|name| !name.is_empty()).map(|name| name::check(&name)).transpose()?;
+    let warnings = validate::create(&config, &host_config, &context.capacity)?;
+    let facts = resolve_image(context, &config.image).await?;
+    check_platform(platform.as_deref(), &facts, &config.image)?;
+    merge::merge(&mut config, &facts.config)?;
+    defaults::fill(&mut host_config, &context.config, context.host.unified_cgroups)?;
+    log_options::check(&host_config.log_config)?;
+    if !context.config.runtimes.contains_key(&host_config.runtime) {
+        return Err(Error::Invalid(format!("unknown or invalid runtime name: {}", host_config.runtime)));
+    }
+    let networks = resolve_references(context, &mut host_config, endpoints)?;
+    let donated = donated(context, &host_config)?;
+    let wishes = mount_points::wishes(&config, &host_config, donated)?;
+
+    let id = name::new_id()?;
+    set_hostname(context, &id, &mut config, &host_config)?;
+    let name = take_name(context, name, &id)?;
+    let plan = Plan { id: id.clone(), name: name.clone(), config, host_config, facts, networks, wishes };
+    let made = make(context, plan).await;
+    match made {
+        Ok(container) => {
+            let record = container.snapshot().record.clone();
+            context.insert(container);
+            context.publish(&record, "create", &[]);
+            Ok(Created { id, warnings })
+        }
+        Err(error) => {
+            context.release_name(&name, &id);
+            Err(error)
+        }
+    }
+}
+
+struct Plan {
+    id: String,
+    name: String,
+    config: Config,
+    host_config: HostConfig,
+    facts: ImageFacts,
+    networks: BTreeMap<String, EndpointSettings>,
+    wishes: Vec<mount_points::Wish>,
+}
+
+async fn resolve_image(context: &Arc<Context>, image: &str) -> Result<ImageFacts> {
+    if image.is_empty() {
+        return Err(Error::Invalid("invalid reference format: no image was named".to_owned()));
+    }
+    let (images, image) = (Arc::clone(&context.images), image.to_owned());
+    blocking(move || images.resolve(&image).map_err(Error::below)).await
+}
+
+fn check_platform(wanted: Option<&str>, facts: &ImageFacts, image: &str) -> Result<()> {
+    let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else { return Ok(()) };
+    let mut parts = wanted.split('/');
+    let os = parts.next().unwrap_or_default();
+    let fits = os == facts.os
+        && parts.next().is_none_or(|architecture| architecture == facts.architecture)
+        && parts.next().is_none_or(|variant| facts.variant.is_empty() || variant == facts.variant);
+    if fits {
+        return Ok(());
+    }
+    // Clients pull the right one on this answer.
+    Err(Error::NotFound(format!(
+        "image with reference {image} was found but does not provide the specified platform ({wanted})"
+    )))
+}
+
+/// Makes ids of the containers whose namespaces are shared, and the list of networks.
+fn resolve_references(
+    context: &Context,
+    host_config: &mut HostConfig,
+    endpoints: BTreeMap<String, EndpointSettings>,
+) -> Result<BTreeMap<String, EndpointSettings>> {
+    for mode in [&mut host_config.network_mode, &mut host_config.pid_mode, &mut host_config.ipc_mode] {
+        if let Some(name) = mode.strip_prefix("container:") {
+            *mode = format!("container:{}", context.find(name)?.id);
+        }
+    }
+    let shares = host_config.network_mode.starts_with("container:");
+    if shares && host_config.port_bindings.as_ref().is_some_and(|ports| !ports.is_empty()) {
+        return Err(Error::Invalid(
+            "conflicting options: port publishing and the container type network mode".to_owned(),
+        ));
+    }
+    if shares {
+        return Ok(BTreeMap::new());
+    }
+    let mut networks: BTreeMap<String, EndpointSettings> = endpoints
+        .into_iter()
+        .map(|(name, settings)| (if name == "default" { "bridge".to_owned() } else { name }, settings))
+        .collect();
+    networks.entry(host_config.network_mode.clone()).or_default();
+    // A network that does not exist is told at start, as dockerd does: it may be made meanwhile.
+    Ok(networks)
+}
+
+/// Mount points of the containers of `--volumes-from`.
+fn donated(context: &Context, host_config: &HostConfig) -> Result<Vec<MountPoint>> {
+    let mut points = Vec::new();
+    for text in host_config.volumes_from.iter().flatten() {
+        let (name, read_only) = mount_points::parse_volumes_from(text)?;
+        let donor = context.find(&name)?.snapshot();
+        for point in donor.record.mount_points.values() {
+            let mut point = point.clone();
+            point.rw &= !read_only;
+            point.copy_data = false;
+            points.push(point);
+        }
+    }
+    Ok(points)
+}
+
+/// The host name: the one asked for, the host's, the one of the container whose network is shared, or the short id.
+fn set_hostname(context: &Context, id: &str, config: &mut Config, host_config: &HostConfig) -> Result<()> {
+    if let Some(donor) = host_config.network_mode.strip_prefix("container:") {
+        if !config.hostname.is_empty() {
+            return Err(Error::Invalid("conflicting options: hostname and the network mode".to_owned()));
+        }
+        let donor = context.find(donor)?.snapshot();
+        config.hostname.clone_from(&donor.record.config.hostname);
+        config.domainname.clone_from(&donor.record.config.domainname);
+    } else if config.hostname.is_empty() {
+        config.hostname = if host_config.network_mode == "host" || host_config.uts_mode == "host" {
+            rustix::system::uname().nodename().to_string_lossy().into_owned()
+        } else {
+            super::record::short_id(id).to_owned()
+        };
+    }
+    Ok(())
+}
+
+/// Reserves the wanted name, or a generated one that is free.
+fn take_name(context: &Context, wanted: Option<String>, id: &str) -> Result<String> {
+    if let Some(name) = wanted {
+        context.reserve_name(&name, id)?;
+        return Ok(name);
+    }
+    for retry in 0..6 {
+        let name = format!("/{}", name::generate(retry)?);
+        if context.reserve_name(&name, id).is_ok() {
+            return Ok(name);
+        }
+    }
+    let name = format!("/{}", super::record::short_id(id));
+    context.reserve_name(&name, id)?;
+    Ok(name)
+}
+
+/// Makes layer, directory, volumes and record.
+async fn make(context: &Arc<Context>, plan: Plan) -> Result<Arc<Container>> {
+    let id = plan.id.clone();
+    // Held before anything is made, so that neither image nor volume goes away meanwhile.
+    context.leases.hold(Resource::image(&plan.facts.id), Lease::new(&id).labelled(plan.name.trim_start_matches('/')));
+    let mut undo = Undo { context, id: id.clone(), directory: None, layer: false, volumes: Vec::new() };
+    match try_make(context, plan, &mut undo).await {
+        Ok(container) => Ok(container),
+        Err(error) => {
+            undo.run().await;
+            Err(error)
+        }
+    }
+}
+
+/// What has been made so far.
+struct Undo<'a> {
+    context: &'a Arc<Context>,
+    id: String,
+    directory: Option<PathBuf>,
+    layer: bool,
+    volumes: Vec<String>,
+}
+
+impl Undo<'_> {
+    /// Takes everything back; goes on after failures and logs them.
+    async fn run(self) {
+        let Self { context, id, directory, layer, volumes } = self;
+        context.leases.release_all(&id);
+        let (rootfs, registry) = (Arc::clone(&context.rootfs), Arc::clone(&context.volumes));
+        let undone = blocking(move || {
+            let mut failures = Vec::new();
+            if layer && let Err(error) = rootfs.remove(&id) {
+                failures.push(error.to_string());
+            }
+            if let Some(directory) = directory
+                && let Err(error) = tierce_fsops::remove_dir_all(&directory)
+            {
+                failures.push(error.to_string());
+            }
+            for volume in volumes {
+                if let Err(error) = registry.remove(&volume, true) {
+                    failures.push(error.to_string());
+                }
+            }
+            Ok((id, failures))
+        })
+        .await;
+        if let Ok((container, failures)) = undone
+            && !failures.is_empty()
+        {
+            tracing::warn!(container, ?failures, "a failed create left something behind");
+        }
+    }
+}
+
+async fn try_make(context: &Arc<Context>, plan: Plan, undo: &mut Undo<'_>) -> Result<Arc<Container>> {
+    let Plan { id, name, config, host_config, facts, networks, wishes } = plan;
+    let directory = context.containers_directory().join(&id);
+    undo.directory = Some(directory.clone());
+    undo.layer = true;
+    let rootfs = Arc::clone(&context.rootfs);
+    let (layer_id, chain, container_directory) = (id.clone(), facts.chain.clone(), directory.clone());
+    blocking(move || {
+        make_directory(&container_directory)?;
+        rootfs.create(&layer_id, chain.as_ref()).map_err(Error::below)
+    })
+    .await?;
+    let mount_points = make_volumes(context, &id, &name, wishes, undo).await?;
+    copy_up(context, &id, &mount_points).await?;
+    let record = new_record(context, &id, name, config, &host_config, facts, networks, mount_points, &directory)?;
+    let durable = !host_config.auto_remove;
+    let container = Arc::new(Container::new(directory, record, host_config));
+    context.save(&container, durable).await?;
+    Ok(container)
+}
+
+/// `DR/containers/<id>` with what dockerd has in it.
+fn make_directory(directory: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let make = |path: &Path, mode: u32| {
+        std::fs::DirBuilder::new().mode(mode).create(path).map_err(Error::file("create", path))
+    };
+    make(directory, 0o710)?;
+    make(&directory.join("checkpoints"), 0o700)?;
+    make(&directory.join("mounts"), 0o710)
+}
+
+/// Makes or finds the volumes of the mount points, holds them, and checks host paths that must exist.
+async fn make_volumes(
+    context: &Arc<Context>,
+    id: &str,
+    name: &str,
+    wishes: Vec<mount_points::Wish>,
+    undo: &mut Undo<'_>,
+) -> Result<BTreeMap<String, MountPoint>> {
+    let mut points = BTreeMap::new();
+    for wish in wishes {
+        let mut point = wish.point;
+        if wish.must_exist && !Path::new(&point.source).exists() {
+            return Err(Error::Invalid(format!(
+                "invalid mount config for type \"bind\": bind source path does not exist: {}",
+                point.source
+            )));
+        }
+        if let Some(wanted) = wish.volume {
+            let known = context.volumes.get(&wanted.name).is_ok();
+            let request = tierce_volume::Create {
+                name: Some(wanted.name).filter(|name| !name.is_empty()),
+                driver: Some(wanted.driver).filter(|driver| !driver.is_empty()),
+                options: wanted.options,
+                labels: wanted.labels,
+            };
+            let volumes = Arc::clone(&context.volumes);
+            let volume = blocking(move || volumes.create(request).map_err(Error::below)).await?;
+            if !known {
+                undo.volumes.push(volume.name.clone());
+                crate::volume::publish(context, "create", &volume.name, &volume.driver);
+            }
+            point.id = name::new_id()?;
+            point.source = volume.mountpoint.to_string_lossy().into_owned();
+            point.name = volume.name;
+            point.driver = volume.driver;
+        }
+        if !point.name.is_empty() {
+            context.leases.hold(Resource::volume(&point.name), Lease::new(id).labelled(name.trim_start_matches('/')));
+        }
+        points.insert(point.destination.clone(), point);
+    }
+    Ok(points)
+}
+
+/// Fills empty volumes with what the image has at their place (row 162).
+async fn copy_up(context: &Arc<Context>, id: &str, points: &BTreeMap<String, MountPoint>) -> Result<()> {
+    let wanted: Vec<(String, String)> = points
+        .values()
+        .filter(|point| point.copy_data && !point.name.is_empty())
+        .map(|point| (point.destination.clone(), point.name.clone()))
+        .collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let (rootfs, volumes, id) = (Arc::clone(&context.rootfs), Arc::clone(&context.volumes), id.to_owned());
+    blocking(move || {
+        let view = RootView::open(&rootfs.layout(&id).map_err(Error::below)?)?;
+        for (destination, volume) in wanted {
+            let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
+            // Nothing (or a file) at that place in the image: the volume stays empty.
+            let Ok(source) = view.root().open_at(Path::new(&destination), flags, rustix::fs::Mode::empty()) else {
+                continue;
+            };
+            volumes.copy_up(&volume, rustix::fd::AsFd::as_fd(&source)).map_err(Error::below)?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[allow(clippy::too_many_arguments, reason = "each is one member of the record")]
+fn new_record(
+    context: &Context,
+    id: &str,
+    name: String,
+    config: Config,
+    host_config: &HostConfig,
+    facts: ImageFacts,
+    networks: BTreeMap<String, EndpointSettings>,
+    mount_points: BTreeMap<String, MountPoint>,
+    directory: &Path,
+) -> Result<Record> {
+    let (path, args) = merge::command(&config);
+    let options = super::spec::security_options(host_config.security_opt.as_deref().unwrap_or_default())?;
+    let text = |path: PathBuf| path.to_string_lossy().into_owned();
+    let logs_to_file = host_config.log_config.kind == "json-file";
+    let mut extra = serde_json::Map::new();
+    extra.insert("StreamConfig".into(), serde_json::json!({}));
+    extra.insert(
+        "ImagePlatform".into(),
+        serde_json::json!({ "architecture": facts.architecture, "os": facts.os }),
+    );
+    Ok(Record {
+        state: State::default(),
+        id: id.to_owned(),
+        created: Timestamp::now(),
+        managed: false,
+        path,
+        args,
+        config,
+        image: facts.id,
+        network_settings: NetworkSettings { networks, ..NetworkSettings::default() },
+        log_path: if logs_to_file { text(directory.join(format!("{id}-json.log"))) } else { String::new() },
+        name,
+        driver: context.rootfs.driver(),
+        os: "linux".to_owned(),
+        restart_count: 0,
+        has_been_started_before: false,
+        has_been_manually_stopped: false,
+        mount_points,
+        secret_references: serde_json::Value::Null,
+        config_references: serde_json::Value::Null,
+        mount_label: String::new(),
+        process_label: String::new(),
+        app_armor_profile: options.apparmor,
+        seccomp_profile: options.seccomp,
+        no_new_privileges: options.no_new_privileges,
+        hostname_path: String::new(),
+        hosts_path: String::new(),
+        shm_path: String::new(),
+        resolv_conf_path: String::new(),
+        extra,
+    })
+}

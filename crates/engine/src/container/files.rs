@@ -1,0 +1,111 @@
+//! The files that a container gets at `/etc/hostname`, `/etc/hosts` and `/etc/resolv.conf`: written into its directory
+//! at every start, since its addresses may be others each time.
+
+use super::context::{Context, Snapshot};
+use super::spec::BindSource;
+use crate::error::{Error, Result};
+use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use tierce_network::Sandbox;
+use tierce_network::files::{Hosts, ResolverOverrides, hostname, hosts, resolv_conf};
+
+/// Where the three files are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Files {
+    pub(crate) hostname: PathBuf,
+    pub(crate) hosts: PathBuf,
+    pub(crate) resolv_conf: PathBuf,
+}
+
+impl Files {
+    /// The container's own.
+    fn own(directory: &Path) -> Self {
+        Self {
+            hostname: directory.join("hostname"),
+            hosts: directory.join("hosts"),
+            resolv_conf: directory.join("resolv.conf"),
+        }
+    }
+
+    /// As mounts, those left out that the user mounts something else over.
+    pub(crate) fn binds(&self, read_only: bool, taken: &dyn Fn(&str) -> bool) -> Vec<BindSource> {
+        [
+            (&self.resolv_conf, "/etc/resolv.conf"),
+            (&self.hostname, "/etc/hostname"),
+            (&self.hosts, "/etc/hosts"),
+        ]
+        .into_iter()
+        .filter(|(source, destination)| !source.as_os_str().is_empty() && !taken(destination))
+        .map(|(source, destination)| BindSource {
+            source: source.clone(),
+            destination: destination.to_owned(),
+            read_only,
+            propagation: "rprivate".to_owned(),
+            own: true,
+            ..BindSource::default()
+        })
+        .collect()
+    }
+}
+
+/// Writes the files of a container with its own network stack (or the host's).
+///
+/// * `sandbox`: its network side; `None` with the host's network.
+pub(crate) fn write(
+    context: &Context,
+    directory: &Path,
+    snapshot: &Snapshot,
+    sandbox: Option<&Sandbox>,
+) -> Result<Files> {
+    let files = Files::own(directory);
+    let config = &snapshot.record.config;
+    let host_config = &snapshot.host_config;
+    let addresses: Vec<IpAddr> = sandbox
+        .into_iter()
+        .flat_map(|sandbox| &sandbox.endpoints)
+        .filter_map(|endpoint| Some(IpAddr::V4(endpoint.link.as_ref()?.address)))
+        .collect();
+    let host_gateway = sandbox.and_then(|sandbox| sandbox.primary()).and_then(|(_, link)| link.gateway).map(IpAddr::V4);
+    let extra = host_config.extra_hosts.as_deref().unwrap_or_default();
+    let on_host = host_config.network_mode == "host";
+    let hosts_text = if on_host && extra.is_empty() {
+        std::fs::read_to_string("/etc/hosts").unwrap_or_default()
+    } else {
+        hosts(&Hosts {
+            hostname: &config.hostname,
+            domainname: &config.domainname,
+            addresses: &addresses,
+            extra,
+            host_gateway,
+            without_ipv6: false,
+        })
+    };
+    let source = &context.config.host_resolv_conf;
+    let resolver = std::fs::read_to_string(source).unwrap_or_default();
+    let servers = host_config.dns.as_deref().filter(|list| !list.is_empty()).unwrap_or(&context.config.dns);
+    let overrides = ResolverOverrides {
+        servers,
+        search: host_config.dns_search.as_deref().unwrap_or_default(),
+        options: host_config.dns_options.as_deref().unwrap_or_default(),
+    };
+    let resolver = resolv_conf(&resolver, &source.to_string_lossy(), &overrides, on_host);
+    put(&files.hostname, &hostname(&config.hostname))?;
+    put(&files.hosts, &hosts_text)?;
+    put(&files.resolv_conf, &resolver)?;
+    Ok(files)
+}
+
+/// Writes in place: a container that joined this one's network has the same file mounted, and a new inode would not be
+/// seen there.
+fn put(path: &Path, text: &str) -> Result<()> {
+    use std::io::Write;
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o644)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(Error::file("write", path))
+}

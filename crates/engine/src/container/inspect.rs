@@ -1,0 +1,34 @@
+//! `inspect`: all that is known about one container.
+
+use super::context::{Context, blocking};
+use super::requests::Inspection;
+use crate::error::{Error, Result};
+use crate::parts::DiskUse;
+use std::sync::Arc;
+
+/// See [`super::Containers::inspect`].
+pub(crate) async fn inspect(context: &Context, name: &str, size: bool) -> Result<Inspection> {
+    let container = context.find(name)?;
+    let snapshot = container.snapshot();
+    let (rootfs, id) = (Arc::clone(&context.rootfs), container.id.clone());
+    let (graph_data, usage) = blocking(move || {
+        // A container whose layer is damaged can still be looked at.
+        let data = rootfs.layout(&id).map(|layout| layout.graph_data()).unwrap_or_default();
+        let usage = if size { Some(rootfs.usage(&id).map_err(Error::below)?) } else { None };
+        Ok((data, usage))
+    })
+    .await?;
+    let mut graph_data = graph_data;
+    if !graph_data.is_empty() {
+        graph_data.insert("ID".to_owned(), container.id.clone());
+    }
+    Ok(Inspection {
+        record: Arc::clone(&snapshot.record),
+        host_config: Arc::clone(&snapshot.host_config),
+        graph_driver: snapshot.record.driver.clone(),
+        graph_data,
+        exec_ids: context.execs.of(&container.id),
+        size_rw: usage.map(|usage| usage.own),
+        size_root_fs: usage.map(|DiskUse { own, image }| own + image),
+    })
+}

@@ -1,0 +1,253 @@
+//! `list`: `docker ps` with all its filters, over snapshots that nobody has to wait for.
+//! Source: moby `daemon/list.go`.
+
+use super::context::{Container, Context, Snapshot, blocking};
+use super::requests::{List, Summary};
+use super::state::Status;
+use crate::error::{Error, Result};
+use crate::filters::Filters;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// Keys that the filters of `ps` may have.
+const FILTERS: [&str; 16] = [
+    "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label", "name", "network",
+    "publish", "since", "status", "volume", "label!",
+];
+
+/// See [`super::Containers::list`].
+pub(crate) async fn list(context: &Context, request: List) -> Result<Vec<Summary>> {
+    request.filters.validate(&FILTERS)?;
+    let selection = Selection::new(context, &request)?;
+    let mut containers: Vec<(Arc<Container>, Arc<Snapshot>)> = context
+        .all()
+        .into_iter()
+        .map(|container| {
+            let snapshot = container.snapshot();
+            (container, snapshot)
+        })
+        .collect();
+    containers.sort_by(|(_, a), (_, b)| b.record.created.cmp(&a.record.created));
+    let limit = request.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
+    let chosen: Vec<_> =
+        containers.into_iter().filter(|(_, snapshot)| selection.takes(snapshot)).take(limit).collect();
+    let mut images = ImageNames::default();
+    let mut summaries = Vec::with_capacity(chosen.len());
+    for (container, snapshot) in chosen {
+        let mut summary = Summary {
+            image: images.shown(context, &snapshot),
+            record: Arc::clone(&snapshot.record),
+            host_config: Arc::clone(&snapshot.host_config),
+            size_rw: None,
+            size_root_fs: None,
+        };
+        if request.size {
+            let (rootfs, id) = (Arc::clone(&context.rootfs), container.id.clone());
+            // One whose layer is damaged is listed all the same.
+            let usage = blocking(move || Ok(rootfs.usage(&id).unwrap_or_default())).await?;
+            summary.size_rw = Some(usage.own);
+            summary.size_root_fs = Some(usage.own + usage.image);
+        }
+        summaries.push(summary);
+    }
+    Ok(summaries)
+}
+
+/// What each name means now, asked once a list.
+#[derive(Default)]
+struct ImageNames(HashMap<String, Option<String>>);
+
+impl ImageNames {
+    /// The name that a container was made with, or the image's id when that name means another image by now.
+    fn shown(&mut self, context: &Context, snapshot: &Snapshot) -> String {
+        let name = &snapshot.record.config.image;
+        let meant = self
+            .0
+            .entry(name.clone())
+            .or_insert_with(|| context.images.resolve(name).ok().map(|facts| facts.id));
+        match meant {
+            Some(id) if *id == snapshot.record.image => name.clone(),
+            _ => snapshot.record.image.clone(),
+        }
+    }
+}
+
+/// The filters, looked up and parsed once.
+struct Selection<'a> {
+    filters: &'a Filters,
+    all: bool,
+    statuses: BTreeSet<&'static str>,
+    exited: Vec<i32>,
+    ancestors: Option<Vec<String>>,
+    before: Option<jiff::Timestamp>,
+    since: Option<jiff::Timestamp>,
+}
+
+impl<'a> Selection<'a> {
+    fn new(context: &Context, request: &'a List) -> Result<Self> {
+        let filters = &request.filters;
+        let mut statuses = BTreeSet::new();
+        for wanted in filters.get("status") {
+            let known = Status::ALL.iter().find(|status| status.as_str() == wanted).ok_or_else(|| {
+                Error::Invalid(format!("invalid filter 'status={wanted}'"))
+            })?;
+            statuses.insert(known.as_str());
+        }
+        for wanted in filters.get("health") {
+            if !matches!(wanted.as_str(), "starting" | "healthy" | "unhealthy" | "none") {
+                return Err(Error::Invalid(format!("unrecognised filter value for health: {wanted}")));
+            }
+        }
+        let exited = filters
+            .get("exited")
+            .iter()
+            .map(|text| text.parse().map_err(|_| Error::Invalid(format!("invalid filter 'exited={text}'"))))
+            .collect::<Result<Vec<i32>>>()?;
+        let moment = |key: &str| -> Result<Option<jiff::Timestamp>> {
+            match filters.get(key).first() {
+                None => Ok(None),
+                Some(name) => Ok(Some(context.find(name)?.snapshot().record.created)),
+            }
+        };
+        let ancestors = filters.contains("ancestor").then(|| {
+            filters.get("ancestor").iter().flat_map(|name| context.images.descendants(name)).collect()
+        });
+        Ok(Self {
+            filters,
+            all: request.all || request.limit.is_some_and(|limit| limit > 0),
+            statuses,
+            exited,
+            ancestors,
+            before: moment("before")?,
+            since: moment("since")?,
+        })
+    }
+
+    fn takes(&self, snapshot: &Snapshot) -> bool {
+        let record = &snapshot.record;
+        let state = &record.state;
+        let status = state.status();
+        // These filters ask for containers that do not run, so `all` is implied.
+        let implied = ["status", "exited", "before", "since"].iter().any(|key| self.filters.contains(key));
+        if !state.running && !self.all && !implied {
+            return false;
+        }
+        (self.statuses.is_empty() || self.statuses.contains(status.as_str()))
+            && (self.exited.is_empty() || (status == Status::Exited && self.exited.contains(&state.exit_code)))
+            && self.before.is_none_or(|before| record.created < before)
+            && self.since.is_none_or(|since| record.created > since)
+            && self.ancestors.as_ref().is_none_or(|ids| ids.contains(&record.image))
+            && self.filters.prefix("id", &record.id)
+            && (self.filters.fuzzy("name", &record.name) || self.filters.fuzzy("name", record.plain_name()))
+            && self.labels(snapshot)
+            && self.filters.exact("health", health(state))
+            && !self.filters.get("is-task").iter().any(|value| matches!(value.as_str(), "true" | "1"))
+            && (!self.filters.contains("isolation") || self.filters.exact("isolation", "default"))
+            && self.volume(snapshot)
+            && self.network(snapshot)
+            && self.ports(snapshot)
+    }
+
+    fn labels(&self, snapshot: &Snapshot) -> bool {
+        let empty = std::collections::BTreeMap::new();
+        let labels = snapshot.record.config.labels.as_ref().unwrap_or(&empty);
+        self.filters.labels("label", labels) && self.filters.no_labels("label!", labels)
+    }
+
+    fn volume(&self, snapshot: &Snapshot) -> bool {
+        !self.filters.contains("volume")
+            || snapshot.record.mount_points.values().any(|point| {
+                let source = if point.name.is_empty() { &point.source } else { &point.name };
+                self.filters.exact("volume", source) || self.filters.exact("volume", &point.destination)
+            })
+    }
+
+    fn network(&self, snapshot: &Snapshot) -> bool {
+        !self.filters.contains("network")
+            || snapshot.record.network_settings.networks.iter().any(|(name, settings)| {
+                self.filters.exact("network", name)
+                    || (!settings.network_id.is_empty() && self.filters.prefix("network", &settings.network_id))
+            })
+    }
+
+    fn ports(&self, snapshot: &Snapshot) -> bool {
+        let record = &snapshot.record;
+        let published = || {
+            let bound = record.network_settings.ports.iter().filter(|(_, hosts)| hosts.is_some());
+            let wanted = snapshot.host_config.port_bindings.iter().flatten();
+            bound.map(|(port, _)| port.as_str()).chain(wanted.map(|(port, _)| port.as_str())).collect::<Vec<_>>()
+        };
+        let exposed = || record.config.exposed_ports.iter().flatten().map(|(port, _)| port.as_str()).collect::<Vec<_>>();
+        any_port(self.filters.get("publish"), self.filters.contains("publish"), published)
+            && any_port(self.filters.get("expose"), self.filters.contains("expose"), exposed)
+    }
+}
+
+fn health(state: &super::state::State) -> &str {
+    state.health.as_ref().and_then(|health| health.get("Status")?.as_str()).filter(|text| !text.is_empty()).unwrap_or("none")
+}
+
+/// Whether one of the ports (`80/tcp`) is asked for: as `80`, `80/tcp`, or inside `80-90/tcp`.
+fn any_port<'a>(wanted: &[String], asked: bool, ports: impl FnOnce() -> Vec<&'a str>) -> bool {
+    if !asked {
+        return true;
+    }
+    let ports = ports();
+    wanted.iter().any(|text| {
+        let (numbers, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+        let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
+        let (Ok(first), Ok(last)) = (first.parse::<u16>(), last.parse::<u16>()) else { return false };
+        ports.iter().any(|port| {
+            let (number, theirs) = port.split_once('/').unwrap_or((port, "tcp"));
+            theirs == protocol && number.parse::<u16>().is_ok_and(|number| (first..=last).contains(&number))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{insert_fixture, testing_context};
+
+    async fn names(context: &Context, filters: &[(&str, &str)], all: bool) -> Vec<String> {
+        let mut request = List { all, ..List::default() };
+        for (key, value) in filters {
+            request.filters.add(key, value);
+        }
+        let mut names: Vec<String> =
+            list(context, request).await.unwrap().iter().map(|summary| summary.record.plain_name().to_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[tokio::test]
+    async fn row_093_every_filter_of_ps() {
+        let (context, _directory) = testing_context();
+        for name in ["full", "tty", "ro", "dev"] {
+            insert_fixture(&context, name);
+        }
+        // The fixture `full` was stopped (exit code 137), the others run.
+        assert_eq!(names(&context, &[], false).await, ["refdev", "refro", "reftty"]);
+        assert_eq!(names(&context, &[], true).await.len(), 4);
+        let one = ["engref"];
+        assert_eq!(names(&context, &[("status", "exited")], false).await, one);
+        assert_eq!(names(&context, &[("exited", "137")], false).await, one);
+        assert!(names(&context, &[("exited", "1")], false).await.is_empty());
+        assert_eq!(names(&context, &[("name", "^/eng")], true).await, one);
+        assert_eq!(names(&context, &[("name", "ref")], true).await.len(), 4);
+        assert_eq!(names(&context, &[("volume", "vol1")], true).await, one);
+        assert_eq!(names(&context, &[("volume", "/x")], true).await, ["engref", "refdev"]);
+        assert_eq!(names(&context, &[("network", "host")], true).await, ["refro"]);
+        assert_eq!(names(&context, &[("publish", "80")], true).await, one);
+        assert_eq!(names(&context, &[("expose", "70-90/tcp")], true).await, one);
+        assert!(names(&context, &[("publish", "81")], true).await.is_empty());
+        assert_eq!(names(&context, &[("before", "reftty")], true).await, one);
+        assert_eq!(names(&context, &[("since", "refro")], true).await, ["refdev"]);
+        assert_eq!(names(&context, &[("health", "none")], true).await.len(), 4);
+        assert!(names(&context, &[("is-task", "true")], true).await.is_empty());
+        let mut request = List::default();
+        request.filters.add("colour", "red");
+        assert!(list(&context, request).await.is_err());
+        assert_eq!(list(&context, List { limit: Some(1), ..List::default() }).await.unwrap().len(), 1);
+    }
+}

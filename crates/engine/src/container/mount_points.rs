@@ -1,0 +1,367 @@
+//! `-v`, `--mount`, `--volumes-from` and the image's VOLUMEs → mount points. Pure; whoever calls makes the volumes.
+//! Source: moby `daemon/volume/mounts/linux_parser.go`, `daemon/volumes.go` (`registerMountPoints`).
+
+use super::record::MountPoint;
+use crate::error::{Error, Result};
+use std::collections::{BTreeMap, BTreeSet};
+use tierce_oci::container::{Config, HostConfig, MountConfig};
+
+/// A volume that must exist before its mount point is complete.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct VolumeWish {
+    /// Empty: an anonymous one.
+    pub(crate) name: String,
+    /// Empty: the default driver.
+    pub(crate) driver: String,
+    /// Options of the driver.
+    pub(crate) options: BTreeMap<String, String>,
+    /// Labels of a volume that is made for it.
+    pub(crate) labels: BTreeMap<String, String>,
+}
+
+/// A mount point as wished; `volume` is there when one must be made or found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Wish {
+    pub(crate) point: MountPoint,
+    pub(crate) volume: Option<VolumeWish>,
+    /// A host path that must exist (`--mount type=bind`).
+    pub(crate) must_exist: bool,
+}
+
+fn invalid<T>(text: String) -> Result<T> {
+    Err(Error::Invalid(text))
+}
+
+/// What the mode words of `-v` say.
+#[derive(Debug, Default)]
+struct Mode {
+    read_only: bool,
+    propagation: String,
+    no_copy: bool,
+    label: String,
+}
+
+fn parse_mode(text: &str) -> Result<Mode> {
+    let bad = || Error::Invalid(format!("invalid mode: {text}"));
+    let mut mode = Mode::default();
+    let mut seen = BTreeSet::new();
+    for word in text.split(',') {
+        let group = match word {
+            "ro" | "rw" => {
+                mode.read_only = word == "ro";
+                "access"
+            }
+            "z" | "Z" => {
+                word.clone_into(&mut mode.label);
+                "label"
+            }
+            "shared" | "rshared" | "slave" | "rslave" | "private" | "rprivate" => {
+                word.clone_into(&mut mode.propagation);
+                "propagation"
+            }
+            "nocopy" => {
+                mode.no_copy = true;
+                "copy"
+            }
+            "consistent" | "cached" | "delegated" | "default" => "consistency",
+            _ => return Err(bad()),
+        };
+        if !seen.insert(group) {
+            return Err(bad());
+        }
+    }
+    Ok(mode)
+}
+
+/// Checks a path inside the container and cleans it.
+fn destination(path: &str, kind: &str) -> Result<String> {
+    let refused = |why: String| invalid(format!("invalid mount config for type \"{kind}\": {why}"));
+    if path.is_empty() {
+        return refused("field Target must not be empty".to_owned());
+    }
+    if !path.starts_with('/') {
+        return refused(format!("invalid mount path: '{path}' mount path must be absolute"));
+    }
+    let cleaned = clean(path);
+    if cleaned == "/" {
+        return refused("invalid specification: destination can't be '/'".to_owned());
+    }
+    Ok(cleaned)
+}
+
+/// `path.Clean` of an absolute path: no `.`, `..`, double or trailing slashes.
+fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+/// Parses one `-v` text: `[source:]destination[:mode]`.
+fn parse_bind(text: &str, volume_driver: &str) -> Result<Wish> {
+    let whole = |why: &str| Error::Invalid(format!("invalid volume specification: '{text}'{why}"));
+    let parts: Vec<&str> = text.split(':').collect();
+    if parts.iter().any(|part| part.is_empty()) || parts.len() > 3 {
+        return Err(whole(""));
+    }
+    let (source, target, mode) = match parts.as_slice() {
+        [target] => ("", *target, ""),
+        [source, target] if parse_mode(target).is_ok() => {
+            // `/x:ro`: a mode without a destination makes no sense with two words.
+            let _ = source;
+            return Err(whole(""));
+        }
+        [source, target] => (*source, *target, ""),
+        [source, target, mode] => (*source, *target, *mode),
+        _ => return Err(whole("")),
+    };
+    let words = if mode.is_empty() { Mode::default() } else { parse_mode(mode)? };
+    let bind = source.starts_with('/');
+    let kind = if bind { "bind" } else { "volume" };
+    let destination = destination(target, kind).map_err(|error| whole(&format!(": {error}")))?;
+    if bind && words.no_copy {
+        return Err(whole(""));
+    }
+    if !bind && !words.propagation.is_empty() {
+        return invalid(format!("invalid mount config for type \"volume\": invalid mode: {mode}"));
+    }
+    let mut spec = serde_json::json!({ "Type": kind, "Target": target });
+    if !source.is_empty() {
+        spec["Source"] = source.into();
+    }
+    if words.read_only {
+        spec["ReadOnly"] = true.into();
+    }
+    let mut point = MountPoint {
+        destination,
+        rw: !words.read_only,
+        kind: kind.to_owned(),
+        relabel: mode.to_owned(),
+        spec,
+        copy_data: !bind && !words.no_copy,
+        ..MountPoint::default()
+    };
+    if bind {
+        point.source = clean(source);
+        point.propagation = if words.propagation.is_empty() { "rprivate".to_owned() } else { words.propagation };
+        return Ok(Wish { point, volume: None, must_exist: false });
+    }
+    if words.label.is_empty() && !source.is_empty() {
+        point.relabel = if mode.is_empty() { "z".to_owned() } else { mode.to_owned() };
+    }
+    let driver = volume_driver.to_owned();
+    let volume = VolumeWish { name: source.to_owned(), driver, ..VolumeWish::default() };
+    Ok(Wish { point, volume: Some(volume), must_exist: false })
+}
+
+/// Parses one `--mount`; `None` for a tmpfs, which is no mount point.
+fn parse_mount(mount: &MountConfig) -> Result<Option<Wish>> {
+    let kind = mount.kind.as_str();
+    let refused = |why: &str| Error::Invalid(format!("invalid mount config for type \"{kind}\": {why}"));
+    let target = destination(&mount.target, kind)?;
+    let spec = serde_json::to_value(mount).unwrap_or_default();
+    let base = MountPoint { destination: target, rw: !mount.read_only, kind: kind.to_owned(), spec, ..MountPoint::default() };
+    match kind {
+        "bind" => {
+            if mount.source.is_empty() {
+                return Err(refused("field Source must not be empty"));
+            }
+            if mount.volume_options.is_some() {
+                return Err(refused("field VolumeOptions must not be specified"));
+            }
+            if !mount.source.starts_with('/') {
+                let why = format!("invalid mount path: '{}' mount path must be absolute", mount.source);
+                return Err(refused(&why));
+            }
+            let options = mount.bind_options.clone().unwrap_or_default();
+            let propagation = match options.propagation.as_str() {
+                "" => "rprivate",
+                known @ ("shared" | "rshared" | "slave" | "rslave" | "private" | "rprivate") => known,
+                other => return Err(refused(&format!("invalid propagation mode: {other}"))),
+            };
+            let point = MountPoint {
+                source: clean(&mount.source),
+                propagation: propagation.to_owned(),
+                skip_mountpoint_creation: !options.create_mountpoint,
+                ..base
+            };
+            Ok(Some(Wish { point, volume: None, must_exist: !options.create_mountpoint }))
+        }
+        "volume" => {
+            if mount.bind_options.is_some() {
+                return Err(refused("field BindOptions must not be specified"));
+            }
+            let options = mount.volume_options.clone().unwrap_or_default();
+            let subpath = options.subpath.as_str();
+            if subpath.starts_with('/') || subpath.split('/').any(|part| part == "..") {
+                return Err(refused("subpath must be a relative path within the volume"));
+            }
+            let driver = options.driver_config.unwrap_or_default();
+            let volume = VolumeWish {
+                name: mount.source.clone(),
+                driver: driver.name,
+                options: driver.options.unwrap_or_default(),
+                labels: options.labels.unwrap_or_default(),
+            };
+            // With a subpath, the directory of the image and the volume's root do not correspond.
+            let copy_data = !options.no_copy && subpath.is_empty();
+            let point = MountPoint { relabel: "z".to_owned(), copy_data, ..base };
+            Ok(Some(Wish { point, volume: Some(volume), must_exist: false }))
+        }
+        "tmpfs" => {
+            if !mount.source.is_empty() {
+                return Err(refused("field Source must not be specified"));
+            }
+            super::spec::tmpfs::check(&super::spec::tmpfs::text_of(mount))?;
+            Ok(None)
+        }
+        other => invalid(format!("mount type unknown: {other:?}: tierce knows bind, volume and tmpfs")),
+    }
+}
+
+/// Parses `--volumes-from`: container and mode.
+pub(crate) fn parse_volumes_from(text: &str) -> Result<(String, bool)> {
+    let (name, mode) = text.split_once(':').unwrap_or((text, ""));
+    if name.is_empty() {
+        return invalid(format!("malformed 'volumes-from' specification: {text}"));
+    }
+    let read_only = match mode {
+        "" => false,
+        mode => parse_mode(mode)?.read_only,
+    };
+    Ok((name.to_owned(), read_only))
+}
+
+/// All mount points that a container wants, those it names twice refused.
+///
+/// * `donated`: mount points of the containers of `--volumes-from`, in order.
+pub(crate) fn wishes(config: &Config, host_config: &HostConfig, donated: Vec<MountPoint>) -> Result<Vec<Wish>> {
+    let mut wishes: BTreeMap<String, Wish> = BTreeMap::new();
+    for point in donated {
+        wishes.insert(point.destination.clone(), Wish { point, ..Wish::default() });
+    }
+    let mut named = BTreeSet::new();
+    let mut add = |wishes: &mut BTreeMap<String, Wish>, wish: Wish| {
+        let destination = wish.point.destination.clone();
+        if !named.insert(destination.clone()) {
+            return invalid(format!("Duplicate mount point: {destination}"));
+        }
+        wishes.insert(destination, wish);
+        Ok(())
+    };
+    for text in host_config.binds.iter().flatten() {
+        add(&mut wishes, parse_bind(text, &host_config.volume_driver)?)?;
+    }
+    let mut temporary: BTreeSet<String> =
+        host_config.tmpfs.iter().flatten().map(|(path, _)| destination(path, "tmpfs")).collect::<Result<_>>()?;
+    for mount in host_config.mounts.iter().flatten() {
+        match parse_mount(mount)? {
+            Some(wish) => add(&mut wishes, wish)?,
+            None => drop(temporary.insert(destination(&mount.target, "tmpfs")?)),
+        }
+    }
+    for path in config.volumes.iter().flatten().map(|(path, _)| path) {
+        let path = destination(path, "volume")?;
+        if wishes.contains_key(&path) || temporary.contains(&path) {
+            continue;
+        }
+        let point = MountPoint {
+            destination: path.clone(),
+            rw: true,
+            kind: "volume".to_owned(),
+            copy_data: true,
+            spec: serde_json::json!({}),
+            ..MountPoint::default()
+        };
+        let driver = host_config.volume_driver.clone();
+        let volume = Some(VolumeWish { driver, ..VolumeWish::default() });
+        wishes.insert(path, Wish { point, volume, must_exist: false });
+    }
+    Ok(wishes.into_values().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use tierce_oci::container::Empty;
+
+    fn binds(list: &[&str]) -> Result<Vec<Wish>> {
+        let binds = Some(list.iter().map(|text| (*text).to_owned()).collect());
+        wishes(&Config::default(), &HostConfig { binds, ..HostConfig::default() }, Vec::new())
+    }
+
+    #[test]
+    fn every_form_of_the_short_option() {
+        let found = binds(&["/h:/c:ro,rslave", "vol:/v", "/anonymous", "/a//b/../c:/x/"]).unwrap();
+        let at = |path: &str| found.iter().find(|wish| wish.point.destination == path).unwrap();
+        assert_eq!((at("/c").point.source.as_str(), at("/c").point.propagation.as_str()), ("/h", "rslave"));
+        assert!(!at("/c").point.rw);
+        assert_eq!(at("/v").volume.as_ref().unwrap().name, "vol");
+        assert!(at("/v").point.copy_data);
+        assert_eq!(at("/anonymous").volume.as_ref().unwrap().name, "");
+        assert_eq!(at("/x").point.source, "/a/c");
+    }
+
+    #[test]
+    fn refusals_have_dockers_words() {
+        let text = |list: &[&str]| binds(list).unwrap_err().to_string();
+        assert_eq!(
+            text(&["/nonexist:relative"]),
+            "invalid volume specification: '/nonexist:relative': invalid mount config for type \"bind\": invalid mount \
+             path: 'relative' mount path must be absolute"
+        );
+        assert_eq!(text(&["/a:/b:foo"]), "invalid mode: foo");
+        assert_eq!(text(&["v:/x:nocopy,copy"]), "invalid mode: nocopy,copy");
+        assert_eq!(
+            text(&["/tmp:/"]),
+            "invalid volume specification: '/tmp:/': invalid mount config for type \"bind\": invalid specification: \
+             destination can't be '/'"
+        );
+        assert_eq!(text(&["vol1:/x", "/tmp:/x"]), "Duplicate mount point: /x");
+        assert_eq!(text(&["a:b:c:d"]), "invalid volume specification: 'a:b:c:d'");
+    }
+
+    #[test]
+    fn the_images_volumes_are_anonymous_unless_something_is_there() {
+        let volumes = ["/data", "/tmp", "/x"].map(|path| (path.to_owned(), Empty::default()));
+        let config = Config { volumes: Some(volumes.into()), ..Config::default() };
+        let host_config = HostConfig {
+            binds: Some(vec!["/h:/data".into()]),
+            tmpfs: Some([("/tmp".to_owned(), String::new())].into()),
+            ..HostConfig::default()
+        };
+        let found = wishes(&config, &host_config, Vec::new()).unwrap();
+        let anonymous: Vec<&str> =
+            found.iter().filter(|wish| wish.volume.is_some()).map(|wish| wish.point.destination.as_str()).collect();
+        assert_eq!(anonymous, ["/x"]);
+    }
+
+    #[test]
+    fn row_163_volumes_of_another_container_give_way_to_own_ones() {
+        let donated = |path: &str| MountPoint { destination: path.into(), name: "theirs".into(), ..MountPoint::default() };
+        let host_config = HostConfig { binds: Some(vec!["/h:/a".into()]), ..HostConfig::default() };
+        let found = wishes(&Config::default(), &host_config, vec![donated("/a"), donated("/b")]).unwrap();
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].point.source, "/h");
+        assert_eq!(found[1].point.name, "theirs");
+        assert_eq!(parse_volumes_from("c:ro").unwrap(), ("c".to_owned(), true));
+        assert!(parse_volumes_from("").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn accepted_destinations_are_clean_and_absolute(text in "[/a-z.:]{0,24}") {
+            if let Ok(wish) = parse_bind(&text, "") {
+                let path = &wish.point.destination;
+                prop_assert!(path.starts_with('/') && path != "/" && !path.contains("/.."));
+                prop_assert_eq!(&clean(path), path);
+            }
+        }
+    }
+}

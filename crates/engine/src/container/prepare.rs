@@ -1,0 +1,265 @@
+//! The blocking half of a start: everything on the host that must be there before the task is created.
+
+use super::context::{Context, Snapshot};
+use super::files::{self, Files};
+use super::record::MountPoint;
+use super::spec::{self, BindSource, Grant, Place};
+use super::user;
+use crate::error::{Error, Result};
+use crate::parts::RootMount;
+use crate::root_view::RootView;
+use rustix::mount::{MountFlags, UnmountFlags};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tierce_network::{Attachment, Join, Port, Publication, Sandbox};
+use tierce_oci::runtime::User;
+
+/// Namespaces and files that are taken from other containers.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) network: Option<PathBuf>,
+    pub(super) pid: Option<PathBuf>,
+    pub(super) ipc: Option<PathBuf>,
+    pub(super) shm: Option<PathBuf>,
+    pub(super) hostname_file: PathBuf,
+    pub(super) hosts_file: PathBuf,
+    pub(super) resolver_file: PathBuf,
+}
+
+/// What is there now.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) sandbox: Option<Arc<Sandbox>>,
+    pub(super) files: Files,
+    pub(super) binds: Vec<BindSource>,
+    pub(super) devices: Vec<Grant>,
+    pub(super) user: User,
+    pub(super) root: RootMount,
+    pub(super) shm: Option<PathBuf>,
+    pub(super) network: Place,
+    pub(super) pid: Place,
+    pub(super) ipc: Place,
+}
+
+/// Prepares a start; on failure nothing is left.
+pub(super) fn prepare(context: &Context, directory: &Path, snapshot: &Snapshot, shared: Shared) -> Result<Ready> {
+    let mut mounted = Vec::new();
+    let mut shm_mounted = None;
+    let prepared = try_prepare(context, directory, snapshot, shared, &mut mounted, &mut shm_mounted);
+    if prepared.is_err() {
+        let id = &snapshot.record.id;
+        for volume in mounted {
+            if let Err(error) = context.volumes.unmount(&volume) {
+                tracing::warn!(container = %id, %error, "a volume of a failed start stays mounted");
+            }
+        }
+        if let Some(path) = shm_mounted {
+            unmount_shm(&path);
+        }
+        if let Err(error) = context.sandboxes.leave(id) {
+            tracing::warn!(container = %id, %error, "the network of a failed start could not be left");
+        }
+    }
+    prepared
+}
+
+fn try_prepare(
+    context: &Context,
+    directory: &Path,
+    snapshot: &Snapshot,
+    shared: Shared,
+    mounted: &mut Vec<String>,
+    shm_mounted: &mut Option<PathBuf>,
+) -> Result<Ready> {
+    let (record, host_config) = (&snapshot.record, &snapshot.host_config);
+    // What can be refused without touching anything comes first.
+    let devices = spec::gather_devices(
+        host_config.privileged,
+        host_config.resources.devices.as_deref().unwrap_or_default(),
+    )?;
+    let user = find_user(context, snapshot)?;
+    let root = context.rootfs.mount(&record.id).map_err(Error::below)?;
+    let sandbox = if shared.network.is_some() { None } else { Some(join(context, snapshot)?) };
+    let network = match (&shared.network, &sandbox) {
+        (Some(path), _) => Place::Path(path.clone()),
+        (None, Some(sandbox)) => sandbox.key.clone().map_or(Place::Host, Place::Path),
+        (None, None) => Place::New,
+    };
+    let files = if shared.network.is_some() {
+        Files { hostname: shared.hostname_file, hosts: shared.hosts_file, resolv_conf: shared.resolver_file }
+    } else {
+        files::write(context, directory, snapshot, sandbox.as_deref())?
+    };
+    let (ipc, shm) = ipc(snapshot, directory, shared.ipc, shared.shm, shm_mounted)?;
+    let mut binds = Vec::new();
+    for point in record.mount_points.values() {
+        binds.push(bind(context, point, mounted)?);
+    }
+    let taken = |path: &str| record.mount_points.contains_key(path);
+    if let Some(path) = &shm
+        && !taken("/dev/shm")
+    {
+        binds.push(BindSource {
+            source: path.clone(),
+            destination: "/dev/shm".to_owned(),
+            propagation: "rprivate".to_owned(),
+            own: true,
+            ..BindSource::default()
+        });
+    }
+    binds.extend(files.binds(host_config.readonly_rootfs, &taken));
+    let pid = match (host_config.pid_mode.as_str(), shared.pid) {
+        (_, Some(path)) => Place::Path(path),
+        ("host", None) => Place::Host,
+        _ => Place::New,
+    };
+    Ok(Ready { sandbox, files, binds, devices, user, root, shm, network, pid, ipc })
+}
+
+fn find_user(context: &Context, snapshot: &Snapshot) -> Result<User> {
+    let layout = context.rootfs.layout(&snapshot.record.id).map_err(Error::below)?;
+    let view = RootView::open(&layout)?;
+    let groups = snapshot.host_config.group_add.as_deref().unwrap_or_default();
+    user::resolve_in(view.root(), &snapshot.record.config.user, groups)
+}
+
+/// What the network is asked for.
+pub(super) fn wish(snapshot: &Snapshot) -> Result<Join> {
+    let (record, host_config) = (&snapshot.record, &snapshot.host_config);
+    let disabled = record.config.network_disabled;
+    let mut attachments = Vec::new();
+    if !disabled {
+        for (network, settings) in &record.network_settings.networks {
+            let text = |key: &str| settings.ipam_config.as_ref().and_then(|config| config.get(key)?.as_str());
+            let address = text("IPv4Address").filter(|text| !text.is_empty()).map(|text| {
+                text.parse().map_err(|_| Error::Invalid(format!("invalid IPv4 address: {text}")))
+            });
+            // While the container runs, `MacAddress` is the one it has; what was asked for is kept beside it.
+            let wanted = settings.extra.get("DesiredMacAddress").and_then(|value| value.as_str()).unwrap_or_default();
+            let mac = [wanted, record.config.mac_address.as_str()].into_iter().find(|text| !text.is_empty());
+            attachments.push(Attachment {
+                network: network.clone(),
+                address: address.transpose()?,
+                mac: mac.map(|text| text.parse().map_err(Error::below)).transpose()?,
+                aliases: settings.aliases.clone().unwrap_or_default(),
+                links: settings.links.clone().unwrap_or_default(),
+            });
+        }
+        // The network of `--network` gives `eth0` and the default route, unless another has a higher priority.
+        let priority = |attachment: &Attachment| {
+            let settings = record.network_settings.networks.get(&attachment.network);
+            settings.map_or(0, |settings| settings.gw_priority)
+        };
+        attachments.sort_by_key(|attachment| {
+            (-priority(attachment), attachment.network != host_config.network_mode, attachment.network.clone())
+        });
+    }
+    let exposed = record
+        .config
+        .exposed_ports
+        .iter()
+        .flatten()
+        .map(|(port, _)| port.parse().map_err(Error::below))
+        .collect::<Result<Vec<Port>>>()?;
+    // On the host's network there is nothing to publish.
+    let on_host = host_config.network_mode == "host";
+    let bindings = host_config.port_bindings.clone().filter(|_| !on_host).unwrap_or_default();
+    let publish_all = host_config.publish_all_ports && !on_host;
+    let ports = Publication::from_bindings(&bindings, &exposed, publish_all).map_err(Error::below)?;
+    Ok(Join { container: record.id.clone(), name: record.plain_name().to_owned(), attachments, ports, exposed })
+}
+
+fn join(context: &Context, snapshot: &Snapshot) -> Result<Arc<Sandbox>> {
+    let wish = wish(snapshot)?;
+    context
+        .sandboxes
+        .join(wish)
+        .map_err(|error| Error::below_with("failed to set up container networking: ", error))
+}
+
+/// IPC namespace and shared memory. A shareable container has its memory mounted on the host, where others find it.
+fn ipc(
+    snapshot: &Snapshot,
+    directory: &Path,
+    shared: Option<PathBuf>,
+    shared_shm: Option<PathBuf>,
+    shm_mounted: &mut Option<PathBuf>,
+) -> Result<(Place, Option<PathBuf>)> {
+    if let Some(path) = shared {
+        return Ok((Place::Path(path), shared_shm));
+    }
+    match snapshot.host_config.ipc_mode.as_str() {
+        "host" => Ok((Place::Host, Some(PathBuf::from("/dev/shm")))),
+        "shareable" => {
+            let path = directory.join("mounts/shm");
+            tierce_fsops::create_dir_all(&path, 0o700).map_err(Error::below)?;
+            let data = format!("mode=1777,size={}", snapshot.host_config.shm_size);
+            let data = std::ffi::CString::new(data).map_err(|error| Error::Internal(error.to_string()))?;
+            let flags = MountFlags::NOSUID | MountFlags::NOEXEC | MountFlags::NODEV;
+            rustix::mount::mount("shm", &path, "tmpfs", flags, data.as_c_str())
+                .map_err(|error| Error::file("mount shared memory on", &path)(error.into()))?;
+            *shm_mounted = Some(path.clone());
+            Ok((Place::New, Some(path)))
+        }
+        _ => Ok((Place::New, None)),
+    }
+}
+
+/// Unmounts the shared memory of a shareable container; one that is not mounted is no error.
+pub(super) fn unmount_shm(path: &Path) {
+    match rustix::mount::unmount(path, UnmountFlags::DETACH) {
+        Ok(()) | Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => {}
+        Err(error) => tracing::warn!(path = %path.display(), %error, "shared memory stays mounted"),
+    }
+}
+
+/// Makes a mount point's files reachable.
+fn bind(context: &Context, point: &MountPoint, mounted: &mut Vec<String>) -> Result<BindSource> {
+    let spec = |member: &str, option: &str| point.spec.get(member).and_then(|options| options.get(option)).cloned();
+    let is = |member: &str, option: &str| spec(member, option).and_then(|value| value.as_bool()).unwrap_or(false);
+    let source = if point.name.is_empty() {
+        let path = PathBuf::from(&point.source);
+        if !point.skip_mountpoint_creation && !path.exists() {
+            tierce_fsops::create_dir_all(&path, 0o755).map_err(|error| {
+                Error::below_with(
+                    format!("error while creating mount source path '{}': ", path.display()),
+                    error,
+                )
+            })?;
+        }
+        if !path.exists() {
+            return Err(Error::Invalid(format!(
+                "invalid mount config for type \"bind\": bind source path does not exist: {}",
+                path.display()
+            )));
+        }
+        path
+    } else {
+        let path = context.volumes.mount(&point.name).map_err(Error::below)?;
+        mounted.push(point.name.clone());
+        match spec("VolumeOptions", "Subpath").as_ref().and_then(|value| value.as_str()) {
+            Some(subpath) if !subpath.is_empty() => beneath(&path, subpath)?,
+            _ => path,
+        }
+    };
+    Ok(BindSource {
+        source,
+        destination: point.destination.clone(),
+        read_only: !point.rw,
+        read_only_flat: is("BindOptions", "ReadOnlyNonRecursive"),
+        non_recursive: is("BindOptions", "NonRecursive"),
+        propagation: point.propagation.clone(),
+        own: false,
+    })
+}
+
+/// A directory inside a volume, with every link of it resolved inside the volume.
+fn beneath(volume: &Path, subpath: &str) -> Result<PathBuf> {
+    use std::os::fd::AsRawFd;
+    let root = tierce_fsops::Root::open(volume).map_err(Error::below)?;
+    let found = root
+        .open_at(Path::new(subpath), rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty())
+        .map_err(|error| Error::below_with("failed to mount volume subpath: ", error))?;
+    let real = format!("/proc/self/fd/{}", found.as_raw_fd());
+    std::fs::read_link(&real).map_err(Error::file("resolve", volume.join(subpath)))
+}

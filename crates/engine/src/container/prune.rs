@@ -1,0 +1,123 @@
+//! `prune`: removes every container that does not run.
+
+use super::context::Context;
+use super::remove;
+use super::requests::Pruned;
+use crate::error::{Error, Result};
+use crate::events::Subject;
+use crate::filters::Filters;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// See [`super::Containers::prune`].
+pub(crate) async fn prune(context: &Arc<Context>, filters: &Filters) -> Result<Pruned> {
+    filters.validate(&["until", "label", "label!"])?;
+    let before = until(filters)?;
+    let empty = BTreeMap::new();
+    let mut pruned = Pruned::default();
+    for container in context.all() {
+        let snapshot = container.snapshot();
+        let labels = snapshot.record.config.labels.as_ref().unwrap_or(&empty);
+        let wanted = before.is_none_or(|before| snapshot.record.created < before)
+            && filters.labels("label", labels)
+            && filters.no_labels("label!", labels);
+        if !wanted || snapshot.record.state.running {
+            continue;
+        }
+        let _transient = container.transition().await;
+        // Started, or removed, since we looked.
+        let now = container.snapshot();
+        if now.record.state.running || now.gone {
+            continue;
+        }
+        let (rootfs, id) = (Arc::clone(&context.rootfs), container.id.clone());
+        let size = super::context::blocking(move || Ok(rootfs.usage(&id).unwrap_or_default().own)).await?;
+        match remove::remove_locked(context, &container, false).await {
+            Ok(()) => {
+                pruned.removed.push(container.id.clone());
+                pruned.space_reclaimed += size;
+            }
+            Err(error) => tracing::warn!(container = %container.id, %error, "could not prune a container"),
+        }
+    }
+    let attributes = BTreeMap::from([("reclaimed".to_owned(), pruned.space_reclaimed.to_string())]);
+    context.events.publish(Subject::Container, "prune", "", attributes);
+    Ok(pruned)
+}
+
+/// The moment of the filter `until`: a Unix time, an RFC 3339 time, or a Go duration before now (`1h30m`).
+pub(crate) fn until(filters: &Filters) -> Result<Option<Timestamp>> {
+    let values = filters.get("until");
+    let text = match values {
+        [] => return Ok(None),
+        [only] => only,
+        _ => return Err(Error::Invalid("more than one until filter specified".to_owned())),
+    };
+    let invalid = || Error::Invalid(format!("invalid filter 'until={text}'"));
+    if let Some(seconds) = go_duration(text) {
+        let before = Timestamp::now().checked_sub(std::time::Duration::from_secs_f64(seconds));
+        return Ok(Some(before.map_err(|_| invalid())?));
+    }
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Ok(Some(moment));
+    }
+    let seconds: f64 = text.parse().map_err(|_| invalid())?;
+    Timestamp::from_second(seconds as i64).map(Some).map_err(|_| invalid())
+}
+
+/// Seconds of a Go duration such as `1h30m` or `10s`; at most ten thousand years.
+fn go_duration(text: &str) -> Option<f64> {
+    let mut rest = text;
+    let mut seconds = 0.0;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number: f64 = rest[..digits].parse().ok()?;
+        let unit_length = rest[digits..].find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len() - digits);
+        let factor = match &rest[digits..digits + unit_length] {
+            "h" => 3600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 1e-3,
+            "us" | "µs" => 1e-6,
+            "ns" => 1e-9,
+            _ => return None,
+        };
+        seconds += number * factor;
+        rest = &rest[digits + unit_length..];
+    }
+    (seconds < 3.2e11).then_some(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn moment(text: &str) -> Result<Option<Timestamp>> {
+        let mut filters = Filters::default();
+        filters.add("until", text);
+        until(&filters)
+    }
+
+    #[test]
+    fn until_takes_durations_and_times() {
+        assert_eq!(go_duration("1h30m"), Some(5400.0));
+        let hour = moment("1h").unwrap().unwrap();
+        assert!((Timestamp::now().as_second() - hour.as_second() - 3600).abs() <= 1);
+        assert_eq!(moment("1700000000").unwrap().unwrap().as_second(), 1_700_000_000);
+        assert_eq!(moment("2026-01-02T03:04:05Z").unwrap().unwrap().to_string(), "2026-01-02T03:04:05Z");
+        assert!(moment("yesterday").is_err());
+        assert_eq!(until(&Filters::default()).unwrap(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_taken_or_refused(text in "[0-9a-zµ.:-]{0,16}") {
+            let _ = moment(&text);
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! What the engine does when it starts: it reads the records, asks which tasks live, and goes on from there.
+//!
+//! Nothing is lost while no daemon looks: the shims keep exit statuses, so an end during the outage is recorded exactly.
+//! Only where the shim is gone too (a reboot) the status is unknown, and is 255, as dockerd says.
+
+use super::context::{Container, Context, HOST_CONFIG, RECORD, blocking};
+use super::record::Record;
+use super::restart_policy::Policy;
+use super::state::{Change, Status};
+use super::{on_exit, prepare, release, remove, start};
+use crate::error::{Error, Result};
+use jiff::Timestamp;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tierce_oci::container::HostConfig;
+use tierce_store::{Lease, Resource};
+use tierce_task::{Exit, ProcessId, TaskState, TaskStatus};
+
+/// The status of a container whose shim is gone.
+const UNKNOWN_EXIT: i32 = 255;
+/// SIGKILL, for tasks that belong to nobody.
+const KILL: i32 = 9;
+
+/// Loads everything, reconciles it with the tasks, and starts following events.
+pub(crate) async fn recover(context: &Arc<Context>) -> Result<()> {
+    // First, so that no end between the list and here is missed.
+    let events = context.tasks.subscribe();
+    let directory = context.containers_directory();
+    for (directory, record, host_config) in blocking(move || load_all(&directory)).await? {
+        adopt(context, directory, record, host_config);
+    }
+    let mut tasks: HashMap<String, TaskState> =
+        context.tasks.list().into_iter().map(|task| (task.id.clone(), task)).collect();
+    let mut ended = Vec::new();
+    let mut alive = Vec::new();
+    for container in context.all() {
+        match reconcile(&container, tasks.remove(&container.id)) {
+            Found::Alive => alive.push(container),
+            Found::Ended(exit) => ended.push((container, exit)),
+            Found::HalfMade => {
+                kill_task(context, &container.id).await;
+            }
+            Found::Down => {}
+        }
+    }
+    for orphan in tasks.into_keys() {
+        tracing::warn!(container = orphan, "a task without a container record is ended");
+        kill_task(context, &orphan).await;
+    }
+    restore_networks(context, &alive, &ended).await?;
+    for container in &alive {
+        take_up(context, container).await;
+    }
+    for (container, exit) in ended {
+        settle(context, &container, exit).await;
+    }
+    go_on(context);
+    tokio::spawn(on_exit::follow(Arc::clone(context), events));
+    Ok(())
+}
+
+/// Reads every record; one that cannot be read is reported and left alone.
+fn load_all(directory: &Path) -> Result<Vec<(PathBuf, Record, HostConfig)>> {
+    tierce_fsops::create_dir_all(directory, 0o710).map_err(Error::below)?;
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(Error::file("list", directory))? {
+        let path = entry.map_err(Error::file("list", directory))?.path();
+        if !path.is_dir() {
+            continue;
+        }
+        match load(&path) {
+            Ok((record, host_config)) => found.push((path, record, host_config)),
+            Err(error) => {
+                tracing::error!(path = %path.display(), %error, "a container record cannot be read and is left alone");
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn load(directory: &Path) -> Result<(Record, HostConfig)> {
+    fn parse<T: serde::de::DeserializeOwned>(path: PathBuf) -> Result<T> {
+        let bytes = std::fs::read(&path).map_err(Error::file("read", &path))?;
+        serde_json::from_slice(&bytes).map_err(|source| Error::Record { path, source })
+    }
+    let record: Record = parse(directory.join(RECORD))?;
+    if directory.file_name().and_then(|name| name.to_str()) != Some(&record.id) {
+        return Err(Error::Conflict(format!("read container record: it says it is of container {}", record.id)));
+    }
+    Ok((record, parse(directory.join(HOST_CONFIG))?))
+}
+
+/// Puts a loaded container into the table and writes its leases down again.
+fn adopt(context: &Context, directory: PathBuf, mut record: Record, host_config: HostConfig) {
+    let lease = || Lease::new(&record.id).labelled(record.plain_name());
+    context.leases.hold(Resource::image(&record.image), lease());
+    for point in record.mount_points.values().filter(|point| !point.name.is_empty()) {
+        context.leases.hold(Resource::volume(&point.name), lease());
+    }
+    if let Err(error) = context.reserve_name(&record.name, &record.id) {
+        // Two records with one name cannot both keep it; dockerd renames too.
+        let other = format!("/{}", record.short_id());
+        tracing::warn!(container = %record.id, %error, new_name = other, "a container is renamed");
+        if context.reserve_name(&other, &record.id).is_err() {
+            return;
+        }
+        record.name = other;
+    }
+    context.insert(Arc::new(Container::new(directory, record, host_config)));
+}
+
+/// What became of a container while nobody looked.
+enum Found {
+    Alive,
+    Ended(Exit),
+    /// Created and never started: the daemon died in between.
+    HalfMade,
+    Down,
+}
+
+fn reconcile(container: &Container, task: Option<TaskState>) -> Found {
+    let state = container.snapshot().record.state.clone();
+    let Some(task) = task else {
+        if !state.running {
+            return Found::Down;
+        }
+        if state.restarting {
+            // It was down and waited for its restart: it still does.
+            let _down = container.apply(Change::RestartCancelled);
+            return Found::Down;
+        }
+        return Found::Ended(Exit {
+            status: UNKNOWN_EXIT as u32,
+            at: std::time::SystemTime::now(),
+            oom_killed: false,
+        });
+    };
+    match task.status {
+        TaskStatus::Created => {
+            if state.is_alive() {
+                forget_life(container);
+            }
+            Found::HalfMade
+        }
+        TaskStatus::Running | TaskStatus::Paused => {
+            container.change_record(|record| {
+                let state = &mut record.state;
+                if !state.is_alive() {
+                    // The daemon died between the start and its record.
+                    state.started_at = Timestamp::now();
+                    state.exit_code = 0;
+                }
+                state.running = true;
+                state.restarting = false;
+                state.paused = task.status == TaskStatus::Paused;
+                state.pid = task.pid;
+            });
+            Found::Alive
+        }
+        TaskStatus::Stopped => {
+            let exit = task.exit.unwrap_or(Exit {
+                status: UNKNOWN_EXIT as u32,
+                at: std::time::SystemTime::now(),
+                oom_killed: false,
+            });
+            if state.is_alive() {
+                return Found::Ended(exit);
+            }
+            // Started and ended before the start was recorded.
+            let at = Timestamp::try_from(exit.at).unwrap_or_else(|_| Timestamp::now());
+            container.change_record(|record| {
+                record.state.running = true;
+                record.state.restarting = false;
+                record.state.pid = task.pid.max(1);
+                record.state.started_at = at;
+            });
+            Found::Ended(exit)
+        }
+    }
+}
+
+fn forget_life(container: &Container) {
+    container.change_record(|record| {
+        record.state.running = false;
+        record.state.paused = false;
+        record.state.restarting = false;
+        record.state.pid = 0;
+    });
+}
+
+async fn kill_task(context: &Context, id: &str) {
+    let process = ProcessId::init(id);
+    // What is dead already needs no signal.
+    let _killed = context.tasks.kill(&process, KILL, true).await;
+    release::delete_task(context, id).await;
+}
+
+/// Takes the networks of living containers back and frees all others. Containers that just ended still count as alive
+/// here: their end leaves the network in the usual way.
+async fn restore_networks(
+    context: &Arc<Context>,
+    alive: &[Arc<Container>],
+    ended: &[(Arc<Container>, Exit)],
+) -> Result<()> {
+    let ids: Vec<String> =
+        alive.iter().chain(ended.iter().map(|(container, _)| container)).map(|container| container.id.clone()).collect();
+    let sandboxes = Arc::clone(&context.sandboxes);
+    let unmended = blocking(move || {
+        sandboxes.restore(&ids).map_err(|error| Error::below_with("restore networks: ", error))
+    })
+    .await?;
+    for problem in unmended {
+        tracing::warn!(problem, "a network could not be restored completely");
+    }
+    Ok(())
+}
+
+/// A living container goes on: its volumes and networks are in use.
+async fn take_up(context: &Arc<Context>, container: &Arc<Container>) {
+    context.leases.set_running(&container.id, true);
+    let record = Arc::clone(&container.snapshot().record);
+    for point in record.mount_points.values().filter(|point| !point.name.is_empty()) {
+        let (volumes, name) = (Arc::clone(&context.volumes), point.name.clone());
+        if let Err(error) = blocking(move || volumes.mount(&name).map_err(Error::below)).await {
+            tracing::warn!(container = %container.id, volume = %point.name, %error, "a used volume cannot be found");
+        }
+    }
+    if let Some(sandbox) = context.sandboxes.sandbox(&container.id) {
+        let netns = context.config.exec_root.join("netns");
+        let snapshot =
+            container.change_record(|record| start::fill_network(&mut record.network_settings, &sandbox, &netns));
+        for endpoint in &sandbox.endpoints {
+            let lease = Lease::new(&container.id).labelled(snapshot.record.plain_name()).running(true);
+            context.leases.hold(Resource::network(&endpoint.network), lease);
+        }
+    }
+    context.save_or_warn(container, false).await;
+}
+
+/// Records an end during the outage, and decides on a restart as the policy says.
+async fn settle(context: &Arc<Context>, container: &Arc<Container>, exit: Exit) {
+    let started = container.snapshot().record.state.started_at;
+    // A clock that was set back must not make the end look older than the start.
+    let at = Timestamp::try_from(exit.at).unwrap_or(started).max(started);
+    let exit = Exit { at: at.into(), ..exit };
+    on_exit::ended(context, container, exit).await;
+}
+
+/// Starts what policies want to run, and removes what wants to be removed; each on its own, in the background.
+fn go_on(context: &Arc<Context>) {
+    for container in context.all() {
+        let snapshot = container.snapshot();
+        let (record, state) = (&snapshot.record, &snapshot.record.state);
+        if !matches!(state.status(), Status::Created | Status::Exited | Status::Dead) {
+            continue;
+        }
+        let context = Arc::clone(context);
+        let policy = Policy::of(&snapshot.host_config);
+        let restarts = record.has_been_started_before
+            && policy.restarts(state.exit_code, record.has_been_manually_stopped, record.restart_count);
+        if restarts && !state.dead {
+            tokio::spawn(async move {
+                let _transient = container.transition().await;
+                if container.snapshot().record.state.running || container.snapshot().gone {
+                    return;
+                }
+                if let Err(error) = start::run(&context, &container).await {
+                    tracing::warn!(container = %container.id, %error, "a container could not be started again");
+                }
+            });
+        } else if snapshot.host_config.auto_remove && record.has_been_started_before {
+            tokio::spawn(async move {
+                let _transient = container.transition().await;
+                if container.snapshot().record.state.running || container.snapshot().gone {
+                    return;
+                }
+                prepare::unmount_shm(&container.directory.join("mounts/shm"));
+                if let Err(error) = remove::remove_locked(&context, &container, true).await {
+                    tracing::warn!(container = %container.id, %error, "a container could not be removed");
+                }
+            });
+        }
+    }
+}

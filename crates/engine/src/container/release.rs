@@ -1,0 +1,79 @@
+//! The counterpart of [`prepare`](super::prepare): gives back what a running container holds. Goes on after failures.
+
+use super::context::{Container, Context, blocking};
+use super::prepare;
+use crate::error::Result;
+use crate::events::Subject;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tierce_fault::{Fault, Kind};
+use tierce_store::Resource;
+use tierce_task::ProcessId;
+
+/// Leaves the networks, ends the use of volumes, unmounts shared memory, and forgets addresses that are free again.
+pub(super) async fn release(context: &Arc<Context>, container: &Arc<Container>) {
+    let snapshot = container.snapshot();
+    let record = Arc::clone(&snapshot.record);
+    let joined: Vec<String> = record
+        .network_settings
+        .networks
+        .values()
+        .filter(|settings| !settings.endpoint_id.is_empty())
+        .map(|settings| settings.network_id.clone())
+        .collect();
+    let (whole, own_shm) = (Arc::clone(context), container.directory.join("mounts/shm"));
+    let done: Result<()> = blocking(move || {
+        if let Err(error) = whole.sandboxes.leave(&record.id) {
+            tracing::warn!(container = %record.id, %error, "a network could not be left");
+        }
+        for point in record.mount_points.values().filter(|point| !point.name.is_empty()) {
+            if let Err(error) = whole.volumes.unmount(&point.name) {
+                tracing::warn!(container = %record.id, volume = %point.name, %error, "a volume stays mounted");
+            }
+        }
+        if own_shm.to_string_lossy() == record.shm_path {
+            prepare::unmount_shm(&own_shm);
+        }
+        Ok(())
+    })
+    .await;
+    if let Err(error) = done {
+        tracing::error!(container = %container.id, %error, "a container's resources may not all be free");
+    }
+    for network in joined {
+        context.leases.release(&Resource::network(&network), &container.id);
+        if let Ok(network) = context.sandboxes.network(&network) {
+            crate::network::publish(context, "disconnect", &network, &[("container", &container.id)]);
+        }
+    }
+    let snapshot = container.change_record(|record| {
+        record.shm_path.clear();
+        let settings = &mut record.network_settings;
+        settings.sandbox_id.clear();
+        settings.sandbox_key.clear();
+        settings.ports.clear();
+        for endpoint in settings.networks.values_mut() {
+            endpoint.endpoint_id.clear();
+            endpoint.gateway.clear();
+            endpoint.ip_address.clear();
+            endpoint.ip_prefix_len = 0;
+            endpoint.mac_address.clear();
+        }
+    });
+    for point in snapshot.record.mount_points.values().filter(|point| !point.name.is_empty()) {
+        let attributes = BTreeMap::from([
+            ("container".to_owned(), container.id.clone()),
+            ("driver".to_owned(), point.driver.clone()),
+        ]);
+        context.events.publish(Subject::Volume, "unmount", &point.name, attributes);
+    }
+}
+
+/// Has the supervisor forget a task; one that is not there is no error.
+pub(super) async fn delete_task(context: &Context, id: &str) {
+    match context.tasks.delete(&ProcessId::init(id)).await {
+        Ok(_) => {}
+        Err(error) if error.kind() == Kind::NotFound => {}
+        Err(error) => tracing::warn!(container = id, %error, "a task could not be deleted"),
+    }
+}

@@ -1,0 +1,35 @@
+//! `rename`: the new name is taken before the old one is freed.
+
+use super::context::Context;
+use super::name;
+use crate::error::{Error, Result};
+
+/// See [`super::Containers::rename`].
+pub(crate) async fn rename(context: &Context, old: &str, new: &str) -> Result<()> {
+    if new.is_empty() {
+        return Err(Error::Invalid("Neither old nor new names may be empty".to_owned()));
+    }
+    let container = context.find(old)?;
+    let new = name::check(new).map_err(|error| match error {
+        Error::Invalid(text) => Error::Invalid(format!("Error when allocating new name: {text}")),
+        other => other,
+    })?;
+    let _transient = container.transition().await;
+    let previous = container.snapshot().record.name.clone();
+    if previous == new {
+        return Err(Error::Invalid("Renaming a container with the same name as its current name".to_owned()));
+    }
+    context.reserve_name(&new, &container.id).map_err(|error| match error {
+        Error::NameInUse { .. } => Error::Conflict(format!("Error when allocating new name: {error}")),
+        other => other,
+    })?;
+    container.change_record(|record| record.name.clone_from(&new));
+    if let Err(error) = context.save(&container, true).await {
+        container.change_record(|record| record.name.clone_from(&previous));
+        context.release_name(&new, &container.id);
+        return Err(error);
+    }
+    context.release_name(&previous, &container.id);
+    context.publish(&container.snapshot().record, "rename", &[("oldName", &previous)]);
+    Ok(())
+}

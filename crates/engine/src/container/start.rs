@@ -1,0 +1,274 @@
+//! `start`: network, files, volumes, users, document, task, attachers, program. Each step is undone when a later fails.
+//!
+//! ```text
+//!  prepare (blocking)   network joined, namespace pinned → hosts, hostname, resolv.conf → volumes → users → devices
+//!  assemble             the OCI document                                                        (pure)
+//!  Tasks::create        shim, root mounted, program waits
+//!  attachers            clients that attached before are connected
+//!  Tasks::start         the program runs → record, event
+//! ```
+
+use super::context::{Container, Context, Snapshot, blocking};
+use super::record::{EndpointSettings, NetworkSettings};
+use super::spec::{self, Inputs};
+use super::state::{Change, Status};
+use super::{log_options, prepare, release, remove};
+use crate::error::{Error, Result};
+use jiff::Timestamp;
+use prepare::{Ready, Shared};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tierce_network::Sandbox;
+use tierce_store::Lease;
+use tierce_task::{Create, ProcessId};
+
+/// See [`super::Containers::start`].
+pub(crate) async fn start(context: &Arc<Context>, container: &Arc<Container>) -> Result<()> {
+    let mut transient = container.transition().await;
+    let snapshot = container.snapshot();
+    match snapshot.record.state.status() {
+        Status::Running => return Err(Error::NotModified("container is already running".to_owned())),
+        Status::Paused => {
+            return Err(Error::Conflict("cannot start a paused container, try unpause instead".to_owned()));
+        }
+        Status::Removing | Status::Dead => {
+            return Err(Error::Conflict(
+                "container is marked for removal and cannot be started".to_owned(),
+            ));
+        }
+        Status::Restarting => drop(container.apply(Change::RestartCancelled)),
+        Status::Created | Status::Exited => {}
+    }
+    if snapshot.gone {
+        return Err(Error::NoSuchContainer(container.id.clone()));
+    }
+    transient.backoff = super::restart_policy::Backoff::default();
+    container.change_record(|record| {
+        record.has_been_manually_stopped = false;
+        record.restart_count = 0;
+    });
+    let started = run(context, container).await;
+    if started.is_err() && container.snapshot().host_config.auto_remove {
+        let _removed = remove::remove_locked(context, container, true).await;
+    }
+    started
+}
+
+/// Starts a container whose transition lock the caller holds, and records how it went.
+pub(crate) async fn run(context: &Arc<Context>, container: &Arc<Container>) -> Result<()> {
+    match launch(context, container).await {
+        Ok(pid) => {
+            let changed = container.apply(Change::Started { pid, at: Timestamp::now() });
+            let snapshot = changed.map_err(|illegal| Error::Internal(illegal.to_string()))?;
+            container.change(|snapshot| snapshot.starts += 1);
+            context.leases.set_running(&container.id, true);
+            // Clients that came while the task was being made.
+            if let Ok(task) = context.tasks.state(&container.id) {
+                container.attachers.connect_all(&task.io).await;
+            }
+            context.save_or_warn(container, false).await;
+            context.publish(&snapshot.record, "start", &[]);
+            Ok(())
+        }
+        Err(error) => {
+            container.attachers.dismiss();
+            let exit_code = match &error {
+                Error::Runtime { exit_code, .. } => *exit_code,
+                _ => 128,
+            };
+            let change = Change::StartFailed { exit_code, error: error.to_string(), at: Timestamp::now() };
+            if let Err(illegal) = container.apply(change) {
+                tracing::error!(container = %container.id, %illegal, "a failed start could not be recorded");
+            }
+            context.save_or_warn(container, false).await;
+            Err(error)
+        }
+    }
+}
+
+/// Everything up to the running program; leaves nothing behind when it fails.
+async fn launch(context: &Arc<Context>, container: &Arc<Container>) -> Result<u32> {
+    let snapshot = container.snapshot();
+    let shared = shared(context, &snapshot)?;
+    let (whole, directory) = (Arc::clone(context), container.directory.clone());
+    let prepared = Arc::clone(&snapshot);
+    let ready = blocking(move || prepare::prepare(&whole, &directory, &prepared, shared)).await?;
+    remember(context, container, &ready);
+    match create_and_start(context, container, ready).await {
+        Ok(pid) => Ok(pid),
+        Err(error) => {
+            release::release(context, container).await;
+            Err(error)
+        }
+    }
+}
+
+async fn create_and_start(context: &Arc<Context>, container: &Arc<Container>, ready: Ready) -> Result<u32> {
+    // The record knows the addresses and paths now.
+    let snapshot = container.snapshot();
+    let create = task_of(context, &snapshot, ready)?;
+    let process = ProcessId::init(&container.id);
+    let created = match context.tasks.create(create).await {
+        Ok(created) => created,
+        Err(error) => return Err(spec::runtime_failure("create failed: ", &error)),
+    };
+    container.attachers.connect_all(&created.io).await;
+    match context.tasks.start(&process).await {
+        Ok(pid) => Ok(if pid == 0 { created.pid } else { pid }),
+        Err(error) => {
+            let failure = spec::runtime_failure("create failed: ", &error);
+            release::delete_task(context, &container.id).await;
+            Err(failure)
+        }
+    }
+}
+
+/// What the supervisor is asked to create.
+fn task_of(context: &Context, snapshot: &Snapshot, ready: Ready) -> Result<Create> {
+    let (record, host_config) = (&snapshot.record, &snapshot.host_config);
+    let wants_init = host_config.init.unwrap_or(context.config.init) && host_config.pid_mode.is_empty();
+    let init = if wants_init {
+        Some(context.config.init_program.as_deref().ok_or_else(|| Error::Runtime {
+            message: "exec: \"docker-init\": executable file not found in $PATH (install tini-static or catatonit, or \
+                      name an init program in the daemon's configuration)"
+                .to_owned(),
+            exit_code: 127,
+        })?)
+    } else {
+        None
+    };
+    let parent = context.config.cgroup_parent.as_deref();
+    let systemd_cgroup = context.config.systemd_cgroup;
+    let inputs = Inputs {
+        record,
+        host_config,
+        host: &context.host,
+        root: &ready.root.target,
+        user: ready.user,
+        network: ready.network,
+        pid: ready.pid,
+        ipc: ready.ipc,
+        shm: ready.shm,
+        binds: ready.binds,
+        devices: ready.devices,
+        init,
+        cgroups_path: spec::cgroups_path(&record.id, host_config, parent, systemd_cgroup),
+    };
+    let spec = spec::assemble(&inputs)?;
+    let runtime = context.config.runtimes.get(&host_config.runtime).cloned().ok_or_else(|| {
+        Error::Invalid(format!("unknown or invalid runtime name: {}", host_config.runtime))
+    })?;
+    Ok(Create {
+        id: record.id.clone(),
+        spec,
+        rootfs: ready.root.mounts,
+        terminal: record.config.tty,
+        stdin: record.config.open_stdin,
+        stdin_once: record.config.stdin_once,
+        log: log_options::target(&host_config.log_config, record)?,
+        runtime,
+        systemd_cgroup,
+    })
+}
+
+/// Looks up the containers whose namespaces are shared; they must run.
+fn shared(context: &Context, snapshot: &Snapshot) -> Result<Shared> {
+    let host_config = &snapshot.host_config;
+    let donor = |mode: &str, what: &str| -> Result<Option<Arc<Snapshot>>> {
+        let Some(name) = mode.strip_prefix("container:") else { return Ok(None) };
+        let donor = context
+            .find(name)
+            .map_err(|error| Error::Conflict(format!("joining {what} namespace of container: {error}")))?
+            .snapshot();
+        let status = donor.record.state.status();
+        if status != Status::Running && status != Status::Paused {
+            return Err(Error::Conflict(format!(
+                "cannot join {what} namespace of a non running container: container {} is {}",
+                donor.record.plain_name(),
+                status.as_str()
+            )));
+        }
+        Ok(Some(donor))
+    };
+    let network = donor(&host_config.network_mode, "network")?;
+    let pid = donor(&host_config.pid_mode, "PID")?;
+    let ipc = donor(&host_config.ipc_mode, "IPC")?;
+    let namespace = |donor: &Snapshot, kind: &str| PathBuf::from(format!("/proc/{}/ns/{kind}", donor.record.state.pid));
+    let mut shared = Shared::default();
+    if let Some(donor) = network {
+        shared.network = Some(namespace(&donor, "net"));
+        shared.hostname_file = donor.record.hostname_path.clone().into();
+        shared.hosts_file = donor.record.hosts_path.clone().into();
+        shared.resolver_file = donor.record.resolv_conf_path.clone().into();
+    }
+    if let Some(donor) = pid {
+        shared.pid = Some(namespace(&donor, "pid"));
+    }
+    if let Some(donor) = ipc {
+        if donor.record.shm_path.is_empty() {
+            return Err(Error::Conflict(format!(
+                "failed to join IPC namespace: container {}: non-shareable IPC (hint: use IpcMode:shareable for the \
+                 donor container)",
+                donor.record.id
+            )));
+        }
+        shared.ipc = Some(namespace(&donor, "ipc"));
+        shared.shm = Some(donor.record.shm_path.clone().into());
+    }
+    Ok(shared)
+}
+
+/// Writes into the record where the container's files and addresses are, and tells who watches.
+fn remember(context: &Context, container: &Container, ready: &Ready) {
+    let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
+    let snapshot = container.change_record(|record| {
+        record.hostname_path = text(&ready.files.hostname);
+        record.hosts_path = text(&ready.files.hosts);
+        record.resolv_conf_path = text(&ready.files.resolv_conf);
+        record.shm_path = ready.shm.as_deref().map(text).unwrap_or_default();
+        record.has_been_started_before = true;
+        if let Some(sandbox) = &ready.sandbox {
+            fill_network(&mut record.network_settings, sandbox, &context.config.exec_root.join("netns"));
+        }
+    });
+    for point in snapshot.record.mount_points.values().filter(|point| !point.name.is_empty()) {
+        let attributes = BTreeMap::from([
+            ("container".to_owned(), container.id.clone()),
+            ("destination".to_owned(), point.destination.clone()),
+            ("driver".to_owned(), point.driver.clone()),
+            ("propagation".to_owned(), point.propagation.clone()),
+            ("read/write".to_owned(), point.rw.to_string()),
+        ]);
+        context.events.publish(crate::events::Subject::Volume, "mount", &point.name, attributes);
+    }
+    for endpoint in ready.sandbox.iter().flat_map(|sandbox| &sandbox.endpoints) {
+        context.leases.hold(
+            tierce_store::Resource::network(&endpoint.network),
+            Lease::new(&container.id).labelled(snapshot.record.plain_name()).running(true),
+        );
+        if let Ok(network) = context.sandboxes.network(&endpoint.network) {
+            crate::network::publish(context, "connect", &network, &[("container", &container.id)]);
+        }
+    }
+}
+
+/// Addresses as inspect shows them.
+pub(crate) fn fill_network(settings: &mut NetworkSettings, sandbox: &Sandbox, netns: &std::path::Path) {
+    settings.sandbox_id.clone_from(&sandbox.id);
+    settings.sandbox_key = sandbox.key_or_host(netns).to_string_lossy().into_owned();
+    settings.ports = sandbox.port_map();
+    for endpoint in &sandbox.endpoints {
+        let own: &mut EndpointSettings = settings.networks.entry(endpoint.network_name.clone()).or_default();
+        own.network_id.clone_from(&endpoint.network);
+        own.endpoint_id.clone_from(&endpoint.id);
+        if !endpoint.dns_names.is_empty() {
+            own.dns_names = Some(endpoint.dns_names.clone());
+        }
+        let Some(link) = &endpoint.link else { continue };
+        own.mac_address = link.mac.to_string();
+        own.ip_address = link.address.to_string();
+        own.ip_prefix_len = link.prefix_length.into();
+        own.gateway = link.gateway.map(|gateway| gateway.to_string()).unwrap_or_default();
+    }
+}

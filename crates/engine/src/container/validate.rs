@@ -1,0 +1,394 @@
+//! Checks of a create or update request, with dockerd's texts. Pure; the host's facts are handed in.
+//! Source: moby `daemon/container.go` (`verifyContainerSettings`), `daemon/daemon_unix.go` (`verifyPlatformContainerResources`).
+
+use super::signal;
+use super::spec;
+use crate::error::{Error, Result};
+use tierce_oci::container::{Config, Healthcheck, HostConfig, ResourceConfig, RestartPolicy};
+
+/// Least memory of a container: the runtime itself needs some while it starts.
+const LEAST_MEMORY: i64 = 6 << 20;
+/// Least duration of a health check, in nanoseconds.
+const LEAST_HEALTH_DURATION: i64 = 1_000_000;
+
+/// What the host has, as far as limits are checked against it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Capacity {
+    /// Processors online.
+    pub(crate) cpus: usize,
+    /// Their list, `0-1`.
+    pub(crate) cpu_list: String,
+    /// Memory nodes, `0`.
+    pub(crate) memory_nodes: String,
+}
+
+impl Capacity {
+    /// Reads it from the host.
+    pub(crate) fn of_host() -> Self {
+        let read = |path: &str| std::fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
+        let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        let cpu_list = read("/sys/devices/system/cpu/online");
+        let listed = parse_list(&cpu_list).map_or(0, |list| list.len());
+        Self {
+            cpus: if listed == 0 { cpus } else { listed },
+            cpu_list,
+            memory_nodes: Some(read("/sys/devices/system/node/online")).filter(|list| !list.is_empty()).unwrap_or("0".into()),
+        }
+    }
+}
+
+fn invalid<T>(text: impl Into<String>) -> Result<T> {
+    Err(Error::Invalid(text.into()))
+}
+
+/// Checks a whole request; returns warnings.
+pub(crate) fn create(config: &Config, host_config: &HostConfig, capacity: &Capacity) -> Result<Vec<String>> {
+    check_config(config)?;
+    restart_policy(&host_config.restart_policy)?;
+    if host_config.auto_remove && !matches!(host_config.restart_policy.name.as_str(), "" | "no") {
+        return invalid("can't create 'AutoRemove' container with restart policy");
+    }
+    modes(host_config)?;
+    if host_config.uts_mode == "host" && !config.hostname.is_empty() {
+        return invalid("conflicting options: hostname and the UTS mode");
+    }
+    if !(-1000..=1000).contains(&host_config.oom_score_adj) {
+        return invalid(format!(
+            "Invalid value {}, range for oom score adj is [-1000, 1000]",
+            host_config.oom_score_adj
+        ));
+    }
+    if host_config.shm_size < 0 {
+        return invalid("SHM size can not be less than 0");
+    }
+    for (what, list) in [("CapAdd", &host_config.cap_add), ("CapDrop", &host_config.cap_drop)] {
+        spec::normalise_capabilities(list.as_deref().unwrap_or_default())
+            .map_err(|error| Error::Invalid(format!("invalid {what}: {error}")))?;
+    }
+    spec::security_options(host_config.security_opt.as_deref().unwrap_or_default())?;
+    for rule in host_config.resources.device_cgroup_rules.as_deref().unwrap_or_default() {
+        spec::check_rule(rule)?;
+    }
+    for text in host_config.tmpfs.iter().flatten().map(|(_, text)| text) {
+        spec::tmpfs::check(text)?;
+    }
+    if let Some(request) = host_config.resources.device_requests.iter().flatten().next() {
+        return invalid(format!(
+            "could not select device driver {:?} with capabilities: {}",
+            request.driver,
+            go_list(request.capabilities.as_deref().unwrap_or_default())
+        ));
+    }
+    if host_config.storage_opt.as_ref().is_some_and(|options| !options.is_empty()) {
+        return invalid("--storage-opt is supported only for overlay over xfs with 'pquota' mount option");
+    }
+    let mut warnings = resources(&host_config.resources, capacity)?;
+    if host_config.network_mode == "host" && host_config.port_bindings.as_ref().is_some_and(|ports| !ports.is_empty()) {
+        warnings.push("Published ports are discarded when using host network mode".to_owned());
+    }
+    Ok(warnings)
+}
+
+/// Nested lists as Go prints them: `[[gpu]]`.
+fn go_list(lists: &[Vec<String>]) -> String {
+    let inner: Vec<String> = lists.iter().map(|list| format!("[{}]", list.join(" "))).collect();
+    format!("[{}]", inner.join(" "))
+}
+
+fn check_config(config: &Config) -> Result<()> {
+    if !config.working_dir.is_empty() && !config.working_dir.starts_with('/') {
+        return invalid(format!(
+            "the working directory '{}' is invalid, it needs to be an absolute path",
+            config.working_dir
+        ));
+    }
+    if !config.stop_signal.is_empty() {
+        signal::parse(&config.stop_signal)?;
+    }
+    for entry in config.env.iter().flatten() {
+        if entry.is_empty() || entry.starts_with('=') {
+            return invalid(format!("invalid environment variable: {entry}"));
+        }
+        if entry.contains('\0') {
+            return invalid(format!("invalid environment variable: {entry:?}"));
+        }
+    }
+    for port in config.exposed_ports.iter().flatten().map(|(port, _)| port) {
+        port.parse::<tierce_network::Port>().map_err(Error::below)?;
+    }
+    config.healthcheck.as_ref().map_or(Ok(()), healthcheck)
+}
+
+fn healthcheck(check: &Healthcheck) -> Result<()> {
+    for (name, value) in [
+        ("Interval", check.interval),
+        ("Timeout", check.timeout),
+        ("StartPeriod", check.start_period),
+        ("StartInterval", check.start_interval),
+    ] {
+        if value != 0 && value < LEAST_HEALTH_DURATION {
+            return invalid(format!("{name} in Healthcheck cannot be less than 1ms"));
+        }
+    }
+    if check.retries < 0 {
+        return invalid("Retries in Healthcheck cannot be negative");
+    }
+    Ok(())
+}
+
+/// Checks a restart policy.
+pub(crate) fn restart_policy(policy: &RestartPolicy) -> Result<()> {
+    let limited = policy.maximum_retry_count != 0;
+    match policy.name.as_str() {
+        "" | "no" | "always" | "unless-stopped" if limited => {
+            let mut text = "invalid restart policy: maximum retry count can only be used with 'on-failure'".to_owned();
+            if policy.maximum_retry_count < 0 {
+                text.push_str(" and cannot be negative");
+            }
+            invalid(text)
+        }
+        "" | "no" | "always" | "unless-stopped" => Ok(()),
+        "on-failure" if policy.maximum_retry_count < 0 => {
+            invalid("invalid restart policy: maximum retry count cannot be negative")
+        }
+        "on-failure" => Ok(()),
+        other => invalid(format!(
+            "invalid restart policy: unknown policy '{other}'; use one of 'no', 'always', 'on-failure', or \
+             'unless-stopped'"
+        )),
+    }
+}
+
+fn modes(host_config: &HostConfig) -> Result<()> {
+    let of_container = |mode: &str| mode.strip_prefix("container:").is_some_and(|name| !name.is_empty());
+    let ipc = host_config.ipc_mode.as_str();
+    if !matches!(ipc, "" | "none" | "private" | "shareable" | "host") && !of_container(ipc) {
+        return invalid(format!("invalid IPC mode: {ipc}"));
+    }
+    let pid = host_config.pid_mode.as_str();
+    if !matches!(pid, "" | "host") && !of_container(pid) {
+        return invalid(format!("invalid PID mode: {pid}"));
+    }
+    if !matches!(host_config.uts_mode.as_str(), "" | "host") {
+        return invalid(format!("invalid UTS mode: {}", host_config.uts_mode));
+    }
+    if !matches!(host_config.userns_mode.as_str(), "" | "host") {
+        return invalid(format!("invalid userns mode: {}", host_config.userns_mode));
+    }
+    if !matches!(host_config.cgroupns_mode.as_str(), "" | "host" | "private") {
+        return invalid(format!("invalid cgroup namespace mode: {}", host_config.cgroupns_mode));
+    }
+    Ok(())
+}
+
+/// Checks limits; returns warnings.
+pub(crate) fn resources(config: &ResourceConfig, capacity: &Capacity) -> Result<Vec<String>> {
+    memory(config)?;
+    cpu(config, capacity)?;
+    if config.blkio_weight > 0 && !(10..=1000).contains(&config.blkio_weight) {
+        return invalid("Range of blkio weight is from 10 to 1000");
+    }
+    let mut warnings = Vec::new();
+    if config.oom_kill_disable == Some(true) && config.memory == 0 {
+        warnings.push(
+            "OOM killer is disabled for the container, but no memory limit is set, this can result in the system \
+             running out of resources."
+                .to_owned(),
+        );
+    }
+    Ok(warnings)
+}
+
+fn memory(config: &ResourceConfig) -> Result<()> {
+    let ResourceConfig { memory, memory_swap: swap, memory_reservation: reservation, .. } = *config;
+    if memory != 0 && memory < LEAST_MEMORY {
+        return invalid("Minimum memory limit allowed is 6MB");
+    }
+    if memory > 0 && swap > 0 && swap < memory {
+        return invalid("Minimum memoryswap limit should be larger than memory limit, see usage");
+    }
+    if memory == 0 && swap > 0 {
+        return invalid("You should always set the Memory limit when using Memoryswap limit, see usage");
+    }
+    if let Some(swappiness) = config.memory_swappiness
+        && !(-1..=100).contains(&swappiness)
+    {
+        return invalid(format!("Invalid value: {swappiness}, valid memory swappiness range is 0-100"));
+    }
+    if reservation > 0 && reservation < LEAST_MEMORY {
+        return invalid("Minimum memory reservation allowed is 6MB");
+    }
+    if memory > 0 && reservation > 0 && memory < reservation {
+        return invalid("Minimum memory limit can not be less than memory reservation limit, see usage");
+    }
+    Ok(())
+}
+
+fn cpu(config: &ResourceConfig, capacity: &Capacity) -> Result<()> {
+    if config.nano_cpus > 0 && config.cpu_period > 0 {
+        return invalid("Conflicting options: Nano CPUs and CPU Period cannot both be set");
+    }
+    if config.nano_cpus > 0 && config.cpu_quota > 0 {
+        return invalid("Conflicting options: Nano CPUs and CPU Quota cannot both be set");
+    }
+    let most = i64::try_from(capacity.cpus).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
+    if config.nano_cpus < 0 || config.nano_cpus > most {
+        return invalid(format!(
+            "range of CPUs is from 0.01 to {0}.00, as there are only {0} CPUs available",
+            capacity.cpus
+        ));
+    }
+    if config.cpu_shares < 0 {
+        return invalid(format!("invalid CPU shares ({}): value must be a positive integer", config.cpu_shares));
+    }
+    if config.cpu_period != 0 && !(1_000..=1_000_000).contains(&config.cpu_period) {
+        return invalid("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
+    }
+    if config.cpu_quota > 0 && config.cpu_quota < 1_000 {
+        return invalid("CPU cfs quota can not be less than 1ms (i.e. 1000)");
+    }
+    set("CPUs", "cpus", &config.cpuset_cpus, &capacity.cpu_list)?;
+    set("memory nodes", "mems", &config.cpuset_mems, &capacity.memory_nodes)
+}
+
+fn set(what: &str, word: &str, wanted: &str, available: &str) -> Result<()> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let Some(list) = parse_list(wanted) else {
+        return invalid(format!("Invalid value {wanted} for cpuset {word}"));
+    };
+    let present = parse_list(available).unwrap_or_default();
+    if list.iter().any(|number| !present.contains(number)) {
+        return invalid(format!("Requested {what} are not available - requested {wanted}, available: {available}"));
+    }
+    Ok(())
+}
+
+/// Reads the kernel's list form, `0-3,7`. `None` when it is none, or absurdly long.
+fn parse_list(text: &str) -> Option<Vec<u32>> {
+    let mut numbers = Vec::new();
+    for part in text.split(',').filter(|part| !part.is_empty()) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (first.parse::<u32>().ok()?, last.parse::<u32>().ok()?);
+        // No machine has more processors than that.
+        if last < first || last >= 1 << 16 {
+            return None;
+        }
+        numbers.extend(first..=last);
+        if numbers.len() > 1 << 16 {
+            return None;
+        }
+    }
+    Some(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn capacity() -> Capacity {
+        Capacity { cpus: 2, cpu_list: "0-1".into(), memory_nodes: "0".into() }
+    }
+
+    fn refused(edit: impl FnOnce(&mut Config, &mut HostConfig)) -> String {
+        let (mut config, mut host_config) = (Config::default(), HostConfig::default());
+        edit(&mut config, &mut host_config);
+        create(&config, &host_config, &capacity()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_refusal_has_dockers_words() {
+        const M: i64 = 1 << 20;
+        let texts = [
+            (refused(|_, h| h.resources.memory = 5 * M), "Minimum memory limit allowed is 6MB"),
+            (
+                refused(|_, h| h.resources.nano_cpus = 5_000_000_000),
+                "range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available",
+            ),
+            (
+                refused(|_, h| h.resources.cpuset_cpus = "9".into()),
+                "Requested CPUs are not available - requested 9, available: 0-1",
+            ),
+            (
+                refused(|_, h| h.resources.memory_swap = 10 * M),
+                "You should always set the Memory limit when using Memoryswap limit, see usage",
+            ),
+            (
+                refused(|_, h| {
+                    h.resources.memory = 20 * M;
+                    h.resources.memory_swap = 10 * M;
+                }),
+                "Minimum memoryswap limit should be larger than memory limit, see usage",
+            ),
+            (
+                refused(|_, h| {
+                    h.resources.memory = 10 * M;
+                    h.resources.memory_reservation = 20 * M;
+                }),
+                "Minimum memory limit can not be less than memory reservation limit, see usage",
+            ),
+            (refused(|c, _| c.stop_signal = "FOO".into()), "invalid signal: FOO"),
+            (
+                refused(|c, _| c.working_dir = "rel".into()),
+                "the working directory 'rel' is invalid, it needs to be an absolute path",
+            ),
+            (
+                refused(|_, h| h.oom_score_adj = 5000),
+                "Invalid value 5000, range for oom score adj is [-1000, 1000]",
+            ),
+            (
+                refused(|_, h| h.cap_add = Some(tierce_oci::container::StrSlice(vec!["FOO".into()]))),
+                "invalid CapAdd: unknown capability: \"CAP_FOO\"",
+            ),
+            (
+                refused(|c, h| {
+                    c.hostname = "a".into();
+                    h.uts_mode = "host".into();
+                }),
+                "conflicting options: hostname and the UTS mode",
+            ),
+            (
+                refused(|c, _| c.healthcheck = Some(Healthcheck { interval: 1000, ..Healthcheck::default() })),
+                "Interval in Healthcheck cannot be less than 1ms",
+            ),
+            (
+                refused(|_, h| h.restart_policy = RestartPolicy { name: "no".into(), maximum_retry_count: 3 }),
+                "invalid restart policy: maximum retry count can only be used with 'on-failure'",
+            ),
+            (
+                refused(|_, h| {
+                    h.resources.nano_cpus = 500_000_000;
+                    h.resources.cpu_quota = 1000;
+                }),
+                "Conflicting options: Nano CPUs and CPU Quota cannot both be set",
+            ),
+            (
+                refused(|_, h| h.resources.cpu_period = 1),
+                "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)",
+            ),
+            (refused(|_, h| h.resources.cpu_quota = 1), "CPU cfs quota can not be less than 1ms (i.e. 1000)"),
+        ];
+        for (ours, theirs) in texts {
+            assert_eq!(ours, theirs);
+        }
+    }
+
+    #[test]
+    fn warnings_are_no_errors() {
+        let mut host_config = HostConfig::default();
+        host_config.resources.oom_kill_disable = Some(true);
+        let warnings = create(&Config::default(), &host_config, &capacity()).unwrap();
+        assert!(warnings[0].starts_with("OOM killer is disabled for the container"));
+    }
+
+    proptest! {
+        #[test]
+        fn lists_never_panic_and_stay_small(text in "[0-9,-]{0,20}") {
+            if let Some(list) = parse_list(&text) {
+                prop_assert!(list.len() <= 2 << 16);
+            }
+        }
+    }
+}

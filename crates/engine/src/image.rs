@@ -1,0 +1,118 @@
+//! The image service: the image room with events.
+
+use crate::container::context::{Context, blocking};
+use crate::error::{Error, Result};
+use crate::events::Subject;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use tierce_image::{
+    Credentials, Detail, Details, HistoryStep, Image, Message, Progress, Prune, Pruned, Pull, Pulled, Removal, Removed, Silent, Summary,
+};
+pub use tierce_oci::Reference;
+
+/// The image verbs.
+#[derive(Clone)]
+pub struct Images {
+    store: Arc<tierce_image::Images>,
+    context: Arc<Context>,
+}
+
+impl Images {
+    pub(crate) fn new(store: Arc<tierce_image::Images>, context: Arc<Context>) -> Self {
+        Self { store, context }
+    }
+
+    /// Pulls an image. Goes on when the caller goes away only as far as its present step.
+    pub async fn pull(&self, pull: Pull, progress: Arc<dyn Progress>) -> Result<Vec<Pulled>> {
+        let pulled = self.store.pull(pull, progress).await.map_err(Error::below)?;
+        for image in &pulled {
+            // Docker's event of a pull is about the name.
+            let attributes = BTreeMap::from([("name".to_owned(), untagged(&image.name).to_owned())]);
+            self.context.events.publish(Subject::Image, "pull", &image.name, attributes);
+        }
+        Ok(pulled)
+    }
+
+    /// All images.
+    pub async fn list(&self) -> Result<Vec<Summary>> {
+        let store = Arc::clone(&self.store);
+        blocking(move || Ok(store.list())).await
+    }
+
+    /// All that is known about one image.
+    pub async fn inspect(&self, name: &str) -> Result<Details> {
+        let (store, name) = (Arc::clone(&self.store), name.to_owned());
+        blocking(move || store.inspect(&name).map_err(Error::below)).await
+    }
+
+    /// The steps that an image was made by, newest first.
+    pub async fn history(&self, name: &str) -> Result<Vec<HistoryStep>> {
+        let (store, name) = (Arc::clone(&self.store), name.to_owned());
+        blocking(move || store.history(&name).map_err(Error::below)).await
+    }
+
+    /// Gives an image one more name.
+    pub async fn tag(&self, source: &str, target: Reference) -> Result<()> {
+        let (store, source, name) = (Arc::clone(&self.store), source.to_owned(), target.familiar());
+        let id = blocking(move || store.tag(&source, &target).map_err(Error::below)).await?;
+        self.publish("tag", &id.to_string(), &name);
+        Ok(())
+    }
+
+    /// Removes a name, or an image with all its names; refused while a container uses it.
+    pub async fn remove(&self, name: &str, removal: Removal) -> Result<Vec<Removed>> {
+        let (store, name) = (Arc::clone(&self.store), name.to_owned());
+        let removed = blocking(move || store.remove(&name, removal).map_err(Error::below)).await?;
+        self.publish_removed(&removed);
+        Ok(removed)
+    }
+
+    /// Removes images that nobody uses.
+    pub async fn prune(&self, prune: Prune) -> Result<Pruned> {
+        let store = Arc::clone(&self.store);
+        let pruned = blocking(move || store.prune(&prune).map_err(Error::below)).await?;
+        self.publish_removed(&pruned.removed);
+        let attributes = BTreeMap::from([("reclaimed".to_owned(), pruned.reclaimed.to_string())]);
+        self.context.events.publish(Subject::Image, "prune", "", attributes);
+        Ok(pruned)
+    }
+
+    fn publish_removed(&self, removed: &[Removed]) {
+        for step in removed {
+            match step {
+                // Docker names the id in both places.
+                Removed::Untagged { image, .. } => self.publish("untag", &image.to_string(), &image.to_string()),
+                Removed::Image(id) => self.publish("delete", &id.to_string(), &id.to_string()),
+                Removed::Layer(_) => {}
+            }
+        }
+    }
+
+    fn publish(&self, action: &str, id: &str, name: &str) {
+        let attributes = BTreeMap::from([("name".to_owned(), name.to_owned())]);
+        self.context.events.publish(Subject::Image, action, id, attributes);
+    }
+}
+
+/// A familiar name without its tag or digest.
+fn untagged(name: &str) -> &str {
+    let name = name.split('@').next().unwrap_or(name);
+    match name.rsplit_once(':') {
+        Some((before, tag)) if !tag.contains('/') => before,
+        _ => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_cut_and_ports_are_not() {
+        assert_eq!(untagged("alpine:3"), "alpine");
+        assert_eq!(untagged("host:5000/app"), "host:5000/app");
+        assert_eq!(untagged("host:5000/app:1"), "host:5000/app");
+        assert_eq!(untagged("app@sha256:ab"), "app");
+    }
+}

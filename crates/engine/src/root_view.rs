@@ -1,0 +1,123 @@
+//! A look into a container's root without mounting it anywhere.
+//!
+//! Users are looked up in the container's own `/etc/passwd` before it runs, and volumes are filled from its image; both
+//! need the union of its layers. The union is made as a *detached* mount (fsopen(2), fsmount(2)): it is in no mount
+//! table, belongs to one descriptor, and is gone with it, also when the daemon is killed.
+
+use crate::error::{Error, Result};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
+};
+use std::path::{Path, PathBuf};
+use tierce_fsops::Root;
+use tierce_snapshot::Layout;
+
+/// An open, read-only view of a container's root.
+pub(crate) struct RootView {
+    root: Root,
+    /// Holds the detached mount.
+    _mount: Option<OwnedFd>,
+}
+
+impl RootView {
+    /// Opens the root of a container that is not mounted now.
+    pub(crate) fn open(layout: &Layout) -> Result<Self> {
+        let directories = match layout {
+            Layout::Tree { root } => vec![root.clone()],
+            Layout::Overlay { upper, lowers, .. } => {
+                let mut directories = vec![upper.clone()];
+                directories.extend(lowers.iter().cloned());
+                directories
+            }
+        };
+        if let [only] = directories.as_slice() {
+            return Ok(Self { root: Root::open(only).map_err(Error::below)?, _mount: None });
+        }
+        let mount = union(&directories).map_err(|error| Error::File {
+            verb: "look into the root",
+            path: directories[0].clone(),
+            source: error.into(),
+        })?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", mount.as_fd().as_raw_fd()));
+        Ok(Self { root: Root::open(&path).map_err(Error::below)?, _mount: Some(mount) })
+    }
+
+    /// The root; every path of it resolves inside.
+    pub(crate) fn root(&self) -> &Root {
+        &self.root
+    }
+}
+
+/// A detached read-only overlay of directories, topmost first.
+fn union(directories: &[PathBuf]) -> Result<OwnedFd, Errno> {
+    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    match append_each(context.as_fd(), directories) {
+        Ok(()) => {}
+        // Before Linux 6.5 there is only the one long option.
+        Err(Errno::INVAL) => return union_in_one_option(directories),
+        Err(error) => return Err(error),
+    }
+    finish(context)
+}
+
+fn append_each(context: rustix::fd::BorrowedFd<'_>, directories: &[PathBuf]) -> Result<(), Errno> {
+    directories.iter().try_for_each(|directory| fsconfig_set_string(context, "lowerdir+", directory))
+}
+
+fn union_in_one_option(directories: &[PathBuf]) -> Result<OwnedFd, Errno> {
+    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let text: Vec<String> = directories.iter().map(|directory| escape(directory)).collect();
+    fsconfig_set_string(context.as_fd(), "lowerdir", text.join(":"))?;
+    finish(context)
+}
+
+/// Colons and backslashes have a meaning in the one long option.
+fn escape(directory: &Path) -> String {
+    directory.to_string_lossy().replace('\\', "\\\\").replace(':', "\\:")
+}
+
+fn finish(context: OwnedFd) -> Result<OwnedFd, Errno> {
+    fsconfig_set_flag(context.as_fd(), "ro")?;
+    fsconfig_create(context.as_fd())?;
+    fsmount(
+        context.as_fd(),
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn the_union_shows_the_upper_file_and_is_in_no_mount_table() {
+        let directory = tempfile::tempdir().unwrap();
+        let (upper, lower) = (directory.path().join("upper"), directory.path().join("lower"));
+        for (layer, text) in [(&upper, "upper"), (&lower, "lower")] {
+            fs::create_dir_all(layer.join("etc")).unwrap();
+            fs::write(layer.join("etc/passwd"), text).unwrap();
+        }
+        fs::write(lower.join("etc/group"), "lower").unwrap();
+        let layout = Layout::Overlay {
+            upper,
+            lowers: vec![lower],
+            work: directory.path().join("work"),
+            merged: directory.path().join("merged"),
+        };
+        let view = match RootView::open(&layout) {
+            Ok(view) => view,
+            Err(error) => {
+                println!("skipped: no overlay here: {error}");
+                return;
+            }
+        };
+        assert_eq!(view.root().read(Path::new("/etc/passwd"), 99).unwrap(), b"upper");
+        assert_eq!(view.root().read(Path::new("/etc/group"), 99).unwrap(), b"lower");
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        assert!(!mounts.contains(directory.path().to_str().unwrap()));
+    }
+}

@@ -1,0 +1,218 @@
+//! The daemon itself: facts for `info`, disk use for `df`.
+
+use crate::container::context::{Context, blocking};
+use crate::error::Result;
+use crate::parts::DiskUse;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// How many containers there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ContainerCounts {
+    /// All.
+    pub total: usize,
+    /// Running (restarting ones included, as Docker counts).
+    pub running: usize,
+    /// Paused.
+    pub paused: usize,
+    /// Neither.
+    pub stopped: usize,
+}
+
+/// Facts about the daemon and its host. What only the composition root knows (version, registries) is not here.
+#[derive(Debug, Clone)]
+pub struct Info {
+    /// Containers by state.
+    pub containers: ContainerCounts,
+    /// Storage driver.
+    pub driver: String,
+    /// Facts about it, in order.
+    pub driver_status: Vec<(String, String)>,
+    /// Data root.
+    pub data_root: PathBuf,
+    /// Log driver of containers that name none.
+    pub log_driver: String,
+    /// `cgroupfs` or `systemd`.
+    pub cgroup_driver: &'static str,
+    /// `1` or `2`.
+    pub cgroup_version: &'static str,
+    /// Names of the runtimes with the programs behind them (`None`: Tierce's own).
+    pub runtimes: Vec<(String, Option<PathBuf>)>,
+    /// The runtime of containers that name none.
+    pub default_runtime: String,
+    /// The program that is pid 1 with `--init`.
+    pub init_program: Option<PathBuf>,
+    /// `name=seccomp,profile=builtin` and its like.
+    pub security_options: Vec<String>,
+    /// Kernel release.
+    pub kernel: String,
+    /// `PRETTY_NAME` of os-release(5).
+    pub operating_system: String,
+    /// `VERSION_ID` of os-release(5).
+    pub os_version: String,
+    /// `x86_64` and its like.
+    pub architecture: String,
+    /// Processors online.
+    pub cpus: usize,
+    /// Bytes of memory.
+    pub memory: u64,
+    /// Host name.
+    pub hostname: String,
+    /// How many watch events now.
+    pub event_watchers: usize,
+    /// Volume drivers.
+    pub volume_drivers: Vec<&'static str>,
+}
+
+/// A volume with its size and how many containers use it.
+#[derive(Debug, Clone)]
+pub struct VolumeUsage {
+    /// The volume.
+    pub volume: tierce_volume::Volume,
+    /// Bytes.
+    pub size: u64,
+    /// Containers.
+    pub references: usize,
+}
+
+/// Disk use of containers and volumes; that of images is asked of the images.
+#[derive(Debug, Clone, Default)]
+pub struct DiskUsage {
+    /// Container id → its use.
+    pub containers: Vec<(String, DiskUse)>,
+    /// Volumes.
+    pub volumes: Vec<VolumeUsage>,
+}
+
+/// The system verbs.
+#[derive(Clone)]
+pub struct System {
+    context: Arc<Context>,
+}
+
+impl System {
+    pub(crate) fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
+    /// Facts about daemon and host.
+    pub async fn info(&self) -> Result<Info> {
+        let context = Arc::clone(&self.context);
+        blocking(move || Ok(info(&context))).await
+    }
+
+    /// How many containers there are, by state. Never waits.
+    pub fn counts(&self) -> ContainerCounts {
+        counts(&self.context)
+    }
+
+    /// Disk use of containers and volumes, measured now.
+    pub async fn disk_usage(&self) -> Result<DiskUsage> {
+        let context = Arc::clone(&self.context);
+        blocking(move || Ok(disk_usage(&context))).await
+    }
+
+    /// Publishes that the daemon read its configuration again.
+    pub fn reloaded(&self) {
+        self.context.events.publish(crate::events::Subject::Daemon, "reload", "", std::collections::BTreeMap::new());
+    }
+}
+
+fn counts(context: &Context) -> ContainerCounts {
+    let mut counts = ContainerCounts::default();
+    for container in context.all() {
+        let snapshot = container.snapshot();
+        counts.total += 1;
+        if snapshot.record.state.paused {
+            counts.paused += 1;
+        } else if snapshot.record.state.running {
+            counts.running += 1;
+        } else {
+            counts.stopped += 1;
+        }
+    }
+    counts
+}
+
+fn info(context: &Context) -> Info {
+    let uname = rustix::system::uname();
+    let mut security_options = Vec::new();
+    if context.host.apparmor_profile.is_some() {
+        security_options.push("name=apparmor".to_owned());
+    }
+    security_options.push("name=seccomp,profile=builtin".to_owned());
+    if context.host.unified_cgroups {
+        security_options.push("name=cgroupns".to_owned());
+    }
+    let release = std::fs::read_to_string("/etc/os-release")
+        .or_else(|_| std::fs::read_to_string("/usr/lib/os-release"))
+        .unwrap_or_default();
+    Info {
+        containers: counts(context),
+        driver: context.rootfs.driver(),
+        driver_status: context.rootfs.status(),
+        data_root: context.config.data_root.clone(),
+        log_driver: context.config.log_driver.clone(),
+        cgroup_driver: if context.config.systemd_cgroup { "systemd" } else { "cgroupfs" },
+        cgroup_version: if context.host.unified_cgroups { "2" } else { "1" },
+        runtimes: context.config.runtimes.iter().map(|(name, path)| (name.clone(), path.clone())).collect(),
+        default_runtime: context.config.default_runtime.clone(),
+        init_program: context.config.init_program.clone(),
+        security_options,
+        kernel: uname.release().to_string_lossy().into_owned(),
+        operating_system: os_release(&release, "PRETTY_NAME"),
+        os_version: os_release(&release, "VERSION_ID"),
+        architecture: uname.machine().to_string_lossy().into_owned(),
+        cpus: context.capacity.cpus,
+        memory: total_memory(&std::fs::read_to_string("/proc/meminfo").unwrap_or_default()),
+        hostname: uname.nodename().to_string_lossy().into_owned(),
+        event_watchers: context.events.watchers(),
+        volume_drivers: context.volumes.drivers(),
+    }
+}
+
+/// One value of os-release(5), without its quotes.
+fn os_release(text: &str, key: &str) -> String {
+    let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    value.unwrap_or_default().trim_matches(['"', '\'']).to_owned()
+}
+
+/// Bytes of memory, from proc_meminfo(5).
+fn total_memory(text: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kilobytes: u64 = line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0);
+    kilobytes * 1024
+}
+
+fn disk_usage(context: &Context) -> DiskUsage {
+    let containers = context
+        .all()
+        .iter()
+        .map(|container| (container.id.clone(), context.rootfs.usage(&container.id).unwrap_or_default()))
+        .collect();
+    let volumes = context
+        .volumes
+        .list()
+        .into_iter()
+        .map(|volume| VolumeUsage {
+            size: context.volumes.usage(&volume.name).unwrap_or(0),
+            references: context.volumes.holders(&volume.name).len(),
+            volume,
+        })
+        .collect();
+    DiskUsage { containers, volumes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn system_files_are_read() {
+        let text = "NAME=x\nPRETTY_NAME=\"Debian GNU/Linux\"\nVERSION_ID='13'\n";
+        assert_eq!(os_release(text, "PRETTY_NAME"), "Debian GNU/Linux");
+        assert_eq!(os_release(text, "VERSION_ID"), "13");
+        assert_eq!(os_release(text, "NOPE"), "");
+        assert_eq!(total_memory("MemTotal:       24683000 kB\n"), 24_683_000 * 1024);
+    }
+}
