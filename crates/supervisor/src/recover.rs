@@ -121,6 +121,8 @@ impl Supervisor {
             Err(error) if tierce_fault::Fault::kind(&error) == tierce_fault::Kind::NotFound => {
                 return Ok(Found::Empty(client));
             }
+            // It died between the connection and its answer.
+            Err(Error::Disconnected { .. }) => return Ok(Found::Dead),
             Err(error) => return Err(error),
         };
         let mut execs = Vec::new();

@@ -256,7 +256,10 @@ impl Tasks for Supervisor {
         let answer = client
             .call::<DeleteResponse>("delete", Method::Delete, &request, Some(self.config.short))
             .await;
-        if answer.as_ref().is_ok_and(|_| true) || answer.as_ref().is_err_and(|error| error.kind() == Kind::NotFound) {
+        if answer
+            .as_ref()
+            .map_or_else(|error| error.kind() == Kind::NotFound, |_| true)
+        {
             task.remove_exec(exec);
         }
         Ok(known.unwrap_or(convert::exit_of_delete(&answer?)))

@@ -115,9 +115,10 @@ impl Task {
         };
         match &process.exec {
             None => {
-                let new = set(&self.init);
-                self.set_status(TaskStatus::Stopped);
-                new
+                // Both under one lock: who hears of the exit sees the status.
+                let mut status = lock(&self.status);
+                *status = TaskStatus::Stopped;
+                set(&self.init)
             }
             Some(exec) => lock(&self.execs).get(exec).is_some_and(set),
         }
@@ -132,11 +133,12 @@ impl Task {
     }
 
     pub(crate) fn state(&self) -> TaskState {
+        let status = lock(&self.status);
         TaskState {
             id: self.id.clone(),
             bundle: self.bundle.clone(),
             pid: self.pid,
-            status: *lock(&self.status),
+            status: *status,
             io: self.io.clone(),
             exit: *self.init.exit.borrow(),
             execs: lock(&self.execs).keys().cloned().collect(),
