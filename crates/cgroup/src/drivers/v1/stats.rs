@@ -155,7 +155,7 @@ fn block_io(directory: &Path) -> Result<BlockIo> {
 }
 
 /// Lines of `8:0 Read 4096` or `8:0 4096`; the last line, `Total 4096`, has no device.
-pub(super) fn parse_block_io(text: &str) -> Vec<BlockIoEntry> {
+fn parse_block_io(text: &str) -> Vec<BlockIoEntry> {
     let line = |line: &str| {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         let (device, operation, value) = match words[..] {
@@ -186,4 +186,19 @@ fn huge_pages(directory: &Path) -> Result<BTreeMap<String, HugePages>> {
         sizes.insert(size, pages);
     }
     Ok(sizes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn block_io_counters_are_understood() {
+        let entries = parse_block_io("8:0 Read 4096\n8:0 Total 5000\n253:16 7\nTotal 12\n8:x Read 1\n");
+        let told: Vec<_> = entries
+            .iter()
+            .map(|e| (e.major, e.minor, e.operation.as_str(), e.value))
+            .collect();
+        assert_eq!(told, [(8, 0, "Read", 4096), (8, 0, "Total", 5000), (253, 16, "", 7)]);
+    }
 }

@@ -127,7 +127,7 @@ fn block_io(directory: &Path) -> Result<BlockIo> {
 }
 
 /// Lines of `8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6`.
-pub(super) fn parse_io(text: &str) -> BlockIo {
+fn parse_io(text: &str) -> BlockIo {
     let mut block_io = BlockIo::default();
     for line in text.lines() {
         let mut words = line.split_ascii_whitespace();
@@ -164,7 +164,7 @@ fn pressure(directory: &Path, name: &str) -> Result<Option<Pressure>> {
 }
 
 /// Lines of `some avg10=0.00 avg60=0.00 avg300=0.00 total=0`.
-pub(super) fn parse_pressure(text: &str) -> Pressure {
+fn parse_pressure(text: &str) -> Pressure {
     let mut pressure = Pressure::default();
     for line in text.lines() {
         let mut words = line.split_ascii_whitespace();
