@@ -4,8 +4,10 @@ use crate::error::{Doing, Error};
 use crate::namespaces::Namespaces;
 use crate::rootfs::cgroup::View;
 use crate::rootfs::plan::{MountPlan, What};
-use std::path::PathBuf;
-use tierce_cgroup::{Driver, Manager, Mode};
+use rustix::fs::{Mode, OFlags};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use tierce_cgroup::{Driver, Manager};
 use tierce_oci::runtime::{DeviceCgroup, Linux, NamespaceKind, Resources};
 
 /// Devices that every container may use, whatever its document says: type, major, minor, access. Making nodes is
@@ -63,13 +65,43 @@ pub(crate) fn resources(linux: &Linux) -> Resources {
     resources
 }
 
+/// The files by which a process enters a v1 group by itself: `tasks` of each of its directories. Empty on v2.
+///
+/// A process that is moved by another waits for a grace period of the kernel's lock around thread groups, several
+/// milliseconds; a single thread that writes "0" to `tasks` moves itself without that lock (kernel/cgroup/cgroup.c,
+/// `cgroup_procs_write_start`). The kernel checks the rights of whoever opened the file, so the child may be anybody.
+///
+/// # Errors
+/// [`Error::Kernel`] when one cannot be opened.
+pub(crate) fn doors(group: &dyn Manager) -> Result<Vec<OwnedFd>, Error> {
+    if group.paths().unified().is_some() {
+        return Ok(Vec::new());
+    }
+    let mut directories: Vec<&Path> = group.paths().iter().map(|(_, path)| path).collect();
+    directories.sort_unstable();
+    directories.dedup();
+    directories
+        .into_iter()
+        .map(|directory| {
+            let path = directory.join("tasks");
+            rustix::fs::open(&path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+                .doing(|| format!("open {}", path.display()))
+        })
+        .collect()
+}
+
 /// What the container is to see of the groups, if a mount asks for it.
 pub(crate) fn view(mounts: &[MountPlan], namespaces: &Namespaces, group: Option<&dyn Manager>) -> Result<View, Error> {
     if !mounts.iter().any(|plan| plan.what == What::ControlGroups) {
         return Ok(View::None);
     }
     let namespaced = namespaces.has(NamespaceKind::Cgroup);
-    if tierce_cgroup::mode()? == Mode::Unified {
+    // A group tells which it is without another look at the mount table.
+    let unified = match group {
+        Some(group) => group.paths().unified().is_some(),
+        None => tierce_cgroup::mode()? == tierce_cgroup::Mode::Unified,
+    };
+    if unified {
         let directory = group
             .and_then(|group| group.paths().unified())
             .map_or_else(|| "/sys/fs/cgroup".into(), PathBuf::from);

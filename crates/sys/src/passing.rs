@@ -9,9 +9,9 @@ use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// How many descriptors one message carries at most.
-const DESCRIPTORS: usize = 4;
+pub const DESCRIPTORS: usize = 24;
 
-/// Sends one message with up to four descriptors; returns how many bytes went.
+/// Sends one message with up to [`DESCRIPTORS`] descriptors; returns how many bytes went.
 ///
 /// # Errors
 /// Those of sendmsg(2); a closed peer is `EPIPE`, never a signal.

@@ -66,7 +66,7 @@ pub fn reset() {
 pub fn wait(limit: Option<Duration>) -> Result<Option<i32>> {
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();
     let limit = limit.map(|time| libc::timespec {
-        tv_sec: time.as_secs() as libc::time_t,
+        tv_sec: time.as_secs() as i64,
         tv_nsec: time.subsec_nanos().into(),
     });
     loop {

@@ -11,7 +11,7 @@ use crate::rootfs::beneath::Root;
 use crate::rootfs::{device, mount};
 use rustix::fs::{Mode, OFlags, makedev};
 use rustix::pty::OpenptFlags;
-use rustix::termios::{OptionalActions, OutputModes, Winsize};
+use rustix::termios::Winsize;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -59,10 +59,8 @@ fn make(init: &Init<'_>) -> Result<OwnedFd, Error> {
     rustix::pty::unlockpt(&master).doing(|| "unlock the terminal".into())?;
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let slave = rustix::pty::ioctl_tiocgptpeer(&master, flags).doing(|| "open the terminal's slave side".into())?;
-    // As runc: the container's line feeds are not doubled; whoever shows the output does that.
-    let mut modes = rustix::termios::tcgetattr(&slave).doing(|| "read terminal modes".into())?;
-    modes.output_modes.remove(OutputModes::ONLCR);
-    rustix::termios::tcsetattr(&slave, OptionalActions::Now, &modes).doing(|| "set terminal modes".into())?;
+    // The modes stay the kernel's, ONLCR included, as runc leaves them for whoever takes the master: clients of Docker
+    // see "\r\n".
     if let Some(size) = init.program.process.console_size {
         let size = Winsize {
             ws_row: size.height.try_into().unwrap_or(u16::MAX),

@@ -68,7 +68,7 @@ pub(super) fn wait(init: &mut Init<'_>) -> Result<(), Error> {
     tierce_sys::signals::reset();
     init.channel.send(&Message::Ready)?;
     match &init.hold {
-        Hold::Channel => init.channel.expect(&Message::Start),
+        Hold::Channel => init.channel.expect(&Message::Start).map(drop),
         Hold::Fifo(fifo) => loop {
             // Until `start` opens the other end there is no writer and hence nothing to report.
             match rustix::event::poll(&mut [PollFd::new(fifo, PollFlags::IN)], None) {

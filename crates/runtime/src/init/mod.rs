@@ -19,7 +19,7 @@ mod stdio;
 pub(crate) mod sysctl;
 mod user;
 
-use crate::error::Error;
+use crate::error::{Doing, Error};
 use crate::options::Stdio;
 use crate::process::channel::Channel;
 use crate::process::message::Message;
@@ -208,12 +208,15 @@ impl Init<'_> {
         }
     }
 
-    /// Waits for the parent's Go, once.
+    /// Waits for the parent's Go, once, and enters the control group.
     pub(crate) fn await_go(&mut self) -> Result<(), Error> {
-        if !self.gone {
-            self.channel.expect(&Message::Go)?;
-            self.gone = true;
+        if self.gone {
+            return Ok(());
         }
+        for door in self.channel.expect(&Message::Go)? {
+            rustix::io::write(&door, b"0").doing(|| "enter the control group".into())?;
+        }
+        self.gone = true;
         Ok(())
     }
 

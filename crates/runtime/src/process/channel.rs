@@ -33,9 +33,14 @@ impl Channel {
     }
 
     /// Waits for the next message; `None` when the peer is gone.
-    pub(crate) fn receive(&self) -> Result<Option<(Message, Option<OwnedFd>)>, Error> {
+    pub(crate) fn receive(&self) -> Result<Option<(Message, Vec<OwnedFd>)>, Error> {
         let mut buffer = [0u8; LONGEST];
-        let (length, files) = match tierce_sys::passing::receive(self.socket.as_fd(), &mut buffer) {
+        let mut received = tierce_sys::passing::receive(self.socket.as_fd(), &mut buffer);
+        if matches!(received, Err(rustix::io::Errno::CONNRESET)) {
+            // The peer ended with messages unread: the kernel says that first, once, and still has what the peer sent.
+            received = tierce_sys::passing::receive(self.socket.as_fd(), &mut buffer);
+        }
+        let (length, files) = match received {
             Err(rustix::io::Errno::CONNRESET) => return Ok(None),
             result => result.doing(|| "receive from the container process".into())?,
         };
@@ -44,13 +49,13 @@ impl Channel {
         }
         let message = Message::decode(&buffer[..length])
             .ok_or_else(|| Error::Invalid("the container process sent an unknown message".into()))?;
-        Ok(Some((message, files.into_iter().next())))
+        Ok(Some((message, files)))
     }
 
-    /// Waits for one particular message.
-    pub(crate) fn expect(&self, wanted: &Message) -> Result<(), Error> {
+    /// Waits for one particular message; returns the descriptors that came with it.
+    pub(crate) fn expect(&self, wanted: &Message) -> Result<Vec<OwnedFd>, Error> {
         match self.receive()? {
-            Some((message, _)) if message == *wanted => Ok(()),
+            Some((message, files)) if message == *wanted => Ok(files),
             Some((message, _)) => Err(Error::Invalid(format!("expected {wanted:?} but got {message:?}"))),
             None => Err(Error::Invalid(format!("expected {wanted:?} but the peer is gone"))),
         }

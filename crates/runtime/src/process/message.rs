@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! parent                                 child
-//!    │ (ids mapped, group applied)         │ joins, mounts
-//!    ├── Go ──────────────────────────────>│
+//!    │ (ids mapped, group made)            │ joins, mounts
+//!    ├── Go (+ fds) ──────────────────────>│
 //!    │<───────────────────── Hooks ────────┤ mounts done, root not changed yet
 //!    ├── HooksDone ───────────────────────>│
 //!    │<───────────── Terminal (+ fd) ──────┤ only with a terminal
@@ -23,7 +23,7 @@ pub(crate) const LONGEST: usize = 8192;
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Message {
-    /// To the child: ids are mapped and it is in its control group.
+    /// To the child: ids are mapped; with the files by which it enters its control group (v1).
     Go,
     /// To the parent: run the hooks of this moment.
     Hooks,

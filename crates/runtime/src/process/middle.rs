@@ -32,7 +32,7 @@ pub(crate) fn launch(
         rustix::process::WaitIdOptions::EXITED,
     );
     match said? {
-        Some((Message::Pid(pid), Some(pidfd))) => Ok((pid, pidfd)),
+        Some((Message::Pid(pid), mut files)) if files.len() == 1 => Ok((pid, files.remove(0))),
         Some((Message::Failed { kind, text }, _)) => Err(Error::Init { kind, text }),
         other => Err(Error::Invalid(format!(
             "the process that joins namespaces said {other:?}"

@@ -4,7 +4,6 @@ use super::channel::Channel;
 use super::message::Message;
 use super::{middle, user_namespace};
 use crate::error::{Doing, Error};
-use crate::filter::Filter;
 use crate::namespaces::{self, Namespaces};
 use crate::options::Console;
 use crate::program::Program;
@@ -139,10 +138,11 @@ impl Child {
         std::fs::write(&path, score.to_string()).doing(|| format!("write {path}"))
     }
 
-    /// Says that the child is in its control group and its ids are mapped.
-    pub(crate) fn go(&self) -> Result<(), Error> {
+    /// Says that the child's ids are mapped, and hands it the doors of its control group.
+    pub(crate) fn go(&self, doors: &[OwnedFd]) -> Result<(), Error> {
+        let doors: Vec<BorrowedFd<'_>> = doors.iter().map(AsFd::as_fd).collect();
         // A child that failed meanwhile has said why; that is read later.
-        match self.channel.send(&Message::Go) {
+        match self.channel.send_with(&Message::Go, &doors) {
             Err(Error::Kernel {
                 source: rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET,
                 ..
@@ -161,15 +161,15 @@ impl Child {
                     (duties.hooks)()?;
                     self.channel.send(&Message::HooksDone)?;
                 }
-                Some((Message::Terminal, Some(master))) => match duties.console {
-                    Console::Socket(path) => send_terminal(path, &master)?,
-                    Console::Return | Console::Refuse => terminal = Some(master),
+                Some((Message::Terminal, mut files)) => match (duties.console, files.pop()) {
+                    (Console::Socket(path), Some(master)) => send_terminal(path, &master)?,
+                    (Console::Return | Console::Refuse, master) => terminal = master,
+                    (Console::Socket(_), None) => {}
                 },
-                Some((Message::Listener, Some(notifications))) => {
-                    let filter: Option<&Filter> = duties.program.filter.as_ref();
-                    filter.map_or(Ok(()), |filter| {
-                        filter.hand_over(&notifications, duties.state, self.pid)
-                    })?;
+                Some((Message::Listener, mut files)) => {
+                    if let (Some(filter), Some(notifications)) = (duties.program.filter.as_ref(), files.pop()) {
+                        filter.hand_over(&notifications, duties.state, self.pid)?;
+                    }
                 }
                 Some((Message::Ready, _)) => {
                     self.set_limits(duties.program)?;

@@ -58,8 +58,20 @@ impl Root {
             Err(Errno::NOENT) => {}
             result => return result.doing(|| format!("open directory {} in rootfs", path.display())),
         }
+        // Mostly it is only the last directory that is missing.
+        if let Some(made) = self.make_last(path) {
+            return Ok(made);
+        }
         self.make_missing(&clean(path), 0)
             .doing(|| format!("mkdir {} in rootfs", path.display()))
+    }
+
+    fn make_last(&self, path: &Path) -> Option<OwnedFd> {
+        let (above, name) = (path.parent()?, path.file_name()?);
+        let directory = self.open(above, OFlags::PATH | OFlags::DIRECTORY).ok()?;
+        rustix::fs::mkdirat(&directory, name, Mode::from_raw_mode(0o755)).ok()?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(&directory, name, flags, Mode::empty()).ok()
     }
 
     /// Makes the missing part of a clean path. A dangling link is expanded by hand, for the kernel does not make what

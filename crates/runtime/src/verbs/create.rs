@@ -245,6 +245,7 @@ fn prepare(
     if container.namespaces.is_new(NamespaceKind::User) {
         child.map_ids(&container.linux)?;
     }
+    let mut doors = Vec::new();
     if let Some(group) = unfinished
         .group
         .as_ref()
@@ -252,12 +253,12 @@ fn prepare(
     {
         group.create()?;
         group.set(&group::resources(&container.linux))?;
-        group.enter(child.pid.cast_unsigned())?;
+        doors = group::doors(group.as_ref())?;
     }
     if let Some(score) = program.process.oom_score_adj {
         child.set_oom_score(score)?;
     }
-    child.go()?;
+    child.go(&doors)?;
     unfinished.home.keep_config(&bundle.bytes)?;
     unfinished.home.save(record)
 }

@@ -12,7 +12,7 @@ use crate::process::channel::Channel;
 use crate::process::parent::{self, Child, Duties};
 use crate::program::Program;
 use crate::state::{Home, Record};
-use crate::{guard, hooks};
+use crate::{group, guard, hooks};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::CString;
@@ -48,7 +48,7 @@ pub fn exec(options: &ExecOptions) -> Result<Created, Error> {
     let state = record.document(Status::Running);
     let group = state::group(&record);
     let child = launch(options, &record, &program, &state, group.as_ref())?;
-    match finish(options, &child, &program, &state, group.as_ref(), &record) {
+    match finish(options, &child, &program, &state, group.as_ref()) {
         Ok(terminal) => Ok(Created {
             pid: child.pid,
             pidfd: child.pidfd,
@@ -133,15 +133,11 @@ fn finish(
     program: &Program,
     state: &State,
     group: &dyn Manager,
-    record: &Record,
 ) -> Result<Option<OwnedFd>, Error> {
-    if group.paths().unified().is_none() && record.cgroup_paths.iter().next().is_some() {
-        group.enter(child.pid.cast_unsigned())?;
-    }
     if let Some(score) = program.process.oom_score_adj {
         child.set_oom_score(score)?;
     }
-    child.go()?;
+    child.go(&group::doors(group)?)?;
     let mut no_hooks = || hooks::run("exec", &[], state);
     let mut duties = Duties {
         program,

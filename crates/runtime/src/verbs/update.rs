@@ -64,7 +64,7 @@ fn limit(flag: &str, resources: &mut Resources, arguments: &mut Arguments) -> Re
         "pids-limit" => {
             resources.pids = Some(Pids {
                 limit: arguments.number()?,
-            })
+            });
         }
         _ => return Ok(false),
     }
