@@ -41,6 +41,14 @@ pub enum Error {
         /// The account of the failed step.
         text: String,
     },
+    /// A step that tells more than a verb, an object and a cause.
+    #[error("{text}")]
+    Step {
+        /// What kind of failure it was.
+        kind: Kind,
+        /// The account of it.
+        text: String,
+    },
     /// The kernel said no; the action is the verb with its object.
     #[error("{action}: {}", Cause(*.source))]
     Kernel {
@@ -130,7 +138,7 @@ impl Fault for Error {
             Self::Exists | Self::NotRunning | Self::Status(_) => Kind::Conflict,
             Self::Id(_) | Self::Invalid(_) | Self::Usage(_) | Self::Document(_) => Kind::Invalid,
             Self::Unsupported(_) => Kind::NotImplemented,
-            Self::Init { kind, .. } | Self::Program { kind, .. } => *kind,
+            Self::Init { kind, .. } | Self::Step { kind, .. } | Self::Program { kind, .. } => *kind,
             Self::Kernel { source, .. } => tierce_fault::kind_of_io(&(*source).into()),
             Self::Hook { .. } => Kind::Internal,
             Self::Cgroup(error) => error.kind(),

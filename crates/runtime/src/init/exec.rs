@@ -97,7 +97,7 @@ pub(super) fn execute(init: &Init<'_>) -> Error {
         Errno::ACCESS | Errno::PERM => Kind::Forbidden,
         _ => Kind::Invalid,
     };
-    Error::Init {
+    Error::Step {
         kind,
         text: format!("exec {}: {}", init.path.to_string_lossy(), Cause(error)),
     }

@@ -30,7 +30,7 @@ fn failed(plan: &MountPlan, error: &Error) -> Error {
         plan.destination.display().to_string()
     );
     match error {
-        Error::Kernel { source, .. } => Error::Init {
+        Error::Kernel { source, .. } => Error::Step {
             kind: tierce_fault::kind_of_io(&(*source).into()),
             text,
         },
