@@ -33,7 +33,10 @@ impl ImageSource for ImageStore {
             return found;
         }
         for summary in self.0.list() {
-            let descends = self.0.get(&summary.id).is_ok_and(|image| image.config.rootfs.diff_ids.starts_with(below));
+            let descends = self
+                .0
+                .get(&summary.id)
+                .is_ok_and(|image| image.config.rootfs.diff_ids.starts_with(below));
             if descends && summary.id != base.id {
                 found.push(summary.id.to_string());
             }
@@ -55,7 +58,8 @@ impl Rootfs for LayerStore {
     }
 
     fn create(&self, container: &str, parent: Option<&ChainId>) -> Result<(), BoxFault> {
-        self.0.create_rw(container, parent, &mut tierce_layer::docker_init_layer)?;
+        self.0
+            .create_rw(container, parent, &mut tierce_layer::docker_init_layer)?;
         Ok(())
     }
 
@@ -85,7 +89,10 @@ impl Rootfs for LayerStore {
             Some(chain) => self.0.stack_size(chain)?,
             None => 0,
         };
-        Ok(DiskUse { own: layer.usage()?, image })
+        Ok(DiskUse {
+            own: layer.usage()?,
+            image,
+        })
     }
 
     fn changes(&self, container: &str) -> Result<Vec<Difference>, BoxFault> {
@@ -95,7 +102,13 @@ impl Rootfs for LayerStore {
             ChangeKind::Added => DifferenceKind::Added,
             ChangeKind::Deleted => DifferenceKind::Deleted,
         };
-        Ok(changes.into_iter().map(|change| Difference { kind: kind(change.kind), path: change.path }).collect())
+        Ok(changes
+            .into_iter()
+            .map(|change| Difference {
+                kind: kind(change.kind),
+                path: change.path,
+            })
+            .collect())
     }
 
     fn remove(&self, container: &str) -> Result<(), BoxFault> {
@@ -125,7 +138,12 @@ impl Sandboxes for NetworkController {
     }
 
     fn restore(&self, alive: &[String]) -> Result<Vec<String>, BoxFault> {
-        let alive: Vec<Alive> = alive.iter().map(|container| Alive { container: container.clone() }).collect();
+        let alive: Vec<Alive> = alive
+            .iter()
+            .map(|container| Alive {
+                container: container.clone(),
+            })
+            .collect();
         Ok(self.0.restore(&alive)?.iter().map(ToString::to_string).collect())
     }
 }

@@ -132,8 +132,12 @@ impl Engine {
         ));
         recover::recover(&context).await?;
         Ok(Self {
-            containers: Containers { context: Arc::clone(&context) },
-            execs: Execs { context: Arc::clone(&context) },
+            containers: Containers {
+                context: Arc::clone(&context),
+            },
+            execs: Execs {
+                context: Arc::clone(&context),
+            },
             images: Images::new(parts.images, Arc::clone(&context)),
             networks: Networks::new(parts.networks, Arc::clone(&context)),
             volumes: Volumes::new(Arc::clone(&context)),

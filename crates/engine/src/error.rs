@@ -87,11 +87,14 @@ impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::NoSuchContainer(_) | Self::NoSuchExec(_) | Self::NotFound(_) => Kind::NotFound,
-            Self::AmbiguousPrefix(_) | Self::Invalid(_) => Kind::Invalid,
+            Self::AmbiguousPrefix(_)
+            | Self::Invalid(_)
+            | Self::Runtime {
+                exit_code: 126 | 127, ..
+            } => Kind::Invalid,
             Self::NameInUse { .. } | Self::Conflict(_) => Kind::Conflict,
             Self::NotModified(_) => Kind::NotModified,
             Self::NotImplemented(_) => Kind::NotImplemented,
-            Self::Runtime { exit_code: 126 | 127, .. } => Kind::Invalid,
             Self::File { source, .. } => tierce_fault::kind_of_io(source),
             Self::Record { .. } => Kind::DataLoss,
             Self::Below { source, .. } => source.kind(),
@@ -103,12 +106,18 @@ impl Fault for Error {
 impl Error {
     /// Passes a lower room's failure up as it is.
     pub fn below(source: impl Into<BoxFault>) -> Self {
-        Self::Below { context: String::new(), source: source.into() }
+        Self::Below {
+            context: String::new(),
+            source: source.into(),
+        }
     }
 
     /// Passes a lower room's failure up with words before it.
     pub fn below_with(context: impl Into<String>, source: impl Into<BoxFault>) -> Self {
-        Self::Below { context: context.into(), source: source.into() }
+        Self::Below {
+            context: context.into(),
+            source: source.into(),
+        }
     }
 
     /// A failed file operation.

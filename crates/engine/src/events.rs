@@ -70,7 +70,18 @@ pub struct Watch {
 
 /// The keys that [`Watch::filters`] may have.
 pub const FILTERS: [&str; 13] = [
-    "config", "container", "daemon", "event", "image", "label", "network", "node", "plugin", "scope", "secret", "type",
+    "config",
+    "container",
+    "daemon",
+    "event",
+    "image",
+    "label",
+    "network",
+    "node",
+    "plugin",
+    "scope",
+    "secret",
+    "type",
     "volume",
 ];
 
@@ -83,14 +94,23 @@ pub struct Events {
 
 impl Default for Events {
     fn default() -> Self {
-        Self { past: Mutex::default(), live: broadcast::channel(QUEUE).0 }
+        Self {
+            past: Mutex::default(),
+            live: broadcast::channel(QUEUE).0,
+        }
     }
 }
 
 impl Events {
     /// Tells everyone who watches. Never blocks.
     pub fn publish(&self, subject: Subject, action: &str, id: &str, attributes: BTreeMap<String, String>) {
-        let event = Event { subject, action: action.to_owned(), id: id.to_owned(), attributes, at: SystemTime::now() };
+        let event = Event {
+            subject,
+            action: action.to_owned(),
+            id: id.to_owned(),
+            attributes,
+            at: SystemTime::now(),
+        };
         let mut past = self.past();
         if past.len() == REMEMBERED {
             past.pop_front();
@@ -118,7 +138,12 @@ impl Events {
             None => VecDeque::new(),
         };
         drop(past);
-        Ok(EventStream { replay, live, until: watch.until, filters: watch.filters })
+        Ok(EventStream {
+            replay,
+            live,
+            until: watch.until,
+            filters: watch.filters,
+        })
     }
 
     /// How many watchers there are.
@@ -178,7 +203,9 @@ fn matches(event: &Event, filters: &Filters) -> bool {
         && of_subject(event, filters, Subject::Container, "container")
         && of_subject(event, filters, Subject::Volume, "volume")
         && of_subject(event, filters, Subject::Network, "network")
-        && ["plugin", "secret", "config", "node"].iter().all(|key| !filters.contains(key))
+        && ["plugin", "secret", "config", "node"]
+            .iter()
+            .all(|key| !filters.contains(key))
         && of_image(event, filters)
         && filters.labels("label", &event.attributes)
 }
@@ -217,7 +244,10 @@ mod tests {
     use std::time::Duration;
 
     fn attributes(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     #[tokio::test]
@@ -225,7 +255,12 @@ mod tests {
         let events = Events::default();
         events.publish(Subject::Container, "create", "c1", attributes(&[("name", "web")]));
         let since = Some(SystemTime::UNIX_EPOCH);
-        let mut stream = events.watch(Watch { since, ..Watch::default() }).unwrap();
+        let mut stream = events
+            .watch(Watch {
+                since,
+                ..Watch::default()
+            })
+            .unwrap();
         events.publish(Subject::Container, "start", "c1", attributes(&[]));
         assert_eq!(stream.next().await.unwrap().action, "create");
         assert_eq!(stream.next().await.unwrap().action, "start");
@@ -235,7 +270,12 @@ mod tests {
     async fn until_ends_the_stream() {
         let events = Events::default();
         let until = Some(SystemTime::now() + Duration::from_millis(20));
-        let mut stream = events.watch(Watch { until, ..Watch::default() }).unwrap();
+        let mut stream = events
+            .watch(Watch {
+                until,
+                ..Watch::default()
+            })
+            .unwrap();
         assert_eq!(stream.next().await, None);
     }
 
@@ -246,7 +286,12 @@ mod tests {
             events.publish(Subject::Volume, "create", &index.to_string(), BTreeMap::new());
         }
         let since = Some(SystemTime::UNIX_EPOCH);
-        let stream = events.watch(Watch { since, ..Watch::default() }).unwrap();
+        let stream = events
+            .watch(Watch {
+                since,
+                ..Watch::default()
+            })
+            .unwrap();
         assert_eq!(stream.replay.len(), REMEMBERED);
         assert_eq!(stream.replay[0].id, "10");
     }
@@ -283,6 +328,13 @@ mod tests {
     fn an_unknown_filter_is_refused() {
         let mut filters = Filters::default();
         filters.add("colour", "red");
-        assert!(Events::default().watch(Watch { filters, ..Watch::default() }).is_err());
+        assert!(
+            Events::default()
+                .watch(Watch {
+                    filters,
+                    ..Watch::default()
+                })
+                .is_err()
+        );
     }
 }

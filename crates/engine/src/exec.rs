@@ -94,11 +94,21 @@ impl ExecTable {
     fn add(&self, exec: Exec) {
         let mut entries = self.lock();
         entries.retain(|_, entry| entry.ended.is_none_or(|ended| ended.elapsed() < REMEMBERED));
-        entries.insert(exec.id.clone(), Entry { exec, started: false, ended: None });
+        entries.insert(
+            exec.id.clone(),
+            Entry {
+                exec,
+                started: false,
+                ended: None,
+            },
+        );
     }
 
     fn get(&self, id: &str) -> Result<Exec> {
-        self.lock().get(id).map(|entry| entry.exec.clone()).ok_or_else(|| Error::NoSuchExec(id.to_owned()))
+        self.lock()
+            .get(id)
+            .map(|entry| entry.exec.clone())
+            .ok_or_else(|| Error::NoSuchExec(id.to_owned()))
     }
 
     /// Marks an instance as started, once.
@@ -166,7 +176,11 @@ impl Execs {
         if request.command.is_empty() {
             return Err(Error::Invalid("No exec command specified".to_owned()));
         }
-        if let Some(entry) = request.environment.iter().find(|entry| entry.starts_with('=') || entry.is_empty()) {
+        if let Some(entry) = request
+            .environment
+            .iter()
+            .find(|entry| entry.starts_with('=') || entry.is_empty())
+        {
             return Err(Error::Invalid(format!("invalid environment variable: {entry}")));
         }
         let id = crate::container::name::new_id()?;
@@ -180,7 +194,8 @@ impl Execs {
             pid: 0,
         });
         let record = &container.snapshot().record;
-        self.context.publish(record, &format!("exec_create: {command}"), &[("execID", &id)]);
+        self.context
+            .publish(record, &format!("exec_create: {command}"), &[("execID", &id)]);
         Ok(id)
     }
 
@@ -203,7 +218,11 @@ impl Execs {
             return Err(Error::Conflict(format!("exec process {id} is not started")));
         }
         let process = ProcessId::exec(exec.container, exec.id);
-        self.context.control.resize(&process, rows, columns).await.map_err(Error::below)
+        self.context
+            .control
+            .resize(&process, rows, columns)
+            .await
+            .map_err(Error::below)
     }
 }
 
@@ -211,9 +230,10 @@ fn require_running(container: &Container) -> Result<()> {
     let record = &container.snapshot().record;
     match record.state.status() {
         Status::Running => Ok(()),
-        Status::Paused => {
-            Err(Error::Conflict(format!("container {} is paused, unpause the container before exec", record.plain_name())))
-        }
+        Status::Paused => Err(Error::Conflict(format!(
+            "container {} is paused, unpause the container before exec",
+            record.plain_name()
+        ))),
         Status::Restarting => Err(Error::Conflict(format!(
             "container {} is restarting, wait until the container is running",
             record.id
@@ -224,7 +244,9 @@ fn require_running(container: &Container) -> Result<()> {
 
 async fn start(context: &Arc<Context>, id: &str, request: ExecStart) -> Result<Option<UnixStream>> {
     let exec = context.execs.get(id)?;
-    let container = context.by_id(&exec.container).ok_or_else(|| Error::NoSuchExec(id.to_owned()))?;
+    let container = context
+        .by_id(&exec.container)
+        .ok_or_else(|| Error::NoSuchExec(id.to_owned()))?;
     require_running(&container)?;
     let exec = context.execs.claim(id)?;
     let snapshot = container.snapshot();
@@ -255,7 +277,11 @@ async fn run(
     let process = spec::exec_process(&snapshot, &exec.request, console_size).await?;
     let id = ProcessId::exec(&container.id, &exec.id);
     let failed = |error: tierce_task::Error| spec::runtime_failure("exec failed: ", &error);
-    let task = tierce_task::Exec { process, terminal: exec.request.tty, stdin: exec.request.attach_stdin };
+    let task = tierce_task::Exec {
+        process,
+        terminal: exec.request.tty,
+        stdin: exec.request.attach_stdin,
+    };
     let io = context.tasks.exec(&id, task).await.map_err(failed)?;
     let started = async {
         let stream = if request.detach {
@@ -303,7 +329,13 @@ mod tests {
         let table = ExecTable::default();
         table.add(exec("e"));
         table.claim("e").unwrap();
-        assert!(table.claim("e").unwrap_err().to_string().ends_with("is already running"));
+        assert!(
+            table
+                .claim("e")
+                .unwrap_err()
+                .to_string()
+                .ends_with("is already running")
+        );
         table.running("e", 42);
         assert_eq!(table.of("c"), ["e"]);
         assert_eq!(table.ended("e", 7).unwrap().exit_code, Some(7));

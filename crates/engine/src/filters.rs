@@ -38,7 +38,12 @@ impl Filters {
         }
         let old: BTreeMap<String, BTreeMap<String, bool>> =
             serde_json::from_str(text).map_err(|error| Error::Invalid(format!("invalid filter: {error}")))?;
-        Ok(Self { values: old.into_iter().map(|(key, set)| (key, set.into_keys().collect())).collect() })
+        Ok(Self {
+            values: old
+                .into_iter()
+                .map(|(key, set)| (key, set.into_keys().collect()))
+                .collect(),
+        })
     }
 
     /// Adds a value.
@@ -143,7 +148,9 @@ fn matches_part(pattern: &str, candidate: &str) -> bool {
     for (index, part) in parts.iter().enumerate() {
         let last = index + 1 == parts.len();
         if index == 0 && anchored_start {
-            let Some(after) = rest.strip_prefix(part) else { return false };
+            let Some(after) = rest.strip_prefix(part) else {
+                return false;
+            };
             rest = after;
             if last && anchored_end {
                 return rest.is_empty();

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use tierce_image::{
-    Credentials, Detail, Details, HistoryStep, Image, Message, Progress, Prune, Pruned, Pull, Pulled, Removal, Removed, Silent, Summary,
+    Credentials, Detail, Details, HistoryStep, Image, Message, Progress, Prune, Pruned, Pull, Pulled, Removal, Removed,
+    Silent, Summary,
 };
 pub use tierce_oci::Reference;
 
@@ -29,7 +30,9 @@ impl Images {
         for image in &pulled {
             // Docker's event of a pull is about the name.
             let attributes = BTreeMap::from([("name".to_owned(), untagged(&image.name).to_owned())]);
-            self.context.events.publish(Subject::Image, "pull", &image.name, attributes);
+            self.context
+                .events
+                .publish(Subject::Image, "pull", &image.name, attributes);
         }
         Ok(pulled)
     }

@@ -31,6 +31,8 @@ mod root_view;
 pub mod system;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub mod volume;
 
 pub use container::{Containers, record, requests, state};

@@ -50,7 +50,10 @@ impl Networks {
     /// Networks that pass the filters (`dangling driver id label name scope type`), by name.
     pub fn list(&self, filters: &Filters) -> Result<Vec<NetworkDetails>> {
         filters.validate(&["dangling", "driver", "id", "label", "name", "scope", "type"])?;
-        let dangling = filters.contains("dangling").then(|| filters.boolean("dangling", true)).transpose()?;
+        let dangling = filters
+            .contains("dangling")
+            .then(|| filters.boolean("dangling", true))
+            .transpose()?;
         let mut found = Vec::new();
         for network in self.controller.networks() {
             let kind = if network.is_predefined() { "builtin" } else { "custom" };
@@ -110,7 +113,12 @@ impl Networks {
 
     fn is_referred_to(&self, network: &Network) -> bool {
         self.context.all().iter().any(|container| {
-            container.snapshot().record.network_settings.networks.contains_key(&network.name)
+            container
+                .snapshot()
+                .record
+                .network_settings
+                .networks
+                .contains_key(&network.name)
         })
     }
 
@@ -125,6 +133,12 @@ pub(crate) fn publish(context: &Context, action: &str, network: &Network, extra:
         ("name".to_owned(), network.name.clone()),
         ("type".to_owned(), network.driver().to_owned()),
     ]);
-    attributes.extend(extra.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
-    context.events.publish(Subject::Network, action, &network.id, attributes);
+    attributes.extend(
+        extra
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned())),
+    );
+    context
+        .events
+        .publish(Subject::Network, action, &network.id, attributes);
 }

@@ -33,7 +33,10 @@ impl RootView {
             }
         };
         if let [only] = directories.as_slice() {
-            return Ok(Self { root: Root::open(only).map_err(Error::below)?, _mount: None });
+            return Ok(Self {
+                root: Root::open(only).map_err(Error::below)?,
+                _mount: None,
+            });
         }
         let mount = union(&directories).map_err(|error| Error::File {
             verb: "look into the root",
@@ -41,7 +44,10 @@ impl RootView {
             source: error.into(),
         })?;
         let path = PathBuf::from(format!("/proc/self/fd/{}", mount.as_fd().as_raw_fd()));
-        Ok(Self { root: Root::open(&path).map_err(Error::below)?, _mount: Some(mount) })
+        Ok(Self {
+            root: Root::open(&path).map_err(Error::below)?,
+            _mount: Some(mount),
+        })
     }
 
     /// The root; every path of it resolves inside.
@@ -59,18 +65,20 @@ fn union(directories: &[PathBuf]) -> Result<OwnedFd, Errno> {
         Err(Errno::INVAL) => return union_in_one_option(directories),
         Err(error) => return Err(error),
     }
-    finish(context)
+    finish(&context)
 }
 
 fn append_each(context: rustix::fd::BorrowedFd<'_>, directories: &[PathBuf]) -> Result<(), Errno> {
-    directories.iter().try_for_each(|directory| fsconfig_set_string(context, "lowerdir+", directory))
+    directories
+        .iter()
+        .try_for_each(|directory| fsconfig_set_string(context, "lowerdir+", directory))
 }
 
 fn union_in_one_option(directories: &[PathBuf]) -> Result<OwnedFd, Errno> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     let text: Vec<String> = directories.iter().map(|directory| escape(directory)).collect();
     fsconfig_set_string(context.as_fd(), "lowerdir", text.join(":"))?;
-    finish(context)
+    finish(&context)
 }
 
 /// Colons and backslashes have a meaning in the one long option.
@@ -78,7 +86,7 @@ fn escape(directory: &Path) -> String {
     directory.to_string_lossy().replace('\\', "\\\\").replace(':', "\\:")
 }
 
-fn finish(context: OwnedFd) -> Result<OwnedFd, Errno> {
+fn finish(context: &OwnedFd) -> Result<OwnedFd, Errno> {
     fsconfig_set_flag(context.as_fd(), "ro")?;
     fsconfig_create(context.as_fd())?;
     fsmount(

@@ -114,7 +114,12 @@ impl System {
 
     /// Publishes that the daemon read its configuration again.
     pub fn reloaded(&self) {
-        self.context.events.publish(crate::events::Subject::Daemon, "reload", "", std::collections::BTreeMap::new());
+        self.context.events.publish(
+            crate::events::Subject::Daemon,
+            "reload",
+            "",
+            std::collections::BTreeMap::new(),
+        );
     }
 }
 
@@ -153,9 +158,18 @@ fn info(context: &Context) -> Info {
         driver_status: context.rootfs.status(),
         data_root: context.config.data_root.clone(),
         log_driver: context.config.log_driver.clone(),
-        cgroup_driver: if context.config.systemd_cgroup { "systemd" } else { "cgroupfs" },
+        cgroup_driver: if context.config.systemd_cgroup {
+            "systemd"
+        } else {
+            "cgroupfs"
+        },
         cgroup_version: if context.host.unified_cgroups { "2" } else { "1" },
-        runtimes: context.config.runtimes.iter().map(|(name, path)| (name.clone(), path.clone())).collect(),
+        runtimes: context
+            .config
+            .runtimes
+            .iter()
+            .map(|(name, path)| (name.clone(), path.clone()))
+            .collect(),
         default_runtime: context.config.default_runtime.clone(),
         init_program: context.config.init_program.clone(),
         security_options,
@@ -180,7 +194,9 @@ fn os_release(text: &str, key: &str) -> String {
 /// Bytes of memory, from proc_meminfo(5).
 fn total_memory(text: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kilobytes: u64 = line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0);
+    let kilobytes: u64 = line
+        .and_then(|line| line.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0);
     kilobytes * 1024
 }
 
@@ -188,7 +204,12 @@ fn disk_usage(context: &Context) -> DiskUsage {
     let containers = context
         .all()
         .iter()
-        .map(|container| (container.id.clone(), context.rootfs.usage(&container.id).unwrap_or_default()))
+        .map(|container| {
+            (
+                container.id.clone(),
+                context.rootfs.usage(&container.id).unwrap_or_default(),
+            )
+        })
         .collect();
     let volumes = context
         .volumes

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use tierce_fault::{BoxFault, Fault, Kind};
 use tierce_network::{Join, Network, Sandbox};
 use tierce_oci::ChainId;
-use tierce_oci::container::{Config as ContainerConfig, HostConfig, StrSlice};
+use tierce_oci::container::{Config as ContainerConfig, Empty, HostConfig, StrSlice};
 use tierce_snapshot::Layout;
 use tierce_task::memory::MemoryTasks;
 
@@ -36,7 +36,7 @@ impl ImageSource for OneImage {
         }
         let config = ContainerConfig {
             cmd: (name != "bare").then(|| StrSlice(vec!["sh".into()])),
-            volumes: (name == "withvolume").then(|| [("/data".to_owned(), Default::default())].into()),
+            volumes: (name == "withvolume").then(|| [("/data".to_owned(), Empty::default())].into()),
             ..ContainerConfig::default()
         };
         Ok(ImageFacts {
@@ -78,11 +78,16 @@ impl Rootfs for Directories {
     }
 
     fn mount(&self, container: &str) -> Result<RootMount, BoxFault> {
-        Ok(RootMount { target: self.root.join(container), mounts: Vec::new() })
+        Ok(RootMount {
+            target: self.root.join(container),
+            mounts: Vec::new(),
+        })
     }
 
     fn layout(&self, container: &str) -> Result<Layout, BoxFault> {
-        Ok(Layout::Tree { root: self.root.join(container) })
+        Ok(Layout::Tree {
+            root: self.root.join(container),
+        })
     }
 
     fn usage(&self, _container: &str) -> Result<DiskUse, BoxFault> {
@@ -156,8 +161,12 @@ impl Bench {
         let context = Arc::new(make_context(directory, tasks, &network));
         recover::recover(&context).await.unwrap();
         Self {
-            containers: Containers { context: Arc::clone(&context) },
-            execs: Execs { context: Arc::clone(&context) },
+            containers: Containers {
+                context: Arc::clone(&context),
+            },
+            execs: Execs {
+                context: Arc::clone(&context),
+            },
             context,
             tasks: Arc::clone(tasks),
             network,
@@ -171,7 +180,9 @@ fn make_context(directory: &std::path::Path, tasks: &Arc<MemoryTasks>, network: 
     Context::new(
         Config::new(directory, directory.join("run")),
         Arc::new(OneImage),
-        Arc::new(Directories { root: directory.join("roots") }),
+        Arc::new(Directories {
+            root: directory.join("roots"),
+        }),
         Arc::clone(network) as Arc<dyn Sandboxes>,
         Arc::new(volumes),
         leases,
@@ -193,7 +204,11 @@ pub(crate) use context as testing_context;
 /// Puts a container that dockerd wrote into the table.
 pub(crate) fn insert_fixture(context: &Context, name: &str) {
     let read = |suffix: &str| {
-        std::fs::read_to_string(format!("{}/tests/fixtures/{name}.{suffix}.json", env!("CARGO_MANIFEST_DIR"))).unwrap()
+        std::fs::read_to_string(format!(
+            "{}/tests/fixtures/{name}.{suffix}.json",
+            env!("CARGO_MANIFEST_DIR")
+        ))
+        .unwrap()
     };
     let record: Record = serde_json::from_str(&read("config.v2")).unwrap();
     let host_config: HostConfig = serde_json::from_str(&read("hostconfig")).unwrap();

@@ -40,7 +40,10 @@ impl Volumes {
     /// Volumes that pass the filters (`dangling driver label label! name`), by name.
     pub fn list(&self, filters: &Filters) -> Result<Vec<Volume>> {
         filters.validate(&["dangling", "driver", "label", "label!", "name"])?;
-        let dangling = filters.contains("dangling").then(|| filters.boolean("dangling", true)).transpose()?;
+        let dangling = filters
+            .contains("dangling")
+            .then(|| filters.boolean("dangling", true))
+            .transpose()?;
         let mut volumes = self.context.volumes.list();
         volumes.retain(|volume| {
             dangling.is_none_or(|wanted| self.context.volumes.holders(&volume.name).is_empty() == wanted)

@@ -15,12 +15,19 @@ const DEEPEST: usize = 256;
 
 /// Copies if the target is empty; a target with files is left alone, as Docker does.
 pub(crate) fn copy_into_empty(source: BorrowedFd<'_>, target: &Path) -> Result<(), Error> {
-    let failed = |error: Errno| Error::File { verb: "copy image files into", path: target.to_owned(), source: error.into() };
+    let failed = |error: Errno| Error::File {
+        verb: "copy image files into",
+        path: target.to_owned(),
+        source: error.into(),
+    };
     let directory = rustix::fs::open(target, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
     if !entries(directory.as_fd()).map_err(failed)?.is_empty() {
         return Ok(());
     }
-    let mut copy = Copy { target: target.to_owned(), links: HashMap::new() };
+    let mut copy = Copy {
+        target: target.to_owned(),
+        links: HashMap::new(),
+    };
     copy.directory(source, directory.as_fd(), 0).map_err(failed)?;
     let stat = rustix::fs::fstat(source).map_err(failed)?;
     copy.attributes(source, directory.as_fd(), &stat).map_err(failed)
@@ -31,7 +38,9 @@ pub(crate) fn disk_use(root: &Path) -> u64 {
     let mut bytes = 0;
     let mut waiting = vec![root.to_owned()];
     while let Some(directory) = waiting.pop() {
-        let Ok(entries) = std::fs::read_dir(&directory) else { continue };
+        let Ok(entries) = std::fs::read_dir(&directory) else {
+            continue;
+        };
         for entry in entries.flatten() {
             let Ok(metadata) = entry.metadata() else { continue };
             bytes += metadata.size();
@@ -73,7 +82,13 @@ impl Copy {
         Ok(())
     }
 
-    fn entry(&mut self, source: BorrowedFd<'_>, target: BorrowedFd<'_>, name: &CStr, depth: usize) -> Result<(), Errno> {
+    fn entry(
+        &mut self,
+        source: BorrowedFd<'_>,
+        target: BorrowedFd<'_>,
+        name: &CStr,
+        depth: usize,
+    ) -> Result<(), Errno> {
         let stat = rustix::fs::statat(source, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let kind = FileType::from_raw_mode(stat.st_mode);
         let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -92,9 +107,20 @@ impl Copy {
                 owner_and_times(target, name, &stat)
             }
             _ => {
-                rustix::fs::mknodat(target, name, kind, Mode::from_raw_mode(stat.st_mode & 0o7777), stat.st_rdev)?;
+                rustix::fs::mknodat(
+                    target,
+                    name,
+                    kind,
+                    Mode::from_raw_mode(stat.st_mode & 0o7777),
+                    stat.st_rdev,
+                )?;
                 owner_and_times(target, name, &stat)?;
-                rustix::fs::chmodat(target, name, Mode::from_raw_mode(stat.st_mode & 0o7777), AtFlags::empty())
+                rustix::fs::chmodat(
+                    target,
+                    name,
+                    Mode::from_raw_mode(stat.st_mode & 0o7777),
+                    AtFlags::empty(),
+                )
             }
         }
     }
@@ -139,8 +165,14 @@ impl Copy {
 
 fn times(stat: &Stat) -> Timestamps {
     Timestamps {
-        last_access: Timespec { tv_sec: stat.st_atime, tv_nsec: stat.st_atime_nsec as _ },
-        last_modification: Timespec { tv_sec: stat.st_mtime, tv_nsec: stat.st_mtime_nsec as _ },
+        last_access: Timespec {
+            tv_sec: stat.st_atime,
+            tv_nsec: stat.st_atime_nsec as _,
+        },
+        last_modification: Timespec {
+            tv_sec: stat.st_mtime,
+            tv_nsec: stat.st_mtime_nsec as _,
+        },
     }
 }
 
@@ -197,7 +229,10 @@ mod tests {
         copy_into_empty(open(&from).as_fd(), &to).unwrap();
         assert_eq!(fs::read(to.join("sub/file")).unwrap(), b"hello");
         assert_eq!(fs::metadata(to.join("sub/file")).unwrap().mode() & 0o7777, 0o4751);
-        assert_eq!(fs::metadata(to.join("twin")).unwrap().ino(), fs::metadata(to.join("sub/file")).unwrap().ino());
+        assert_eq!(
+            fs::metadata(to.join("twin")).unwrap().ino(),
+            fs::metadata(to.join("sub/file")).unwrap().ino()
+        );
         assert_eq!(fs::read_link(to.join("link")).unwrap(), Path::new("/etc/passwd"));
         assert_eq!(fs::metadata(&to).unwrap().mode() & 0o7777, 0o1777);
         if as_root {

@@ -72,9 +72,16 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn file<E: Into<std::io::Error>>(verb: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(E) -> Self {
+    pub(crate) fn file<E: Into<std::io::Error>>(
+        verb: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(E) -> Self {
         let path = path.into();
-        move |source| Self::File { verb, path, source: source.into() }
+        move |source| Self::File {
+            verb,
+            path,
+            source: source.into(),
+        }
     }
 }
 

@@ -44,7 +44,9 @@ impl Volumes {
             if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 continue;
             }
-            let Ok(name) = entry.file_name().into_string() else { continue };
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
             match volumes.load(&name) {
                 Ok(Some(volume)) => {
                     volumes.write().insert(name, volume);
@@ -64,8 +66,11 @@ impl Volumes {
         }
         let path = directory.join(RECORD);
         let stored = match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice::<Stored>(&bytes)
-                .map_err(|error| Error::File { verb: "read", path, source: std::io::Error::other(error) })?,
+            Ok(bytes) => serde_json::from_slice::<Stored>(&bytes).map_err(|error| Error::File {
+                verb: "read",
+                path,
+                source: std::io::Error::other(error),
+            })?,
             // Made by dockerd, or the machine stopped before the file was written: the files are what counts.
             Err(_) => Stored {
                 created_at: created(&directory),
@@ -99,7 +104,10 @@ impl Volumes {
     /// # Errors
     /// [`Error::NotFound`].
     pub fn get(&self, name: &str) -> Result<Volume, Error> {
-        self.read().get(name).cloned().ok_or_else(|| Error::NotFound(name.to_owned()))
+        self.read()
+            .get(name)
+            .cloned()
+            .ok_or_else(|| Error::NotFound(name.to_owned()))
     }
 
     /// Makes a volume, or gives the one that has the name already.
@@ -107,25 +115,37 @@ impl Volumes {
     /// # Errors
     /// [`Error::InvalidName`], [`Error::InvalidOption`], [`Error::UnknownDriver`], [`Error::OtherDriver`], file errors.
     pub fn create(&self, request: Create) -> Result<Volume, Error> {
-        let Create { name, driver, options, mut labels } = request;
+        let Create {
+            name,
+            driver,
+            options,
+            mut labels,
+        } = request;
         let driver = self.driver(driver.as_deref().filter(|name| !name.is_empty()).unwrap_or("local"))?;
-        let name = match name.filter(|name| !name.is_empty()) {
-            Some(name) => name,
-            None => {
-                labels.entry(ANONYMOUS_LABEL.to_owned()).or_default();
-                generated_name(&self.root)?
-            }
+        let name = if let Some(name) = name.filter(|name| !name.is_empty()) {
+            name
+        } else {
+            labels.entry(ANONYMOUS_LABEL.to_owned()).or_default();
+            generated_name(&self.root)?
         };
         check_name(&name)?;
         let _alone = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(existing) = self.read().get(&name) {
             if existing.driver != driver.name() {
-                return Err(Error::OtherDriver { name, existing: existing.driver.clone() });
+                return Err(Error::OtherDriver {
+                    name,
+                    existing: existing.driver.clone(),
+                });
             }
             return Ok(existing.clone());
         }
         driver.create(&name, &options)?;
-        let stored = Stored { created_at: Timestamp::now(), driver: driver.name().to_owned(), options, labels };
+        let stored = Stored {
+            created_at: Timestamp::now(),
+            driver: driver.name().to_owned(),
+            options,
+            labels,
+        };
         let directory = self.root.join(&name);
         let bytes = serde_json::to_vec(&stored).unwrap_or_default();
         if let Err(error) = tierce_fsops::write_atomic_with(
@@ -169,7 +189,10 @@ impl Volumes {
         let holders = self.leases.holders(&Resource::volume(name));
         if !holders.is_empty() {
             let holders = holders.into_iter().map(|lease| lease.holder).collect();
-            return Err(Error::InUse { name: name.to_owned(), holders });
+            return Err(Error::InUse {
+                name: name.to_owned(),
+                holders,
+            });
         }
         self.driver(&volume.driver)?.remove(name)?;
         self.write().remove(name);
@@ -178,7 +201,11 @@ impl Volumes {
 
     /// Who holds a volume: ids of containers.
     pub fn holders(&self, name: &str) -> Vec<String> {
-        self.leases.holders(&Resource::volume(name)).into_iter().map(|lease| lease.holder).collect()
+        self.leases
+            .holders(&Resource::volume(name))
+            .into_iter()
+            .map(|lease| lease.holder)
+            .collect()
     }
 
     /// Makes the files of a volume reachable for one more user, and says where they are.
@@ -243,7 +270,10 @@ impl Volumes {
 
 impl std::fmt::Debug for Volumes {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Volumes").field("root", &self.root).finish_non_exhaustive()
+        formatter
+            .debug_struct("Volumes")
+            .field("root", &self.root)
+            .finish_non_exhaustive()
     }
 }
 
@@ -251,15 +281,28 @@ impl std::fmt::Debug for Volumes {
 fn check_name(name: &str) -> Result<(), Error> {
     let valid = name.len() > 1
         && name.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
-    if valid { Ok(()) } else { Err(Error::InvalidName(name.to_owned())) }
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
+    if valid {
+        Ok(())
+    } else {
+        Err(Error::InvalidName(name.to_owned()))
+    }
 }
 
 fn generated_name(root: &Path) -> Result<String, Error> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Error::File { verb: "name a volume in", path: root.to_owned(), source: std::io::Error::other(error) })?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    getrandom::fill(&mut bytes).map_err(|error| Error::File {
+        verb: "name a volume in",
+        path: root.to_owned(),
+        source: std::io::Error::other(error),
+    })?;
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+    Ok(bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect())
 }
 
 /// When a directory that carries no date was made, as Docker tells it: its last change.
@@ -273,7 +316,9 @@ fn created(directory: &Path) -> Timestamp {
 
 /// The options of a volume that dockerd made, from its `opts.json`.
 fn docker_options(directory: &Path) -> BTreeMap<String, String> {
-    let Ok(bytes) = fs::read(directory.join("opts.json")) else { return BTreeMap::new() };
+    let Ok(bytes) = fs::read(directory.join("opts.json")) else {
+        return BTreeMap::new();
+    };
     let Ok(options) = serde_json::from_slice::<BTreeMap<String, serde_json::Value>>(&bytes) else {
         return BTreeMap::new();
     };
@@ -291,7 +336,10 @@ mod tests {
     use tierce_store::Lease;
 
     fn named(name: &str) -> Create {
-        Create { name: Some(name.to_owned()), ..Create::default() }
+        Create {
+            name: Some(name.to_owned()),
+            ..Create::default()
+        }
     }
 
     #[test]
@@ -315,7 +363,10 @@ mod tests {
         let volumes = Volumes::open(directory.path(), Arc::default()).unwrap();
         let first = volumes.create(named("db")).unwrap();
         assert_eq!(volumes.create(named("db")).unwrap(), first);
-        let unknown = Create { driver: Some("nope".into()), ..named("x1") };
+        let unknown = Create {
+            driver: Some("nope".into()),
+            ..named("x1")
+        };
         assert_eq!(
             volumes.create(unknown).unwrap_err().to_string(),
             "error looking up volume plugin nope: plugin \"nope\" not found"

@@ -82,14 +82,19 @@ impl Attachers {
 /// Connects to a shim's I/O socket and asks for the streams of one process (`""`: the container's first).
 pub(crate) async fn connect(io: &Path, process: &str, request: Attach) -> Result<UnixStream> {
     let failed = |cause: String| Error::Internal(format!("attach to {}: {cause}", io.display()));
-    let mut stream = UnixStream::connect(io).await.map_err(|error| failed(error.to_string()))?;
+    let mut stream = UnixStream::connect(io)
+        .await
+        .map_err(|error| failed(error.to_string()))?;
     let line = Line {
         process: process.to_owned(),
         stdin: request.stdin,
         stdout: request.stdout,
         stderr: request.stderr,
     };
-    stream.write_all(line.to_line().as_bytes()).await.map_err(|error| failed(error.to_string()))?;
+    stream
+        .write_all(line.to_line().as_bytes())
+        .await
+        .map_err(|error| failed(error.to_string()))?;
     // Byte by byte up to the newline: whatever follows belongs to the client.
     let mut answer = Vec::new();
     while answer.last() != Some(&b'\n') && answer.len() < 4096 {
@@ -119,17 +124,36 @@ pub(crate) async fn attach(context: &Arc<Context>, name: &str, request: Attach) 
         _ => {}
     }
     let logs = if request.logs {
-        let LogRequest { stdout, stderr, .. } =
-            LogRequest { stdout: request.stdout, stderr: request.stderr, ..LogRequest::default() };
-        Some(super::logs::logs(context, name, LogRequest { stdout, stderr, ..LogRequest::default() })?)
+        let LogRequest { stdout, stderr, .. } = LogRequest {
+            stdout: request.stdout,
+            stderr: request.stderr,
+            ..LogRequest::default()
+        };
+        Some(super::logs::logs(
+            context,
+            name,
+            LogRequest {
+                stdout,
+                stderr,
+                ..LogRequest::default()
+            },
+        )?)
     } else {
         None
     };
-    let stream = if request.stream { Some(live(context, &container, request).await?) } else { None };
+    let stream = if request.stream {
+        Some(live(context, &container, request).await?)
+    } else {
+        None
+    };
     if request.stream {
         context.publish(&snapshot.record, "attach", &[]);
     }
-    Ok(Attached { tty: snapshot.record.config.tty, logs, stream })
+    Ok(Attached {
+        tty: snapshot.record.config.tty,
+        logs,
+        stream,
+    })
 }
 
 /// The live stream of a container: at once if it runs, otherwise when it starts.

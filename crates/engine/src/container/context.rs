@@ -150,7 +150,10 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    #[allow(clippy::too_many_arguments, reason = "the composition root hands over each part once")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the composition root hands over each part once"
+    )]
     pub(crate) fn new(
         config: Config,
         images: Arc<dyn ImageSource>,
@@ -212,18 +215,27 @@ impl Context {
     pub(crate) fn find(&self, name: &str) -> Result<Arc<Container>> {
         let missing = || Error::NoSuchContainer(name.to_owned());
         if name.is_empty() {
-            return Err(Error::Invalid("invalid container name or ID: value is empty".to_owned()));
+            return Err(Error::Invalid(
+                "invalid container name or ID: value is empty".to_owned(),
+            ));
         }
         let table = self.read();
         if let Some(container) = table.by_id.get(name) {
             return Ok(Arc::clone(container));
         }
-        let slashed = if name.starts_with('/') { name.to_owned() } else { format!("/{name}") };
+        let slashed = if name.starts_with('/') {
+            name.to_owned()
+        } else {
+            format!("/{name}")
+        };
         if let Some(id) = table.by_name.get(&slashed) {
             // A reserved name has no container yet.
             return table.by_id.get(id).cloned().ok_or_else(missing);
         }
-        let mut matches = table.by_id.range(name.to_owned()..).take_while(|(id, _)| id.starts_with(name));
+        let mut matches = table
+            .by_id
+            .range(name.to_owned()..)
+            .take_while(|(id, _)| id.starts_with(name));
         match (matches.next(), matches.next()) {
             (Some((_, container)), None) => Ok(Arc::clone(container)),
             (Some(_), Some(_)) => Err(Error::AmbiguousPrefix(name.to_owned())),
@@ -234,13 +246,14 @@ impl Context {
     /// Takes a name (with slash) for an id, or says who has it.
     pub(crate) fn reserve_name(&self, name: &str, id: &str) -> Result<()> {
         let mut table = self.write();
-        match table.by_name.get(name) {
-            Some(holder) => Err(Error::NameInUse { name: name.to_owned(), holder: holder.clone() }),
-            None => {
-                table.by_name.insert(name.to_owned(), id.to_owned());
-                Ok(())
-            }
+        if let Some(holder) = table.by_name.get(name) {
+            return Err(Error::NameInUse {
+                name: name.to_owned(),
+                holder: holder.clone(),
+            });
         }
+        table.by_name.insert(name.to_owned(), id.to_owned());
+        Ok(())
     }
 
     /// Frees a name if `id` has it.
@@ -268,7 +281,11 @@ impl Context {
         let mut attributes = record.config.labels.clone().unwrap_or_default();
         attributes.insert("image".to_owned(), record.config.image.clone());
         attributes.insert("name".to_owned(), record.plain_name().to_owned());
-        attributes.extend(extra.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        attributes.extend(
+            extra
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned())),
+        );
         self.events.publish(Subject::Container, action, &record.id, attributes);
     }
 
@@ -296,7 +313,10 @@ pub(crate) const HOST_CONFIG: &str = "hostconfig.json";
 
 fn write_records(directory: &Path, snapshot: &Snapshot, durable: bool) -> Result<()> {
     let encode = |path: &Path, value: serde_json::Result<Vec<u8>>| {
-        value.map_err(|source| Error::Record { path: path.to_owned(), source })
+        value.map_err(|source| Error::Record {
+            path: path.to_owned(),
+            source,
+        })
     };
     let host_path = directory.join(HOST_CONFIG);
     let host_config = encode(&host_path, serde_json::to_vec(&*snapshot.host_config))?;
@@ -310,7 +330,11 @@ fn write_records(directory: &Path, snapshot: &Snapshot, durable: bool) -> Result
 }
 
 fn write_file(path: &Path, bytes: &[u8], durable: bool) -> Result<()> {
-    let durability = if durable { Durability::Power } else { Durability::Process };
+    let durability = if durable {
+        Durability::Power
+    } else {
+        Durability::Process
+    };
     tierce_fsops::write_atomic_with(path, bytes, 0o600, durability).map_err(Error::below)
 }
 
@@ -323,9 +347,7 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
 }
 
 /// Runs a verb to its end even if the one who asked goes away.
-pub(crate) async fn run_to_end<T: Send + 'static>(
-    verb: impl Future<Output = Result<T>> + Send + 'static,
-) -> Result<T> {
+pub(crate) async fn run_to_end<T: Send + 'static>(verb: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
     match tokio::spawn(verb).await {
         Ok(result) => result,
         Err(error) => Err(Error::Internal(format!("the operation did not finish: {error}"))),

@@ -19,8 +19,17 @@ use tierce_store::{Lease, Resource};
 
 /// See [`super::Containers::create`].
 pub(crate) async fn create(context: &Arc<Context>, request: Create) -> Result<Created> {
-    let Create { name, platform, mut config, mut host_config, endpoints } = request;
-    let name = name.filter(|name| !name.is_empty()).map(|name| name::check(&name)).transpose()?;
+    let Create {
+        name,
+        platform,
+        mut config,
+        mut host_config,
+        endpoints,
+    } = request;
+    let name = name
+        .filter(|name| !name.is_empty())
+        .map(|name| name::check(&name))
+        .transpose()?;
     let warnings = validate::create(&config, &host_config, &context.capacity)?;
     let facts = resolve_image(context, &config.image).await?;
     check_platform(platform.as_deref(), &facts, &config.image)?;
@@ -28,7 +37,10 @@ pub(crate) async fn create(context: &Arc<Context>, request: Create) -> Result<Cr
     defaults::fill(&mut host_config, &context.config, context.host.unified_cgroups)?;
     log_options::check(&host_config.log_config)?;
     if !context.config.runtimes.contains_key(&host_config.runtime) {
-        return Err(Error::Invalid(format!("unknown or invalid runtime name: {}", host_config.runtime)));
+        return Err(Error::Invalid(format!(
+            "unknown or invalid runtime name: {}",
+            host_config.runtime
+        )));
     }
     let networks = resolve_references(context, &mut host_config, endpoints)?;
     let donated = donated(context, &host_config)?;
@@ -37,7 +49,15 @@ pub(crate) async fn create(context: &Arc<Context>, request: Create) -> Result<Cr
     let id = name::new_id()?;
     set_hostname(context, &id, &mut config, &host_config)?;
     let name = take_name(context, name, &id)?;
-    let plan = Plan { id: id.clone(), name: name.clone(), config, host_config, facts, networks, wishes };
+    let plan = Plan {
+        id: id.clone(),
+        name: name.clone(),
+        config,
+        host_config,
+        facts,
+        networks,
+        wishes,
+    };
     let made = make(context, plan).await;
     match made {
         Ok(container) => {
@@ -65,19 +85,27 @@ struct Plan {
 
 async fn resolve_image(context: &Arc<Context>, image: &str) -> Result<ImageFacts> {
     if image.is_empty() {
-        return Err(Error::Invalid("invalid reference format: no image was named".to_owned()));
+        return Err(Error::Invalid(
+            "invalid reference format: no image was named".to_owned(),
+        ));
     }
     let (images, image) = (Arc::clone(&context.images), image.to_owned());
     blocking(move || images.resolve(&image).map_err(Error::below)).await
 }
 
 fn check_platform(wanted: Option<&str>, facts: &ImageFacts, image: &str) -> Result<()> {
-    let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else { return Ok(()) };
+    let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else {
+        return Ok(());
+    };
     let mut parts = wanted.split('/');
     let os = parts.next().unwrap_or_default();
     let fits = os == facts.os
-        && parts.next().is_none_or(|architecture| architecture == facts.architecture)
-        && parts.next().is_none_or(|variant| facts.variant.is_empty() || variant == facts.variant);
+        && parts
+            .next()
+            .is_none_or(|architecture| architecture == facts.architecture)
+        && parts
+            .next()
+            .is_none_or(|variant| facts.variant.is_empty() || variant == facts.variant);
     if fits {
         return Ok(());
     }
@@ -93,13 +121,22 @@ fn resolve_references(
     host_config: &mut HostConfig,
     endpoints: BTreeMap<String, EndpointSettings>,
 ) -> Result<BTreeMap<String, EndpointSettings>> {
-    for mode in [&mut host_config.network_mode, &mut host_config.pid_mode, &mut host_config.ipc_mode] {
+    for mode in [
+        &mut host_config.network_mode,
+        &mut host_config.pid_mode,
+        &mut host_config.ipc_mode,
+    ] {
         if let Some(name) = mode.strip_prefix("container:") {
             *mode = format!("container:{}", context.find(name)?.id);
         }
     }
     let shares = host_config.network_mode.starts_with("container:");
-    if shares && host_config.port_bindings.as_ref().is_some_and(|ports| !ports.is_empty()) {
+    if shares
+        && host_config
+            .port_bindings
+            .as_ref()
+            .is_some_and(|ports| !ports.is_empty())
+    {
         return Err(Error::Invalid(
             "conflicting options: port publishing and the container type network mode".to_owned(),
         ));
@@ -136,7 +173,9 @@ fn donated(context: &Context, host_config: &HostConfig) -> Result<Vec<MountPoint
 fn set_hostname(context: &Context, id: &str, config: &mut Config, host_config: &HostConfig) -> Result<()> {
     if let Some(donor) = host_config.network_mode.strip_prefix("container:") {
         if !config.hostname.is_empty() {
-            return Err(Error::Invalid("conflicting options: hostname and the network mode".to_owned()));
+            return Err(Error::Invalid(
+                "conflicting options: hostname and the network mode".to_owned(),
+            ));
         }
         let donor = context.find(donor)?.snapshot();
         config.hostname.clone_from(&donor.record.config.hostname);
@@ -172,8 +211,17 @@ fn take_name(context: &Context, wanted: Option<String>, id: &str) -> Result<Stri
 async fn make(context: &Arc<Context>, plan: Plan) -> Result<Arc<Container>> {
     let id = plan.id.clone();
     // Held before anything is made, so that neither image nor volume goes away meanwhile.
-    context.leases.hold(Resource::image(&plan.facts.id), Lease::new(&id).labelled(plan.name.trim_start_matches('/')));
-    let mut undo = Undo { context, id: id.clone(), directory: None, layer: false, volumes: Vec::new() };
+    context.leases.hold(
+        Resource::image(&plan.facts.id),
+        Lease::new(&id).labelled(plan.name.trim_start_matches('/')),
+    );
+    let mut undo = Undo {
+        context,
+        id: id.clone(),
+        directory: None,
+        layer: false,
+        volumes: Vec::new(),
+    };
     match try_make(context, plan, &mut undo).await {
         Ok(container) => Ok(container),
         Err(error) => {
@@ -195,7 +243,13 @@ struct Undo<'a> {
 impl Undo<'_> {
     /// Takes everything back; goes on after failures and logs them.
     async fn run(self) {
-        let Self { context, id, directory, layer, volumes } = self;
+        let Self {
+            context,
+            id,
+            directory,
+            layer,
+            volumes,
+        } = self;
         context.leases.release_all(&id);
         let (rootfs, registry) = (Arc::clone(&context.rootfs), Arc::clone(&context.volumes));
         let undone = blocking(move || {
@@ -225,7 +279,15 @@ impl Undo<'_> {
 }
 
 async fn try_make(context: &Arc<Context>, plan: Plan, undo: &mut Undo<'_>) -> Result<Arc<Container>> {
-    let Plan { id, name, config, host_config, facts, networks, wishes } = plan;
+    let Plan {
+        id,
+        name,
+        config,
+        host_config,
+        facts,
+        networks,
+        wishes,
+    } = plan;
     let directory = context.containers_directory().join(&id);
     undo.directory = Some(directory.clone());
     undo.layer = true;
@@ -238,7 +300,17 @@ async fn try_make(context: &Arc<Context>, plan: Plan, undo: &mut Undo<'_>) -> Re
     .await?;
     let mount_points = make_volumes(context, &id, &name, wishes, undo).await?;
     copy_up(context, &id, &mount_points).await?;
-    let record = new_record(context, &id, name, config, &host_config, facts, networks, mount_points, &directory)?;
+    let record = new_record(
+        context,
+        &id,
+        name,
+        config,
+        &host_config,
+        facts,
+        networks,
+        mount_points,
+        &directory,
+    )?;
     let durable = !host_config.auto_remove;
     let container = Arc::new(Container::new(directory, record, host_config));
     context.save(&container, durable).await?;
@@ -249,7 +321,10 @@ async fn try_make(context: &Arc<Context>, plan: Plan, undo: &mut Undo<'_>) -> Re
 fn make_directory(directory: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     let make = |path: &Path, mode: u32| {
-        std::fs::DirBuilder::new().mode(mode).create(path).map_err(Error::file("create", path))
+        std::fs::DirBuilder::new()
+            .mode(mode)
+            .create(path)
+            .map_err(Error::file("create", path))
     };
     make(directory, 0o710)?;
     make(&directory.join("checkpoints"), 0o700)?;
@@ -293,7 +368,10 @@ async fn make_volumes(
             point.driver = volume.driver;
         }
         if !point.name.is_empty() {
-            context.leases.hold(Resource::volume(&point.name), Lease::new(id).labelled(name.trim_start_matches('/')));
+            context.leases.hold(
+                Resource::volume(&point.name),
+                Lease::new(id).labelled(name.trim_start_matches('/')),
+            );
         }
         points.insert(point.destination.clone(), point);
     }
@@ -316,10 +394,15 @@ async fn copy_up(context: &Arc<Context>, id: &str, points: &BTreeMap<String, Mou
         for (destination, volume) in wanted {
             let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
             // Nothing (or a file) at that place in the image: the volume stays empty.
-            let Ok(source) = view.root().open_at(Path::new(&destination), flags, rustix::fs::Mode::empty()) else {
+            let Ok(source) = view
+                .root()
+                .open_at(Path::new(&destination), flags, rustix::fs::Mode::empty())
+            else {
                 continue;
             };
-            volumes.copy_up(&volume, rustix::fd::AsFd::as_fd(&source)).map_err(Error::below)?;
+            volumes
+                .copy_up(&volume, rustix::fd::AsFd::as_fd(&source))
+                .map_err(Error::below)?;
         }
         Ok(())
     })
@@ -357,8 +440,15 @@ fn new_record(
         args,
         config,
         image: facts.id,
-        network_settings: NetworkSettings { networks, ..NetworkSettings::default() },
-        log_path: if logs_to_file { text(directory.join(format!("{id}-json.log"))) } else { String::new() },
+        network_settings: NetworkSettings {
+            networks,
+            ..NetworkSettings::default()
+        },
+        log_path: if logs_to_file {
+            text(directory.join(format!("{id}-json.log")))
+        } else {
+            String::new()
+        },
         name,
         driver: context.rootfs.driver(),
         os: "linux".to_owned(),

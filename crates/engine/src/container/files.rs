@@ -66,7 +66,10 @@ pub(crate) fn write(
         .flat_map(|sandbox| &sandbox.endpoints)
         .filter_map(|endpoint| Some(IpAddr::V4(endpoint.link.as_ref()?.address)))
         .collect();
-    let host_gateway = sandbox.and_then(|sandbox| sandbox.primary()).and_then(|(_, link)| link.gateway).map(IpAddr::V4);
+    let host_gateway = sandbox
+        .and_then(|sandbox| sandbox.primary())
+        .and_then(|(_, link)| link.gateway)
+        .map(IpAddr::V4);
     let extra = host_config.extra_hosts.as_deref().unwrap_or_default();
     let on_host = host_config.network_mode == "host";
     let hosts_text = if on_host && extra.is_empty() {
@@ -83,7 +86,11 @@ pub(crate) fn write(
     };
     let source = &context.config.host_resolv_conf;
     let resolver = std::fs::read_to_string(source).unwrap_or_default();
-    let servers = host_config.dns.as_deref().filter(|list| !list.is_empty()).unwrap_or(&context.config.dns);
+    let servers = host_config
+        .dns
+        .as_deref()
+        .filter(|list| !list.is_empty())
+        .unwrap_or(&context.config.dns);
     let overrides = ResolverOverrides {
         servers,
         search: host_config.dns_search.as_deref().unwrap_or_default(),

@@ -1,6 +1,6 @@
 //! Facts about the host that runtime documents depend on, and the programs found on it.
 
-use super::spec::HostFacts;
+use super::spec::{HostFacts, effective_mask};
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -18,15 +18,15 @@ pub(crate) fn facts() -> HostFacts {
         unified_cgroups: rustix::fs::statfs("/sys/fs/cgroup").is_ok_and(|fs| fs.f_type as u64 == CGROUP2_SUPER_MAGIC),
         recursive_read_only: kernel >= (5, 12),
         apparmor_profile: apparmor_profile(),
-        last_capability: std::fs::read_to_string("/proc/sys/kernel/cap_last_cap")
-            .ok()
-            .and_then(|text| text.trim().parse().ok()),
+        capabilities: effective_mask(&std::fs::read_to_string("/proc/self/status").unwrap_or_default()),
         kernel,
     }
 }
 
 fn version(release: &str) -> (u32, u32) {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|part| part.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
@@ -41,7 +41,9 @@ fn apparmor_profile() -> Option<String> {
 
 fn in_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|directory| directory.join(program)).find(|candidate| is_executable(candidate))
+    std::env::split_paths(&path)
+        .map(|directory| directory.join(program))
+        .find(|candidate| is_executable(candidate))
 }
 
 fn is_executable(path: &Path) -> bool {
@@ -66,7 +68,9 @@ pub(crate) fn runtimes() -> BTreeMap<String, Option<PathBuf>> {
 
 /// A program that can be pid 1 of any container: one of the usual names that needs no loader from the image.
 pub(crate) fn init_program() -> Option<PathBuf> {
-    let named = ["docker-init", "tini-static", "catatonit", "tini"].into_iter().filter_map(in_path);
+    let named = ["docker-init", "tini-static", "catatonit", "tini"]
+        .into_iter()
+        .filter_map(in_path);
     let hidden = ["/usr/libexec/docker/docker-init", "/usr/libexec/podman/catatonit"].map(PathBuf::from);
     named.chain(hidden).find(|path| is_executable(path) && is_static(path))
 }
@@ -75,14 +79,31 @@ pub(crate) fn init_program() -> Option<PathBuf> {
 fn is_static(path: &Path) -> bool {
     const INTERPRETER: u32 = 3;
     let Ok(bytes) = std::fs::read(path) else { return false };
-    let half = |at: usize| bytes.get(at..at + 2).and_then(|b| b.try_into().ok()).map(u16::from_le_bytes);
-    let word = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
-    let long = |at: usize| bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
+    let half = |at: usize| {
+        bytes
+            .get(at..at + 2)
+            .and_then(|b| b.try_into().ok())
+            .map(u16::from_le_bytes)
+    };
+    let word = |at: usize| {
+        bytes
+            .get(at..at + 4)
+            .and_then(|b| b.try_into().ok())
+            .map(u32::from_le_bytes)
+    };
+    let long = |at: usize| {
+        bytes
+            .get(at..at + 8)
+            .and_then(|b| b.try_into().ok())
+            .map(u64::from_le_bytes)
+    };
     // 64-bit little-endian only, which is every machine this runs on.
     if bytes.get(..6) != Some(b"\x7fELF\x02\x01") {
         return false;
     }
-    let (Some(start), Some(size), Some(count)) = (long(32), half(54), half(56)) else { return false };
+    let (Some(start), Some(size), Some(count)) = (long(32), half(54), half(56)) else {
+        return false;
+    };
     (0..usize::from(count)).all(|index| {
         let at = (start as usize).saturating_add(index * usize::from(size));
         word(at).is_some_and(|kind| kind != INTERPRETER)

@@ -14,7 +14,11 @@ pub(crate) async fn inspect(context: &Context, name: &str, size: bool) -> Result
     let (graph_data, usage) = blocking(move || {
         // A container whose layer is damaged can still be looked at.
         let data = rootfs.layout(&id).map(|layout| layout.graph_data()).unwrap_or_default();
-        let usage = if size { Some(rootfs.usage(&id).map_err(Error::below)?) } else { None };
+        let usage = if size {
+            Some(rootfs.usage(&id).map_err(Error::below)?)
+        } else {
+            None
+        };
         Ok((data, usage))
     })
     .await?;

@@ -14,7 +14,10 @@ pub(crate) async fn kill(context: &Arc<Context>, container: &Arc<Container>, nam
         Some(name) => signal::parse(name).map_err(|error| Error::Invalid(refused(error.to_string())))?,
     };
     if !snapshot.record.state.is_alive() {
-        return Err(Error::Conflict(refused(format!("container {} is not running", container.id))));
+        return Err(Error::Conflict(refused(format!(
+            "container {} is not running",
+            container.id
+        ))));
     }
     let mut changes = container.watch();
     let exits = stop::mark_stopped(context, container).await;

@@ -11,8 +11,22 @@ use std::sync::Arc;
 
 /// Keys that the filters of `ps` may have.
 const FILTERS: [&str; 16] = [
-    "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label", "name", "network",
-    "publish", "since", "status", "volume", "label!",
+    "ancestor",
+    "before",
+    "exited",
+    "expose",
+    "health",
+    "id",
+    "is-task",
+    "isolation",
+    "label",
+    "name",
+    "network",
+    "publish",
+    "since",
+    "status",
+    "volume",
+    "label!",
 ];
 
 /// See [`super::Containers::list`].
@@ -27,10 +41,13 @@ pub(crate) async fn list(context: &Context, request: List) -> Result<Vec<Summary
             (container, snapshot)
         })
         .collect();
-    containers.sort_by(|(_, a), (_, b)| b.record.created.cmp(&a.record.created));
+    containers.sort_by_key(|(_, snapshot)| std::cmp::Reverse(snapshot.record.created));
     let limit = request.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
-    let chosen: Vec<_> =
-        containers.into_iter().filter(|(_, snapshot)| selection.takes(snapshot)).take(limit).collect();
+    let chosen: Vec<_> = containers
+        .into_iter()
+        .filter(|(_, snapshot)| selection.takes(snapshot))
+        .take(limit)
+        .collect();
     let mut images = ImageNames::default();
     let mut summaries = Vec::with_capacity(chosen.len());
     for (container, snapshot) in chosen {
@@ -88,20 +105,26 @@ impl<'a> Selection<'a> {
         let filters = &request.filters;
         let mut statuses = BTreeSet::new();
         for wanted in filters.get("status") {
-            let known = Status::ALL.iter().find(|status| status.as_str() == wanted).ok_or_else(|| {
-                Error::Invalid(format!("invalid filter 'status={wanted}'"))
-            })?;
+            let known = Status::ALL
+                .iter()
+                .find(|status| status.as_str() == wanted)
+                .ok_or_else(|| Error::Invalid(format!("invalid filter 'status={wanted}'")))?;
             statuses.insert(known.as_str());
         }
         for wanted in filters.get("health") {
             if !matches!(wanted.as_str(), "starting" | "healthy" | "unhealthy" | "none") {
-                return Err(Error::Invalid(format!("unrecognised filter value for health: {wanted}")));
+                return Err(Error::Invalid(format!(
+                    "unrecognised filter value for health: {wanted}"
+                )));
             }
         }
         let exited = filters
             .get("exited")
             .iter()
-            .map(|text| text.parse().map_err(|_| Error::Invalid(format!("invalid filter 'exited={text}'"))))
+            .map(|text| {
+                text.parse()
+                    .map_err(|_| Error::Invalid(format!("invalid filter 'exited={text}'")))
+            })
             .collect::<Result<Vec<i32>>>()?;
         let moment = |key: &str| -> Result<Option<jiff::Timestamp>> {
             match filters.get(key).first() {
@@ -110,7 +133,11 @@ impl<'a> Selection<'a> {
             }
         };
         let ancestors = filters.contains("ancestor").then(|| {
-            filters.get("ancestor").iter().flat_map(|name| context.images.descendants(name)).collect()
+            filters
+                .get("ancestor")
+                .iter()
+                .flat_map(|name| context.images.descendants(name))
+                .collect()
         });
         Ok(Self {
             filters,
@@ -128,7 +155,9 @@ impl<'a> Selection<'a> {
         let state = &record.state;
         let status = state.status();
         // These filters ask for containers that do not run, so `all` is implied.
-        let implied = ["status", "exited", "before", "since"].iter().any(|key| self.filters.contains(key));
+        let implied = ["status", "exited", "before", "since"]
+            .iter()
+            .any(|key| self.filters.contains(key));
         if !state.running && !self.all && !implied {
             return false;
         }
@@ -141,7 +170,11 @@ impl<'a> Selection<'a> {
             && (self.filters.fuzzy("name", &record.name) || self.filters.fuzzy("name", record.plain_name()))
             && self.labels(snapshot)
             && self.filters.exact("health", health(state))
-            && !self.filters.get("is-task").iter().any(|value| matches!(value.as_str(), "true" | "1"))
+            && !self
+                .filters
+                .get("is-task")
+                .iter()
+                .any(|value| matches!(value.as_str(), "true" | "1"))
             && (!self.filters.contains("isolation") || self.filters.exact("isolation", "default"))
             && self.volume(snapshot)
             && self.network(snapshot)
@@ -157,34 +190,63 @@ impl<'a> Selection<'a> {
     fn volume(&self, snapshot: &Snapshot) -> bool {
         !self.filters.contains("volume")
             || snapshot.record.mount_points.values().any(|point| {
-                let source = if point.name.is_empty() { &point.source } else { &point.name };
+                let source = if point.name.is_empty() {
+                    &point.source
+                } else {
+                    &point.name
+                };
                 self.filters.exact("volume", source) || self.filters.exact("volume", &point.destination)
             })
     }
 
     fn network(&self, snapshot: &Snapshot) -> bool {
         !self.filters.contains("network")
-            || snapshot.record.network_settings.networks.iter().any(|(name, settings)| {
-                self.filters.exact("network", name)
-                    || (!settings.network_id.is_empty() && self.filters.prefix("network", &settings.network_id))
-            })
+            || snapshot
+                .record
+                .network_settings
+                .networks
+                .iter()
+                .any(|(name, settings)| {
+                    self.filters.exact("network", name)
+                        || (!settings.network_id.is_empty() && self.filters.prefix("network", &settings.network_id))
+                })
     }
 
     fn ports(&self, snapshot: &Snapshot) -> bool {
         let record = &snapshot.record;
         let published = || {
-            let bound = record.network_settings.ports.iter().filter(|(_, hosts)| hosts.is_some());
+            let bound = record
+                .network_settings
+                .ports
+                .iter()
+                .filter(|(_, hosts)| hosts.is_some());
             let wanted = snapshot.host_config.port_bindings.iter().flatten();
-            bound.map(|(port, _)| port.as_str()).chain(wanted.map(|(port, _)| port.as_str())).collect::<Vec<_>>()
+            bound
+                .map(|(port, _)| port.as_str())
+                .chain(wanted.map(|(port, _)| port.as_str()))
+                .collect::<Vec<_>>()
         };
-        let exposed = || record.config.exposed_ports.iter().flatten().map(|(port, _)| port.as_str()).collect::<Vec<_>>();
+        let exposed = || {
+            record
+                .config
+                .exposed_ports
+                .iter()
+                .flatten()
+                .map(|(port, _)| port.as_str())
+                .collect::<Vec<_>>()
+        };
         any_port(self.filters.get("publish"), self.filters.contains("publish"), published)
             && any_port(self.filters.get("expose"), self.filters.contains("expose"), exposed)
     }
 }
 
 fn health(state: &super::state::State) -> &str {
-    state.health.as_ref().and_then(|health| health.get("Status")?.as_str()).filter(|text| !text.is_empty()).unwrap_or("none")
+    state
+        .health
+        .as_ref()
+        .and_then(|health| health.get("Status")?.as_str())
+        .filter(|text| !text.is_empty())
+        .unwrap_or("none")
 }
 
 /// Whether one of the ports (`80/tcp`) is asked for: as `80`, `80/tcp`, or inside `80-90/tcp`.
@@ -196,10 +258,15 @@ fn any_port<'a>(wanted: &[String], asked: bool, ports: impl FnOnce() -> Vec<&'a 
     wanted.iter().any(|text| {
         let (numbers, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
         let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
-        let (Ok(first), Ok(last)) = (first.parse::<u16>(), last.parse::<u16>()) else { return false };
+        let (Ok(first), Ok(last)) = (first.parse::<u16>(), last.parse::<u16>()) else {
+            return false;
+        };
         ports.iter().any(|port| {
             let (number, theirs) = port.split_once('/').unwrap_or((port, "tcp"));
-            theirs == protocol && number.parse::<u16>().is_ok_and(|number| (first..=last).contains(&number))
+            theirs == protocol
+                && number
+                    .parse::<u16>()
+                    .is_ok_and(|number| (first..=last).contains(&number))
         })
     })
 }
@@ -214,8 +281,12 @@ mod tests {
         for (key, value) in filters {
             request.filters.add(key, value);
         }
-        let mut names: Vec<String> =
-            list(context, request).await.unwrap().iter().map(|summary| summary.record.plain_name().to_owned()).collect();
+        let mut names: Vec<String> = list(context, request)
+            .await
+            .unwrap()
+            .iter()
+            .map(|summary| summary.record.plain_name().to_owned())
+            .collect();
         names.sort();
         names
     }
@@ -248,6 +319,18 @@ mod tests {
         let mut request = List::default();
         request.filters.add("colour", "red");
         assert!(list(&context, request).await.is_err());
-        assert_eq!(list(&context, List { limit: Some(1), ..List::default() }).await.unwrap().len(), 1);
+        assert_eq!(
+            list(
+                &context,
+                List {
+                    limit: Some(1),
+                    ..List::default()
+                }
+            )
+            .await
+            .unwrap()
+            .len(),
+            1
+        );
     }
 }

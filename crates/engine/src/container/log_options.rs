@@ -9,7 +9,16 @@ use tierce_oci::container::{Config, LogConfig};
 use tierce_task::{JsonFileLog, LogTarget};
 
 /// Option names of json-file.
-const JSON_FILE: [&str; 8] = ["max-file", "max-size", "compress", "labels", "labels-regex", "env", "env-regex", "tag"];
+const JSON_FILE: [&str; 8] = [
+    "max-file",
+    "max-size",
+    "compress",
+    "labels",
+    "labels-regex",
+    "env",
+    "env-regex",
+    "tag",
+];
 /// Option names that every driver has.
 const COMMON: [&str; 3] = ["mode", "max-buffer-size", "cache-disabled"];
 
@@ -18,19 +27,19 @@ pub(crate) fn check(config: &LogConfig) -> Result<()> {
     match config.kind.as_str() {
         "json-file" => parse_json_file(config, Path::new(""), BTreeMap::new()).map(drop),
         "none" => Ok(()),
-        other => Err(Error::Invalid(format!("error looking up logging plugin {other}: plugin {other:?} not found"))),
+        other => Err(Error::Invalid(format!(
+            "error looking up logging plugin {other}: plugin {other:?} not found"
+        ))),
     }
 }
 
 /// Where the shim logs to.
 pub(crate) fn target(config: &LogConfig, record: &Record) -> Result<LogTarget> {
-    match config.kind.as_str() {
-        "none" => Ok(LogTarget::None),
-        _ => {
-            let attributes = attributes(config, &record.config);
-            parse_json_file(config, Path::new(&record.log_path), attributes).map(LogTarget::JsonFile)
-        }
+    if config.kind == "none" {
+        return Ok(LogTarget::None);
     }
+    let attributes = attributes(config, &record.config);
+    parse_json_file(config, Path::new(&record.log_path), attributes).map(LogTarget::JsonFile)
 }
 
 fn parse_json_file(config: &LogConfig, path: &Path, attributes: BTreeMap<String, String>) -> Result<JsonFileLog> {
@@ -38,7 +47,9 @@ fn parse_json_file(config: &LogConfig, path: &Path, attributes: BTreeMap<String,
     let options = config.config.as_ref().unwrap_or(&empty);
     for key in options.keys() {
         if !JSON_FILE.contains(&key.as_str()) && !COMMON.contains(&key.as_str()) {
-            return Err(Error::Invalid(format!("unknown log opt '{key}' for json-file log driver")));
+            return Err(Error::Invalid(format!(
+                "unknown log opt '{key}' for json-file log driver"
+            )));
         }
     }
     let get = |key: &str| options.get(key).map(String::as_str).filter(|value| !value.is_empty());
@@ -53,21 +64,31 @@ fn parse_json_file(config: &LogConfig, path: &Path, attributes: BTreeMap<String,
     };
     let compress = match get("compress") {
         None => false,
-        Some(text) => text.parse().map_err(|_| Error::Invalid(format!("invalid value for log opt 'compress': {text}")))?,
+        Some(text) => text
+            .parse()
+            .map_err(|_| Error::Invalid(format!("invalid value for log opt 'compress': {text}")))?,
     };
     if compress && (max_size.is_none() || max_files < 2) {
         return Err(Error::Invalid(
             "compress cannot be true when max-file is less than 2 or max-size is not set".to_owned(),
         ));
     }
-    Ok(JsonFileLog { path: path.to_owned(), max_size, max_files, compress, attributes })
+    Ok(JsonFileLog {
+        path: path.to_owned(),
+        max_size,
+        max_files,
+        compress,
+        attributes,
+    })
 }
 
 /// `10m` and its like, in bytes (units of 1024).
 fn size(text: &str) -> Result<u64> {
     let bad = || Error::Invalid(format!("invalid value for max-size: invalid size: '{text}'"));
     let lower = text.to_ascii_lowercase();
-    let digits_end = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());
+    let digits_end = lower
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(lower.len());
     let (number, unit) = lower.split_at(digits_end);
     let factor: u64 = match unit.trim() {
         "" | "b" => 1,
@@ -92,7 +113,11 @@ fn attributes(log: &LogConfig, config: &Config) -> BTreeMap<String, String> {
         }
     }
     for name in options.get("env").into_iter().flat_map(|list| list.split(',')) {
-        let value = config.env.iter().flatten().find_map(|entry| entry.split_once('=').filter(|(key, _)| *key == name));
+        let value = config
+            .env
+            .iter()
+            .flatten()
+            .find_map(|entry| entry.split_once('=').filter(|(key, _)| *key == name));
         if let Some((_, value)) = value {
             attributes.insert(name.to_owned(), value.to_owned());
         }
@@ -108,8 +133,14 @@ mod tests {
     use super::*;
 
     fn config(kind: &str, pairs: &[(&str, &str)]) -> LogConfig {
-        let map = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        LogConfig { kind: kind.to_owned(), config: Some(map) }
+        let map = pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        LogConfig {
+            kind: kind.to_owned(),
+            config: Some(map),
+        }
     }
 
     #[test]
@@ -128,7 +159,10 @@ mod tests {
 
     #[test]
     fn sizes_and_attributes_are_read() {
-        let log = config("json-file", &[("max-size", "10m"), ("max-file", "3"), ("labels", "a"), ("env", "E,F")]);
+        let log = config(
+            "json-file",
+            &[("max-size", "10m"), ("max-file", "3"), ("labels", "a"), ("env", "E,F")],
+        );
         let parsed = parse_json_file(&log, Path::new("/l"), BTreeMap::new()).unwrap();
         assert_eq!((parsed.max_size, parsed.max_files), (Some(10 << 20), 3));
         let container = Config {

@@ -21,13 +21,22 @@ pub(crate) fn logs(context: &Context, name: &str, request: LogRequest) -> Result
     let container = context.find(name)?;
     let snapshot = container.snapshot();
     if !request.stdout && !request.stderr {
-        return Err(Error::Invalid("Bad parameters: you must choose at least one stream".to_owned()));
+        return Err(Error::Invalid(
+            "Bad parameters: you must choose at least one stream".to_owned(),
+        ));
     }
     if snapshot.record.log_path.is_empty() {
-        return Err(Error::NotImplemented("configured logging driver does not support reading".to_owned()));
+        return Err(Error::NotImplemented(
+            "configured logging driver does not support reading".to_owned(),
+        ));
     }
     let follow = request.follow && snapshot.record.state.running;
-    let query = Query { since: request.since, until: request.until, tail: request.tail, follow };
+    let query = Query {
+        since: request.since,
+        until: request.until,
+        tail: request.tail,
+        follow,
+    };
     let path = PathBuf::from(&snapshot.record.log_path);
     let reader = Reader::open(&path, &query).map_err(Error::below)?;
     if follow {
@@ -35,7 +44,10 @@ pub(crate) fn logs(context: &Context, name: &str, request: LogRequest) -> Result
     }
     let (sender, lines) = mpsc::channel(QUEUE);
     tokio::task::spawn_blocking(move || read(reader, request, &sender));
-    Ok(Logs { tty: snapshot.record.config.tty, lines })
+    Ok(Logs {
+        tty: snapshot.record.config.tty,
+        lines,
+    })
 }
 
 /// Ends a follower when its container ends: the exit is told after everything was logged, so nothing is missed.
@@ -45,7 +57,9 @@ fn stop_at_end(container: &super::context::Container, reader: &Reader) {
     let exits = changes.borrow().exits;
     tokio::spawn(async move {
         // A closed channel means that the container is gone.
-        let _ended = changes.wait_for(|snapshot| snapshot.exits > exits || snapshot.gone || !snapshot.record.state.running).await;
+        let _ended = changes
+            .wait_for(|snapshot| snapshot.exits > exits || snapshot.gone || !snapshot.record.state.running)
+            .await;
         stopper.stop();
     });
 }
@@ -65,7 +79,12 @@ fn read(mut reader: Reader, request: LogRequest, sender: &mpsc::Sender<Result<Lo
                 if !wanted {
                     continue;
                 }
-                Ok(LogLine { source, at: entry.time, bytes: entry.line, details: entry.attributes })
+                Ok(LogLine {
+                    source,
+                    at: entry.time,
+                    bytes: entry.line,
+                    details: entry.attributes,
+                })
             }
             Ok(Next::Idle) if sender.is_closed() => return,
             Ok(Next::Idle) => continue,

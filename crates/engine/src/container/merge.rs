@@ -34,7 +34,11 @@ pub(crate) fn merge(own: &mut Config, image: &Config) -> Result<()> {
         }
     }
     // `--entrypoint ""` takes the image's away.
-    if own.entrypoint.as_ref().is_some_and(|words| matches!(&words[..], [only] if only.is_empty())) {
+    if own
+        .entrypoint
+        .as_ref()
+        .is_some_and(|words| matches!(&words[..], [only] if only.is_empty()))
+    {
         own.entrypoint = None;
     }
     if own.shell.is_none() {
@@ -54,7 +58,9 @@ fn union<V: Clone>(
     image: Option<&std::collections::BTreeMap<String, V>>,
 ) {
     for (key, value) in image.into_iter().flatten() {
-        own.get_or_insert_default().entry(key.clone()).or_insert_with(|| value.clone());
+        own.get_or_insert_default()
+            .entry(key.clone())
+            .or_insert_with(|| value.clone());
     }
 }
 
@@ -82,7 +88,11 @@ fn merge_healthcheck(own: &mut Option<Healthcheck>, image: Option<&Healthcheck>)
 
 /// Program and arguments, after entrypoint and command were joined.
 pub(crate) fn command(config: &Config) -> (String, Vec<String>) {
-    let mut words = config.entrypoint.iter().chain(&config.cmd).flat_map(|words| words.iter().cloned());
+    let mut words = config
+        .entrypoint
+        .iter()
+        .chain(&config.cmd)
+        .flat_map(|words| words.iter().cloned());
     (words.next().unwrap_or_default(), words.collect())
 }
 
@@ -91,6 +101,7 @@ mod tests {
     use super::*;
     use tierce_oci::container::StrSlice;
 
+    #[allow(clippy::unnecessary_wraps, reason = "it is what the members are")]
     fn words(list: &[&str]) -> Option<StrSlice> {
         Some(StrSlice(list.iter().map(|word| (*word).to_owned()).collect()))
     }
@@ -111,27 +122,47 @@ mod tests {
         let mut own = Config::default();
         merge(&mut own, &image()).unwrap();
         assert_eq!(command(&own), ("/app".into(), vec!["serve".into()]));
-        let mut own = Config { cmd: words(&["test"]), ..Config::default() };
+        let mut own = Config {
+            cmd: words(&["test"]),
+            ..Config::default()
+        };
         merge(&mut own, &image()).unwrap();
         assert_eq!(command(&own), ("/app".into(), vec!["test".into()]));
         // An own entrypoint drops the image's command.
-        let mut own = Config { entrypoint: words(&["sh"]), ..Config::default() };
+        let mut own = Config {
+            entrypoint: words(&["sh"]),
+            ..Config::default()
+        };
         merge(&mut own, &image()).unwrap();
         assert_eq!(command(&own), ("sh".into(), vec![]));
     }
 
     #[test]
     fn an_empty_entrypoint_takes_the_images_away() {
-        let mut own = Config { entrypoint: words(&[""]), cmd: words(&["ls"]), ..Config::default() };
+        let mut own = Config {
+            entrypoint: words(&[""]),
+            cmd: words(&["ls"]),
+            ..Config::default()
+        };
         merge(&mut own, &image()).unwrap();
         assert_eq!(command(&own), ("ls".into(), vec![]));
-        let mut own = Config { entrypoint: words(&[""]), ..Config::default() };
-        assert_eq!(merge(&mut own, &image()).unwrap_err().to_string(), "no command specified");
+        let mut own = Config {
+            entrypoint: words(&[""]),
+            ..Config::default()
+        };
+        assert_eq!(
+            merge(&mut own, &image()).unwrap_err().to_string(),
+            "no command specified"
+        );
     }
 
     #[test]
     fn own_values_come_first() {
-        let mut own = Config { env: Some(vec!["A=own".into()]), user: "me".into(), ..Config::default() };
+        let mut own = Config {
+            env: Some(vec!["A=own".into()]),
+            user: "me".into(),
+            ..Config::default()
+        };
         merge(&mut own, &image()).unwrap();
         assert_eq!(own.env.unwrap(), ["A=own", "PATH=/bin"]);
         assert_eq!(own.user, "me");

@@ -4,8 +4,8 @@
 //! a start does not leave half a container.
 
 pub(crate) mod attach;
-pub(crate) mod context;
 mod changes;
+pub(crate) mod context;
 mod create;
 mod defaults;
 mod files;
@@ -54,8 +54,8 @@ use crate::error::Result;
 use crate::filters::Filters;
 use context::Context;
 use requests::{
-    Attach, Create, Created, Difference, Inspection, List, LogRequest, Logs, ProcessTable, Pruned, Remove, Stop, Summary, Update,
-    WaitCondition,
+    Attach, Create, Created, Difference, Inspection, List, LogRequest, Logs, ProcessTable, Pruned, Remove, Stop,
+    Summary, Update, WaitCondition,
 };
 use std::sync::Arc;
 
@@ -69,7 +69,7 @@ impl Containers {
     /// Makes a container; nothing is left behind when it fails.
     pub async fn create(&self, request: Create) -> Result<Created> {
         let context = Arc::clone(&self.context);
-        context::run_to_end(async move { create::create(&context, request).await }).await
+        context::run_to_end(async move { Box::pin(create::create(&context, request)).await }).await
     }
 
     /// Starts a container. [`crate::Error::NotModified`] when it runs already.

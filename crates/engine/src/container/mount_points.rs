@@ -120,7 +120,11 @@ fn parse_bind(text: &str, volume_driver: &str) -> Result<Wish> {
         [source, target, mode] => (*source, *target, *mode),
         _ => return Err(whole("")),
     };
-    let words = if mode.is_empty() { Mode::default() } else { parse_mode(mode)? };
+    let words = if mode.is_empty() {
+        Mode::default()
+    } else {
+        parse_mode(mode)?
+    };
     let bind = source.starts_with('/');
     let kind = if bind { "bind" } else { "volume" };
     let destination = destination(target, kind).map_err(|error| whole(&format!(": {error}")))?;
@@ -128,7 +132,9 @@ fn parse_bind(text: &str, volume_driver: &str) -> Result<Wish> {
         return Err(whole(""));
     }
     if !bind && !words.propagation.is_empty() {
-        return invalid(format!("invalid mount config for type \"volume\": invalid mode: {mode}"));
+        return invalid(format!(
+            "invalid mount config for type \"volume\": invalid mode: {mode}"
+        ));
     }
     let mut spec = serde_json::json!({ "Type": kind, "Target": target });
     if !source.is_empty() {
@@ -148,15 +154,35 @@ fn parse_bind(text: &str, volume_driver: &str) -> Result<Wish> {
     };
     if bind {
         point.source = clean(source);
-        point.propagation = if words.propagation.is_empty() { "rprivate".to_owned() } else { words.propagation };
-        return Ok(Wish { point, volume: None, must_exist: false });
+        point.propagation = if words.propagation.is_empty() {
+            "rprivate".to_owned()
+        } else {
+            words.propagation
+        };
+        return Ok(Wish {
+            point,
+            volume: None,
+            must_exist: false,
+        });
     }
     if words.label.is_empty() && !source.is_empty() {
-        point.relabel = if mode.is_empty() { "z".to_owned() } else { mode.to_owned() };
+        point.relabel = if mode.is_empty() {
+            "z".to_owned()
+        } else {
+            mode.to_owned()
+        };
     }
     let driver = volume_driver.to_owned();
-    let volume = VolumeWish { name: source.to_owned(), driver, ..VolumeWish::default() };
-    Ok(Wish { point, volume: Some(volume), must_exist: false })
+    let volume = VolumeWish {
+        name: source.to_owned(),
+        driver,
+        ..VolumeWish::default()
+    };
+    Ok(Wish {
+        point,
+        volume: Some(volume),
+        must_exist: false,
+    })
 }
 
 /// Parses one `--mount`; `None` for a tmpfs, which is no mount point.
@@ -165,7 +191,13 @@ fn parse_mount(mount: &MountConfig) -> Result<Option<Wish>> {
     let refused = |why: &str| Error::Invalid(format!("invalid mount config for type \"{kind}\": {why}"));
     let target = destination(&mount.target, kind)?;
     let spec = serde_json::to_value(mount).unwrap_or_default();
-    let base = MountPoint { destination: target, rw: !mount.read_only, kind: kind.to_owned(), spec, ..MountPoint::default() };
+    let base = MountPoint {
+        destination: target,
+        rw: !mount.read_only,
+        kind: kind.to_owned(),
+        spec,
+        ..MountPoint::default()
+    };
     match kind {
         "bind" => {
             if mount.source.is_empty() {
@@ -190,7 +222,11 @@ fn parse_mount(mount: &MountConfig) -> Result<Option<Wish>> {
                 skip_mountpoint_creation: !options.create_mountpoint,
                 ..base
             };
-            Ok(Some(Wish { point, volume: None, must_exist: !options.create_mountpoint }))
+            Ok(Some(Wish {
+                point,
+                volume: None,
+                must_exist: !options.create_mountpoint,
+            }))
         }
         "volume" => {
             if mount.bind_options.is_some() {
@@ -210,8 +246,16 @@ fn parse_mount(mount: &MountConfig) -> Result<Option<Wish>> {
             };
             // With a subpath, the directory of the image and the volume's root do not correspond.
             let copy_data = !options.no_copy && subpath.is_empty();
-            let point = MountPoint { relabel: "z".to_owned(), copy_data, ..base };
-            Ok(Some(Wish { point, volume: Some(volume), must_exist: false }))
+            let point = MountPoint {
+                relabel: "z".to_owned(),
+                copy_data,
+                ..base
+            };
+            Ok(Some(Wish {
+                point,
+                volume: Some(volume),
+                must_exist: false,
+            }))
         }
         "tmpfs" => {
             if !mount.source.is_empty() {
@@ -220,7 +264,9 @@ fn parse_mount(mount: &MountConfig) -> Result<Option<Wish>> {
             super::spec::tmpfs::check(&super::spec::tmpfs::text_of(mount))?;
             Ok(None)
         }
-        other => invalid(format!("mount type unknown: {other:?}: tierce knows bind, volume and tmpfs")),
+        other => invalid(format!(
+            "mount type unknown: {other:?}: tierce knows bind, volume and tmpfs"
+        )),
     }
 }
 
@@ -243,7 +289,13 @@ pub(crate) fn parse_volumes_from(text: &str) -> Result<(String, bool)> {
 pub(crate) fn wishes(config: &Config, host_config: &HostConfig, donated: Vec<MountPoint>) -> Result<Vec<Wish>> {
     let mut wishes: BTreeMap<String, Wish> = BTreeMap::new();
     for point in donated {
-        wishes.insert(point.destination.clone(), Wish { point, ..Wish::default() });
+        wishes.insert(
+            point.destination.clone(),
+            Wish {
+                point,
+                ..Wish::default()
+            },
+        );
     }
     let mut named = BTreeSet::new();
     let mut add = |wishes: &mut BTreeMap<String, Wish>, wish: Wish| {
@@ -257,8 +309,12 @@ pub(crate) fn wishes(config: &Config, host_config: &HostConfig, donated: Vec<Mou
     for text in host_config.binds.iter().flatten() {
         add(&mut wishes, parse_bind(text, &host_config.volume_driver)?)?;
     }
-    let mut temporary: BTreeSet<String> =
-        host_config.tmpfs.iter().flatten().map(|(path, _)| destination(path, "tmpfs")).collect::<Result<_>>()?;
+    let mut temporary: BTreeSet<String> = host_config
+        .tmpfs
+        .iter()
+        .flatten()
+        .map(|(path, _)| destination(path, "tmpfs"))
+        .collect::<Result<_>>()?;
     for mount in host_config.mounts.iter().flatten() {
         match parse_mount(mount)? {
             Some(wish) => add(&mut wishes, wish)?,
@@ -279,8 +335,18 @@ pub(crate) fn wishes(config: &Config, host_config: &HostConfig, donated: Vec<Mou
             ..MountPoint::default()
         };
         let driver = host_config.volume_driver.clone();
-        let volume = Some(VolumeWish { driver, ..VolumeWish::default() });
-        wishes.insert(path, Wish { point, volume, must_exist: false });
+        let volume = Some(VolumeWish {
+            driver,
+            ..VolumeWish::default()
+        });
+        wishes.insert(
+            path,
+            Wish {
+                point,
+                volume,
+                must_exist: false,
+            },
+        );
     }
     Ok(wishes.into_values().collect())
 }
@@ -293,14 +359,24 @@ mod tests {
 
     fn binds(list: &[&str]) -> Result<Vec<Wish>> {
         let binds = Some(list.iter().map(|text| (*text).to_owned()).collect());
-        wishes(&Config::default(), &HostConfig { binds, ..HostConfig::default() }, Vec::new())
+        wishes(
+            &Config::default(),
+            &HostConfig {
+                binds,
+                ..HostConfig::default()
+            },
+            Vec::new(),
+        )
     }
 
     #[test]
     fn every_form_of_the_short_option() {
         let found = binds(&["/h:/c:ro,rslave", "vol:/v", "/anonymous", "/a//b/../c:/x/"]).unwrap();
         let at = |path: &str| found.iter().find(|wish| wish.point.destination == path).unwrap();
-        assert_eq!((at("/c").point.source.as_str(), at("/c").point.propagation.as_str()), ("/h", "rslave"));
+        assert_eq!(
+            (at("/c").point.source.as_str(), at("/c").point.propagation.as_str()),
+            ("/h", "rslave")
+        );
         assert!(!at("/c").point.rw);
         assert_eq!(at("/v").volume.as_ref().unwrap().name, "vol");
         assert!(at("/v").point.copy_data);
@@ -330,22 +406,35 @@ mod tests {
     #[test]
     fn the_images_volumes_are_anonymous_unless_something_is_there() {
         let volumes = ["/data", "/tmp", "/x"].map(|path| (path.to_owned(), Empty::default()));
-        let config = Config { volumes: Some(volumes.into()), ..Config::default() };
+        let config = Config {
+            volumes: Some(volumes.into()),
+            ..Config::default()
+        };
         let host_config = HostConfig {
             binds: Some(vec!["/h:/data".into()]),
             tmpfs: Some([("/tmp".to_owned(), String::new())].into()),
             ..HostConfig::default()
         };
         let found = wishes(&config, &host_config, Vec::new()).unwrap();
-        let anonymous: Vec<&str> =
-            found.iter().filter(|wish| wish.volume.is_some()).map(|wish| wish.point.destination.as_str()).collect();
+        let anonymous: Vec<&str> = found
+            .iter()
+            .filter(|wish| wish.volume.is_some())
+            .map(|wish| wish.point.destination.as_str())
+            .collect();
         assert_eq!(anonymous, ["/x"]);
     }
 
     #[test]
     fn row_163_volumes_of_another_container_give_way_to_own_ones() {
-        let donated = |path: &str| MountPoint { destination: path.into(), name: "theirs".into(), ..MountPoint::default() };
-        let host_config = HostConfig { binds: Some(vec!["/h:/a".into()]), ..HostConfig::default() };
+        let donated = |path: &str| MountPoint {
+            destination: path.into(),
+            name: "theirs".into(),
+            ..MountPoint::default()
+        };
+        let host_config = HostConfig {
+            binds: Some(vec!["/h:/a".into()]),
+            ..HostConfig::default()
+        };
         let found = wishes(&Config::default(), &host_config, vec![donated("/a"), donated("/b")]).unwrap();
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].point.source, "/h");

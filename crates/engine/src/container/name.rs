@@ -16,15 +16,101 @@ const ADJECTIVES: [&str; 96] = [
 
 /// Second halves: people whose work computers, measures and casks rest on.
 const SURNAMES: [&str; 96] = [
-    "abel", "agnesi", "ampere", "archimedes", "babbage", "banach", "bell", "bernoulli", "boole", "borg", "bose",
-    "brahe", "byron", "cantor", "cauchy", "cerf", "church", "clarke", "codd", "conway", "cooper", "curie", "darwin",
-    "descartes", "dijkstra", "dirac", "edison", "einstein", "engelbart", "erdos", "euclid", "euler", "faraday", "fermat",
-    "fermi", "feynman", "fibonacci", "floyd", "fourier", "franklin", "galileo", "galois", "gauss", "germain", "goldberg",
-    "hamilton", "hawking", "heisenberg", "hertz", "hilbert", "hoare", "hopper", "huygens", "hypatia", "jacobi",
-    "johnson", "kepler", "knuth", "lagrange", "lamarr", "lamport", "laplace", "leibniz", "liskov", "lovelace",
-    "maxwell", "mayer", "mccarthy", "meitner", "mendel", "mendeleev", "mirzakhani", "moore", "napier", "nash",
-    "newton", "nightingale", "noether", "pascal", "pasteur", "perlman", "planck", "poincare", "ptolemy", "ramanujan",
-    "riemann", "ritchie", "shannon", "sinoussi", "tesla", "thompson", "torvalds", "turing", "volta", "wilson",
+    "abel",
+    "agnesi",
+    "ampere",
+    "archimedes",
+    "babbage",
+    "banach",
+    "bell",
+    "bernoulli",
+    "boole",
+    "borg",
+    "bose",
+    "brahe",
+    "byron",
+    "cantor",
+    "cauchy",
+    "cerf",
+    "church",
+    "clarke",
+    "codd",
+    "conway",
+    "cooper",
+    "curie",
+    "darwin",
+    "descartes",
+    "dijkstra",
+    "dirac",
+    "edison",
+    "einstein",
+    "engelbart",
+    "erdos",
+    "euclid",
+    "euler",
+    "faraday",
+    "fermat",
+    "fermi",
+    "feynman",
+    "fibonacci",
+    "floyd",
+    "fourier",
+    "franklin",
+    "galileo",
+    "galois",
+    "gauss",
+    "germain",
+    "goldberg",
+    "hamilton",
+    "hawking",
+    "heisenberg",
+    "hertz",
+    "hilbert",
+    "hoare",
+    "hopper",
+    "huygens",
+    "hypatia",
+    "jacobi",
+    "johnson",
+    "kepler",
+    "knuth",
+    "lagrange",
+    "lamarr",
+    "lamport",
+    "laplace",
+    "leibniz",
+    "liskov",
+    "lovelace",
+    "maxwell",
+    "mayer",
+    "mccarthy",
+    "meitner",
+    "mendel",
+    "mendeleev",
+    "mirzakhani",
+    "moore",
+    "napier",
+    "nash",
+    "newton",
+    "nightingale",
+    "noether",
+    "pascal",
+    "pasteur",
+    "perlman",
+    "planck",
+    "poincare",
+    "ptolemy",
+    "ramanujan",
+    "riemann",
+    "ritchie",
+    "shannon",
+    "sinoussi",
+    "tesla",
+    "thompson",
+    "torvalds",
+    "turing",
+    "volta",
+    "wilson",
     "wozniak",
 ];
 
@@ -37,7 +123,11 @@ fn random<const N: usize>() -> Result<[u8; N]> {
 /// A new id: 64 hex digits, of which the first twelve are never a number alone (they serve as host name).
 pub(crate) fn new_id() -> Result<String> {
     loop {
-        let id: String = random::<32>()?.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+        let id: String = random::<32>()?
+            .iter()
+            .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+            .collect();
         if id[..12].bytes().any(|byte| !byte.is_ascii_digit()) {
             return Ok(id);
         }
@@ -63,11 +153,15 @@ pub(crate) fn check(name: &str) -> Result<String> {
     let plain = name.strip_prefix('/').unwrap_or(name);
     let valid = plain.len() > 1
         && plain.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && plain.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
+        && plain
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
     if valid {
         Ok(format!("/{plain}"))
     } else {
-        Err(Error::Invalid(format!("Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")))
+        Err(Error::Invalid(format!(
+            "Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+        )))
     }
 }
 

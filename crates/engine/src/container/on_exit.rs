@@ -59,7 +59,10 @@ pub(crate) async fn ended(context: &Arc<Context>, container: &Arc<Container>, ex
     let restarts = !context.is_shutting_down()
         && !record.has_been_manually_stopped
         && Policy::of(&snapshot.host_config).restarts(code, false, record.restart_count);
-    tokio::join!(release::delete_task(context, &container.id), release::release(context, container));
+    tokio::join!(
+        release::delete_task(context, &container.id),
+        release::release(context, container)
+    );
     context.execs.forget_all(&container.id);
     context.leases.set_running(&container.id, false);
     let delay = restarts.then(|| transient.backoff.next(ran));
@@ -77,7 +80,11 @@ pub(crate) async fn ended(context: &Arc<Context>, container: &Arc<Container>, ex
         }
     };
     let seconds = ran.as_secs().to_string();
-    context.publish(record, "die", &[("exitCode", &code.to_string()), ("execDuration", &seconds)]);
+    context.publish(
+        record,
+        "die",
+        &[("exitCode", &code.to_string()), ("execDuration", &seconds)],
+    );
     let auto_remove = snapshot.host_config.auto_remove && !restarts;
     let after = container.change(|snapshot| {
         Arc::make_mut(&mut snapshot.record).state = state;
@@ -111,7 +118,11 @@ pub(crate) fn schedule_restart(context: Arc<Context>, container: Arc<Container>,
         if let Err(error) = start::run(&context, &container).await {
             tracing::warn!(container = %container.id, %error, "a container could not be restarted");
             let code = container.snapshot().record.state.exit_code.to_string();
-            context.publish(&container.snapshot().record, "die", &[("exitCode", &code), ("execDuration", "0")]);
+            context.publish(
+                &container.snapshot().record,
+                "die",
+                &[("exitCode", &code), ("execDuration", "0")],
+            );
         }
     });
 }

@@ -42,7 +42,9 @@ pub(crate) async fn unpause(context: &Arc<Context>, container: &Arc<Container>) 
 }
 
 async fn changed(context: &Arc<Context>, container: &Arc<Container>, change: Change, action: &str) -> Result<()> {
-    let snapshot = container.apply(change).map_err(|illegal| Error::Conflict(illegal.to_string()))?;
+    let snapshot = container
+        .apply(change)
+        .map_err(|illegal| Error::Conflict(illegal.to_string()))?;
     context.save_or_warn(container, false).await;
     context.publish(&snapshot.record, action, &[]);
     Ok(())

@@ -79,14 +79,22 @@ fn try_prepare(
     )?;
     let user = find_user(context, snapshot)?;
     let root = context.rootfs.mount(&record.id).map_err(Error::below)?;
-    let sandbox = if shared.network.is_some() { None } else { Some(join(context, snapshot)?) };
+    let sandbox = if shared.network.is_some() {
+        None
+    } else {
+        Some(join(context, snapshot)?)
+    };
     let network = match (&shared.network, &sandbox) {
         (Some(path), _) => Place::Path(path.clone()),
         (None, Some(sandbox)) => sandbox.key.clone().map_or(Place::Host, Place::Path),
         (None, None) => Place::New,
     };
     let files = if shared.network.is_some() {
-        Files { hostname: shared.hostname_file, hosts: shared.hosts_file, resolv_conf: shared.resolver_file }
+        Files {
+            hostname: shared.hostname_file,
+            hosts: shared.hosts_file,
+            resolv_conf: shared.resolver_file,
+        }
     } else {
         files::write(context, directory, snapshot, sandbox.as_deref())?
     };
@@ -113,7 +121,18 @@ fn try_prepare(
         ("host", None) => Place::Host,
         _ => Place::New,
     };
-    Ok(Ready { sandbox, files, binds, devices, user, root, shm, network, pid, ipc })
+    Ok(Ready {
+        sandbox,
+        files,
+        binds,
+        devices,
+        user,
+        root,
+        shm,
+        network,
+        pid,
+        ipc,
+    })
 }
 
 fn find_user(context: &Context, snapshot: &Snapshot) -> Result<User> {
@@ -130,13 +149,25 @@ pub(super) fn wish(snapshot: &Snapshot) -> Result<Join> {
     let mut attachments = Vec::new();
     if !disabled {
         for (network, settings) in &record.network_settings.networks {
-            let text = |key: &str| settings.ipam_config.as_ref().and_then(|config| config.get(key)?.as_str());
+            let text = |key: &str| {
+                settings
+                    .ipam_config
+                    .as_ref()
+                    .and_then(|config| config.get(key)?.as_str())
+            };
             let address = text("IPv4Address").filter(|text| !text.is_empty()).map(|text| {
-                text.parse().map_err(|_| Error::Invalid(format!("invalid IPv4 address: {text}")))
+                text.parse()
+                    .map_err(|_| Error::Invalid(format!("invalid IPv4 address: {text}")))
             });
             // While the container runs, `MacAddress` is the one it has; what was asked for is kept beside it.
-            let wanted = settings.extra.get("DesiredMacAddress").and_then(|value| value.as_str()).unwrap_or_default();
-            let mac = [wanted, record.config.mac_address.as_str()].into_iter().find(|text| !text.is_empty());
+            let wanted = settings
+                .extra
+                .get("DesiredMacAddress")
+                .and_then(|value| value.as_str())
+                .unwrap_or_default();
+            let mac = [wanted, record.config.mac_address.as_str()]
+                .into_iter()
+                .find(|text| !text.is_empty());
             attachments.push(Attachment {
                 network: network.clone(),
                 address: address.transpose()?,
@@ -151,7 +182,11 @@ pub(super) fn wish(snapshot: &Snapshot) -> Result<Join> {
             settings.map_or(0, |settings| settings.gw_priority)
         };
         attachments.sort_by_key(|attachment| {
-            (-priority(attachment), attachment.network != host_config.network_mode, attachment.network.clone())
+            (
+                -priority(attachment),
+                attachment.network != host_config.network_mode,
+                attachment.network.clone(),
+            )
         });
     }
     let exposed = record
@@ -163,10 +198,20 @@ pub(super) fn wish(snapshot: &Snapshot) -> Result<Join> {
         .collect::<Result<Vec<Port>>>()?;
     // On the host's network there is nothing to publish.
     let on_host = host_config.network_mode == "host";
-    let bindings = host_config.port_bindings.clone().filter(|_| !on_host).unwrap_or_default();
+    let bindings = host_config
+        .port_bindings
+        .clone()
+        .filter(|_| !on_host)
+        .unwrap_or_default();
     let publish_all = host_config.publish_all_ports && !on_host;
     let ports = Publication::from_bindings(&bindings, &exposed, publish_all).map_err(Error::below)?;
-    Ok(Join { container: record.id.clone(), name: record.plain_name().to_owned(), attachments, ports, exposed })
+    Ok(Join {
+        container: record.id.clone(),
+        name: record.plain_name().to_owned(),
+        attachments,
+        ports,
+        exposed,
+    })
 }
 
 fn join(context: &Context, snapshot: &Snapshot) -> Result<Arc<Sandbox>> {
@@ -237,7 +282,10 @@ fn bind(context: &Context, point: &MountPoint, mounted: &mut Vec<String>) -> Res
     } else {
         let path = context.volumes.mount(&point.name).map_err(Error::below)?;
         mounted.push(point.name.clone());
-        match spec("VolumeOptions", "Subpath").as_ref().and_then(|value| value.as_str()) {
+        match spec("VolumeOptions", "Subpath")
+            .as_ref()
+            .and_then(|value| value.as_str())
+        {
             Some(subpath) if !subpath.is_empty() => beneath(&path, subpath)?,
             _ => path,
         }
@@ -258,7 +306,11 @@ fn beneath(volume: &Path, subpath: &str) -> Result<PathBuf> {
     use std::os::fd::AsRawFd;
     let root = tierce_fsops::Root::open(volume).map_err(Error::below)?;
     let found = root
-        .open_at(Path::new(subpath), rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty())
+        .open_at(
+            Path::new(subpath),
+            rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC,
+            rustix::fs::Mode::empty(),
+        )
         .map_err(|error| Error::below_with("failed to mount volume subpath: ", error))?;
     let real = format!("/proc/self/fd/{}", found.as_raw_fd());
     std::fs::read_link(&real).map_err(Error::file("resolve", volume.join(subpath)))

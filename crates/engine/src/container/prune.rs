@@ -76,7 +76,9 @@ fn go_duration(text: &str) -> Option<f64> {
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let number: f64 = rest[..digits].parse().ok()?;
-        let unit_length = rest[digits..].find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len() - digits);
+        let unit_length = rest[digits..]
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(rest.len() - digits);
         let factor = match &rest[digits..digits + unit_length] {
             "h" => 3600.0,
             "m" => 60.0,
@@ -109,7 +111,10 @@ mod tests {
         let hour = moment("1h").unwrap().unwrap();
         assert!((Timestamp::now().as_second() - hour.as_second() - 3600).abs() <= 1);
         assert_eq!(moment("1700000000").unwrap().unwrap().as_second(), 1_700_000_000);
-        assert_eq!(moment("2026-01-02T03:04:05Z").unwrap().unwrap().to_string(), "2026-01-02T03:04:05Z");
+        assert_eq!(
+            moment("2026-01-02T03:04:05Z").unwrap().unwrap().to_string(),
+            "2026-01-02T03:04:05Z"
+        );
         assert!(moment("yesterday").is_err());
         assert_eq!(until(&Filters::default()).unwrap(), None);
     }

@@ -30,8 +30,12 @@ pub(crate) async fn recover(context: &Arc<Context>) -> Result<()> {
     for (directory, record, host_config) in blocking(move || load_all(&directory)).await? {
         adopt(context, directory, record, host_config);
     }
-    let mut tasks: HashMap<String, TaskState> =
-        context.tasks.list().into_iter().map(|task| (task.id.clone(), task)).collect();
+    let mut tasks: HashMap<String, TaskState> = context
+        .tasks
+        .list()
+        .into_iter()
+        .map(|task| (task.id.clone(), task))
+        .collect();
     let mut ended = Vec::new();
     let mut alive = Vec::new();
     for container in context.all() {
@@ -86,7 +90,10 @@ fn load(directory: &Path) -> Result<(Record, HostConfig)> {
     }
     let record: Record = parse(directory.join(RECORD))?;
     if directory.file_name().and_then(|name| name.to_str()) != Some(&record.id) {
-        return Err(Error::Conflict(format!("read container record: it says it is of container {}", record.id)));
+        return Err(Error::Conflict(format!(
+            "read container record: it says it is of container {}",
+            record.id
+        )));
     }
     Ok((record, parse(directory.join(HOST_CONFIG))?))
 }
@@ -203,11 +210,16 @@ async fn restore_networks(
     alive: &[Arc<Container>],
     ended: &[(Arc<Container>, Exit)],
 ) -> Result<()> {
-    let ids: Vec<String> =
-        alive.iter().chain(ended.iter().map(|(container, _)| container)).map(|container| container.id.clone()).collect();
+    let ids: Vec<String> = alive
+        .iter()
+        .chain(ended.iter().map(|(container, _)| container))
+        .map(|container| container.id.clone())
+        .collect();
     let sandboxes = Arc::clone(&context.sandboxes);
     let unmended = blocking(move || {
-        sandboxes.restore(&ids).map_err(|error| Error::below_with("restore networks: ", error))
+        sandboxes
+            .restore(&ids)
+            .map_err(|error| Error::below_with("restore networks: ", error))
     })
     .await?;
     for problem in unmended {
@@ -231,7 +243,9 @@ async fn take_up(context: &Arc<Context>, container: &Arc<Container>) {
         let snapshot =
             container.change_record(|record| start::fill_network(&mut record.network_settings, &sandbox, &netns));
         for endpoint in &sandbox.endpoints {
-            let lease = Lease::new(&container.id).labelled(snapshot.record.plain_name()).running(true);
+            let lease = Lease::new(&container.id)
+                .labelled(snapshot.record.plain_name())
+                .running(true);
             context.leases.hold(Resource::network(&endpoint.network), lease);
         }
     }

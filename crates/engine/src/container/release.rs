@@ -60,12 +60,19 @@ pub(super) async fn release(context: &Arc<Context>, container: &Arc<Container>) 
             endpoint.mac_address.clear();
         }
     });
-    for point in snapshot.record.mount_points.values().filter(|point| !point.name.is_empty()) {
+    for point in snapshot
+        .record
+        .mount_points
+        .values()
+        .filter(|point| !point.name.is_empty())
+    {
         let attributes = BTreeMap::from([
             ("container".to_owned(), container.id.clone()),
             ("driver".to_owned(), point.driver.clone()),
         ]);
-        context.events.publish(Subject::Volume, "unmount", &point.name, attributes);
+        context
+            .events
+            .publish(Subject::Volume, "unmount", &point.name, attributes);
     }
 }
 

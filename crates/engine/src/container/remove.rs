@@ -13,16 +13,24 @@ use std::sync::Arc;
 /// See [`super::Containers::remove`].
 pub(crate) async fn remove(context: &Arc<Context>, container: &Arc<Container>, request: Remove) -> Result<()> {
     if request.link {
-        return Err(Error::NotFound("cannot get link: links of the default bridge are not kept".to_owned()));
+        return Err(Error::NotFound(
+            "cannot get link: links of the default bridge are not kept".to_owned(),
+        ));
     }
     let snapshot = container.snapshot();
     let name = &snapshot.record.name;
     let refused = |why: &str| {
-        Err(Error::Conflict(format!("cannot remove container {:?}: container is {why}", name.trim_start_matches('/'))))
+        Err(Error::Conflict(format!(
+            "cannot remove container {:?}: container is {why}",
+            name.trim_start_matches('/')
+        )))
     };
     match snapshot.record.state.status() {
         Status::Removing => {
-            return Err(Error::Conflict(format!("removal of container {} is already in progress", container.id)));
+            return Err(Error::Conflict(format!(
+                "removal of container {} is already in progress",
+                container.id
+            )));
         }
         Status::Running if !request.force => {
             return refused("running: stop the container before removing or force remove");
@@ -56,7 +64,11 @@ pub(crate) async fn remove_locked(context: &Arc<Context>, container: &Arc<Contai
         .apply(Change::Removing)
         .map_err(|illegal| Error::Conflict(format!("cannot remove container {}: {illegal}", container.id)))?;
     container.attachers.dismiss();
-    let (rootfs, directory, id) = (Arc::clone(&context.rootfs), container.directory.clone(), container.id.clone());
+    let (rootfs, directory, id) = (
+        Arc::clone(&context.rootfs),
+        container.directory.clone(),
+        container.id.clone(),
+    );
     let removed = blocking(move || {
         rootfs.remove(&id).map_err(Error::below)?;
         // A container directory must not be emptied through something that is still mounted in it.
@@ -68,7 +80,10 @@ pub(crate) async fn remove_locked(context: &Arc<Context>, container: &Arc<Contai
         let _failed = container.apply(Change::RemovalFailed { dead: true });
         container.change(|snapshot| snapshot.removal_error = Some(error.to_string()));
         context.save_or_warn(container, true).await;
-        return Err(Error::below_with(format!("container {}: driver or directory: ", container.id), error));
+        return Err(Error::below_with(
+            format!("container {}: driver or directory: ", container.id),
+            error,
+        ));
     }
     context.leases.release_all(&container.id);
     context.execs.forget_all(&container.id);
@@ -86,7 +101,11 @@ async fn remove_volumes(context: &Arc<Context>, container: &Container) {
     let record = Arc::clone(&container.snapshot().record);
     for point in record.mount_points.values() {
         // Made for this container, not named and not taken from another.
-        let named = point.spec.get("Source").and_then(|source| source.as_str()).is_some_and(|source| !source.is_empty());
+        let named = point
+            .spec
+            .get("Source")
+            .and_then(|source| source.as_str())
+            .is_some_and(|source| !source.is_empty());
         if point.kind != "volume" || point.name.is_empty() || named {
             continue;
         }

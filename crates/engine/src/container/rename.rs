@@ -17,7 +17,9 @@ pub(crate) async fn rename(context: &Context, old: &str, new: &str) -> Result<()
     let _transient = container.transition().await;
     let previous = container.snapshot().record.name.clone();
     if previous == new {
-        return Err(Error::Invalid("Renaming a container with the same name as its current name".to_owned()));
+        return Err(Error::Invalid(
+            "Renaming a container with the same name as its current name".to_owned(),
+        ));
     }
     context.reserve_name(&new, &container.id).map_err(|error| match error {
         Error::NameInUse { .. } => Error::Conflict(format!("Error when allocating new name: {error}")),

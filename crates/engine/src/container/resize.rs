@@ -11,7 +11,11 @@ pub(crate) async fn resize(context: &Context, name: &str, rows: u16, columns: u1
     if !record.state.is_alive() {
         return Err(Error::Conflict(format!("container {} is not running", record.id)));
     }
-    context.control.resize(&ProcessId::init(&record.id), rows, columns).await.map_err(Error::below)?;
+    context
+        .control
+        .resize(&ProcessId::init(&record.id), rows, columns)
+        .await
+        .map_err(Error::below)?;
     let (height, width) = (rows.to_string(), columns.to_string());
     context.publish(record, "resize", &[("height", &height), ("width", &width)]);
     Ok(())

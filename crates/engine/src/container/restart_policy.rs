@@ -78,7 +78,9 @@ mod tests {
     #[test]
     fn the_delay_doubles_up_to_a_minute_and_starts_over_after_ten_calm_seconds() {
         let mut backoff = Backoff::default();
-        let delays: Vec<u128> = (0..12).map(|_| backoff.next(Duration::from_secs(1)).as_millis()).collect();
+        let delays: Vec<u128> = (0..12)
+            .map(|_| backoff.next(Duration::from_secs(1)).as_millis())
+            .collect();
         assert_eq!(delays[..5], [100, 200, 400, 800, 1600]);
         assert_eq!(delays[10..], [60_000, 60_000]);
         assert_eq!(backoff.next(CALM_AFTER), FIRST_DELAY);

@@ -52,7 +52,11 @@ pub(crate) fn parse(text: &str) -> Result<i32> {
     let invalid = || Error::Invalid(format!("invalid signal: {text}"));
     if let Ok(number) = text.parse::<i32>() {
         // 0 would only probe.
-        return if (1..=REAL_TIME.1).contains(&number) { Ok(number) } else { Err(invalid()) };
+        return if (1..=REAL_TIME.1).contains(&number) {
+            Ok(number)
+        } else {
+            Err(invalid())
+        };
     }
     let upper = text.to_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
@@ -66,9 +70,17 @@ pub(crate) fn parse(text: &str) -> Result<i32> {
     } else {
         return Err(invalid());
     };
-    let offset: i32 = if offset.is_empty() { 0 } else { offset.parse().map_err(|_| invalid())? };
+    let offset: i32 = if offset.is_empty() {
+        0
+    } else {
+        offset.parse().map_err(|_| invalid())?
+    };
     let number = base.checked_add(offset).ok_or_else(invalid)?;
-    if (REAL_TIME.0..=REAL_TIME.1).contains(&number) { Ok(number) } else { Err(invalid()) }
+    if (REAL_TIME.0..=REAL_TIME.1).contains(&number) {
+        Ok(number)
+    } else {
+        Err(invalid())
+    }
 }
 
 #[cfg(test)]
@@ -78,7 +90,13 @@ mod tests {
 
     #[test]
     fn names_and_numbers() {
-        for (text, number) in [("SIGTERM", 15), ("kill", 9), ("1", 1), ("RTMIN+3", 37), ("SIGRTMAX-1", 63)] {
+        for (text, number) in [
+            ("SIGTERM", 15),
+            ("kill", 9),
+            ("1", 1),
+            ("RTMIN+3", 37),
+            ("SIGRTMAX-1", 63),
+        ] {
             assert_eq!(parse(text).unwrap(), number, "{text}");
         }
         for bad in ["", "0", "65", "-1", "FOO", "RTMIN+99", "RTMAX+2147483647"] {

@@ -30,7 +30,9 @@ pub(crate) async fn start(context: &Arc<Context>, container: &Arc<Container>) ->
     match snapshot.record.state.status() {
         Status::Running => return Err(Error::NotModified("container is already running".to_owned())),
         Status::Paused => {
-            return Err(Error::Conflict("cannot start a paused container, try unpause instead".to_owned()));
+            return Err(Error::Conflict(
+                "cannot start a paused container, try unpause instead".to_owned(),
+            ));
         }
         Status::Removing | Status::Dead => {
             return Err(Error::Conflict(
@@ -59,7 +61,10 @@ pub(crate) async fn start(context: &Arc<Context>, container: &Arc<Container>) ->
 pub(crate) async fn run(context: &Arc<Context>, container: &Arc<Container>) -> Result<()> {
     match launch(context, container).await {
         Ok(pid) => {
-            let changed = container.apply(Change::Started { pid, at: Timestamp::now() });
+            let changed = container.apply(Change::Started {
+                pid,
+                at: Timestamp::now(),
+            });
             let snapshot = changed.map_err(|illegal| Error::Internal(illegal.to_string()))?;
             container.change(|snapshot| snapshot.starts += 1);
             context.leases.set_running(&container.id, true);
@@ -77,7 +82,11 @@ pub(crate) async fn run(context: &Arc<Context>, container: &Arc<Container>) -> R
                 Error::Runtime { exit_code, .. } => *exit_code,
                 _ => 128,
             };
-            let change = Change::StartFailed { exit_code, error: error.to_string(), at: Timestamp::now() };
+            let change = Change::StartFailed {
+                exit_code,
+                error: error.to_string(),
+                at: Timestamp::now(),
+            };
             if let Err(illegal) = container.apply(change) {
                 tracing::error!(container = %container.id, %illegal, "a failed start could not be recorded");
             }
@@ -129,11 +138,14 @@ fn task_of(context: &Context, snapshot: &Snapshot, ready: Ready) -> Result<Creat
     let (record, host_config) = (&snapshot.record, &snapshot.host_config);
     let wants_init = host_config.init.unwrap_or(context.config.init) && host_config.pid_mode.is_empty();
     let init = if wants_init {
-        Some(context.config.init_program.as_deref().ok_or_else(|| Error::Runtime {
-            message: "exec: \"docker-init\": executable file not found in $PATH (install tini-static or catatonit, or \
+        Some(context.config.init_program.as_deref().ok_or_else(|| {
+            Error::Runtime {
+                message:
+                    "exec: \"docker-init\": executable file not found in $PATH (install tini-static or catatonit, or \
                       name an init program in the daemon's configuration)"
-                .to_owned(),
-            exit_code: 127,
+                        .to_owned(),
+                exit_code: 127,
+            }
         })?)
     } else {
         None
@@ -156,9 +168,12 @@ fn task_of(context: &Context, snapshot: &Snapshot, ready: Ready) -> Result<Creat
         cgroups_path: spec::cgroups_path(&record.id, host_config, parent, systemd_cgroup),
     };
     let spec = spec::assemble(&inputs)?;
-    let runtime = context.config.runtimes.get(&host_config.runtime).cloned().ok_or_else(|| {
-        Error::Invalid(format!("unknown or invalid runtime name: {}", host_config.runtime))
-    })?;
+    let runtime = context
+        .config
+        .runtimes
+        .get(&host_config.runtime)
+        .cloned()
+        .ok_or_else(|| Error::Invalid(format!("unknown or invalid runtime name: {}", host_config.runtime)))?;
     Ok(Create {
         id: record.id.clone(),
         spec,
@@ -176,7 +191,9 @@ fn task_of(context: &Context, snapshot: &Snapshot, ready: Ready) -> Result<Creat
 fn shared(context: &Context, snapshot: &Snapshot) -> Result<Shared> {
     let host_config = &snapshot.host_config;
     let donor = |mode: &str, what: &str| -> Result<Option<Arc<Snapshot>>> {
-        let Some(name) = mode.strip_prefix("container:") else { return Ok(None) };
+        let Some(name) = mode.strip_prefix("container:") else {
+            return Ok(None);
+        };
         let donor = context
             .find(name)
             .map_err(|error| Error::Conflict(format!("joining {what} namespace of container: {error}")))?
@@ -229,10 +246,19 @@ fn remember(context: &Context, container: &Container, ready: &Ready) {
         record.shm_path = ready.shm.as_deref().map(text).unwrap_or_default();
         record.has_been_started_before = true;
         if let Some(sandbox) = &ready.sandbox {
-            fill_network(&mut record.network_settings, sandbox, &context.config.exec_root.join("netns"));
+            fill_network(
+                &mut record.network_settings,
+                sandbox,
+                &context.config.exec_root.join("netns"),
+            );
         }
     });
-    for point in snapshot.record.mount_points.values().filter(|point| !point.name.is_empty()) {
+    for point in snapshot
+        .record
+        .mount_points
+        .values()
+        .filter(|point| !point.name.is_empty())
+    {
         let attributes = BTreeMap::from([
             ("container".to_owned(), container.id.clone()),
             ("destination".to_owned(), point.destination.clone()),
@@ -240,12 +266,16 @@ fn remember(context: &Context, container: &Container, ready: &Ready) {
             ("propagation".to_owned(), point.propagation.clone()),
             ("read/write".to_owned(), point.rw.to_string()),
         ]);
-        context.events.publish(crate::events::Subject::Volume, "mount", &point.name, attributes);
+        context
+            .events
+            .publish(crate::events::Subject::Volume, "mount", &point.name, attributes);
     }
     for endpoint in ready.sandbox.iter().flat_map(|sandbox| &sandbox.endpoints) {
         context.leases.hold(
             tierce_store::Resource::network(&endpoint.network),
-            Lease::new(&container.id).labelled(snapshot.record.plain_name()).running(true),
+            Lease::new(&container.id)
+                .labelled(snapshot.record.plain_name())
+                .running(true),
         );
         if let Ok(network) = context.sandboxes.network(&endpoint.network) {
             crate::network::publish(context, "connect", &network, &[("container", &container.id)]);

@@ -212,16 +212,18 @@ impl State {
     pub fn apply(&self, change: Change) -> Result<Self, Illegal> {
         use Status::{Created, Dead, Exited, Paused, Removing, Restarting, Running};
         let from = self.status();
-        let allowed = match (&change, from) {
-            (Change::Started { .. } | Change::StartFailed { .. }, Created | Exited | Restarting)
-            | (Change::Paused, Running)
-            | (Change::Unpaused, Paused)
-            | (Change::Exited { .. }, Running | Paused)
-            | (Change::RestartCancelled, Restarting)
-            | (Change::Removing, Created | Exited | Dead)
-            | (Change::RemovalFailed { .. }, Removing) => true,
-            _ => false,
-        };
+        let allowed = matches!(
+            (&change, from),
+            (
+                Change::Started { .. } | Change::StartFailed { .. },
+                Created | Exited | Restarting
+            ) | (Change::Paused, Running)
+                | (Change::Unpaused, Paused)
+                | (Change::Exited { .. }, Running | Paused)
+                | (Change::RestartCancelled, Restarting)
+                | (Change::Removing, Created | Exited | Dead)
+                | (Change::RemovalFailed { .. }, Removing)
+        );
         if !allowed {
             return Err(Illegal { from, change });
         }
@@ -249,7 +251,12 @@ impl State {
             }
             Change::Paused => next.paused = true,
             Change::Unpaused => next.paused = false,
-            Change::Exited { exit_code, at, oom_killed, restarting } => {
+            Change::Exited {
+                exit_code,
+                at,
+                oom_killed,
+                restarting,
+            } => {
                 next.running = restarting;
                 next.restarting = restarting;
                 next.paused = false;
@@ -286,7 +293,12 @@ mod tests {
     }
 
     fn exited(restarting: bool) -> Change {
-        Change::Exited { exit_code: 3, at: at(20), oom_killed: false, restarting }
+        Change::Exited {
+            exit_code: 3,
+            at: at(20),
+            oom_killed: false,
+            restarting,
+        }
     }
 
     #[test]
@@ -315,7 +327,11 @@ mod tests {
 
     #[test]
     fn a_failed_first_start_leaves_it_created() {
-        let failed = Change::StartFailed { exit_code: 127, error: "no".into(), at: at(5) };
+        let failed = Change::StartFailed {
+            exit_code: 127,
+            error: "no".into(),
+            at: at(5),
+        };
         let state = State::default().apply(failed).unwrap();
         assert_eq!((state.status(), state.exit_code), (Status::Created, 127));
     }
@@ -323,7 +339,11 @@ mod tests {
     fn change() -> impl Strategy<Value = Change> {
         prop_oneof![
             (1u32..9, 1i64..9).prop_map(|(pid, s)| Change::Started { pid, at: at(s) }),
-            (1i64..9).prop_map(|s| Change::StartFailed { exit_code: 127, error: "x".into(), at: at(s) }),
+            (1i64..9).prop_map(|s| Change::StartFailed {
+                exit_code: 127,
+                error: "x".into(),
+                at: at(s)
+            }),
             Just(Change::Paused),
             Just(Change::Unpaused),
             (0i32..256, any::<bool>(), any::<bool>()).prop_map(|(exit_code, oom_killed, restarting)| Change::Exited {

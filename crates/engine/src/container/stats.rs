@@ -40,10 +40,18 @@ pub(crate) async fn stats(context: &Context, name: &str) -> Result<Stats> {
     let container = context.find(name)?;
     let record = &container.snapshot().record;
     let alive = record.state.is_alive();
-    let metrics = if alive { Some(context.control.stats(&container.id).await.map_err(Error::below)?) } else { None };
+    let metrics = if alive {
+        Some(context.control.stats(&container.id).await.map_err(Error::below)?)
+    } else {
+        None
+    };
     let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     // /proc files are answered from memory: reading them does not block.
-    let interfaces = if alive { interfaces(&text(&format!("/proc/{}/net/dev", record.state.pid))) } else { Vec::new() };
+    let interfaces = if alive {
+        interfaces(&text(&format!("/proc/{}/net/dev", record.state.pid)))
+    } else {
+        Vec::new()
+    };
     Ok(Stats {
         id: container.id.clone(),
         name: record.name.clone(),
@@ -58,9 +66,17 @@ pub(crate) async fn stats(context: &Context, name: &str) -> Result<Stats> {
 /// The work of all processors: the first line of /proc/stat, in clock ticks of 10 ms (proc(5)).
 fn system_cpu(stat: &str) -> u64 {
     const NANOSECONDS_PER_TICK: u64 = 10_000_000;
-    let fields = stat.lines().next().and_then(|line| line.strip_prefix("cpu ")).unwrap_or_default();
+    let fields = stat
+        .lines()
+        .next()
+        .and_then(|line| line.strip_prefix("cpu "))
+        .unwrap_or_default();
     // user nice system idle iowait irq softirq steal, as Docker counts; guest time is in user already.
-    let ticks: u64 = fields.split_whitespace().take(8).filter_map(|field| field.parse::<u64>().ok()).sum();
+    let ticks: u64 = fields
+        .split_whitespace()
+        .take(8)
+        .filter_map(|field| field.parse::<u64>().ok())
+        .sum();
     ticks.saturating_mul(NANOSECONDS_PER_TICK)
 }
 
@@ -70,11 +86,18 @@ fn interfaces(text: &str) -> Vec<Interface> {
         .skip(2)
         .filter_map(|line| {
             let (name, counters) = line.split_once(':')?;
-            let counters: Vec<u64> = counters.split_whitespace().filter_map(|field| field.parse().ok()).collect();
+            let counters: Vec<u64> = counters
+                .split_whitespace()
+                .filter_map(|field| field.parse().ok())
+                .collect();
             let name = name.trim();
             let received = counters.get(..4)?.try_into().ok()?;
             let sent = counters.get(8..12)?.try_into().ok()?;
-            (name != "lo").then(|| Interface { name: name.to_owned(), received, sent })
+            (name != "lo").then(|| Interface {
+                name: name.to_owned(),
+                received,
+                sent,
+            })
         })
         .collect()
 }
@@ -86,9 +109,17 @@ mod tests {
     #[test]
     fn proc_files_are_read() {
         assert_eq!(system_cpu("cpu  1 2 3 4 5 6 7 8 9 10\ncpu0 1\n"), 36 * 10_000_000);
-        let text = "Inter-|\n face |\n    lo: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n  eth0: 10 2 3 4 0 0 0 0 20 5 6 7 0 0 0 0\n";
+        let text =
+            "Inter-|\n face |\n    lo: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n  eth0: 10 2 3 4 0 0 0 0 20 5 6 7 0 0 0 0\n";
         let found = interfaces(text);
-        assert_eq!(found, [Interface { name: "eth0".into(), received: [10, 2, 3, 4], sent: [20, 5, 6, 7] }]);
+        assert_eq!(
+            found,
+            [Interface {
+                name: "eth0".into(),
+                received: [10, 2, 3, 4],
+                sent: [20, 5, 6, 7]
+            }]
+        );
         assert_eq!(system_cpu(""), 0);
     }
 }

@@ -26,11 +26,7 @@ pub(crate) async fn stop(context: &Arc<Context>, container: &Arc<Container>, req
 }
 
 /// Stops a container; one that does not run is no error. The caller does not hold the transition lock.
-pub(crate) async fn stop_if_running(
-    context: &Arc<Context>,
-    container: &Arc<Container>,
-    request: &Stop,
-) -> Result<()> {
+pub(crate) async fn stop_if_running(context: &Arc<Context>, container: &Arc<Container>, request: &Stop) -> Result<()> {
     let snapshot = container.snapshot();
     let own = snapshot.record.config.stop_signal.as_str();
     let gentle = match request.signal.as_deref().filter(|text| !text.is_empty()) {
@@ -38,7 +34,10 @@ pub(crate) async fn stop_if_running(
         None if !own.is_empty() => signal::parse(own).unwrap_or(signal::TERM),
         None => signal::TERM,
     };
-    let seconds = request.timeout.or(snapshot.record.config.stop_timeout).unwrap_or(context.config.stop_timeout);
+    let seconds = request
+        .timeout
+        .or(snapshot.record.config.stop_timeout)
+        .unwrap_or(context.config.stop_timeout);
     let mut changes = container.watch();
     let exits = mark_stopped(context, container).await;
     if !container.snapshot().record.state.is_alive() {
@@ -96,7 +95,10 @@ pub(crate) async fn send(context: &Arc<Context>, container: &Arc<Container>, num
         Ok(()) => {}
         Err(error) if error.kind() == Kind::NotFound => return Ok(()),
         Err(error) => {
-            return Err(Error::below_with(format!("cannot kill container: {}: ", container.id), error));
+            return Err(Error::below_with(
+                format!("cannot kill container: {}: ", container.id),
+                error,
+            ));
         }
     }
     if snapshot.record.state.paused {
@@ -113,7 +115,8 @@ pub(crate) async fn until_ended(
     exits: u64,
     patience: Option<Duration>,
 ) -> bool {
-    let ended = changes.wait_for(|snapshot| snapshot.exits > exits || snapshot.gone || !snapshot.record.state.is_alive());
+    let ended =
+        changes.wait_for(|snapshot| snapshot.exits > exits || snapshot.gone || !snapshot.record.state.is_alive());
     match patience {
         None => ended.await.is_ok(),
         Some(patience) => tokio::time::timeout(patience, ended).await.is_ok(),

@@ -101,10 +101,16 @@ impl Form {
         let words: Vec<String> = arguments.split_whitespace().map(str::to_owned).collect();
         // Docker's own guard: a foreign column named PID would be taken for the process id.
         if words.iter().any(|word| word.contains("=PID")) {
-            return Err(Error::Invalid("specifying \"PID\" as a column title is not allowed".to_owned()));
+            return Err(Error::Invalid(
+                "specifying \"PID\" as a column title is not allowed".to_owned(),
+            ));
         }
         let titled = |list: &[(Column, &str)]| {
-            Self::Columns(list.iter().map(|(column, title)| (*column, (*title).to_owned())).collect())
+            Self::Columns(
+                list.iter()
+                    .map(|(column, title)| (*column, (*title).to_owned()))
+                    .collect(),
+            )
         };
         let plain: Vec<&str> = words.iter().map(String::as_str).collect();
         Ok(match plain.as_slice() {
@@ -146,7 +152,10 @@ fn columns(list: &str) -> Option<Vec<(Column, String)>> {
         let known = match name {
             "etime" => (Column::Etime, "ELAPSED"),
             "start" => (Column::Start, "STARTED"),
-            name => NAMES.iter().find(|(known, ..)| *known == name).map(|(_, column, title)| (*column, *title))?,
+            name => NAMES
+                .iter()
+                .find(|(known, ..)| *known == name)
+                .map(|(_, column, title)| (*column, *title))?,
         };
         columns.push((known.0, known.1.to_owned()));
     }
@@ -206,9 +215,16 @@ fn read_process(pid: u32) -> Option<Process> {
     let owner = fs::metadata(format!("/proc/{pid}")).ok()?;
     (process.uid, process.gid) = (owner.uid(), owner.gid());
     let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let words: Vec<_> =
-        line.split(|byte| *byte == 0).filter(|word| !word.is_empty()).map(String::from_utf8_lossy).collect();
-    process.command = if words.is_empty() { format!("[{}]", process.name) } else { words.join(" ") };
+    let words: Vec<_> = line
+        .split(|byte| *byte == 0)
+        .filter(|word| !word.is_empty())
+        .map(String::from_utf8_lossy)
+        .collect();
+    process.command = if words.is_empty() {
+        format!("[{}]", process.name)
+    } else {
+        words.join(" ")
+    };
     Some(process)
 }
 
@@ -223,7 +239,11 @@ struct Host {
 impl Host {
     fn read() -> Self {
         let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
-        let uptime: f64 = text("/proc/uptime").split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0.0);
+        let uptime: f64 = text("/proc/uptime")
+            .split_whitespace()
+            .next()
+            .and_then(|word| word.parse().ok())
+            .unwrap_or(0.0);
         let users = text("/etc/passwd")
             .lines()
             .filter_map(|line| {
@@ -234,10 +254,23 @@ impl Host {
             .collect();
         let memory = text("/proc/meminfo")
             .lines()
-            .find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse::<u64>().ok())
+            .find_map(|line| {
+                line.strip_prefix("MemTotal:")?
+                    .split_whitespace()
+                    .next()?
+                    .parse::<u64>()
+                    .ok()
+            })
             .unwrap_or(0);
-        let boot = SystemTime::now().checked_sub(Duration::from_secs_f64(uptime)).unwrap_or(SystemTime::UNIX_EPOCH);
-        Self { users, memory: memory * 1024, boot, uptime }
+        let boot = SystemTime::now()
+            .checked_sub(Duration::from_secs_f64(uptime))
+            .unwrap_or(SystemTime::UNIX_EPOCH);
+        Self {
+            users,
+            memory: memory * 1024,
+            boot,
+            uptime,
+        }
     }
 }
 
@@ -251,7 +284,12 @@ fn table(columns: &[(Column, String)], pids: &[u32]) -> ProcessTable {
         processes: pids
             .into_iter()
             .filter_map(read_process)
-            .map(|process| columns.iter().map(|(column, _)| cell(&process, *column, &host)).collect())
+            .map(|process| {
+                columns
+                    .iter()
+                    .map(|(column, _)| cell(&process, *column, &host))
+                    .collect()
+            })
             .collect(),
     }
 }
@@ -259,9 +297,19 @@ fn table(columns: &[(Column, String)], pids: &[u32]) -> ProcessTable {
 fn cell(process: &Process, column: Column, host: &Host) -> String {
     let seconds = process.ticks / TICKS;
     let lived = (host.uptime - process.start_ticks as f64 / TICKS as f64).max(0.0);
-    let share = |of: f64| if of > 0.0 { process.ticks as f64 / TICKS as f64 * 100.0 / of } else { 0.0 };
+    let share = |of: f64| {
+        if of > 0.0 {
+            process.ticks as f64 / TICKS as f64 * 100.0 / of
+        } else {
+            0.0
+        }
+    };
     match column {
-        Column::User => host.users.get(&process.uid).cloned().unwrap_or_else(|| process.uid.to_string()),
+        Column::User => host
+            .users
+            .get(&process.uid)
+            .cloned()
+            .unwrap_or_else(|| process.uid.to_string()),
         Column::Uid => process.uid.to_string(),
         Column::Gid => process.gid.to_string(),
         Column::Pid => process.pid.to_string(),
@@ -270,7 +318,14 @@ fn cell(process: &Process, column: Column, host: &Host) -> String {
         Column::Cpu => format!("{:.1}", share(lived)),
         Column::Mem => {
             let resident = (process.resident_pages * PAGE) as f64;
-            format!("{:.1}", if host.memory > 0 { resident * 100.0 / host.memory as f64 } else { 0.0 })
+            format!(
+                "{:.1}",
+                if host.memory > 0 {
+                    resident * 100.0 / host.memory as f64
+                } else {
+                    0.0
+                }
+            )
         }
         Column::Vsz => (process.virtual_bytes / 1024).to_string(),
         Column::Rss => (process.resident_pages * PAGE / 1024).to_string(),
@@ -299,16 +354,19 @@ fn elapsed(seconds: u64) -> String {
 /// The time of day it started, or the day if that was not within the last 24 hours.
 fn started(process: &Process, host: &Host) -> String {
     let at = host.boot + Duration::from_millis(process.start_ticks * 1000 / TICKS);
-    let Ok(moment) = jiff::Timestamp::try_from(at) else { return "?".to_owned() };
+    let Ok(moment) = jiff::Timestamp::try_from(at) else {
+        return "?".to_owned();
+    };
     let zoned = moment.to_zoned(jiff::tz::TimeZone::system());
-    let recent = SystemTime::now().duration_since(at).is_ok_and(|age| age < Duration::from_hours(24));
+    let recent = SystemTime::now()
+        .duration_since(at)
+        .is_ok_and(|age| age < Duration::from_hours(24));
     zoned.strftime(if recent { "%H:%M" } else { "%b%d" }).to_string()
 }
 
 fn terminal(device: i64) -> String {
     let (major, minor) = ((device >> 8) & 0xfff, (device & 0xff) | ((device >> 12) & 0xf_ff00));
     match major {
-        0 => "?".to_owned(),
         136..=143 => format!("pts/{}", (major - 136) * 256 + minor),
         4 if minor < 64 => format!("tty{minor}"),
         4 => format!("ttyS{}", minor - 64),
@@ -351,7 +409,12 @@ fn foreign(arguments: &[String], pids: &[u32]) -> Result<ProcessTable> {
 
 fn parse_ps(output: &str, pids: &[u32]) -> Result<ProcessTable> {
     let mut lines = output.lines();
-    let titles: Vec<String> = lines.next().unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+    let titles: Vec<String> = lines
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect();
     let pid_column = titles
         .iter()
         .position(|title| title == "PID")
@@ -359,7 +422,10 @@ fn parse_ps(output: &str, pids: &[u32]) -> Result<ProcessTable> {
     let mut processes = Vec::new();
     for line in lines {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let ours = words.get(pid_column).and_then(|word| word.parse().ok()).is_some_and(|pid| pids.contains(&pid));
+        let ours = words
+            .get(pid_column)
+            .and_then(|word| word.parse().ok())
+            .is_some_and(|pid| pids.contains(&pid));
         if !ours || words.len() < titles.len() {
             continue;
         }
@@ -379,7 +445,9 @@ mod tests {
 
     #[test]
     fn row_079_a_process_of_the_host_is_shown_as_ps_shows_it() {
-        let Form::Columns(columns) = Form::parse("").unwrap() else { panic!("not our form") };
+        let Form::Columns(columns) = Form::parse("").unwrap() else {
+            panic!("not our form")
+        };
         let found = table(&columns, &[std::process::id(), u32::MAX]);
         assert_eq!(found.titles, ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]);
         assert_eq!(found.processes.len(), 1);
@@ -388,8 +456,13 @@ mod tests {
 
     #[test]
     fn columns_are_chosen_by_name_and_the_rest_goes_to_ps() {
-        let Form::Columns(columns) = Form::parse("-o pid,cmd").unwrap() else { panic!("not our form") };
-        assert_eq!(columns.iter().map(|(_, title)| title.as_str()).collect::<Vec<_>>(), ["PID", "CMD"]);
+        let Form::Columns(columns) = Form::parse("-o pid,cmd").unwrap() else {
+            panic!("not our form")
+        };
+        assert_eq!(
+            columns.iter().map(|(_, title)| title.as_str()).collect::<Vec<_>>(),
+            ["PID", "CMD"]
+        );
         assert!(matches!(Form::parse("-eo pid,zz").unwrap(), Form::Foreign(_)));
         assert!(matches!(Form::parse("faux").unwrap(), Form::Foreign(_)));
         assert!(Form::parse("-o pid=PID").is_err());
@@ -397,9 +470,13 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_does_not_confuse() {
-        let text = "42 (a) b) S 1 42 42 34816 42 4194560 1 0 0 0 250 50 0 0 20 0 1 0 1000 4096000 25 18446744073709551615";
+        let text =
+            "42 (a) b) S 1 42 42 34816 42 4194560 1 0 0 0 250 50 0 0 20 0 1 0 1000 4096000 25 18446744073709551615";
         let process = parse_stat(text).unwrap();
-        assert_eq!((process.name.as_str(), process.ppid, process.ticks, process.start_ticks), ("a) b", 1, 300, 1000));
+        assert_eq!(
+            (process.name.as_str(), process.ppid, process.ticks, process.start_ticks),
+            ("a) b", 1, 300, 1000)
+        );
         assert_eq!(terminal(process.tty), "pts/0");
         assert_eq!(stat(&process), "Ss+");
     }

@@ -26,7 +26,9 @@ pub(crate) async fn update(context: &Arc<Context>, container: &Arc<Container>, r
     }
     validate::resources(&next.resources, &context.capacity)?;
     if snapshot.record.state.removal_in_progress || snapshot.record.state.dead {
-        return Err(Error::Conflict(refused("Container is marked for removal and cannot be \"update\".".to_owned())));
+        return Err(Error::Conflict(refused(
+            "Container is marked for removal and cannot be \"update\".".to_owned(),
+        )));
     }
     if snapshot.record.state.is_alive() {
         let resources = spec::resources(&next.resources)?;
@@ -84,7 +86,10 @@ fn merge(own: &mut ResourceConfig, new: &ResourceConfig) -> Result<(), String> {
             *ours = theirs;
         }
     }
-    for (ours, theirs) in [(&mut own.cpuset_cpus, &new.cpuset_cpus), (&mut own.cpuset_mems, &new.cpuset_mems)] {
+    for (ours, theirs) in [
+        (&mut own.cpuset_cpus, &new.cpuset_cpus),
+        (&mut own.cpuset_mems, &new.cpuset_mems),
+    ] {
         if !theirs.is_empty() {
             ours.clone_from(theirs);
         }
@@ -104,11 +109,30 @@ mod tests {
 
     #[test]
     fn only_what_is_given_changes() {
-        let mut own = ResourceConfig { memory: 100, memory_swap: 200, cpu_shares: 5, ..ResourceConfig::default() };
-        let new = ResourceConfig { memory: 150, pids_limit: Some(9), ..ResourceConfig::default() };
+        let mut own = ResourceConfig {
+            memory: 100,
+            memory_swap: 200,
+            cpu_shares: 5,
+            ..ResourceConfig::default()
+        };
+        let new = ResourceConfig {
+            memory: 150,
+            pids_limit: Some(9),
+            ..ResourceConfig::default()
+        };
         merge(&mut own, &new).unwrap();
-        assert_eq!((own.memory, own.memory_swap, own.cpu_shares, own.pids_limit), (150, 200, 5, Some(9)));
-        let more = ResourceConfig { memory: 300, ..ResourceConfig::default() };
-        assert!(merge(&mut own, &more).unwrap_err().starts_with("Memory limit should be smaller"));
+        assert_eq!(
+            (own.memory, own.memory_swap, own.cpu_shares, own.pids_limit),
+            (150, 200, 5, Some(9))
+        );
+        let more = ResourceConfig {
+            memory: 300,
+            ..ResourceConfig::default()
+        };
+        assert!(
+            merge(&mut own, &more)
+                .unwrap_err()
+                .starts_with("Memory limit should be smaller")
+        );
     }
 }

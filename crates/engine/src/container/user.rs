@@ -42,7 +42,11 @@ fn accounts(text: &str) -> impl Iterator<Item = Account<'_>> {
         let mut fields = line.trim().split(':');
         let name = fields.next()?;
         let _password = fields.next()?;
-        Some(Account { name, uid: fields.next()?.parse().ok()?, gid: fields.next()?.parse().ok()? })
+        Some(Account {
+            name,
+            uid: fields.next()?.parse().ok()?,
+            gid: fields.next()?.parse().ok()?,
+        })
     })
 }
 
@@ -51,7 +55,11 @@ fn groups(text: &str) -> impl Iterator<Item = Group<'_>> {
         let mut fields = line.trim().split(':');
         let name = fields.next()?;
         let _password = fields.next()?;
-        Some(Group { name, gid: fields.next()?.parse().ok()?, members: fields.next().unwrap_or_default() })
+        Some(Group {
+            name,
+            gid: fields.next()?.parse().ok()?,
+            members: fields.next().unwrap_or_default(),
+        })
     })
 }
 
@@ -61,7 +69,10 @@ fn number(text: &str) -> Option<i64> {
 }
 
 fn in_range(id: i64) -> Result<u32> {
-    u32::try_from(id).ok().filter(|id| *id <= i32::MAX as u32).ok_or_else(|| Error::Invalid(OUT_OF_RANGE.to_owned()))
+    u32::try_from(id)
+        .ok()
+        .filter(|id| i32::try_from(*id).is_ok())
+        .ok_or_else(|| Error::Invalid(OUT_OF_RANGE.to_owned()))
 }
 
 /// Resolves `user[:group]` (names or numbers; empty: root) and further groups against the texts of the two files.
@@ -80,7 +91,9 @@ pub(crate) fn resolve(text: &str, additional: &[String], passwd: &str, group: &s
         (None, _) if user_word.is_empty() => (0, 0),
         (None, Some(number)) => (in_range(number)?, 0),
         (None, None) => {
-            return Err(Error::Invalid(format!("unable to find user {user_word}: no matching entries in passwd file")));
+            return Err(Error::Invalid(format!(
+                "unable to find user {user_word}: no matching entries in passwd file"
+            )));
         }
     };
     let mut gids = Vec::new();
@@ -113,12 +126,19 @@ pub(crate) fn resolve(text: &str, additional: &[String], passwd: &str, group: &s
             (Some(found), _) => found.gid,
             (None, Some(number)) => in_range(number)?,
             (None, None) => {
-                return Err(Error::Invalid(format!("unable to find group {word}: no matching entries in group file")));
+                return Err(Error::Invalid(format!(
+                    "unable to find group {word}: no matching entries in group file"
+                )));
             }
         });
     }
     additional_gids.extend(gids);
-    Ok(User { uid, gid, additional_gids, ..User::default() })
+    Ok(User {
+        uid,
+        gid,
+        additional_gids,
+        ..User::default()
+    })
 }
 
 #[cfg(test)]
@@ -148,8 +168,14 @@ mod tests {
     #[test]
     fn what_cannot_be_found_is_named() {
         let text = |user: &str| resolve(user, &[], PASSWD, GROUP).unwrap_err().to_string();
-        assert_eq!(text("nouser"), "unable to find user nouser: no matching entries in passwd file");
-        assert_eq!(text("bob:nog"), "unable to find group nog: no matching entries in group file");
+        assert_eq!(
+            text("nouser"),
+            "unable to find user nouser: no matching entries in passwd file"
+        );
+        assert_eq!(
+            text("bob:nog"),
+            "unable to find group nog: no matching entries in group file"
+        );
         assert_eq!(text("4294967295"), OUT_OF_RANGE);
         assert_eq!(text("-1"), OUT_OF_RANGE);
     }

@@ -25,14 +25,20 @@ pub(crate) struct Capacity {
 impl Capacity {
     /// Reads it from the host.
     pub(crate) fn of_host() -> Self {
-        let read = |path: &str| std::fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
+        let read = |path: &str| {
+            std::fs::read_to_string(path)
+                .map(|text| text.trim().to_owned())
+                .unwrap_or_default()
+        };
         let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let cpu_list = read("/sys/devices/system/cpu/online");
         let listed = parse_list(&cpu_list).map_or(0, |list| list.len());
         Self {
             cpus: if listed == 0 { cpus } else { listed },
             cpu_list,
-            memory_nodes: Some(read("/sys/devices/system/node/online")).filter(|list| !list.is_empty()).unwrap_or("0".into()),
+            memory_nodes: Some(read("/sys/devices/system/node/online"))
+                .filter(|list| !list.is_empty())
+                .unwrap_or("0".into()),
         }
     }
 }
@@ -79,11 +85,20 @@ pub(crate) fn create(config: &Config, host_config: &HostConfig, capacity: &Capac
             go_list(request.capabilities.as_deref().unwrap_or_default())
         ));
     }
-    if host_config.storage_opt.as_ref().is_some_and(|options| !options.is_empty()) {
+    if host_config
+        .storage_opt
+        .as_ref()
+        .is_some_and(|options| !options.is_empty())
+    {
         return invalid("--storage-opt is supported only for overlay over xfs with 'pquota' mount option");
     }
     let mut warnings = resources(&host_config.resources, capacity)?;
-    if host_config.network_mode == "host" && host_config.port_bindings.as_ref().is_some_and(|ports| !ports.is_empty()) {
+    if host_config.network_mode == "host"
+        && host_config
+            .port_bindings
+            .as_ref()
+            .is_some_and(|ports| !ports.is_empty())
+    {
         warnings.push("Published ports are discarded when using host network mode".to_owned());
     }
     Ok(warnings)
@@ -147,11 +162,10 @@ pub(crate) fn restart_policy(policy: &RestartPolicy) -> Result<()> {
             }
             invalid(text)
         }
-        "" | "no" | "always" | "unless-stopped" => Ok(()),
         "on-failure" if policy.maximum_retry_count < 0 => {
             invalid("invalid restart policy: maximum retry count cannot be negative")
         }
-        "on-failure" => Ok(()),
+        "" | "no" | "always" | "unless-stopped" | "on-failure" => Ok(()),
         other => invalid(format!(
             "invalid restart policy: unknown policy '{other}'; use one of 'no', 'always', 'on-failure', or \
              'unless-stopped'"
@@ -200,7 +214,12 @@ pub(crate) fn resources(config: &ResourceConfig, capacity: &Capacity) -> Result<
 }
 
 fn memory(config: &ResourceConfig) -> Result<()> {
-    let ResourceConfig { memory, memory_swap: swap, memory_reservation: reservation, .. } = *config;
+    let ResourceConfig {
+        memory,
+        memory_swap: swap,
+        memory_reservation: reservation,
+        ..
+    } = *config;
     if memory != 0 && memory < LEAST_MEMORY {
         return invalid("Minimum memory limit allowed is 6MB");
     }
@@ -213,7 +232,9 @@ fn memory(config: &ResourceConfig) -> Result<()> {
     if let Some(swappiness) = config.memory_swappiness
         && !(-1..=100).contains(&swappiness)
     {
-        return invalid(format!("Invalid value: {swappiness}, valid memory swappiness range is 0-100"));
+        return invalid(format!(
+            "Invalid value: {swappiness}, valid memory swappiness range is 0-100"
+        ));
     }
     if reservation > 0 && reservation < LEAST_MEMORY {
         return invalid("Minimum memory reservation allowed is 6MB");
@@ -231,7 +252,9 @@ fn cpu(config: &ResourceConfig, capacity: &Capacity) -> Result<()> {
     if config.nano_cpus > 0 && config.cpu_quota > 0 {
         return invalid("Conflicting options: Nano CPUs and CPU Quota cannot both be set");
     }
-    let most = i64::try_from(capacity.cpus).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
+    let most = i64::try_from(capacity.cpus)
+        .unwrap_or(i64::MAX)
+        .saturating_mul(1_000_000_000);
     if config.nano_cpus < 0 || config.nano_cpus > most {
         return invalid(format!(
             "range of CPUs is from 0.01 to {0}.00, as there are only {0} CPUs available",
@@ -239,7 +262,10 @@ fn cpu(config: &ResourceConfig, capacity: &Capacity) -> Result<()> {
         ));
     }
     if config.cpu_shares < 0 {
-        return invalid(format!("invalid CPU shares ({}): value must be a positive integer", config.cpu_shares));
+        return invalid(format!(
+            "invalid CPU shares ({}): value must be a positive integer",
+            config.cpu_shares
+        ));
     }
     if config.cpu_period != 0 && !(1_000..=1_000_000).contains(&config.cpu_period) {
         return invalid("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
@@ -260,7 +286,9 @@ fn set(what: &str, word: &str, wanted: &str, available: &str) -> Result<()> {
     };
     let present = parse_list(available).unwrap_or_default();
     if list.iter().any(|number| !present.contains(number)) {
-        return invalid(format!("Requested {what} are not available - requested {wanted}, available: {available}"));
+        return invalid(format!(
+            "Requested {what} are not available - requested {wanted}, available: {available}"
+        ));
     }
     Ok(())
 }
@@ -289,7 +317,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn capacity() -> Capacity {
-        Capacity { cpus: 2, cpu_list: "0-1".into(), memory_nodes: "0".into() }
+        Capacity {
+            cpus: 2,
+            cpu_list: "0-1".into(),
+            memory_nodes: "0".into(),
+        }
     }
 
     fn refused(edit: impl FnOnce(&mut Config, &mut HostConfig)) -> String {
@@ -302,7 +334,10 @@ mod tests {
     fn every_refusal_has_dockers_words() {
         const M: i64 = 1 << 20;
         let texts = [
-            (refused(|_, h| h.resources.memory = 5 * M), "Minimum memory limit allowed is 6MB"),
+            (
+                refused(|_, h| h.resources.memory = 5 * M),
+                "Minimum memory limit allowed is 6MB",
+            ),
             (
                 refused(|_, h| h.resources.nano_cpus = 5_000_000_000),
                 "range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available",
@@ -350,11 +385,21 @@ mod tests {
                 "conflicting options: hostname and the UTS mode",
             ),
             (
-                refused(|c, _| c.healthcheck = Some(Healthcheck { interval: 1000, ..Healthcheck::default() })),
+                refused(|c, _| {
+                    c.healthcheck = Some(Healthcheck {
+                        interval: 1000,
+                        ..Healthcheck::default()
+                    });
+                }),
                 "Interval in Healthcheck cannot be less than 1ms",
             ),
             (
-                refused(|_, h| h.restart_policy = RestartPolicy { name: "no".into(), maximum_retry_count: 3 }),
+                refused(|_, h| {
+                    h.restart_policy = RestartPolicy {
+                        name: "no".into(),
+                        maximum_retry_count: 3,
+                    }
+                }),
                 "invalid restart policy: maximum retry count can only be used with 'on-failure'",
             ),
             (
@@ -368,7 +413,10 @@ mod tests {
                 refused(|_, h| h.resources.cpu_period = 1),
                 "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)",
             ),
-            (refused(|_, h| h.resources.cpu_quota = 1), "CPU cfs quota can not be less than 1ms (i.e. 1000)"),
+            (
+                refused(|_, h| h.resources.cpu_quota = 1),
+                "CPU cfs quota can not be less than 1ms (i.e. 1000)",
+            ),
         ];
         for (ours, theirs) in texts {
             assert_eq!(ours, theirs);

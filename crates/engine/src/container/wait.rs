@@ -19,7 +19,11 @@ pub(crate) fn wait(context: &Context, name: &str, condition: WaitCondition) -> R
     let container = context.find(name)?;
     let changes = container.watch();
     let exits = changes.borrow().exits;
-    Ok(Waiting { changes, condition, exits })
+    Ok(Waiting {
+        changes,
+        condition,
+        exits,
+    })
 }
 
 impl Waiting {
@@ -35,11 +39,18 @@ impl Waiting {
             })
             .await
             .map_err(|_| Error::Internal("wait for container: the engine is gone".to_owned()))?;
-        let status = if reached.exits > 0 { reached.last_exit } else { reached.record.state.exit_code };
+        let status = if reached.exits > 0 {
+            reached.last_exit
+        } else {
+            reached.record.state.exit_code
+        };
         let error = match condition {
             WaitCondition::Removed if !reached.gone => reached.removal_error.clone(),
             _ => None,
         };
-        Ok(WaitOutcome { status: status.into(), error })
+        Ok(WaitOutcome {
+            status: status.into(),
+            error,
+        })
     }
 }

@@ -18,7 +18,7 @@ struct Options {
     #[serde(rename = "MountType")]
     kind: String,
     #[serde(rename = "MountOpts")]
-    options: String,
+    words: String,
     #[serde(rename = "MountDevice")]
     device: String,
     #[serde(rename = "Quota")]
@@ -27,15 +27,21 @@ struct Options {
 
 impl Options {
     fn parse(name: &str, options: &BTreeMap<String, String>) -> Result<Option<Self>, Error> {
-        let invalid = |why: String| Error::InvalidOption { name: name.to_owned(), why };
+        let invalid = |why: String| Error::InvalidOption {
+            name: name.to_owned(),
+            why,
+        };
         if options.is_empty() {
             return Ok(None);
         }
-        let mut parsed = Self { quota: serde_json::json!({ "Size": 0 }), ..Self::default() };
+        let mut parsed = Self {
+            quota: serde_json::json!({ "Size": 0 }),
+            ..Self::default()
+        };
         for (key, value) in options {
             match key.as_str() {
                 "type" => value.clone_into(&mut parsed.kind),
-                "o" => value.clone_into(&mut parsed.options),
+                "o" => value.clone_into(&mut parsed.words),
                 "device" => value.clone_into(&mut parsed.device),
                 "size" => return Err(invalid("quota size requested but no quota support".to_owned())),
                 _ => return Err(invalid(format!("invalid option: {key:?}"))),
@@ -44,7 +50,7 @@ impl Options {
         if parsed.device.is_empty() {
             return Err(invalid("missing device in volume options".to_owned()));
         }
-        if parsed.kind.is_empty() && !parsed.options.split(',').any(|word| matches!(word, "bind" | "rbind")) {
+        if parsed.kind.is_empty() && !parsed.words.split(',').any(|word| matches!(word, "bind" | "rbind")) {
             return Err(invalid("missing type in volume options".to_owned()));
         }
         Ok(Some(parsed))
@@ -61,7 +67,10 @@ pub(super) struct Local {
 
 impl Local {
     pub(super) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), uses: Mutex::default() }
+        Self {
+            root: root.to_owned(),
+            uses: Mutex::default(),
+        }
     }
 
     fn directory(&self, name: &str) -> PathBuf {
@@ -71,9 +80,11 @@ impl Local {
     fn options(&self, name: &str) -> Result<Option<Options>, Error> {
         let path = self.directory(name).join("opts.json");
         match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map(Some)
-                .map_err(|error| Error::File { verb: "read", path, source: io::Error::other(error) }),
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| Error::File {
+                verb: "read",
+                path,
+                source: io::Error::other(error),
+            }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::file("read", path)(error)),
         }
@@ -90,8 +101,16 @@ impl Driver for Local {
         let directory = self.directory(name);
         let data = directory.join("_data");
         // Only root may look into the directory; the volume's own root is open, as Docker makes it.
-        fs::DirBuilder::new().recursive(true).mode(0o701).create(&directory).map_err(Error::file("create", &directory))?;
-        fs::DirBuilder::new().recursive(true).mode(0o755).create(&data).map_err(Error::file("create", &data))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o701)
+            .create(&directory)
+            .map_err(Error::file("create", &directory))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(&data)
+            .map_err(Error::file("create", &data))?;
         if let Some(options) = options {
             let bytes = serde_json::to_vec(&options).unwrap_or_default();
             tierce_fsops::write_atomic(&directory.join("opts.json"), &bytes, 0o600)?;
@@ -117,7 +136,9 @@ impl Driver for Local {
 
     fn mount(&self, name: &str) -> Result<PathBuf, Error> {
         let path = self.path(name);
-        let Some(options) = self.options(name)? else { return Ok(path) };
+        let Some(options) = self.options(name)? else {
+            return Ok(path);
+        };
         // Held over the mount: two containers that start at once must not mount twice.
         let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
         let count = uses.entry(name.to_owned()).or_default();
@@ -172,17 +193,22 @@ fn is_mount_point(path: &Path) -> bool {
 }
 
 fn mount(options: &Options, target: &Path) -> Result<(), Error> {
-    let (flags, data) = split_options(&options.options);
+    let (flags, data) = split_options(&options.words);
     let data_c = std::ffi::CString::new(data.clone()).unwrap_or_default();
-    rustix::mount::mount(options.device.as_str(), target, options.kind.as_str(), flags, data_c.as_c_str()).map_err(
-        |source| Error::Mount {
-            device: options.device.clone(),
-            target: target.to_owned(),
-            flags: options.options.clone(),
-            data,
-            source: source.into(),
-        },
+    rustix::mount::mount(
+        options.device.as_str(),
+        target,
+        options.kind.as_str(),
+        flags,
+        data_c.as_c_str(),
     )
+    .map_err(|source| Error::Mount {
+        device: options.device.clone(),
+        target: target.to_owned(),
+        flags: options.words.clone(),
+        data,
+        source: source.into(),
+    })
 }
 
 /// Splits fstab-like options into flags and what the file system itself understands.
@@ -215,7 +241,10 @@ mod tests {
     use super::*;
 
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     #[test]
@@ -245,7 +274,9 @@ mod tests {
         fs::write(other.join("file"), "x").unwrap();
         let local = Local::new(&directory.path().join("volumes"));
         let device = other.to_string_lossy().into_owned();
-        local.create("v", &map(&[("device", &device), ("o", "bind"), ("type", "none")])).unwrap();
+        local
+            .create("v", &map(&[("device", &device), ("o", "bind"), ("type", "none")]))
+            .unwrap();
         let path = match local.mount("v") {
             Ok(path) => path,
             Err(Error::Mount { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {

@@ -39,9 +39,19 @@ pub(super) fn devices(inputs: &Inputs<'_>) -> Result<Devices> {
         }
     }
     if inputs.host_config.privileged {
-        rules.push(DeviceCgroup { allow: true, access: "rwm".to_owned(), ..DeviceCgroup::default() });
+        rules.push(DeviceCgroup {
+            allow: true,
+            access: "rwm".to_owned(),
+            ..DeviceCgroup::default()
+        });
     } else {
-        for rule in inputs.host_config.resources.device_cgroup_rules.as_deref().unwrap_or_default() {
+        for rule in inputs
+            .host_config
+            .resources
+            .device_cgroup_rules
+            .as_deref()
+            .unwrap_or_default()
+        {
             rules.push(check_rule(rule)?);
         }
     }
@@ -50,10 +60,20 @@ pub(super) fn devices(inputs: &Inputs<'_>) -> Result<Devices> {
 
 /// Nothing, but zero, null, urandom, random, tty and console; and explicitly not fuse.
 fn default_rules() -> Vec<DeviceCgroup> {
-    let mut rules = vec![DeviceCgroup { allow: false, access: "rwm".to_owned(), ..DeviceCgroup::default() }];
-    for (allow, major, minor) in
-        [(true, 1, 5), (true, 1, 3), (true, 1, 9), (true, 1, 8), (true, 5, 0), (true, 5, 1), (false, 10, 229)]
-    {
+    let mut rules = vec![DeviceCgroup {
+        allow: false,
+        access: "rwm".to_owned(),
+        ..DeviceCgroup::default()
+    }];
+    for (allow, major, minor) in [
+        (true, 1, 5),
+        (true, 1, 3),
+        (true, 1, 9),
+        (true, 1, 8),
+        (true, 5, 0),
+        (true, 5, 1),
+        (false, 10, 229),
+    ] {
         rules.push(DeviceCgroup {
             allow,
             kind: "c".to_owned(),
@@ -97,7 +117,10 @@ pub(crate) fn check_rule(text: &str) -> Result<DeviceCgroup> {
 fn valid_access(access: &str) -> bool {
     (1..=3).contains(&access.len())
         && access.chars().all(|c| "rwm".contains(c))
-        && access.chars().enumerate().all(|(index, c)| !access[..index].contains(c))
+        && access
+            .chars()
+            .enumerate()
+            .all(|(index, c)| !access[..index].contains(c))
 }
 
 /// Looks up the host devices that a container is to get: those asked for, or (privileged) all of them.
@@ -108,11 +131,19 @@ pub(crate) fn gather(privileged: bool, wanted: &[DeviceMapping]) -> Result<Vec<G
         grants.sort_by(|a, b| a.node.path.cmp(&b.node.path));
     }
     for mapping in wanted {
-        let inside = if mapping.path_in_container.is_empty() { &mapping.path_on_host } else { &mapping.path_in_container };
+        let inside = if mapping.path_in_container.is_empty() {
+            &mapping.path_on_host
+        } else {
+            &mapping.path_in_container
+        };
         if privileged && mapping.path_on_host == *inside {
             continue;
         }
-        let access = if mapping.cgroup_permissions.is_empty() { "rwm" } else { &mapping.cgroup_permissions };
+        let access = if mapping.cgroup_permissions.is_empty() {
+            "rwm"
+        } else {
+            &mapping.cgroup_permissions
+        };
         if !valid_access(access) {
             return Err(Error::Invalid(format!("invalid device mode: {access}")));
         }
@@ -123,20 +154,29 @@ pub(crate) fn gather(privileged: bool, wanted: &[DeviceMapping]) -> Result<Vec<G
 
 fn gather_one(host: &str, inside: &Path, access: &str, grants: &mut Vec<Grant>) -> Result<()> {
     let failed = |error: &dyn std::fmt::Display| {
-        Error::Invalid(format!("error gathering device information while adding custom device {host:?}: {error}"))
+        Error::Invalid(format!(
+            "error gathering device information while adding custom device {host:?}: {error}"
+        ))
     };
     // Links are followed once: `/dev/disk/by-id/x` is what people name.
     let real = fs::canonicalize(host).map_err(|error| failed(&words(&error)))?;
     let metadata = fs::metadata(&real).map_err(|error| failed(&words(&error)))?;
     if let Some(node) = node(&metadata, inside) {
-        grants.push(Grant { node, access: access.to_owned() });
+        grants.push(Grant {
+            node,
+            access: access.to_owned(),
+        });
         return Ok(());
     }
     let before = grants.len();
     if metadata.is_dir() {
         walk(&real, inside, access, grants);
     }
-    if grants.len() == before { Err(failed(&"not a device node")) } else { Ok(()) }
+    if grants.len() == before {
+        Err(failed(&"not a device node"))
+    } else {
+        Ok(())
+    }
 }
 
 /// An error in the kernel's words, as Go says it.
@@ -163,7 +203,10 @@ fn walk(directory: &Path, inside: &Path, access: &str, grants: &mut Vec<Grant>) 
         } else if name != "console"
             && let Some(node) = node(&metadata, &below)
         {
-            grants.push(Grant { node, access: access.to_owned() });
+            grants.push(Grant {
+                node,
+                access: access.to_owned(),
+            });
         }
     }
 }
@@ -196,15 +239,30 @@ mod tests {
     #[test]
     fn row_131_rules_parse_as_dockers_do() {
         let rule = check_rule("c 10:* rw").unwrap();
-        assert_eq!((rule.major, rule.minor, rule.access.as_str()), (Some(10), Some(-1), "rw"));
-        for bad in ["foo", "c 1:1", "d 1:1 r", "c 1:x r", "c 1:1 rr", "c 1:1 x", "c 1:1 rwmr", "c 1:1 r "] {
+        assert_eq!(
+            (rule.major, rule.minor, rule.access.as_str()),
+            (Some(10), Some(-1), "rw")
+        );
+        for bad in [
+            "foo",
+            "c 1:1",
+            "d 1:1 r",
+            "c 1:x r",
+            "c 1:1 rr",
+            "c 1:1 x",
+            "c 1:1 rwmr",
+            "c 1:1 r ",
+        ] {
             assert!(check_rule(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn a_missing_device_is_named() {
-        let wanted = DeviceMapping { path_on_host: "/dev/nope".into(), ..DeviceMapping::default() };
+        let wanted = DeviceMapping {
+            path_on_host: "/dev/nope".into(),
+            ..DeviceMapping::default()
+        };
         assert_eq!(
             gather(false, &[wanted]).unwrap_err().to_string(),
             "error gathering device information while adding custom device \"/dev/nope\": no such file or directory"
@@ -220,8 +278,16 @@ mod tests {
         };
         let grants = gather(false, &[wanted]).unwrap();
         assert_eq!(grants[0].node.path, Path::new("/dev/mine"));
-        assert_eq!((grants[0].node.major, grants[0].node.minor, grants[0].access.as_str()), (1, 3, "r"));
-        assert!(gather(true, &[]).unwrap().iter().any(|grant| grant.node.path == Path::new("/dev/null")));
+        assert_eq!(
+            (grants[0].node.major, grants[0].node.minor, grants[0].access.as_str()),
+            (1, 3, "r")
+        );
+        assert!(
+            gather(true, &[])
+                .unwrap()
+                .iter()
+                .any(|grant| grant.node.path == Path::new("/dev/null"))
+        );
     }
 
     proptest! {

@@ -5,8 +5,12 @@ use crate::error::Error;
 use tierce_fault::Fault;
 
 /// Signs of a missing program.
-const MISSING: [&str; 4] =
-    ["executable file not found", "no such file or directory", "system cannot find the file specified", "failed to run runc create/exec call"];
+const MISSING: [&str; 4] = [
+    "executable file not found",
+    "no such file or directory",
+    "system cannot find the file specified",
+    "failed to run runc create/exec call",
+];
 /// Signs of one that cannot be executed.
 const DENIED: [&str; 3] = ["permission denied", "is a directory", "not a directory"];
 
@@ -19,7 +23,10 @@ pub(crate) fn runtime_failure(verb: &str, error: &tierce_task::Error) -> Error {
         return Error::below_with("failed to create task for container: ", NotRefused(text, error.kind()));
     }
     let (prefix, runtime_prefix) = if verb.starts_with("exec") {
-        ("", "OCI runtime exec failed: exec failed: unable to start container process: ")
+        (
+            "",
+            "OCI runtime exec failed: exec failed: unable to start container process: ",
+        )
     } else {
         (
             "failed to create task for container: failed to create shim task: ",
@@ -68,12 +75,18 @@ mod tests {
     use tierce_fault::Kind;
 
     fn refused(message: &str) -> tierce_task::Error {
-        tierce_task::Error::Refused { kind: Kind::Internal, message: message.to_owned() }
+        tierce_task::Error::Refused {
+            kind: Kind::Internal,
+            message: message.to_owned(),
+        }
     }
 
     #[test]
     fn a_missing_program_is_127_in_dockers_words() {
-        let error = runtime_failure("create failed: ", &refused("exec: \"foo\": executable file not found in $PATH"));
+        let error = runtime_failure(
+            "create failed: ",
+            &refused("exec: \"foo\": executable file not found in $PATH"),
+        );
         assert_eq!(
             error.to_string(),
             "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create \

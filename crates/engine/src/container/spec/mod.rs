@@ -21,7 +21,7 @@ pub(crate) use exec::exec_process;
 pub(crate) use failure::runtime_failure;
 pub(crate) use mounts::BindSource;
 pub(crate) use resources::resources;
-pub(crate) use security::{normalise as normalise_capabilities, options as security_options};
+pub(crate) use security::{effective_mask, normalise as normalise_capabilities, options as security_options};
 
 use super::record::Record;
 use crate::error::Result;
@@ -49,8 +49,8 @@ pub(crate) struct HostFacts {
     pub(crate) recursive_read_only: bool,
     /// The AppArmor profile of containers that name none, where AppArmor is on and the profile loaded.
     pub(crate) apparmor_profile: Option<String>,
-    /// The last capability that the kernel knows.
-    pub(crate) last_capability: Option<usize>,
+    /// The capabilities that this process has itself and can give, as a mask (capabilities(7)).
+    pub(crate) capabilities: u64,
     /// Kernel version, major and minor.
     pub(crate) kernel: (u32, u32),
 }
@@ -93,7 +93,10 @@ pub(crate) fn assemble(inputs: &Inputs<'_>) -> Result<Spec> {
     let process = process::process(inputs, &security);
     Ok(Spec {
         oci_version: VERSION.to_owned(),
-        root: Some(Root { path: inputs.root.to_owned(), readonly: inputs.host_config.readonly_rootfs }),
+        root: Some(Root {
+            path: inputs.root.to_owned(),
+            readonly: inputs.host_config.readonly_rootfs,
+        }),
         mounts: mounts.mounts,
         process: Some(process),
         hostname: namespaces.hostname,
@@ -104,7 +107,7 @@ pub(crate) fn assemble(inputs: &Inputs<'_>) -> Result<Spec> {
             sysctl: namespaces.sysctl,
             resources: Some(resources),
             cgroups_path: inputs.cgroups_path.clone(),
-            namespaces: namespaces.namespaces,
+            namespaces: namespaces.list,
             devices: devices.nodes,
             seccomp: security.seccomp,
             rootfs_propagation: mounts.root_propagation,
@@ -122,5 +125,8 @@ pub(crate) fn cgroups_path(id: &str, host_config: &HostConfig, parent: Option<&s
     if systemd {
         return format!("{}:docker:{id}", parent.unwrap_or("system.slice"));
     }
-    Path::new(parent.unwrap_or("/docker")).join(id).to_string_lossy().into_owned()
+    Path::new(parent.unwrap_or("/docker"))
+        .join(id)
+        .to_string_lossy()
+        .into_owned()
 }

@@ -47,13 +47,20 @@ pub(super) fn mounts(inputs: &Inputs<'_>) -> Result<Mounts> {
     let user: BTreeSet<&str> = tmpfs
         .keys()
         .map(String::as_str)
-        .chain(inputs.binds.iter().filter(|bind| !bind.own).map(|bind| bind.destination.as_str()))
+        .chain(
+            inputs
+                .binds
+                .iter()
+                .filter(|bind| !bind.own)
+                .map(|bind| bind.destination.as_str()),
+        )
         .collect();
     let mut mounts = default_mounts(inputs);
     // What the user mounts takes the place of the default; with an own /dev all of it is the user's.
     mounts.retain(|mount| {
         let destination = mount.destination.to_string_lossy();
-        !user.contains(&*destination) && !(user.contains("/dev") && destination.starts_with("/dev/"))
+        let hidden = user.contains("/dev") && destination.starts_with("/dev/");
+        !hidden && !user.contains(&*destination)
     });
     if let Some(init) = inputs.init {
         mounts.push(mount(INIT, "bind", &init.to_string_lossy(), &["bind", "ro"]));
@@ -75,7 +82,10 @@ pub(super) fn mounts(inputs: &Inputs<'_>) -> Result<Mounts> {
     if inputs.host_config.readonly_rootfs {
         make_read_only(&mut mounts, &user);
     }
-    Ok(Mounts { mounts, root_propagation })
+    Ok(Mounts {
+        mounts,
+        root_propagation,
+    })
 }
 
 enum Planned<'a> {
@@ -90,7 +100,12 @@ fn planned<'a>(inputs: &'a Inputs<'_>, tmpfs: &'a BTreeMap<String, String>) -> V
         .iter()
         .map(|(destination, text)| (depth(destination), Planned::Tmpfs(destination.as_str(), text.as_str())))
         .collect();
-    planned.extend(inputs.binds.iter().map(|bind| (depth(&bind.destination), Planned::Bind(bind))));
+    planned.extend(
+        inputs
+            .binds
+            .iter()
+            .map(|bind| (depth(&bind.destination), Planned::Bind(bind))),
+    );
     planned.sort_by_key(|(depth, _)| *depth);
     planned
 }
@@ -98,7 +113,13 @@ fn planned<'a>(inputs: &'a Inputs<'_>, tmpfs: &'a BTreeMap<String, String>) -> V
 /// Destination → option text, from `--tmpfs` and `--mount type=tmpfs`.
 fn tmpfs_mounts(inputs: &Inputs<'_>) -> BTreeMap<String, String> {
     let mut mounts = inputs.host_config.tmpfs.clone().unwrap_or_default();
-    for entry in inputs.host_config.mounts.iter().flatten().filter(|entry| entry.kind == "tmpfs") {
+    for entry in inputs
+        .host_config
+        .mounts
+        .iter()
+        .flatten()
+        .filter(|entry| entry.kind == "tmpfs")
+    {
         mounts.insert(entry.target.clone(), tmpfs::text_of(entry));
     }
     mounts
@@ -108,7 +129,12 @@ fn default_mounts(inputs: &Inputs<'_>) -> Vec<Mount> {
     let privileged = inputs.host_config.privileged;
     let mut mounts = vec![
         mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
-        mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        mount(
+            "/dev",
+            "tmpfs",
+            "tmpfs",
+            &["nosuid", "strictatime", "mode=755", "size=65536k"],
+        ),
         mount(
             "/dev/pts",
             "devpts",
@@ -119,14 +145,22 @@ fn default_mounts(inputs: &Inputs<'_>) -> Vec<Mount> {
     let (system, groups): (&[&str], &[&str]) = if privileged {
         (&["nosuid", "noexec", "nodev"], &["nosuid", "noexec", "nodev"])
     } else {
-        (&["nosuid", "noexec", "nodev", "ro"], &["ro", "nosuid", "noexec", "nodev"])
+        (
+            &["nosuid", "noexec", "nodev", "ro"],
+            &["ro", "nosuid", "noexec", "nodev"],
+        )
     };
     mounts.push(mount("/sys", "sysfs", "sysfs", system));
     mounts.push(mount("/sys/fs/cgroup", "cgroup", "cgroup", groups));
     mounts.push(mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]));
     if inputs.shm.is_none() && inputs.host_config.ipc_mode != "none" && inputs.ipc == Place::New {
         let size = format!("size={}", inputs.host_config.shm_size);
-        mounts.push(mount("/dev/shm", "tmpfs", "shm", &["nosuid", "noexec", "nodev", "mode=1777", &size]));
+        mounts.push(mount(
+            "/dev/shm",
+            "tmpfs",
+            "shm",
+            &["nosuid", "noexec", "nodev", "mode=1777", &size],
+        ));
     }
     mounts
 }
@@ -157,7 +191,10 @@ fn strengthen(root: &mut String, propagation: &str) {
 fn make_read_only(mounts: &mut [Mount], user: &BTreeSet<&str>) {
     for mount in mounts {
         let destination = mount.destination.to_string_lossy();
-        let kept = matches!(&*destination, "/proc" | "/dev/pts" | "/dev/shm" | "/dev/mqueue" | "/dev");
+        let kept = matches!(
+            &*destination,
+            "/proc" | "/dev/pts" | "/dev/shm" | "/dev/mqueue" | "/dev"
+        );
         if !kept && !user.contains(&*destination) && !mount.options.iter().any(|o| o == "ro" || o == "rro") {
             mount.options.push("ro".to_owned());
         }

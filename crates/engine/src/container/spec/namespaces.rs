@@ -6,7 +6,7 @@ use tierce_oci::runtime::{Namespace, NamespaceKind};
 
 /// The section.
 pub(super) struct Namespaces {
-    pub(super) namespaces: Vec<Namespace>,
+    pub(super) list: Vec<Namespace>,
     pub(super) hostname: String,
     pub(super) sysctl: BTreeMap<String, String>,
 }
@@ -35,10 +35,17 @@ pub(super) fn namespaces(inputs: &Inputs<'_>) -> Namespaces {
         .filter_map(|(kind, place)| match place {
             Place::Host => None,
             Place::New => Some(Namespace { kind, path: None }),
-            Place::Path(path) => Some(Namespace { kind, path: Some(path.clone()) }),
+            Place::Path(path) => Some(Namespace {
+                kind,
+                path: Some(path.clone()),
+            }),
         })
         .collect();
-    let hostname = if host_names { String::new() } else { config.hostname.clone() };
+    let hostname = if host_names {
+        String::new()
+    } else {
+        config.hostname.clone()
+    };
     let mut sysctl = BTreeMap::new();
     if !host_names && !config.domainname.is_empty() {
         // The OCI field `domainname` is not known to every runtime; the parameter is.
@@ -50,7 +57,11 @@ pub(super) fn namespaces(inputs: &Inputs<'_>) -> Namespaces {
         sysctl.insert("net.ipv4.ping_group_range".to_owned(), "0 2147483647".to_owned());
     }
     sysctl.extend(host_config.sysctls.clone().unwrap_or_default());
-    Namespaces { namespaces, hostname, sysctl }
+    Namespaces {
+        list: namespaces,
+        hostname,
+        sysctl,
+    }
 }
 
 /// Whether the network namespace belongs to this container (not the host's, not another container's).

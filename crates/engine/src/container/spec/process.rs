@@ -41,7 +41,11 @@ fn console_size(host_config: &HostConfig) -> Option<ConsoleSize> {
 }
 
 fn working_directory(text: &str) -> std::path::PathBuf {
-    if text.is_empty() { "/".into() } else { Path::new(text).to_owned() }
+    if text.is_empty() {
+        "/".into()
+    } else {
+        Path::new(text).to_owned()
+    }
 }
 
 /// The environment of the first process: the daemon's defaults, overridden and followed by the container's.

@@ -15,7 +15,9 @@ pub(crate) fn resources(config: &ResourceConfig) -> Result<Resources> {
     Ok(Resources {
         memory: Some(memory(config)),
         cpu: cpu(config),
-        pids: config.pids_limit.map(|limit| Pids { limit: if limit <= 0 { -1 } else { limit } }),
+        pids: config.pids_limit.map(|limit| Pids {
+            limit: if limit <= 0 { -1 } else { limit },
+        }),
         block_io: Some(block_io(config)?),
         ..Resources::default()
     })
@@ -41,7 +43,9 @@ fn cpu(config: &ResourceConfig) -> Option<Cpu> {
         shares: u64::try_from(config.cpu_shares).ok().filter(|shares| *shares > 0),
         cpus: config.cpuset_cpus.clone(),
         mems: config.cpuset_mems.clone(),
-        realtime_period: u64::try_from(config.cpu_realtime_period).ok().filter(|period| *period > 0),
+        realtime_period: u64::try_from(config.cpu_realtime_period)
+            .ok()
+            .filter(|period| *period > 0),
         realtime_runtime: positive(config.cpu_realtime_runtime),
         ..Cpu::default()
     };
@@ -61,7 +65,12 @@ fn block_io(config: &ResourceConfig) -> Result<BlockIo> {
         .iter()
         .map(|entry| {
             let (major, minor) = numbers(&entry.path)?;
-            Ok(WeightDevice { major, minor, weight: Some(entry.weight), leaf_weight: None })
+            Ok(WeightDevice {
+                major,
+                minor,
+                weight: Some(entry.weight),
+                leaf_weight: None,
+            })
         })
         .collect::<Result<_>>()?;
     Ok(BlockIo {
@@ -81,7 +90,11 @@ fn throttles(entries: Option<&[ThrottleConfig]>) -> Result<Vec<ThrottleDevice>> 
         .iter()
         .map(|entry| {
             let (major, minor) = numbers(&entry.path)?;
-            Ok(ThrottleDevice { major, minor, rate: entry.rate })
+            Ok(ThrottleDevice {
+                major,
+                minor,
+                rate: entry.rate,
+            })
         })
         .collect()
 }
@@ -98,10 +111,17 @@ mod tests {
 
     #[test]
     fn row_125_cpus_become_a_quota() {
-        let config = ResourceConfig { nano_cpus: 1_500_000_000, ..ResourceConfig::default() };
+        let config = ResourceConfig {
+            nano_cpus: 1_500_000_000,
+            ..ResourceConfig::default()
+        };
         let cpu = resources(&config).unwrap().cpu.unwrap();
         assert_eq!((cpu.quota, cpu.period), (Some(150_000), Some(100_000)));
-        let config = ResourceConfig { cpu_quota: 50_000, cpu_period: 200_000, ..ResourceConfig::default() };
+        let config = ResourceConfig {
+            cpu_quota: 50_000,
+            cpu_period: 200_000,
+            ..ResourceConfig::default()
+        };
         let cpu = resources(&config).unwrap().cpu.unwrap();
         assert_eq!((cpu.quota, cpu.period), (Some(50_000), Some(200_000)));
     }
@@ -116,17 +136,29 @@ mod tests {
             ..ResourceConfig::default()
         };
         let cpu = resources(&config).unwrap().cpu.unwrap();
-        assert_eq!((cpu.shares, cpu.realtime_period, cpu.realtime_runtime), (Some(512), Some(1000), Some(950)));
+        assert_eq!(
+            (cpu.shares, cpu.realtime_period, cpu.realtime_runtime),
+            (Some(512), Some(1000), Some(950))
+        );
         assert_eq!(cpu.cpus, "0-1");
         assert_eq!(resources(&ResourceConfig::default()).unwrap().cpu, None);
     }
 
     #[test]
     fn unlimited_tasks_and_unknown_devices() {
-        let config = ResourceConfig { pids_limit: Some(0), ..ResourceConfig::default() };
+        let config = ResourceConfig {
+            pids_limit: Some(0),
+            ..ResourceConfig::default()
+        };
         assert_eq!(resources(&config).unwrap().pids, Some(Pids { limit: -1 }));
-        let throttle = ThrottleConfig { path: "/dev/no-such".into(), rate: 1 };
-        let config = ResourceConfig { blkio_device_read_bps: Some(vec![throttle]), ..ResourceConfig::default() };
+        let throttle = ThrottleConfig {
+            path: "/dev/no-such".into(),
+            rate: 1,
+        };
+        let config = ResourceConfig {
+            blkio_device_read_bps: Some(vec![throttle]),
+            ..ResourceConfig::default()
+        };
         assert!(resources(&config).is_err());
     }
 }

@@ -8,19 +8,64 @@ use tierce_seccomp::{Architecture, KernelVersion, docker};
 
 /// Every capability, in the kernel's order (capabilities(7)).
 pub(crate) const CAPABILITIES: [&str; 41] = [
-    "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID",
-    "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN",
-    "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT",
-    "CAP_SYS_PTRACE", "CAP_SYS_PACCT", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE",
-    "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL",
-    "CAP_SETFCAP", "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND",
-    "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE",
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_DAC_READ_SEARCH",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SETPCAP",
+    "CAP_LINUX_IMMUTABLE",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_NET_BROADCAST",
+    "CAP_NET_ADMIN",
+    "CAP_NET_RAW",
+    "CAP_IPC_LOCK",
+    "CAP_IPC_OWNER",
+    "CAP_SYS_MODULE",
+    "CAP_SYS_RAWIO",
+    "CAP_SYS_CHROOT",
+    "CAP_SYS_PTRACE",
+    "CAP_SYS_PACCT",
+    "CAP_SYS_ADMIN",
+    "CAP_SYS_BOOT",
+    "CAP_SYS_NICE",
+    "CAP_SYS_RESOURCE",
+    "CAP_SYS_TIME",
+    "CAP_SYS_TTY_CONFIG",
+    "CAP_MKNOD",
+    "CAP_LEASE",
+    "CAP_AUDIT_WRITE",
+    "CAP_AUDIT_CONTROL",
+    "CAP_SETFCAP",
+    "CAP_MAC_OVERRIDE",
+    "CAP_MAC_ADMIN",
+    "CAP_SYSLOG",
+    "CAP_WAKE_ALARM",
+    "CAP_BLOCK_SUSPEND",
+    "CAP_AUDIT_READ",
+    "CAP_PERFMON",
+    "CAP_BPF",
+    "CAP_CHECKPOINT_RESTORE",
 ];
 
 /// Docker's fourteen, in Docker's order.
 pub(crate) const DEFAULT_CAPABILITIES: [&str; 14] = [
-    "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID",
-    "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL",
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FSETID",
+    "CAP_FOWNER",
+    "CAP_MKNOD",
+    "CAP_NET_RAW",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SETFCAP",
+    "CAP_SETPCAP",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_SYS_CHROOT",
+    "CAP_KILL",
     "CAP_AUDIT_WRITE",
 ];
 
@@ -51,7 +96,10 @@ pub(crate) struct Options {
 pub(crate) fn options(list: &[String]) -> Result<Options> {
     let mut options = Options::default();
     for text in list {
-        if matches!(text.as_str(), "no-new-privileges" | "no-new-privileges:true" | "no-new-privileges=true") {
+        if matches!(
+            text.as_str(),
+            "no-new-privileges" | "no-new-privileges:true" | "no-new-privileges=true"
+        ) {
             options.no_new_privileges = true;
             continue;
         }
@@ -63,7 +111,8 @@ pub(crate) fn options(list: &[String]) -> Result<Options> {
         };
         match key {
             // SELinux is off here: its labels mean nothing, as for dockerd on such a host.
-            "label" => {}
+            // Writable control groups are Docker's experiment of another release.
+            "label" | "writable-cgroups" => {}
             "apparmor" => value.clone_into(&mut options.apparmor),
             "seccomp" => value.clone_into(&mut options.seccomp),
             "no-new-privileges" => {
@@ -72,7 +121,6 @@ pub(crate) fn options(list: &[String]) -> Result<Options> {
                     .map_err(|_| Error::Invalid(format!("invalid --security-opt 2: {text:?}")))?;
             }
             "systempaths" if value == "unconfined" => options.bare_system_paths = true,
-            "writable-cgroups" => {}
             _ => return Err(Error::Invalid(format!("invalid --security-opt 2: {text:?}"))),
         }
     }
@@ -82,12 +130,12 @@ pub(crate) fn options(list: &[String]) -> Result<Options> {
 pub(super) fn security(inputs: &Inputs<'_>) -> Result<Security> {
     let host_config = inputs.host_config;
     let options = options(host_config.security_opt.as_deref().unwrap_or_default())?;
-    let known = inputs.host.last_capability.map_or(CAPABILITIES.len(), |last| last + 1).min(CAPABILITIES.len());
+    let known = of_mask(inputs.host.capabilities);
     let names = capabilities(
         host_config.cap_add.as_deref().unwrap_or_default(),
         host_config.cap_drop.as_deref().unwrap_or_default(),
         host_config.privileged,
-        &CAPABILITIES[..known],
+        &known,
     )?;
     let seccomp = seccomp(inputs, &options, &names)?;
     let apparmor_profile = match (options.apparmor.as_str(), &inputs.host.apparmor_profile) {
@@ -97,7 +145,13 @@ pub(super) fn security(inputs: &Inputs<'_>) -> Result<Security> {
         ("", Some(default)) => default.clone(),
         (own, Some(_)) => own.to_owned(),
     };
-    let paths = |list: &Option<Vec<String>>| if host_config.privileged { Vec::new() } else { list.clone().unwrap_or_default() };
+    let paths = |list: &Option<Vec<String>>| {
+        if host_config.privileged {
+            Vec::new()
+        } else {
+            list.clone().unwrap_or_default()
+        }
+    };
     Ok(Security {
         capabilities: Capabilities {
             bounding: names.clone(),
@@ -117,7 +171,9 @@ fn seccomp(inputs: &Inputs<'_>, options: &Options, capabilities: &[String]) -> R
     if inputs.host_config.privileged && options.seccomp.is_empty() {
         return Ok(None);
     }
-    let Some(native) = Architecture::native() else { return Ok(None) };
+    let Some(native) = Architecture::native() else {
+        return Ok(None);
+    };
     let (major, minor) = inputs.host.kernel;
     let kernel = KernelVersion::new(major, minor);
     match options.seccomp.as_str() {
@@ -129,6 +185,29 @@ fn seccomp(inputs: &Inputs<'_>, options: &Options, capabilities: &[String]) -> R
     }
 }
 
+/// The names in a mask, in the kernel's order.
+pub(super) fn of_mask(mask: u64) -> Vec<&'static str> {
+    CAPABILITIES
+        .iter()
+        .enumerate()
+        .filter(|(bit, _)| mask >> bit & 1 == 1)
+        .map(|(_, name)| *name)
+        .collect()
+}
+
+/// One mask of a /proc/PID/status (proc_pid_status(5)): `CapEff`, `CapBnd`, ….
+pub(super) fn mask_of(status: &str, set: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(set)?.strip_prefix(':'))?;
+    u64::from_str_radix(line.trim(), 16).ok()
+}
+
+/// The capabilities that a process can use now, from its /proc/PID/status; all where it does not say.
+pub(crate) fn effective_mask(status: &str) -> u64 {
+    mask_of(status, "CapEff").unwrap_or(u64::MAX)
+}
+
 /// A capability's full name, upper case; `ALL` stays as it is.
 pub(crate) fn normalise(names: &[String]) -> Result<Vec<String>> {
     let mut normal = Vec::new();
@@ -138,7 +217,11 @@ pub(crate) fn normalise(names: &[String]) -> Result<Vec<String>> {
             normal.push("ALL".to_owned());
             continue;
         }
-        let full = if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") };
+        let full = if upper.starts_with("CAP_") {
+            upper
+        } else {
+            format!("CAP_{upper}")
+        };
         if !CAPABILITIES.contains(&full.as_str()) {
             return Err(Error::Invalid(format!("unknown capability: {full:?}")));
         }
@@ -154,7 +237,11 @@ fn capabilities(add: &[String], drop: &[String], privileged: bool, known: &[&str
     let (add, drop) = (normalise(add)?, normalise(drop)?);
     let all = |list: &[String]| list.iter().any(|name| name == "ALL");
     let without = |names: &[&str]| -> Vec<String> {
-        names.iter().filter(|name| !drop.iter().any(|dropped| dropped == *name)).map(|name| (*name).to_owned()).collect()
+        names
+            .iter()
+            .filter(|name| !drop.iter().any(|dropped| dropped == *name))
+            .map(|name| (*name).to_owned())
+            .collect()
     };
     if privileged {
         return Ok(known.iter().map(|name| (*name).to_owned()).collect());
@@ -184,7 +271,10 @@ mod tests {
 
     #[test]
     fn row_140_fourteen_by_default() {
-        assert_eq!(capabilities(&[], &[], false, &CAPABILITIES).unwrap(), words(&DEFAULT_CAPABILITIES));
+        assert_eq!(
+            capabilities(&[], &[], false, &CAPABILITIES).unwrap(),
+            words(&DEFAULT_CAPABILITIES)
+        );
     }
 
     #[test]
@@ -193,8 +283,17 @@ mod tests {
         assert_eq!(drop_all, words(&["CAP_CHOWN", "CAP_NET_ADMIN"]));
         let add_all = capabilities(&words(&["all"]), &words(&["SYS_ADMIN"]), false, &CAPABILITIES).unwrap();
         assert_eq!(add_all.len(), 40);
-        assert!(capabilities(&[], &words(&["ALL"]), false, &CAPABILITIES).unwrap().is_empty());
+        assert!(
+            capabilities(&[], &words(&["ALL"]), false, &CAPABILITIES)
+                .unwrap()
+                .is_empty()
+        );
         assert_eq!(capabilities(&[], &[], true, &CAPABILITIES[..5]).unwrap().len(), 5);
+        assert_eq!(of_mask(0b101), ["CAP_CHOWN", "CAP_DAC_READ_SEARCH"]);
+        assert_eq!(
+            mask_of("Name:\tx\nCapBnd:\t00000000a80425fb\n", "CapBnd"),
+            Some(0xa804_25fb)
+        );
         let error = normalise(&words(&["FOO"])).unwrap_err();
         assert_eq!(error.to_string(), "unknown capability: \"CAP_FOO\"");
     }

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::container::record::Record;
-use serde_json::Value;
 use std::collections::BTreeSet;
 use tierce_oci::runtime::{Device, User};
 
@@ -13,9 +12,10 @@ fn compare(config: &str, host_config: &str, spec: &str) {
     let theirs: Spec = serde_json::from_str(spec).unwrap();
     let linux = theirs.linux.clone().unwrap();
     let place = |kind: &str| {
-        let found = linux.namespaces.iter().find(|namespace| {
-            serde_json::to_value(namespace.kind).unwrap() == Value::from(kind)
-        });
+        let found = linux
+            .namespaces
+            .iter()
+            .find(|namespace| serde_json::to_value(namespace.kind).unwrap() == kind);
         match found {
             None => Place::Host,
             Some(namespace) => namespace.path.clone().map_or(Place::New, Place::Path),
@@ -25,11 +25,14 @@ fn compare(config: &str, host_config: &str, spec: &str) {
         unified_cgroups: false,
         recursive_read_only: true,
         apparmor_profile: None,
-        last_capability: Some(40),
+        // The lab's host has all but CAP_SYS_RESOURCE.
+        capabilities: ((1 << 41) - 1) & !(1 << 24),
         kernel: (6, 18),
     };
     let user: User = theirs.process.as_ref().unwrap().user.clone();
-    let init = theirs.process.as_ref().unwrap().args[0].ends_with("docker-init").then_some(Path::new("/usr/bin/docker-init"));
+    let init = theirs.process.as_ref().unwrap().args[0]
+        .ends_with("docker-init")
+        .then_some(Path::new("/usr/bin/docker-init"));
     let binds = theirs
         .mounts
         .iter()
@@ -42,7 +45,11 @@ fn compare(config: &str, host_config: &str, spec: &str) {
                 own: destination.starts_with("/etc/") || destination == "/dev/shm",
                 destination,
                 read_only: has("rro") || has("ro"),
-                propagation: if has("rprivate") { "rprivate".into() } else { String::new() },
+                propagation: if has("rprivate") {
+                    "rprivate".into()
+                } else {
+                    String::new()
+                },
                 ..BindSource::default()
             }
         })
@@ -50,11 +57,20 @@ fn compare(config: &str, host_config: &str, spec: &str) {
     let devices = linux
         .devices
         .iter()
-        .map(|node: &Device| Grant { node: node.clone(), access: "rwm".to_owned() })
+        .map(|node: &Device| Grant {
+            node: node.clone(),
+            access: "rwm".to_owned(),
+        })
         .collect();
-    let shm = theirs.mounts.iter().find(|mount| mount.destination == Path::new("/dev/shm")).and_then(|mount| {
-        (mount.kind.as_deref() == Some("bind")).then(|| mount.source.clone()).flatten()
-    });
+    let shm = theirs
+        .mounts
+        .iter()
+        .find(|mount| mount.destination == Path::new("/dev/shm"))
+        .and_then(|mount| {
+            (mount.kind.as_deref() == Some("bind"))
+                .then(|| mount.source.clone())
+                .flatten()
+        });
     let root = theirs.root.as_ref().unwrap().path.clone();
     let inputs = Inputs {
         record: &record,
@@ -78,7 +94,11 @@ fn compare(config: &str, host_config: &str, spec: &str) {
 fn assert_alike(mut ours: Spec, mut theirs: Spec) {
     let (ours_linux, theirs_linux) = (ours.linux.as_mut().unwrap(), theirs.linux.as_mut().unwrap());
     // The filters are compared where they are made.
-    assert_eq!(ours_linux.seccomp.take().is_some(), theirs_linux.seccomp.take().is_some(), "seccomp");
+    assert_eq!(
+        ours_linux.seccomp.take().is_some(),
+        theirs_linux.seccomp.take().is_some(),
+        "seccomp"
+    );
     // dockerd writes the default device rules twice.
     let rules = |linux: &mut Linux| {
         let rules = std::mem::take(&mut linux.resources.as_mut().unwrap().devices);
@@ -97,7 +117,10 @@ fn assert_alike(mut ours: Spec, mut theirs: Spec) {
     sorted(theirs_linux);
     // Mounts at the same depth have no order in dockerd: it iterates over a map.
     let set = |spec: &mut Spec| -> BTreeSet<String> {
-        std::mem::take(&mut spec.mounts).iter().map(|mount| serde_json::to_string(mount).unwrap()).collect()
+        std::mem::take(&mut spec.mounts)
+            .iter()
+            .map(|mount| serde_json::to_string(mount).unwrap())
+            .collect()
     };
     let (ours_mounts, theirs_mounts) = (set(&mut ours), set(&mut theirs));
     assert_eq!(ours_mounts, theirs_mounts, "mounts");

@@ -21,7 +21,16 @@ const GROUPS: [&[&str]; 13] = [
     &["relatime", "norelatime"],
     &["strictatime", "nostrictatime"],
     &[
-        "bind", "rbind", "unbindable", "runbindable", "private", "rprivate", "shared", "rshared", "slave", "rslave",
+        "bind",
+        "rbind",
+        "unbindable",
+        "runbindable",
+        "private",
+        "rprivate",
+        "shared",
+        "rshared",
+        "slave",
+        "rslave",
         "defaults",
     ],
 ];
@@ -63,7 +72,10 @@ pub(crate) fn check(text: &str) -> Result<()> {
 }
 
 fn split(text: &str) -> Vec<String> {
-    text.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    text.split(',')
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// All options of a tmpfs mount with this option text.
@@ -115,7 +127,10 @@ mod tests {
 
     #[test]
     fn sizes_take_the_largest_unit() {
-        assert_eq!((size(1 << 20), size(100), size(3 << 30)), ("1m".into(), "100".into(), "3g".into()));
+        assert_eq!(
+            (size(1 << 20), size(100), size(3 << 30)),
+            ("1m".into(), "100".into(), "3g".into())
+        );
     }
 
     proptest! {
