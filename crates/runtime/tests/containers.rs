@@ -232,7 +232,7 @@ fn row_136_the_filter_applies_to_the_first_process_and_to_further_ones() {
             said.err.contains("Not supported") || said.err.contains("not supported"),
             "{said:?}"
         );
-        assert!(said.out.contains("2"), "{said:?}");
+        assert!(said.out.contains('2'), "{said:?}");
     }
     bed.args(&["sleep", "60"]).start();
     let said = bed.exec(&["mkdir", "/x"]);

@@ -102,14 +102,9 @@ fn cve_2024_21626_the_working_directory_is_inside_and_no_descriptor_leaks() {
         assert!(said.code != 0, "{number}: {said:?}");
     }
     bed.config["process"]["cwd"] = json!("/");
-    let said = bed.script("ls -l /proc/self/fd").run();
-    let numbers: Vec<_> = said
-        .out
-        .lines()
-        .filter_map(|line| line.split(" -> ").next()?.split_whitespace().last())
-        .collect();
+    let said = bed.script("ls /proc/self/fd").run();
     // The fourth is the directory that ls itself reads.
-    assert_eq!(numbers, ["0", "1", "2", "3"], "{said:?}");
+    assert_eq!(said.out, "0\n1\n2\n3\n", "{said:?}");
     bed.args(&["sleep", "60"]).start();
     let said = bed.exec(&["ls", "/proc/self/fd"]);
     assert_eq!(said.out, "0\n1\n2\n3\n", "{said:?}");

@@ -71,7 +71,7 @@ fn terminals_and_further_processes(bed: &mut bed::Bed) {
     let mut master = std::fs::File::from(created.terminal.expect("a terminal"));
     let mut buffer = [0; 64];
     let length = master.read(&mut buffer).expect("output");
-    assert_eq!(&buffer[..length], b"/dev/pts/0\n");
+    assert_eq!(&buffer[..length], b"/dev/pts/0\r\n");
     let mut process: tierce_oci::runtime::Process =
         serde_json::from_value(bed.config["process"].clone()).expect("a process");
     process.args = vec!["sh".into(), "-c".into(), "exit 5".into()];
@@ -103,7 +103,8 @@ fn terminals_and_further_processes(bed: &mut bed::Bed) {
 }
 
 fn main() {
-    let tests: [(&str, fn(&mut bed::Bed)); 3] = [
+    type Test = fn(&mut bed::Bed);
+    let tests: [(&str, Test); 3] = [
         (
             "a_container_is_a_child_of_the_caller",
             a_container_is_a_child_of_the_caller,

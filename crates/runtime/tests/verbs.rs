@@ -168,9 +168,23 @@ fn the_terminal_comes_over_the_console_socket() {
     let mut text = String::new();
     // The end of a terminal is an error of its master side.
     let _ = std::fs::File::from(master).read_to_string(&mut text);
-    assert_eq!(text, "/dev/pts/0\n88\ndone\n");
-    let refused = bed.verb(&["run"]);
-    assert!(refused.code != 0);
+    assert_eq!(text, "/dev/pts/0\r\n88\r\ndone\r\n");
+}
+
+#[test]
+fn a_terminal_in_the_foreground_is_joined_to_ours() {
+    let Some(mut bed) = bed() else { return };
+    bed.config["process"]["terminal"] = json!(true);
+    bed.script("tty; exit 3").write();
+    let output = bed
+        .command()
+        .args(["run", &bed.id])
+        .stdin(std::process::Stdio::null())
+        .output();
+    let said = bed::Said::from(output.expect("run"));
+    assert_eq!((said.code, said.out.as_str()), (3, "/dev/pts/0\n"), "{said:?}");
+    let said = bed.verb(&["run", "--detach"]);
+    assert!(said.code == 1 && said.err.contains("cannot allocate tty"), "{said:?}");
 }
 
 #[test]
@@ -200,7 +214,8 @@ fn the_log_is_what_podman_and_containerd_read() {
 fn bad_bundles_are_refused_by_name_and_leave_nothing() {
     let Some(mut bed) = bed() else { return };
     let good = bed.args(&["true"]).config.clone();
-    let mut cases: Vec<(&str, Box<dyn Fn(&mut Value)>)> = Vec::new();
+    type Change = Box<dyn Fn(&mut Value)>;
+    let mut cases: Vec<(&str, Change)> = Vec::new();
     cases.push((
         "process property must not be empty",
         Box::new(|config| config["process"] = Value::Null),
