@@ -182,6 +182,10 @@ impl Store {
         if let Some(layer) = layers.get(&chain_id) {
             return Ok(layer.clone());
         }
+        // Nothing may have removed the parent meanwhile; else this layer would stand on nothing.
+        if let Some(parent) = parent.filter(|parent| !layers.contains_key(&parent.chain_id)) {
+            return Err(Error::NotFound(parent.chain_id.to_string()));
+        }
         let layer = ready.publish(&self.records)?;
         layers.insert(chain_id, layer.clone());
         Ok(layer)

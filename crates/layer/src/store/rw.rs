@@ -108,7 +108,7 @@ impl Store {
     /// Makes the layers of a new container: an init layer, filled by `init` (see [`crate::docker_init_layer`]), and the
     /// writable one on top.
     ///
-    /// Nothing is synced, see [`super`]: after a loss of power within the next half minute, [`Self::rw`] may say
+    /// Nothing is synced (this module says why): after a loss of power within the next half minute, [`Self::rw`] may say
     /// [`Error::NoContainerLayer`] or its mounts [`tierce_snapshot::Error::Corrupt`]; the engine then calls
     /// [`Self::remove_rw`] and this again.
     ///
