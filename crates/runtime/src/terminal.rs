@@ -3,7 +3,7 @@
 use crate::error::{Doing, Error};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
-use rustix::termios::{OptionalActions, OutputModes, Termios};
+use rustix::termios::{OptionalActions, Termios};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The caller's terminal modes, put back when dropped.
@@ -16,9 +16,8 @@ impl Raw {
     fn enter() -> Option<Self> {
         let before = rustix::termios::tcgetattr(rustix::stdio::stdin()).ok()?;
         let mut raw = before.clone();
+        // Raw in both directions: the container's terminal adds the carriage returns, as under docker.
         raw.make_raw();
-        // Carriage returns are added here, by the terminal that shows the output, and nowhere else.
-        raw.output_modes.insert(OutputModes::OPOST);
         rustix::termios::tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &raw).ok()?;
         Some(Self { before })
     }
@@ -43,11 +42,6 @@ pub(crate) fn resize(master: &OwnedFd) {
 /// that tells of the process's end.
 pub(crate) fn join(master: &OwnedFd, ended: BorrowedFd<'_>, mut signals: impl FnMut()) -> Result<(), Error> {
     let _raw = Raw::enter();
-    if let Ok(mut modes) = rustix::termios::tcgetattr(master) {
-        modes.output_modes.remove(OutputModes::ONLCR);
-        // A process that has ended already left a terminal without modes.
-        let _ = rustix::termios::tcsetattr(master, OptionalActions::Now, &modes);
-    }
     resize(master);
     let mut reading = true;
     loop {

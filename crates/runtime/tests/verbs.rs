@@ -182,7 +182,7 @@ fn a_terminal_in_the_foreground_is_joined_to_ours() {
         .stdin(std::process::Stdio::null())
         .output();
     let said = bed::Said::from(output.expect("run"));
-    assert_eq!((said.code, said.out.as_str()), (3, "/dev/pts/0\n"), "{said:?}");
+    assert_eq!((said.code, said.out.as_str()), (3, "/dev/pts/0\r\n"), "{said:?}");
     let said = bed.verb(&["run", "--detach"]);
     assert!(said.code == 1 && said.err.contains("cannot allocate tty"), "{said:?}");
 }
@@ -210,11 +210,13 @@ fn the_log_is_what_podman_and_containerd_read() {
     );
 }
 
+/// A change that makes a good document a bad one.
+type Change = Box<dyn Fn(&mut Value)>;
+
 #[test]
 fn bad_bundles_are_refused_by_name_and_leave_nothing() {
     let Some(mut bed) = bed() else { return };
     let good = bed.args(&["true"]).config.clone();
-    type Change = Box<dyn Fn(&mut Value)>;
     let mut cases: Vec<(&str, Change)> = Vec::new();
     cases.push((
         "process property must not be empty",
