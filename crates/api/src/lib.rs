@@ -15,6 +15,7 @@
 
 mod convert;
 mod detach;
+mod facts;
 mod handle;
 mod hijack;
 mod listen;
@@ -28,6 +29,7 @@ mod server;
 pub mod status;
 mod timestamp;
 
+pub use facts::Facts;
 pub use listen::{ListenError, Listener};
 pub use server::Server;
 

@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::Listener;
+use crate::facts::Facts;
 use crate::handle::handle;
 use crate::hijack::{Continuation, Hijacker};
 use crate::router::Router;
@@ -34,9 +35,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// The API of `engine`.
-    pub fn new(engine: Arc<Engine>) -> Self {
-        Self::with_router(Router::new(routes::table(&engine)))
+    /// The API of `engine`; `facts` are what only the daemon knows of itself.
+    pub fn new(engine: &Arc<Engine>, facts: Facts) -> Self {
+        Self::with_router(Router::new(routes::table(engine, &Arc::new(facts))))
     }
 
     pub(crate) fn with_router(router: Router) -> Self {

@@ -12,12 +12,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use tierce_api::Facts;
 use tierce_engine::{Engine, Parts};
 use tierce_registry::{Insecure, Url};
 use tierce_store::Leases;
 use tierce_supervisor::Supervisor;
 
+use crate::identity;
 use crate::settings::Settings;
+
+/// What the API tells of this daemon.
+pub(crate) fn facts(settings: &Settings) -> Result<Facts> {
+    let document = &settings.document;
+    let firewall = if document.iptables == Some(false) { "none" } else { "nftables" };
+    Ok(Facts {
+        id: identity::of(&settings.data_root)?,
+        firewall: firewall.to_owned(),
+        insecure_registries: document.insecure_registries.clone().unwrap_or_default(),
+        registry_mirrors: document.registry_mirrors.clone().unwrap_or_default(),
+    })
+}
 
 /// Opens the engine. Everything that an earlier daemon left running is found again.
 pub(crate) async fn open(settings: &Settings) -> Result<Arc<Engine>> {
@@ -53,7 +67,8 @@ async fn open_supervisor(settings: &Settings) -> Result<Arc<Supervisor>> {
     }
     let config = tierce_supervisor::Config::new(&settings.exec_root, &settings.shim);
     let supervisor = Supervisor::open(config).context("open the supervisor")?;
-    supervisor.recover().await.context("find running containers again")?;
+    let found = supervisor.recover().await;
+    tracing::debug!(count = found.len(), "found containers of an earlier daemon");
     Ok(supervisor)
 }
 

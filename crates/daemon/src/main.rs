@@ -13,6 +13,7 @@ mod compose;
 mod document;
 mod exclusive;
 mod flags;
+mod identity;
 mod log;
 mod serve;
 mod service_manager;
@@ -60,9 +61,10 @@ fn main() -> Result<()> {
         .context("start the executor")?;
     let outcome = runtime.block_on(async {
         let listeners = Listeners::open(&settings).await?;
+        let facts = compose::facts(&settings)?;
         let engine = compose::open(&settings).await?;
         tracing::debug!(elapsed = ?begun.elapsed(), "parts opened");
-        listeners.serve(engine, &flags, &level).await
+        listeners.serve(&engine, facts, &flags, &level).await
     });
     // Streams of clients that do not leave must not hold up the end.
     runtime.shutdown_timeout(Duration::from_secs(1));

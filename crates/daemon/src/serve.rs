@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tierce_api::{Listener, Server};
+use tierce_api::{Facts, Listener, Server};
 use tierce_engine::Engine;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -59,8 +59,8 @@ impl Listeners {
     }
 
     /// Serves until SIGTERM or SIGINT. Containers are left running: they belong to their shims.
-    pub(crate) async fn serve(self, engine: Arc<Engine>, flags: &Flags, level: &Level) -> Result<()> {
-        let server = Server::new(Arc::clone(&engine));
+    pub(crate) async fn serve(self, engine: &Arc<Engine>, facts: Facts, flags: &Flags, level: &Level) -> Result<()> {
+        let server = Server::new(engine, facts);
         let (stop, stopped) = watch::channel(false);
         let serving: Vec<_> = self
             .listeners
@@ -72,7 +72,7 @@ impl Listeners {
             .collect();
         notify("READY=1");
         info!(version = env!("CARGO_PKG_VERSION"), "serving");
-        until_told_to_stop(flags, level).await?;
+        until_told_to_stop(engine, flags, level).await?;
         notify("STOPPING=1");
         engine.shut_down();
         // Only fails when nobody listens any more.
@@ -105,7 +105,7 @@ fn until_true(mut value: watch::Receiver<bool>) -> impl Future<Output = ()> + Se
 }
 
 /// Waits for a signal to stop; meanwhile SIGHUP reads the configuration again.
-async fn until_told_to_stop(flags: &Flags, level: &Level) -> Result<()> {
+async fn until_told_to_stop(engine: &Engine, flags: &Flags, level: &Level) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("watch SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("watch SIGINT")?;
     let mut reload = signal(SignalKind::hangup()).context("watch SIGHUP")?;
@@ -114,7 +114,10 @@ async fn until_told_to_stop(flags: &Flags, level: &Level) -> Result<()> {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
             _ = reload.recv() => match reread(flags, level) {
-                Ok(()) => info!("configuration read again: debug and log level are in effect"),
+                Ok(()) => {
+                    engine.system.reloaded();
+                    info!("configuration read again: debug and log level are in effect");
+                }
                 Err(error) => warn!("configuration not read again: {error:#}"),
             },
         }

@@ -53,12 +53,16 @@ mod tests {
         let path = directory.path().join("notify");
         let by_path = UnixDatagram::bind(&path).unwrap();
         send(path.as_os_str().as_bytes(), "READY=1").unwrap();
-        let mut buffer = [0; 32];
-        assert_eq!(&buffer[..by_path.recv(&mut buffer).unwrap()], b"READY=1");
+        let received = |socket: &UnixDatagram| {
+            let mut buffer = [0; 32];
+            let length = socket.recv(&mut buffer).unwrap();
+            buffer[..length].to_vec()
+        };
+        assert_eq!(received(&by_path), b"READY=1");
         let name = format!("tierce-test-{}", std::process::id());
         let by_name = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
         send(format!("@{name}").as_bytes(), "STOPPING=1").unwrap();
-        assert_eq!(&buffer[..by_name.recv(&mut buffer).unwrap()], b"STOPPING=1");
+        assert_eq!(received(&by_name), b"STOPPING=1");
         assert!(send(b"/nonexistent/notify", "READY=1").is_err());
     }
 }

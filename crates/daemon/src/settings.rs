@@ -36,7 +36,8 @@ impl FromStr for Host {
             Some(("unix", path)) if path.starts_with('/') => Ok(Self::Unix(PathBuf::from(path))),
             Some(("fd", _)) => Ok(Self::Inherited),
             Some(("tcp", address)) => {
-                let (host, port) = match address.rsplit_once(':') {
+                // The colons of a bare IPv6 address in brackets are no port's.
+                let (host, port) = match address.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
                     Some((host, port)) => {
                         (host, port.parse().with_context(|| format!("invalid port in bind address {text:?}"))?)
                     }
@@ -227,6 +228,7 @@ mod tests {
         let tcp = |host: &str, port| Host::Tcp { host: host.to_owned(), port };
         assert_eq!(hosts[0], Host::Unix(PathBuf::from("/a")));
         assert_eq!(hosts[1], tcp("0.0.0.0", 4242));
+        assert_eq!(hosts[2], tcp("::1", 2375));
         assert_eq!(hosts[3], Host::Inherited);
     }
 

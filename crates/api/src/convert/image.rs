@@ -6,7 +6,10 @@ use tierce_api_types::container::GraphDriver;
 use tierce_api_types::image as wire;
 use tierce_api_types::progress::{ProgressDetail, ProgressMessage};
 use tierce_engine::image::{Detail, Details, HistoryStep, Message, Removed, Summary};
+use tierce_oci::Reference;
 use tierce_oci::container::Config;
+
+use crate::status::Failure;
 
 fn bytes(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
@@ -16,6 +19,20 @@ fn bytes(size: u64) -> i64 {
 const WITHOUT_VIRTUAL_SIZE: ApiVersion = ApiVersion::new(1, 44);
 /// Before this version an image's configuration had members that only containers have.
 const WITHOUT_CONTAINER_MEMBERS: ApiVersion = ApiVersion::new(1, 50);
+
+/// A name with a tag or digest beside it, which goes before one in the name.
+pub(crate) fn reference(name: &str, tag: &str) -> Result<Reference, Failure> {
+    let invalid = |error: tierce_oci::Error| Failure::invalid(error.to_string());
+    let reference = Reference::parse(name).map_err(invalid)?;
+    if tag.is_empty() {
+        return Ok(reference);
+    }
+    let name = Reference::parse(&reference.name()).map_err(invalid)?;
+    match tag.parse() {
+        Ok(digest) => Ok(name.with_digest(digest)),
+        Err(_) => name.with_tag(tag).map_err(invalid),
+    }
+}
 
 /// A row of the list. `counted` = shared sizes and containers were asked for (only `system/df` does).
 pub(crate) fn summary(summary: &Summary, counted: bool, version: ApiVersion) -> wire::ImageSummary {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use tierce_api_types::container as wire;
-use tierce_engine::Stats;
+use tierce_engine::container::Stats;
 use tierce_engine::state::NEVER;
 
 use crate::timestamp::rfc3339;

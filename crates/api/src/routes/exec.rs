@@ -1,5 +1,7 @@
 //! Further processes in running containers.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use hyper::StatusCode;
 use tierce_api_types::exec::{ExecCreate, ExecInspect, ExecStart, IdResponse, ProcessConfig};
@@ -63,7 +65,7 @@ async fn start(mut call: Call) -> Outcome {
     let keys = DetachKeys::parse(exec.request.detach_keys.as_deref().unwrap_or_default())?;
     let relay = Relay { stdin: exec.request.attach_stdin, detach: tty.then_some(keys) };
     let head = stream_head(&call.head.headers, !tty && call.speaks(42));
-    let engine = call.engine;
+    let engine = Arc::clone(&call.engine);
     call.hijacker
         .take(move |socket: Socket, early: Bytes| async move {
             if socket.write_whole(head.as_bytes()).await.is_err() {

@@ -3,16 +3,12 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use hyper::StatusCode;
-use tierce_api_types::auth::AuthConfig;
 use tierce_api_types::image::{BuildPruned, HistoryItem, ImageDeleted, ImageSummary, ImagesPruned};
 use tierce_api_types::progress::ProgressMessage;
-use tierce_engine::image::{Message, Progress, PullRequest, Removal};
+use tierce_engine::image::{Credentials, Message, Progress, Pull, Pulled, Removal};
 use tokio::sync::mpsc;
 
 use crate::convert;
@@ -23,12 +19,6 @@ use crate::status::Failure;
 
 /// How many messages may wait for a slow client; more are dropped, since the next tells the newer state.
 const QUEUE: usize = 1024;
-
-/// base64 of either alphabet's padding habits; clients differ.
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::URL_SAFE,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// The routes of this group.
 pub(super) fn routes(table: &mut Table<'_>) {
@@ -42,12 +32,15 @@ pub(super) fn routes(table: &mut Table<'_>) {
     table.post("/build/prune", |_| async { Reply::json(&BuildPruned::default()) });
 }
 
+/// Lists images, the newest first; intermediate ones only with `all`.
 async fn list(call: Call) -> Outcome {
     let version = call.version;
     let counted = call.query.flag("shared-size");
-    let summaries = call.engine.images.list(call.query.flag("all"), &call.query.filters()?).await?;
+    let filters = call.query.filters()?;
+    let summaries = call.engine.images.list().await?;
+    let shown = convert::image_filters::select(&summaries, &filters, call.query.flag("all"))?;
     let rows: Vec<ImageSummary> =
-        summaries.iter().map(|summary| convert::image::summary(summary, counted, version)).collect();
+        shown.into_iter().map(|summary| convert::image::summary(summary, counted, version)).collect();
     Reply::json(&rows)
 }
 
@@ -64,7 +57,8 @@ async fn history(call: Call) -> Outcome {
 
 /// Gives an image a further name: 201.
 async fn tag(call: Call) -> Outcome {
-    call.engine.images.tag(&call.name, call.query.text("repo"), call.query.text("tag")).await?;
+    let target = convert::image::reference(call.query.text("repo"), call.query.text("tag"))?;
+    call.engine.images.tag(&call.name, target.with_default_tag()).await?;
     Ok(Reply::empty().with_status(StatusCode::CREATED))
 }
 
@@ -76,7 +70,7 @@ async fn remove(call: Call) -> Outcome {
 }
 
 async fn prune(call: Call) -> Outcome {
-    let pruned = call.engine.images.prune(&call.query.filters()?).await?;
+    let pruned = call.engine.images.prune(convert::image_filters::prune(&call.query.filters()?)?).await?;
     let items: Vec<ImageDeleted> = pruned.removed.iter().map(convert::image::removed).collect();
     Reply::json(&ImagesPruned {
         images_deleted: (!items.is_empty()).then_some(items),
@@ -90,16 +84,20 @@ async fn create(call: Call) -> Outcome {
     if query.optional("fromSrc").is_some() {
         return Err(Failure::not_implemented("POST /images/create: import is not served yet"));
     }
-    let request = PullRequest {
-        name: query.text("fromImage").to_owned(),
-        tag: query.text("tag").to_owned(),
-        platform: query.text("platform").to_owned(),
-        credentials: credentials(call.header("x-registry-auth"))?.map(convert::system::credentials),
+    let name = query.text("fromImage");
+    let reference = convert::image::reference(name, query.text("tag"))?;
+    let all_tags = reference.tag().is_none() && reference.digest().is_none();
+    let platform = query.non_empty("platform").map(|text| text.parse()).transpose();
+    let request = Pull {
+        reference,
+        all_tags,
+        platform: platform.map_err(|error: tierce_oci::Error| Failure::invalid(error.to_string()))?,
+        credentials: Credentials::from_docker_header(call.header("x-registry-auth"))?,
     };
     let (sender, receiver) = mpsc::channel(QUEUE);
     let engine = Arc::clone(&call.engine);
     // Dropped with the client's connection, which ends the pull.
-    let pull = Box::pin(async move { engine.images.pull(request, Arc::new(Reporter(sender))).await.map(drop) });
+    let pull = Box::pin(async move { engine.images.pull(request, Arc::new(Reporter(sender))).await });
     let mut messages = Messages { receiver, pull: Some(pull), failure: None };
     match messages.next().await {
         Some(Err(failure)) => Err(failure),
@@ -127,7 +125,7 @@ struct Messages<F> {
     failure: Option<Failure>,
 }
 
-impl<F: Future<Output = Result<(), tierce_engine::Error>>> Messages<F> {
+impl<F: Future<Output = Result<Vec<Pulled>, tierce_engine::Error>>> Messages<F> {
     /// The next message; when all are told, the failure of a pull that failed, and then `None`.
     async fn next(&mut self) -> Option<Result<ProgressMessage, Failure>> {
         if let Some(pull) = &mut self.pull {
@@ -150,7 +148,7 @@ impl<F: Future<Output = Result<(), tierce_engine::Error>>> Messages<F> {
 
 fn lines<F>(first: Option<ProgressMessage>, messages: Messages<F>) -> impl Stream<Item = Bytes> + Send
 where
-    F: Future<Output = Result<(), tierce_engine::Error>> + Send,
+    F: Future<Output = Result<Vec<Pulled>, tierce_engine::Error>> + Send,
 {
     stream::unfold((first, messages), |(first, mut messages)| async move {
         let message = match first {
@@ -162,37 +160,4 @@ where
         };
         Some((json_line(&message), (None, messages)))
     })
-}
-
-/// Reads `X-Registry-Auth`; nothing, and what cannot be read, is anonymous, as for dockerd.
-fn credentials(header: &str) -> Result<Option<AuthConfig>, Failure> {
-    if header.is_empty() {
-        return Ok(None);
-    }
-    let plain = header.replace('+', "-").replace('/', "_");
-    let document = LENIENT
-        .decode(plain.trim())
-        .map_err(|error| Failure::invalid(format!("invalid X-Registry-Auth header: {error}")))?;
-    let config: AuthConfig = serde_json::from_slice(&document)
-        .map_err(|error| Failure::invalid(format!("invalid X-Registry-Auth header: {error}")))?;
-    Ok(Some(config).filter(|config| *config != AuthConfig::default()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_are_read_in_each_spelling() {
-        let document = r#"{"username":"u","password":"p??>"}"#;
-        for alphabet in [&alphabet::URL_SAFE, &alphabet::STANDARD] {
-            let header = GeneralPurpose::new(alphabet, GeneralPurposeConfig::new()).encode(document);
-            for header in [header.clone(), header.trim_end_matches('=').to_owned()] {
-                assert_eq!(credentials(&header).unwrap().unwrap().password, "p??>");
-            }
-        }
-        assert_eq!(credentials("").unwrap(), None);
-        assert_eq!(credentials("e30=").unwrap(), None);
-        assert!(credentials("!!").is_err());
-    }
 }

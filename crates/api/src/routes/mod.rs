@@ -15,6 +15,7 @@ use std::sync::Arc;
 use hyper::Method;
 use tierce_engine::Engine;
 
+use crate::facts::Facts;
 use crate::request::Request;
 use crate::router::{Outcome, Route};
 
@@ -22,6 +23,8 @@ use crate::router::{Outcome, Route};
 pub(crate) struct Call {
     /// The engine.
     pub(crate) engine: Arc<Engine>,
+    /// What only the daemon knows of itself.
+    pub(crate) facts: Arc<Facts>,
     /// The request.
     pub(crate) request: Request,
 }
@@ -43,6 +46,7 @@ impl DerefMut for Call {
 /// The table while its groups write their rows.
 struct Table<'e> {
     engine: &'e Arc<Engine>,
+    facts: &'e Arc<Facts>,
     rows: Vec<Route>,
 }
 
@@ -52,8 +56,10 @@ impl Table<'_> {
         F: Fn(Call) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Outcome> + Send + 'static,
     {
-        let engine = Arc::clone(self.engine);
-        self.rows.push(Route::new(method, pattern, move |request| handler(Call { engine: Arc::clone(&engine), request })));
+        let (engine, facts) = (Arc::clone(self.engine), Arc::clone(self.facts));
+        self.rows.push(Route::new(method, pattern, move |request| {
+            handler(Call { engine: Arc::clone(&engine), facts: Arc::clone(&facts), request })
+        }));
     }
 
     fn get<F, Fut>(&mut self, pattern: &'static str, handler: F)
@@ -82,8 +88,8 @@ impl Table<'_> {
 }
 
 /// Every route. What is not served comes last, so that it takes nothing from what is.
-pub(crate) fn table(engine: &Arc<Engine>) -> Vec<Route> {
-    let mut table = Table { engine, rows: Vec::new() };
+pub(crate) fn table(engine: &Arc<Engine>, facts: &Arc<Facts>) -> Vec<Route> {
+    let mut table = Table { engine, facts, rows: Vec::new() };
     for group in [
         container::routes,
         exec::routes,

@@ -1,0 +1,204 @@
+//! The daemon itself.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::UNIX_EPOCH;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tierce_api_types::ApiVersion;
+use tierce_api_types::container::ContainerSummary;
+use tierce_api_types::event::{EventActor, EventMessage};
+use tierce_api_types::image::ImageSummary;
+use tierce_api_types::system as wire;
+use tierce_api_types::volume::{Volume, VolumeUsage};
+use tierce_engine::{DiskUsage, Event, Info, Subject};
+
+use super::volume;
+use crate::facts::{Facts, VERSION};
+use crate::timestamp::rfc3339;
+
+/// Docker Hub, as clients know it.
+const INDEX: &str = "https://index.docker.io/v1/";
+/// Before this version `info` told about bridge filters.
+const WITHOUT_BRIDGE_FILTERS: ApiVersion = ApiVersion::new(1, 50);
+/// Since this version `info` tells about the firewall.
+const WITH_FIREWALL: ApiVersion = ApiVersion::new(1, 49);
+
+/// Versions of the daemon's parts.
+pub(crate) fn version(info: &Info) -> wire::VersionResponse {
+    let details = BTreeMap::from([
+        ("ApiVersion".to_owned(), ApiVersion::MAX.to_string()),
+        ("Arch".to_owned(), go_architecture().to_owned()),
+        ("Experimental".to_owned(), "false".to_owned()),
+        ("KernelVersion".to_owned(), info.kernel.clone()),
+        ("MinAPIVersion".to_owned(), ApiVersion::MIN.to_string()),
+        ("Os".to_owned(), "linux".to_owned()),
+    ]);
+    wire::VersionResponse {
+        platform: wire::PlatformName { name: "Tierce".to_owned() },
+        components: vec![wire::ComponentVersion {
+            name: "Engine".to_owned(),
+            version: VERSION.to_owned(),
+            details: Some(details),
+        }],
+        version: VERSION.to_owned(),
+        api_version: ApiVersion::MAX.to_string(),
+        min_api_version: ApiVersion::MIN.to_string(),
+        os: "linux".to_owned(),
+        arch: go_architecture().to_owned(),
+        kernel_version: info.kernel.clone(),
+        ..wire::VersionResponse::default()
+    }
+}
+
+/// This machine's architecture in Go's words.
+fn go_architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+/// What the daemon is and has.
+pub(crate) fn info(info: Info, images: usize, facts: &Facts, version: ApiVersion) -> wire::InfoResponse {
+    let count = |number: usize| number as u64;
+    let runtime = |path: Option<std::path::PathBuf>| wire::RuntimeInfo {
+        path: path.map(|path| path.display().to_string()).unwrap_or_default(),
+        status: BTreeMap::new(),
+    };
+    let bridge_filters = (version < WITHOUT_BRIDGE_FILTERS).then_some(true);
+    wire::InfoResponse {
+        id: facts.id.clone(),
+        containers: count(info.containers.total),
+        containers_running: count(info.containers.running),
+        containers_paused: count(info.containers.paused),
+        containers_stopped: count(info.containers.stopped),
+        images: count(images),
+        driver: info.driver,
+        driver_status: info.driver_status.into_iter().map(|(name, value)| [name, value]).collect(),
+        plugins: wire::PluginsInfo {
+            volume: info.volume_drivers.into_iter().map(str::to_owned).collect(),
+            network: ["bridge", "host", "null"].map(str::to_owned).to_vec(),
+            authorization: None,
+            log: ["json-file", "none"].map(str::to_owned).to_vec(),
+        },
+        memory_limit: true,
+        swap_limit: true,
+        cpu_cfs_period: true,
+        cpu_cfs_quota: true,
+        cpu_shares: true,
+        cpu_set: true,
+        pids_limit: true,
+        ipv4_forwarding: true,
+        bridge_nf_iptables: bridge_filters,
+        bridge_nf_ip6tables: bridge_filters,
+        debug: tracing::enabled!(tracing::Level::DEBUG),
+        n_fd: entries("/proc/self/fd"),
+        oom_kill_disable: info.cgroup_version == "1",
+        n_goroutines: entries("/proc/self/task"),
+        system_time: rfc3339(Timestamp::now()),
+        logging_driver: info.log_driver,
+        cgroup_driver: info.cgroup_driver.to_owned(),
+        cgroup_version: info.cgroup_version.to_owned(),
+        n_events_listener: count(info.event_watchers),
+        kernel_version: info.kernel,
+        operating_system: info.operating_system,
+        os_version: info.os_version,
+        os_type: "linux".to_owned(),
+        architecture: info.architecture,
+        index_server_address: INDEX.to_owned(),
+        registry_config: registry_config(facts),
+        n_cpu: count(info.cpus),
+        mem_total: info.memory,
+        docker_root_dir: info.data_root.display().to_string(),
+        name: info.hostname,
+        server_version: VERSION.to_owned(),
+        runtimes: info.runtimes.into_iter().map(|(name, path)| (name, runtime(path))).collect(),
+        default_runtime: info.default_runtime,
+        swarm: json!({
+            "NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": false, "Error": "",
+            "RemoteManagers": null
+        }),
+        live_restore_enabled: true,
+        init_binary: info.init_program.map(|path| path.display().to_string()).unwrap_or_default(),
+        security_options: info.security_options,
+        firewall_backend: (version >= WITH_FIREWALL)
+            .then(|| wire::FirewallInfo { driver: facts.firewall.clone(), info: Vec::new() }),
+        ..wire::InfoResponse::default()
+    }
+}
+
+fn registry_config(facts: &Facts) -> Value {
+    let (ranges, names): (Vec<_>, Vec<_>) =
+        facts.insecure_registries.iter().partition(|registry| registry.contains('/'));
+    let mut indexes = serde_json::Map::new();
+    indexes.insert(
+        "docker.io".to_owned(),
+        json!({"Mirrors": facts.registry_mirrors, "Name": "docker.io", "Official": true, "Secure": true}),
+    );
+    for name in names {
+        indexes.insert(name.clone(), json!({"Mirrors": [], "Name": name, "Official": false, "Secure": false}));
+    }
+    let mut all = vec!["::1/128".to_owned(), "127.0.0.0/8".to_owned()];
+    all.extend(ranges.into_iter().cloned());
+    json!({
+        "IndexConfigs": indexes,
+        "InsecureRegistryCIDRs": all,
+        "Mirrors": if facts.registry_mirrors.is_empty() { Value::Null } else { json!(facts.registry_mirrors) }
+    })
+}
+
+fn entries(directory: &str) -> u64 {
+    std::fs::read_dir(directory).map_or(0, |entries| entries.count() as u64)
+}
+
+/// Something that happened.
+pub(crate) fn event(event: Event) -> EventMessage {
+    let since = event.at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    // Clients before API 1.22 read these; dockerd sends them to all.
+    let legacy = matches!(event.subject, Subject::Container | Subject::Image);
+    EventMessage {
+        status: legacy.then(|| event.action.clone()),
+        id: (legacy && !event.id.is_empty()).then(|| event.id.clone()),
+        from: (event.subject == Subject::Container).then(|| event.attributes.get("image").cloned()).flatten(),
+        kind: event.subject.as_str().to_owned(),
+        action: event.action,
+        actor: EventActor { id: event.id, attributes: event.attributes },
+        scope: "local".to_owned(),
+        time: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+        time_nano: i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
+    }
+}
+
+/// What takes space. `kinds` are the parts that were asked for; none = all.
+pub(crate) fn disk_usage(
+    usage: &DiskUsage,
+    images: Vec<ImageSummary>,
+    mut containers: Vec<ContainerSummary>,
+    kinds: &[String],
+) -> wire::DiskUsage {
+    let asked = |kind: &str| kinds.is_empty() || kinds.iter().any(|asked| asked == kind);
+    let bytes = |size: u64| i64::try_from(size).unwrap_or(i64::MAX);
+    let sizes: HashMap<&str, _> = usage.containers.iter().map(|(id, used)| (id.as_str(), used)).collect();
+    for container in &mut containers {
+        if let Some(used) = sizes.get(container.id.as_str()) {
+            container.size_rw = bytes(used.own);
+            container.size_root_fs = bytes(used.own.saturating_add(used.image));
+        }
+    }
+    let volumes = usage.volumes.iter().map(|entry| Volume {
+        usage_data: Some(VolumeUsage { ref_count: entry.references as i64, size: bytes(entry.size) }),
+        ..volume::document(&entry.volume)
+    });
+    // Bytes that several images share stand in each of them; one of them keeps them.
+    let layers_size = images.iter().map(|image| image.size - image.shared_size.max(0)).sum::<i64>()
+        + images.iter().map(|image| image.shared_size.max(0)).max().unwrap_or(0);
+    wire::DiskUsage {
+        layers_size: if asked("image") { layers_size } else { 0 },
+        images: asked("image").then_some(images),
+        containers: asked("container").then_some(containers),
+        volumes: asked("volume").then(|| volumes.collect()),
+        build_cache: asked("build-cache").then(Vec::new),
+    }
+}
