@@ -45,7 +45,7 @@ impl Demo {
 }
 
 /// The first signal is remembered, so that the step under way ends and the clean-up is done.
-fn watch_for_interrupts() -> Result<Arc<AtomicBool>> {
+pub(crate) fn watch_for_interrupts() -> Result<Arc<AtomicBool>> {
     use tokio::signal::unix::{SignalKind, signal};
     let flag = Arc::new(AtomicBool::new(false));
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -296,7 +296,7 @@ impl Stage {
 }
 
 /// Asks a program to end, and insists after five seconds.
-fn end(mut child: Child) {
+pub(crate) fn end(mut child: Child) {
     // It may have ended already.
     let _ = kill_process(Pid::from_child(&child), Signal::TERM);
     let start = Instant::now();

@@ -1,6 +1,7 @@
 //! Project tasks: `cargo xtask tidy` checks the house rules, `cargo xtask bench` measures beside the peers,
 //! `cargo xtask demo` shows the whole way from a registry to a running container.
 
+mod bench;
 mod demo;
 mod tidy;
 
@@ -22,6 +23,8 @@ enum Task {
     Tidy,
     /// Show the whole way from a registry to a running container.
     Demo(demo::Demo),
+    /// Measure beside the peers on this machine, and judge by the budgets.
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +41,7 @@ fn run(task: &Task) -> Result<()> {
     match task {
         Task::Tidy => tidy::run(&project_root()),
         Task::Demo(demo) => demo.run(),
+        Task::Bench(bench) => bench.run(&project_root()),
     }
 }
 

@@ -1,0 +1,178 @@
+//! Who is measured: engines (ours, docker, podman) and OCI runtimes (ours, crun, runc, youki, the C bound).
+//!
+//! All engines speak Docker's command line and all runtimes runc's, so one row is one list of words for all of them. A
+//! peer that is not on the machine, or whose daemon does not answer, is left out and the reason is told.
+
+use super::measure::run;
+use anyhow::{Context as _, Result};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A program with Docker's command line.
+#[derive(Debug)]
+pub(super) struct Engine {
+    /// What the table calls it.
+    pub(super) name: &'static str,
+    program: PathBuf,
+    /// Words before the verb.
+    leading: Vec<String>,
+    /// Words that `pull` needs.
+    pull: &'static [&'static str],
+    /// Names of the processes that are its daemon; none where it has no daemon.
+    pub(super) daemons: &'static [&'static str],
+}
+
+impl Engine {
+    /// Ours, on this socket.
+    pub(super) fn tierce(programs: &Path, socket: &Path) -> Self {
+        Self {
+            name: "tierce",
+            program: programs.join("tierce"),
+            leading: vec!["-H".to_owned(), format!("unix://{}", socket.display())],
+            pull: &[],
+            daemons: &[],
+        }
+    }
+
+    /// The peers that are installed and answer.
+    pub(super) fn peers() -> Vec<Self> {
+        let peer = |name, pull, daemons| Self {
+            name,
+            program: PathBuf::from(name),
+            leading: Vec::new(),
+            pull,
+            daemons,
+        };
+        let mut peers = vec![
+            peer("docker", &[], &["dockerd", "containerd"]),
+            peer("podman", &["--tls-verify=false"], &[]),
+        ];
+        peers.retain(|peer| match run(&mut peer.command(&["info"])) {
+            Ok(_) => true,
+            Err(error) => {
+                let reason = format!("{error:#}");
+                println!("left out: {}: {}", peer.name, reason.lines().next().unwrap_or_default());
+                false
+            }
+        });
+        peers
+    }
+
+    /// `ENGINE WORDS…`.
+    pub(super) fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .env_remove("DOCKER_HOST")
+            .env("PODMAN_IGNORE_CGROUPSV1_WARNING", "1")
+            .args(&self.leading)
+            .args(words);
+        command
+    }
+
+    /// Runs it and gives what it printed.
+    pub(super) fn run(&self, words: &[&str]) -> Result<String> {
+        run(&mut self.command(words)).map(|finished| finished.stdout)
+    }
+
+    /// Pulls the image from the loopback registry.
+    pub(super) fn pull(&self, image: &str) -> Result<()> {
+        let words = [&["pull", "--quiet"], self.pull, &[image]].concat();
+        self.run(&words)
+            .map(drop)
+            .with_context(|| format!("pull the image with {}", self.name))
+    }
+
+    /// Starts a container that does nothing; gives its id.
+    pub(super) fn start_idle(&self, image: &str) -> Result<String> {
+        self.run(&["run", "-d", image, "sleep", "100000"])
+    }
+
+    /// Removes these containers, running or not.
+    pub(super) fn remove(&self, ids: &[String]) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let ids = ids.iter().map(String::as_str);
+        let words: Vec<&str> = ["rm", "-f", "-v"].into_iter().chain(ids).collect();
+        self.run(&words).map(drop)
+    }
+
+    /// Its version, as it says.
+    pub(super) fn version(&self) -> String {
+        ["{{.Server.Version}}", "{{.Client.Version}}"]
+            .iter()
+            .find_map(|format| self.run(&["version", "--format", format]).ok())
+            .unwrap_or_else(|| "?".to_owned())
+    }
+}
+
+/// A program that runs a bundle to its end.
+#[derive(Debug)]
+pub(super) struct Runtime {
+    /// What the table calls it.
+    pub(super) name: &'static str,
+    program: PathBuf,
+    /// Folder of its states; the C bound keeps none and gets none.
+    root: Option<PathBuf>,
+}
+
+impl Runtime {
+    /// Ours first, then the peers that are installed; states go below `roots`.
+    pub(super) fn all(programs: &Path, bound: Option<&Path>, roots: &Path) -> Vec<Self> {
+        let installed = |name| {
+            let paths = std::env::var_os("PATH").unwrap_or_default();
+            std::env::split_paths(&paths)
+                .map(|directory| directory.join(name))
+                .find(|path| path.exists())
+        };
+        let runtime = |name: &'static str, program| Self {
+            name,
+            program,
+            root: Some(roots.join(name)),
+        };
+        let mut all = vec![runtime("tierce-runtime", programs.join("tierce-runtime"))];
+        for name in ["crun", "runc", "youki"] {
+            match installed(name) {
+                Some(program) => all.push(runtime(name, program)),
+                None => println!("left out: {name}: not installed"),
+            }
+        }
+        match bound {
+            Some(program) => all.push(Self {
+                name: "bound",
+                program: program.to_owned(),
+                root: None,
+            }),
+            None => println!("left out: bound: no C compiler"),
+        }
+        all
+    }
+
+    /// The command that runs the bundle's `true` under this id.
+    pub(super) fn command(&self, bundle: &Path, id: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        match &self.root {
+            Some(root) => command
+                .arg("--root")
+                .arg(root)
+                .args(["run", "--bundle"])
+                .arg(bundle)
+                .arg(id),
+            None => command.arg(bundle.join("rootfs")).arg("/bin/true"),
+        };
+        command
+    }
+
+    /// Its version, as it says.
+    pub(super) fn version(&self) -> String {
+        if self.root.is_none() {
+            return String::new();
+        }
+        let text = run(Command::new(&self.program).arg("--version")).map(|finished| finished.stdout);
+        let text = text.unwrap_or_default();
+        text.split_whitespace()
+            .find(|word| word.starts_with(|first: char| first.is_ascii_digit()))
+            .unwrap_or("?")
+            .to_owned()
+    }
+}

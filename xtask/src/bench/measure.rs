@@ -1,0 +1,185 @@
+//! The instruments: wall time of a command, CPU time of children, memory of a process.
+//!
+//! Output of a measured command goes to files, not pipes: a pipe is held open by whatever the command leaves behind,
+//! and would be timed too.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use std::fs;
+use std::io::{Read as _, Seek as _};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// A command that ended with code 0.
+#[derive(Debug)]
+pub(super) struct Finished {
+    /// From before the start to after the exit code.
+    pub(super) wall: Duration,
+    /// Standard output without its last line end.
+    pub(super) stdout: String,
+}
+
+/// Runs a command to its end without input; any exit code but 0 is an error with what it said.
+pub(super) fn run(command: &mut Command) -> Result<Finished> {
+    let (mut stdout, mut stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
+    command
+        .stdin(Stdio::null())
+        .stdout(stdout.try_clone()?)
+        .stderr(stderr.try_clone()?);
+    let start = Instant::now();
+    let status = command.status().with_context(|| format!("start {command:?}"))?;
+    let wall = start.elapsed();
+    let mut text = String::new();
+    stdout.rewind()?;
+    stdout.read_to_string(&mut text)?;
+    if !status.success() {
+        stderr.rewind()?;
+        stderr.read_to_string(&mut text)?;
+        bail!("{command:?}: {status}: {}", text.trim());
+    }
+    text.truncate(text.trim_end_matches('\n').len());
+    Ok(Finished { wall, stdout: text })
+}
+
+/// Runs commands, `width` at a time; gives the wall time of all and what they printed, in any order.
+pub(super) fn run_parallel(commands: Vec<Command>, width: usize) -> Result<(Duration, Vec<String>)> {
+    let count = commands.len();
+    let commands: Vec<_> = commands.into_iter().map(std::sync::Mutex::new).collect();
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut done = Vec::new();
+        while let Some(command) = commands.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let mut command = command.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            done.push(run(&mut command)?.stdout);
+        }
+        Ok::<_, anyhow::Error>(done)
+    };
+    let start = Instant::now();
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..width).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+    });
+    let wall = start.elapsed();
+    let mut outputs = Vec::with_capacity(count);
+    for result in results {
+        match result {
+            Ok(done) => outputs.extend(done?),
+            Err(_) => bail!("a thread that ran commands panicked"),
+        }
+    }
+    ensure!(outputs.len() == count, "{} of {count} commands were run", outputs.len());
+    Ok((wall, outputs))
+}
+
+/// CPU time of all children that were waited for, in ticks of 1/100 s.
+///
+/// The kernel sums nanoseconds and rounds only here, so a difference over many runs is exact to a tick; over one run it
+/// says little.
+pub(super) fn children_ticks() -> Result<u64> {
+    let stat = fs::read_to_string("/proc/self/stat").context("read /proc/self/stat")?;
+    // proc_pid_stat(5): the command may contain spaces and parentheses; `cutime` and `cstime` are fields 16 and 17.
+    let after = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let fields: Vec<&str> = after.split_whitespace().collect();
+    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok());
+    ticks(13)
+        .zip(ticks(14))
+        .map(|(user, system)| user + system)
+        .context("parse /proc/self/stat")
+}
+
+/// Milliseconds of a tick: `USER_HZ` is 100 on every architecture that we build for.
+pub(super) const TICK_MILLISECONDS: f64 = 10.0;
+
+/// Memory of a process, bytes.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Memory {
+    /// All pages that it has in memory.
+    pub(super) resident: u64,
+    /// The same, a shared page counted by its share.
+    pub(super) proportional: u64,
+    /// Pages that nobody else has.
+    pub(super) private: u64,
+}
+
+/// Memory of this process now.
+pub(super) fn memory(pid: u32) -> Result<Memory> {
+    let path = format!("/proc/{pid}/smaps_rollup");
+    let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    let sum = |names: &[&str]| {
+        text.lines()
+            .filter_map(|line| line.split_once(':'))
+            .filter(|(name, _)| names.contains(name))
+            .filter_map(|(_, value)| value.trim().trim_end_matches(" kB").parse::<u64>().ok())
+            .sum::<u64>()
+            * 1024
+    };
+    Ok(Memory {
+        resident: sum(&["Rss"]),
+        proportional: sum(&["Pss"]),
+        private: sum(&["Private_Clean", "Private_Dirty", "Private_Hugetlb"]),
+    })
+}
+
+/// The parent of a process.
+pub(super) fn parent_of(pid: u32) -> Result<u32> {
+    let path = format!("/proc/{pid}/status");
+    let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    let value = text.lines().find_map(|line| line.strip_prefix("PPid:"));
+    value
+        .and_then(|value| value.trim().parse().ok())
+        .with_context(|| format!("parse {path}"))
+}
+
+/// All processes of these names (of at most 15 bytes, as the kernel keeps them).
+pub(super) fn processes_named(names: &[&str]) -> Result<Vec<u32>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let entry = entry?;
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // It may have ended since.
+        let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+        if names.contains(&name.trim_end()) {
+            found.push(pid);
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_timed_and_its_output_kept() {
+        let finished = run(Command::new("sh").args(["-c", "sleep 0.02; echo word"])).unwrap();
+        assert!(finished.wall >= Duration::from_millis(20));
+        assert_eq!(finished.stdout, "word");
+        let error = run(Command::new("sh").args(["-c", "echo why >&2; exit 3"])).unwrap_err();
+        assert!(error.to_string().contains("why"), "{error}");
+    }
+
+    #[test]
+    fn commands_run_side_by_side() {
+        let sleeps = (0..4).map(|_| {
+            let mut command = Command::new("sh");
+            command.args(["-c", "sleep 0.2; echo done"]);
+            command
+        });
+        let (wall, outputs) = run_parallel(sleeps.collect(), 4).unwrap();
+        assert!(wall < Duration::from_millis(700), "{wall:?}");
+        assert_eq!(outputs, ["done"; 4]);
+    }
+
+    #[test]
+    fn the_kernel_tells_about_this_process() {
+        let own = std::process::id();
+        let memory = memory(own).unwrap();
+        assert!(memory.resident >= memory.proportional && memory.proportional >= memory.private && memory.private > 0);
+        assert!(parent_of(own).unwrap() > 0);
+        children_ticks().unwrap();
+        let name = fs::read_to_string("/proc/self/comm").unwrap();
+        assert!(processes_named(&[name.trim_end()]).unwrap().contains(&own));
+    }
+}
