@@ -343,6 +343,7 @@ fn the_working_directory_is_made_and_home_is_found() {
 fn limits_are_set_and_a_refused_one_is_named() {
     let Some(mut bed) = bed() else { return };
     bed.config["process"]["rlimits"] = json!([{"type": "RLIMIT_NOFILE", "hard": 99, "soft": 98}]);
+    bed.config["process"]["user"] = json!({"uid": 5, "gid": 6});
     let said = bed.script("ulimit -n; ulimit -Hn").run();
     assert_eq!(said.out, "98\n99\n", "{said:?}");
     bed.config["process"]["rlimits"] = json!([{"type": "RLIMIT_CORE", "hard": 1, "soft": 2}]);

@@ -6,6 +6,7 @@ mod console;
 mod directory;
 mod exec;
 mod hooks;
+mod limits;
 mod lsm;
 mod masked;
 mod mounts;
@@ -151,6 +152,7 @@ pub(crate) const FIRST: &[Step] = steps![
     "descriptors" => stdio::close_on_exec,
     "no new privileges" => seccomp::no_new_privileges,
     "seccomp while privileged" => seccomp::while_privileged,
+    "limits" => limits::limits,
     "bounding set" => capabilities::bounding,
     "user" => user::user,
     "capabilities" => capabilities::sets,
@@ -175,6 +177,7 @@ pub(crate) const FURTHER: &[Step] = steps![
     "descriptors" => stdio::close_on_exec,
     "no new privileges" => seccomp::no_new_privileges,
     "seccomp while privileged" => seccomp::while_privileged,
+    "limits" => limits::limits,
     "bounding set" => capabilities::bounding,
     "user" => user::user,
     "capabilities" => capabilities::sets,
@@ -289,6 +292,7 @@ mod tests {
                     "descriptors",
                     "no new privileges",
                     "seccomp while privileged",
+                    "limits",
                     "bounding set",
                     "user",
                     "capabilities",

@@ -8,8 +8,10 @@
 //!    ├── HooksDone ───────────────────────>│
 //!    │<───────────── Terminal (+ fd) ──────┤ only with a terminal
 //!    │<───────────── Listener (+ fd) ──────┤ only with seccomp notifications
+//!    │<──────────────────── Limits ────────┤ only where a hard limit is to be raised
+//!    ├── LimitsDone ──────────────────────>│
 //!    │<───────────────────── Ready ────────┤ nothing but execve is left
-//!    │ (limits set)                        │ waits for the fifo, or
+//!    │                                     │ waits for the fifo, or
 //!    ├── Start ───────────────────────────>│
 //!    │<───────────── (closed by execve) ───┤
 //!         at any time: Failed (kind, text)
@@ -35,6 +37,10 @@ pub(crate) enum Message {
     Listener,
     /// To the parent: everything is prepared.
     Ready,
+    /// To the parent: set the limits, the child may not.
+    Limits,
+    /// To the child: they are set.
+    LimitsDone,
     /// To the child: execute the program.
     Start,
     /// To the parent, from the process in between: the pid of the process it made.
@@ -76,6 +82,8 @@ impl Message {
             Self::Listener => vec![4],
             Self::Ready => vec![5],
             Self::Start => vec![6],
+            Self::Limits => vec![9],
+            Self::LimitsDone => vec![10],
             Self::Pid(pid) => [&[7][..], &pid.to_le_bytes()].concat(),
             Self::Failed { kind, text } => {
                 let kind = KINDS.iter().position(|known| known == kind).unwrap_or(0) as u8;
@@ -95,6 +103,8 @@ impl Message {
             [4] => Self::Listener,
             [5] => Self::Ready,
             [6] => Self::Start,
+            [9] => Self::Limits,
+            [10] => Self::LimitsDone,
             [7, pid @ ..] => Self::Pid(i32::from_le_bytes(pid.try_into().ok()?)),
             [8, kind, text @ ..] => {
                 let kind = *KINDS.get(usize::from(*kind))?;
@@ -127,8 +137,19 @@ mod tests {
 
     #[test]
     fn all_others_survive_the_way() {
-        use Message::{Go, Hooks, HooksDone, Listener, Pid, Ready, Start, Terminal};
-        for message in [Go, Hooks, HooksDone, Terminal, Listener, Ready, Start, Pid(77)] {
+        use Message::{Go, Hooks, HooksDone, Limits, LimitsDone, Listener, Pid, Ready, Start, Terminal};
+        for message in [
+            Go,
+            Hooks,
+            HooksDone,
+            Terminal,
+            Listener,
+            Ready,
+            Start,
+            Limits,
+            LimitsDone,
+            Pid(77),
+        ] {
             assert_eq!(Message::decode(&message.encode()), Some(message));
         }
     }

@@ -171,10 +171,11 @@ impl Child {
                         filter.hand_over(&notifications, duties.state, self.pid)?;
                     }
                 }
-                Some((Message::Ready, _)) => {
+                Some((Message::Limits, _)) => {
                     self.set_limits(duties.program)?;
-                    return Ok(terminal);
+                    self.channel.send(&Message::LimitsDone)?;
                 }
+                Some((Message::Ready, _)) => return Ok(terminal),
                 Some((Message::Failed { kind, text }, _)) => return Err(Error::Init { kind, text }),
                 Some((message, _)) => {
                     return Err(Error::Invalid(format!(
