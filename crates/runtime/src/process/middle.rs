@@ -4,6 +4,7 @@
 
 use super::channel::Channel;
 use super::message::Message;
+use super::parent::live;
 use crate::error::{Doing, Error};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use tierce_fault::Fault;
@@ -19,10 +20,7 @@ pub(crate) fn launch(
     body: impl FnOnce(Channel),
 ) -> Result<(i32, OwnedFd), Error> {
     let between = match fork(Flags::NONE, None).doing(|| "clone the process that joins namespaces".into())? {
-        Fork::Child => {
-            between(enter, flags, group, theirs, body);
-            tierce_sys::exec::exit_now(0)
-        }
+        Fork::Child => live(|| between(enter, flags, group, theirs, body)),
         Fork::Parent { pidfd, .. } => pidfd,
     };
     drop(theirs);

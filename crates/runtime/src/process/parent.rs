@@ -100,8 +100,7 @@ pub(crate) fn launch(
         Fork::Child => {
             std::mem::forget(borrowed);
             drop(ours);
-            body(theirs);
-            tierce_sys::exec::exit_now(255)
+            live(|| body(theirs))
         }
         Fork::Parent { pid, pidfd } => {
             drop(borrowed);
@@ -112,6 +111,13 @@ pub(crate) fn launch(
             })
         }
     }
+}
+
+/// Lives a child's whole life. Not even a defect of ours may let the child return into the caller's code, where it would
+/// go on as a second caller.
+pub(super) fn live(life: impl FnOnce()) -> ! {
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(life));
+    tierce_sys::exec::exit_now(255)
 }
 
 /// What the parent does while the child prepares itself.
