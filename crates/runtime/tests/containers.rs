@@ -173,6 +173,71 @@ fn row_120_joined_pid_namespaces_see_each_other() {
 }
 
 #[test]
+fn row_118_a_new_user_namespace_with_a_joined_network() {
+    let (Some(mut first), Some(mut second)) = (bed(), bed()) else {
+        return;
+    };
+    first.args(&["sleep", "60"]).start();
+    let pid = first.state("pid");
+    let mapping = json!([{"containerID": 0, "hostID": 200_000, "size": 65536}]);
+    second.config["linux"]["uidMappings"] = mapping.clone();
+    second.config["linux"]["gidMappings"] = mapping;
+    let namespaces = second.config["linux"]["namespaces"].as_array_mut().expect("a list");
+    namespaces.push(json!({"type": "user"}));
+    for namespace in namespaces {
+        if namespace["type"] == "network" {
+            namespace["path"] = json!(format!("/proc/{pid}/ns/net"));
+        }
+    }
+    // A sysfs shows a network namespace, which must belong to the user namespace; this one does not.
+    second.config["mounts"].as_array_mut().expect("a list").retain(|mount| {
+        !mount["destination"]
+            .as_str()
+            .is_some_and(|path| path.starts_with("/sys"))
+    });
+    std::os::unix::fs::chown(second.rootfs(), Some(200_000), Some(200_000)).expect("chown");
+    let said = second.script("readlink /proc/self/ns/net; id -u; echo $$").run();
+    let joined = std::fs::read_link(format!("/proc/{pid}/ns/net")).expect("a link");
+    assert_eq!(said.out, format!("{}\n0\n1\n", joined.display()), "{said:?}");
+}
+
+#[test]
+fn row_118_a_joined_user_namespace() {
+    let (Some(mut first), Some(mut second)) = (bed(), bed()) else {
+        return;
+    };
+    let mapping = json!([{"containerID": 0, "hostID": 200_000, "size": 65536}]);
+    first.config["linux"]["uidMappings"] = mapping.clone();
+    first.config["linux"]["gidMappings"] = mapping;
+    first.config["linux"]["namespaces"]
+        .as_array_mut()
+        .expect("a list")
+        .push(json!({"type": "user"}));
+    std::os::unix::fs::chown(first.rootfs(), Some(200_000), Some(200_000)).expect("chown");
+    std::os::unix::fs::chown(second.rootfs(), Some(200_000), Some(200_000)).expect("chown");
+    first.args(&["sleep", "60"]).start();
+    let path = format!("/proc/{}/ns/user", first.state("pid"));
+    second.config["linux"]["namespaces"]
+        .as_array_mut()
+        .expect("a list")
+        .push(json!({"type": "user", "path": path}));
+    let said = second.script("readlink /proc/self/ns/user; id -u; echo $$").run();
+    let joined = std::fs::read_link(&path).expect("a link");
+    assert_eq!(said.out, format!("{}\n0\n1\n", joined.display()), "{said:?}");
+}
+
+#[test]
+fn row_117_without_pivot_root() {
+    let Some(mut bed) = bed() else { return };
+    bed.script("ls /; ls -d /proc/self").write();
+    let said = bed.verb(&["run", "--no-pivot"]);
+    assert!(
+        said.code == 0 && said.out.starts_with("bin\ndev\nproc\nsys\n"),
+        "{said:?}"
+    );
+}
+
+#[test]
 fn time_namespaces_have_their_offsets() {
     let Some(mut bed) = bed() else { return };
     bed.config["linux"]["namespaces"]
