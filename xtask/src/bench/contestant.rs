@@ -106,6 +106,23 @@ impl Engine {
     }
 }
 
+/// Compiles the C bound into the scratch folder, static, so that it runs wherever that folder is seen.
+pub(super) fn compile_bound(project: &Path, scratch: &Path) {
+    let (source, program) = (project.join("bench/bound.c"), bound_in(scratch));
+    let changed = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
+    if changed(&program) < changed(&source) {
+        let mut compiler = Command::new("cc");
+        compiler.args(["-O2", "-static", "-o"]).arg(&program).arg(&source);
+        if let Err(error) = run(&mut compiler) {
+            println!("the C bound cannot be compiled: {error:#}");
+        }
+    }
+}
+
+fn bound_in(scratch: &Path) -> PathBuf {
+    scratch.join("bound")
+}
+
 /// A program that runs a bundle to its end.
 #[derive(Debug)]
 pub(super) struct Runtime {
@@ -117,8 +134,8 @@ pub(super) struct Runtime {
 }
 
 impl Runtime {
-    /// Ours first, then the peers that are installed; states go below `roots`.
-    pub(super) fn all(programs: &Path, bound: Option<&Path>, roots: &Path) -> Vec<Self> {
+    /// Ours first, then the peers that are installed, then the bound, where it was compiled; states go below `roots`.
+    pub(super) fn all(programs: &Path, scratch: &Path, roots: &Path) -> Vec<Self> {
         let installed = |name| {
             let paths = std::env::var_os("PATH").unwrap_or_default();
             std::env::split_paths(&paths)
@@ -137,13 +154,13 @@ impl Runtime {
                 None => println!("left out: {name}: not installed"),
             }
         }
-        match bound {
-            Some(program) => all.push(Self {
+        let bound = bound_in(scratch);
+        if bound.exists() {
+            all.push(Self {
                 name: "bound",
-                program: program.to_owned(),
+                program: bound,
                 root: None,
-            }),
-            None => println!("left out: bound: no C compiler"),
+            });
         }
         all
     }

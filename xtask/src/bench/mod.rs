@@ -18,6 +18,7 @@ mod table;
 use crate::demo::watch_for_interrupts;
 use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum as _;
+use contestant::compile_bound;
 use rows::Row;
 use stage::Stage;
 use std::path::{Path, PathBuf};
@@ -49,6 +50,7 @@ impl Bench {
     pub(crate) fn run(&self, project: &Path) -> Result<()> {
         let scratch = project.join("target/bench");
         std::fs::create_dir_all(&scratch)?;
+        compile_bound(project, &scratch);
         if let Some(prefix) = &self.all_prefix {
             return self.run_behind(prefix, &scratch);
         }
@@ -73,7 +75,7 @@ impl Bench {
         let mut measures = Vec::new();
         let mut failures = 0;
         for row in rows {
-            match row.measure(&stage, project, self.rounds.into()) {
+            match row.measure(&stage, &scratch, self.rounds.into()) {
                 Ok(measured) => measures.extend(measured),
                 Err(error) => {
                     stage.go_on()?;

@@ -36,11 +36,11 @@ impl Row {
     }
 
     /// Measures it.
-    pub(super) fn measure(self, stage: &Stage, project: &Path, rounds: usize) -> Result<Vec<Measure>> {
+    pub(super) fn measure(self, stage: &Stage, scratch: &Path, rounds: usize) -> Result<Vec<Measure>> {
         match self {
             Self::RunBridge => run_container(stage, "run-bridge", &["run", "--rm"], rounds),
             Self::RunNone => run_container(stage, "run-none", &["run", "--rm", "--network", "none"], rounds),
-            Self::Runtime => runtime(stage, project, rounds),
+            Self::Runtime => runtime(stage, scratch, rounds),
             Self::Exec => exec(stage, rounds),
             Self::Parallel => parallel(stage, rounds.min(3)),
             Self::ShimMemory => shim_memory(stage),
@@ -140,12 +140,11 @@ fn parallel(stage: &Stage, rounds: usize) -> Result<Vec<Measure>> {
     Ok(vec![engine_measure(stage, "parallel", values)])
 }
 
-fn runtime(stage: &Stage, project: &Path, rounds: usize) -> Result<Vec<Measure>> {
+fn runtime(stage: &Stage, scratch: &Path, rounds: usize) -> Result<Vec<Measure>> {
     /// Runs between two looks at the CPU clock, which has ticks of 10 ms.
     const BLOCK: usize = 10;
     let bundle = stage.bundle()?;
-    let bound = stage.bound(project);
-    let runtimes = Runtime::all(&stage.programs, bound.as_deref(), &stage.states());
+    let runtimes = Runtime::all(&stage.programs, scratch, &stage.states());
     let mut cpu = vec![Vec::new(); runtimes.len()];
     let mut number = 0;
     let act = |index: usize, runtime: &Runtime| {

@@ -1,5 +1,5 @@
 //! What the rows are played on: a private `tierced`, an image that every engine has pulled from the same registry, a
-//! bundle, the compiled C bound. All of it is taken away at the end, whatever happened.
+//! bundle. All of it is taken away at the end, whatever happened.
 
 use super::contestant::Engine;
 use super::measure::run;
@@ -118,15 +118,6 @@ impl Stage {
         document["process"]["args"] = json!(["/bin/true"]);
         fs::write(&path, serde_json::to_vec_pretty(&document)?)?;
         Ok(bundle)
-    }
-
-    /// Compiles `bench/bound.c`; nothing where there is no C compiler.
-    pub(super) fn bound(&self, project: &Path) -> Option<PathBuf> {
-        let program = self.disk.path().join("bound");
-        let source = project.join("bench/bound.c");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-O2", "-static", "-o"]).arg(&program).arg(source);
-        run(&mut compiler).ok().map(|_| program)
     }
 }
 
