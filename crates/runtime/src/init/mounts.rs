@@ -24,6 +24,10 @@ pub(super) fn root(init: &mut Init<'_>) -> Result<(), Error> {
 
 /// Mounts what the document asks for.
 pub(super) fn mounts(init: &mut Init<'_>) -> Result<(), Error> {
+    if init.container()?.view.shows_directories() {
+        // The parent makes them beside us.
+        init.await_go()?;
+    }
     let container = init.container()?;
     let surroundings = mount::Surroundings {
         groups: &container.view,

@@ -49,6 +49,14 @@ pub(crate) enum View {
 }
 
 impl View {
+    /// Whether the group's own directories are mounted, which must therefore exist.
+    pub(crate) fn shows_directories(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Unified { namespaced, .. } | Self::Legacy { namespaced, .. } => !namespaced,
+        }
+    }
+
     /// The v1 hierarchies of `/proc/self/cgroup`, with the container's directories by controller.
     pub(crate) fn legacy(namespaced: bool, proc_cgroup: &str, directories: &BTreeMap<String, PathBuf>) -> Self {
         Self::Legacy {
