@@ -530,6 +530,21 @@ async fn one_stuck_container_blocks_no_other_command() {
 }
 
 #[tokio::test]
+async fn an_end_counts_even_if_the_clock_says_it_was_before_the_start() {
+    let (bench, _directory) = bench().await;
+    let id = bench.made(request("web")).await;
+    bench.containers.start("web").await.unwrap();
+    let tomorrow = jiff::Timestamp::now() + Duration::from_hours(24);
+    bench
+        .context
+        .find("web")
+        .unwrap()
+        .change_record(|record| record.state.started_at = tomorrow);
+    bench.tasks.finish(&ProcessId::init(&id), 0);
+    bench.until("web", Status::Exited).await;
+}
+
+#[tokio::test]
 async fn restart_keeps_a_container_that_removes_itself() {
     let (bench, _directory) = bench().await;
     let mut create = request("web");

@@ -43,6 +43,9 @@ pub(crate) fn fill(host_config: &mut HostConfig, config: &EngineConfig, unified_
         memory.memory_swap = memory.memory.saturating_mul(2);
     }
     memory.oom_kill_disable.get_or_insert(false);
+    // Clients say -1 and 0 for "not given"; dockerd persists null.
+    memory.memory_swappiness = memory.memory_swappiness.filter(|swappiness| *swappiness != -1);
+    memory.pids_limit = memory.pids_limit.filter(|limit| *limit > 0);
     if host_config.shm_size == 0 {
         host_config.shm_size = config.shm_size;
     }
@@ -98,6 +101,8 @@ mod tests {
         ours.shm_size = 0;
         ours.runtime.clear();
         ours.resources.oom_kill_disable = None;
+        ours.resources.memory_swappiness = Some(-1);
+        ours.resources.pids_limit = Some(0);
         ours.log_config.kind.clear();
         ours.log_config.config = None;
         let mut config = EngineConfig::new("/dr", "/er");

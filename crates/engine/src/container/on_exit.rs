@@ -48,8 +48,10 @@ pub(crate) async fn ended(context: &Arc<Context>, container: &Arc<Container>, ex
     let mut transient = container.transition().await;
     let snapshot = container.snapshot();
     let at = Timestamp::try_from(exit.at).unwrap_or_else(|_| Timestamp::now());
-    // Told twice (by the event and by the list at recovery), or about an earlier life of it.
-    if !snapshot.record.state.is_alive() || at < snapshot.record.state.started_at {
+    // Told twice (by the event and by the list at recovery), or about an earlier life of it. Times do not tell lives
+    // apart: a program may end before its start is recorded, and clocks are set back.
+    let lives = context.tasks.state(&container.id).is_ok_and(|task| task.exit.is_none());
+    if !snapshot.record.state.is_alive() || lives {
         return;
     }
     let record = &snapshot.record;

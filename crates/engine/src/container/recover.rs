@@ -57,7 +57,7 @@ pub(crate) async fn recover(context: &Arc<Context>) -> Result<()> {
         take_up(context, container).await;
     }
     for (container, exit) in ended {
-        settle(context, &container, exit).await;
+        on_exit::ended(context, &container, exit).await;
     }
     go_on(context);
     tokio::spawn(on_exit::follow(Arc::clone(context), events));
@@ -250,15 +250,6 @@ async fn take_up(context: &Arc<Context>, container: &Arc<Container>) {
         }
     }
     context.save_or_warn(container, false).await;
-}
-
-/// Records an end during the outage, and decides on a restart as the policy says.
-async fn settle(context: &Arc<Context>, container: &Arc<Container>, exit: Exit) {
-    let started = container.snapshot().record.state.started_at;
-    // A clock that was set back must not make the end look older than the start.
-    let at = Timestamp::try_from(exit.at).unwrap_or(started).max(started);
-    let exit = Exit { at: at.into(), ..exit };
-    on_exit::ended(context, container, exit).await;
 }
 
 /// Starts what policies want to run, and removes what wants to be removed; each on its own, in the background.

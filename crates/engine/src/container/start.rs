@@ -60,13 +60,13 @@ pub(crate) async fn start(context: &Arc<Context>, container: &Arc<Container>) ->
 /// Starts a container whose transition lock the caller holds, and records how it went.
 pub(crate) async fn run(context: &Arc<Context>, container: &Arc<Container>) -> Result<()> {
     match launch(context, container).await {
-        Ok(pid) => {
-            let changed = container.apply(Change::Started {
-                pid,
-                at: Timestamp::now(),
+        Ok((pid, at)) => {
+            let changed = container.apply(Change::Started { pid, at });
+            changed.map_err(|illegal| Error::Internal(illegal.to_string()))?;
+            let snapshot = container.change(|snapshot| {
+                Arc::make_mut(&mut snapshot.record).has_been_started_before = true;
+                snapshot.starts += 1;
             });
-            let snapshot = changed.map_err(|illegal| Error::Internal(illegal.to_string()))?;
-            container.change(|snapshot| snapshot.starts += 1);
             context.leases.set_running(&container.id, true);
             // Clients that came while the task was being made.
             if let Ok(task) = context.tasks.state(&container.id) {
@@ -96,8 +96,8 @@ pub(crate) async fn run(context: &Arc<Context>, container: &Arc<Container>) -> R
     }
 }
 
-/// Everything up to the running program; leaves nothing behind when it fails.
-async fn launch(context: &Arc<Context>, container: &Arc<Container>) -> Result<u32> {
+/// Everything up to the running program, with its process id and the moment; leaves nothing behind when it fails.
+async fn launch(context: &Arc<Context>, container: &Arc<Container>) -> Result<(u32, Timestamp)> {
     let snapshot = container.snapshot();
     let shared = shared(context, &snapshot)?;
     let (whole, directory) = (Arc::clone(context), container.directory.clone());
@@ -105,7 +105,7 @@ async fn launch(context: &Arc<Context>, container: &Arc<Container>) -> Result<u3
     let ready = blocking(move || prepare::prepare(&whole, &directory, &prepared, shared)).await?;
     remember(context, container, &ready);
     match create_and_start(context, container, ready).await {
-        Ok(pid) => Ok(pid),
+        Ok(started) => Ok(started),
         Err(error) => {
             release::release(context, container).await;
             Err(error)
@@ -113,7 +113,13 @@ async fn launch(context: &Arc<Context>, container: &Arc<Container>) -> Result<u3
     }
 }
 
-async fn create_and_start(context: &Arc<Context>, container: &Arc<Container>, ready: Ready) -> Result<u32> {
+/// Gives the process id, and a time before the program ran: its end may be known before this returns, and an end before
+/// the start would be taken for that of an earlier life.
+async fn create_and_start(
+    context: &Arc<Context>,
+    container: &Arc<Container>,
+    ready: Ready,
+) -> Result<(u32, Timestamp)> {
     // The record knows the addresses and paths now.
     let snapshot = container.snapshot();
     let create = task_of(context, &snapshot, ready)?;
@@ -123,8 +129,9 @@ async fn create_and_start(context: &Arc<Context>, container: &Arc<Container>, re
         Err(error) => return Err(spec::runtime_failure("create failed: ", &error)),
     };
     container.attachers.connect_all(&created.io).await;
+    let at = Timestamp::now();
     match context.tasks.start(&process).await {
-        Ok(pid) => Ok(if pid == 0 { created.pid } else { pid }),
+        Ok(pid) => Ok((if pid == 0 { created.pid } else { pid }, at)),
         Err(error) => {
             let failure = spec::runtime_failure("create failed: ", &error);
             release::delete_task(context, &container.id).await;
@@ -244,7 +251,6 @@ fn remember(context: &Context, container: &Container, ready: &Ready) {
         record.hosts_path = text(&ready.files.hosts);
         record.resolv_conf_path = text(&ready.files.resolv_conf);
         record.shm_path = ready.shm.as_deref().map(text).unwrap_or_default();
-        record.has_been_started_before = true;
         if let Some(sandbox) = &ready.sandbox {
             fill_network(
                 &mut record.network_settings,
@@ -292,9 +298,12 @@ pub(crate) fn fill_network(settings: &mut NetworkSettings, sandbox: &Sandbox, ne
         let own: &mut EndpointSettings = settings.networks.entry(endpoint.network_name.clone()).or_default();
         own.network_id.clone_from(&endpoint.network);
         own.endpoint_id.clone_from(&endpoint.id);
-        if !endpoint.dns_names.is_empty() {
-            own.dns_names = Some(endpoint.dns_names.clone());
-        }
+        own.dns_names = Some(if endpoint.dns_names.is_empty() {
+            let short = super::record::short_id(&sandbox.container).to_owned();
+            vec![sandbox.name.clone(), short]
+        } else {
+            endpoint.dns_names.clone()
+        });
         let Some(link) = &endpoint.link else { continue };
         own.mac_address = link.mac.to_string();
         own.ip_address = link.address.to_string();

@@ -34,6 +34,8 @@ pub(crate) fn runtime_failure(verb: &str, error: &tierce_task::Error) -> Error {
         )
     };
     let text = text.trim_end_matches(": unknown");
+    // Our own runtime says this much itself.
+    let text = text.strip_prefix("unable to start container process: ").unwrap_or(text);
     // A shim that already speaks as containerd's does is not quoted twice.
     let message = if text.contains("OCI runtime") {
         let start = text.find("OCI runtime").unwrap_or_default();
@@ -109,6 +111,13 @@ mod tests {
             };
             assert_eq!(exit_code, code, "{message}");
         }
+    }
+
+    #[test]
+    fn what_our_runtime_says_itself_is_not_said_twice() {
+        let theirs = "unable to start container process: error during container init: exec: \"x\": permission denied";
+        let ours = runtime_failure("create failed: ", &refused(theirs)).to_string();
+        assert_eq!(ours.matches("unable to start container process").count(), 1);
     }
 
     #[test]
