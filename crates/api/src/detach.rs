@@ -15,7 +15,10 @@ impl DetachKeys {
     /// Reads `ctrl-p,ctrl-q`: single characters and `ctrl-` with a letter or one of `@ [ \ ] ^ _`. Empty = that default.
     pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
         if text.is_empty() {
-            return Ok(Self { sequence: vec![0x10, 0x11], typed: 0 });
+            return Ok(Self {
+                sequence: vec![0x10, 0x11],
+                typed: 0,
+            });
         }
         let sequence = text.split(',').map(key).collect::<Option<Vec<u8>>>();
         match sequence {

@@ -27,7 +27,12 @@ const SERVER: &str = concat!("Tierce/", env!("CARGO_PKG_VERSION"), " (linux)");
 
 /// Headers of every answer, as dockerd has them.
 pub(crate) fn common_headers() -> [(&'static str, &'static str); 4] {
-    [("Api-Version", "1.51"), ("Docker-Experimental", "false"), ("Ostype", "linux"), ("Server", SERVER)]
+    [
+        ("Api-Version", "1.51"),
+        ("Docker-Experimental", "false"),
+        ("Ostype", "linux"),
+        ("Server", SERVER),
+    ]
 }
 
 /// Answers one request.
@@ -39,7 +44,9 @@ pub(crate) async fn handle(router: &Router, hijacker: Hijacker, request: hyper::
     async {
         let begun = Instant::now();
         // A defect in one handler must not take the connection's other requests or the daemon with it.
-        let outcome = AssertUnwindSafe(dispatch(router, hijacker, request)).catch_unwind().await;
+        let outcome = AssertUnwindSafe(dispatch(router, hijacker, request))
+            .catch_unwind()
+            .await;
         let reply = match outcome {
             Ok(Ok(reply)) => reply,
             Ok(Err(failure)) => {
@@ -52,7 +59,10 @@ pub(crate) async fn handle(router: &Router, hijacker: Hijacker, request: hyper::
             }
             Err(_) => {
                 tracing::error!("handler panicked");
-                Reply::failure(&Failure::new(Kind::Internal, format!("{method} {path}: internal error, see the log")))
+                Reply::failure(&Failure::new(
+                    Kind::Internal,
+                    format!("{method} {path}: internal error, see the log"),
+                ))
             }
         };
         let mut response = reply.0;
@@ -85,7 +95,16 @@ async fn dispatch(router: &Router, hijacker: Hijacker, request: hyper::Request<I
     if name.contains('\0') {
         return Err(Failure::invalid("read request path: it contains a zero byte"));
     }
-    route.run(Request { head, name, query, version, hijacker, body }).await
+    route
+        .run(Request {
+            head,
+            name,
+            query,
+            version,
+            hijacker,
+            body,
+        })
+        .await
 }
 
 /// Takes `/v1.NN` off a path. Without it the newest version is meant.
@@ -121,7 +140,10 @@ mod tests {
     fn row_087_version_prefixes_are_optional_and_bounded() {
         assert_eq!(split_version("/v1.41/info").unwrap(), (ApiVersion::new(1, 41), "/info"));
         assert_eq!(split_version("/info").unwrap(), (ApiVersion::MAX, "/info"));
-        assert_eq!(split_version("/volumes/create").unwrap(), (ApiVersion::MAX, "/volumes/create"));
+        assert_eq!(
+            split_version("/volumes/create").unwrap(),
+            (ApiVersion::MAX, "/volumes/create")
+        );
         assert_eq!(split_version("/version").unwrap(), (ApiVersion::MAX, "/version"));
         assert_eq!(
             split_version("/v1.99/info").unwrap_err().message,

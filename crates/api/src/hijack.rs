@@ -47,7 +47,11 @@ impl Hijacker {
 /// type (API 1.42). Source: moby `daemon/server/router/container/container_routes.go`, `postContainersAttach`.
 pub(crate) fn stream_head(request: &HeaderMap, multiplexed: bool) -> String {
     let mut head = if request.contains_key(UPGRADE) {
-        let content_type = if multiplexed { "multiplexed-stream" } else { "raw-stream" };
+        let content_type = if multiplexed {
+            "multiplexed-stream"
+        } else {
+            "raw-stream"
+        };
         format!(
             "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.{content_type}\r\nConnection: Upgrade\r\n\
              Upgrade: tcp\r\n"

@@ -68,7 +68,10 @@ impl Listener {
     ///
     /// Must be called inside a tokio runtime.
     pub fn bind_unix(path: &Path, group: Option<u32>) -> Result<Self, ListenError> {
-        let io = |source| ListenError::Io { address: path.display().to_string(), source };
+        let io = |source| ListenError::Io {
+            address: path.display().to_string(),
+            source,
+        };
         if path.as_os_str().len() > MAX_SOCKET_PATH {
             return Err(ListenError::TooLong { path: path.to_owned() });
         }
@@ -80,7 +83,11 @@ impl Listener {
         let mut staging = path.as_os_str().to_owned();
         staging.push("~");
         let staging = PathBuf::from(staging);
-        let bound_at = if staging.as_os_str().len() > MAX_SOCKET_PATH { path } else { &staging };
+        let bound_at = if staging.as_os_str().len() > MAX_SOCKET_PATH {
+            path
+        } else {
+            &staging
+        };
         if bound_at == staging {
             clear_stale(&staging)?;
         }
@@ -97,13 +104,19 @@ impl Listener {
 
     /// Opens a TCP port. Whoever reaches it is root on this host; the caller warns.
     pub async fn bind_tcp(host: &str, port: u16) -> Result<Self, ListenError> {
-        let io = |source| ListenError::Io { address: format!("tcp://{host}:{port}"), source };
+        let io = |source| ListenError::Io {
+            address: format!("tcp://{host}:{port}"),
+            source,
+        };
         TcpListener::bind((host, port)).await.map(Self::Tcp).map_err(io)
     }
 
     /// Takes over a socket that the service manager has opened; unix or TCP.
     pub fn from_fd(fd: OwnedFd) -> Result<Self, ListenError> {
-        let io = |source| ListenError::Io { address: "fd://".to_owned(), source };
+        let io = |source| ListenError::Io {
+            address: "fd://".to_owned(),
+            source,
+        };
         let unix = std::os::unix::net::UnixListener::from(fd.try_clone().map_err(io)?);
         // A local address of another family fails to parse as a path.
         if unix.local_addr().is_ok() {
@@ -138,7 +151,10 @@ impl Listener {
 
 /// Removes a socket file that nobody listens on.
 fn clear_stale(path: &Path) -> Result<(), ListenError> {
-    let io = |source| ListenError::Io { address: path.display().to_string(), source };
+    let io = |source| ListenError::Io {
+        address: path.display().to_string(),
+        source,
+    };
     let metadata = match std::fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -163,15 +179,24 @@ mod tests {
         let path = directory.path().join("deep/docker.sock");
         let first = Listener::bind_unix(&path, None).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
-        assert!(matches!(Listener::bind_unix(&path, None), Err(ListenError::InUse { .. })));
+        assert!(matches!(
+            Listener::bind_unix(&path, None),
+            Err(ListenError::InUse { .. })
+        ));
         drop(first);
         assert!(path.exists(), "a crash leaves the file");
         Listener::bind_unix(&path, None).unwrap();
         let file = directory.path().join("file");
         std::fs::write(&file, "").unwrap();
-        assert!(matches!(Listener::bind_unix(&file, None), Err(ListenError::NotSocket { .. })));
+        assert!(matches!(
+            Listener::bind_unix(&file, None),
+            Err(ListenError::NotSocket { .. })
+        ));
         let long = directory.path().join("x".repeat(120));
-        assert!(matches!(Listener::bind_unix(&long, None), Err(ListenError::TooLong { .. })));
+        assert!(matches!(
+            Listener::bind_unix(&long, None),
+            Err(ListenError::TooLong { .. })
+        ));
     }
 
     #[tokio::test]

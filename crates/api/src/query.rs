@@ -46,16 +46,21 @@ impl Query {
 
     /// A flag with another default than false.
     pub(crate) fn flag_or(&self, name: &str, default: bool) -> bool {
-        if self.0.contains_key(name) { self.flag(name) } else { default }
+        if self.0.contains_key(name) {
+            self.flag(name)
+        } else {
+            default
+        }
     }
 
     /// A whole number, if one is given.
     pub(crate) fn number(&self, name: &str) -> Result<Option<i64>, Failure> {
         match self.text(name) {
             "" => Ok(None),
-            text => text.parse().map(Some).map_err(|_| {
-                Failure::invalid(format!("read parameter {name}: {text:?} is not a whole number"))
-            }),
+            text => text
+                .parse()
+                .map(Some)
+                .map_err(|_| Failure::invalid(format!("read parameter {name}: {text:?} is not a whole number"))),
         }
     }
 
@@ -71,7 +76,12 @@ impl Query {
             text => {
                 let wire: WireFilters =
                     serde_json::from_str(text).map_err(|_| Failure::new(Kind::Invalid, "invalid filter"))?;
-                Ok(Filters::new(wire.0.into_iter().map(|(name, set)| (name, set.into_iter().collect())).collect()))
+                Ok(Filters::new(
+                    wire.0
+                        .into_iter()
+                        .map(|(name, set)| (name, set.into_iter().collect()))
+                        .collect(),
+                ))
             }
         }
     }
@@ -83,7 +93,9 @@ pub(crate) fn decode(text: &str, plus_is_space: bool) -> String {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut index = 0;
     while index < bytes.len() {
-        let digits = bytes.get(index + 1..index + 3).and_then(|pair| std::str::from_utf8(pair).ok());
+        let digits = bytes
+            .get(index + 1..index + 3)
+            .and_then(|pair| std::str::from_utf8(pair).ok());
         match bytes[index] {
             b'%' => match digits.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
                 Some(byte) => {
@@ -119,8 +131,13 @@ mod tests {
 
     #[test]
     fn bad_filters_have_dockers_text() {
-        assert_eq!(Query::parse("filters=xx").filters().unwrap_err().message, "invalid filter");
-        let filters = Query::parse("filters=%7B%22label%22%3A%7B%22a%22%3Atrue%7D%7D").filters().unwrap();
+        assert_eq!(
+            Query::parse("filters=xx").filters().unwrap_err().message,
+            "invalid filter"
+        );
+        let filters = Query::parse("filters=%7B%22label%22%3A%7B%22a%22%3Atrue%7D%7D")
+            .filters()
+            .unwrap();
         assert_eq!(filters.get("label"), ["a"]);
     }
 }

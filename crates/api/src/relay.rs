@@ -120,7 +120,12 @@ pub(crate) async fn hung_up(client: &Socket) {
 mod tests {
     use super::*;
 
-    async fn run(relay: Relay, early: &'static [u8], client_does: &[u8], process_says: &[u8]) -> (End, Vec<u8>, Vec<u8>) {
+    async fn run(
+        relay: Relay,
+        early: &'static [u8],
+        client_does: &[u8],
+        process_says: &[u8],
+    ) -> (End, Vec<u8>, Vec<u8>) {
         let (client, client_end) = UnixStream::pair().unwrap();
         let (process, process_end) = UnixStream::pair().unwrap();
         let relay = tokio::spawn(relay.run(Socket::Unix(client_end), Bytes::from_static(early), process_end));
@@ -139,29 +144,49 @@ mod tests {
 
     #[tokio::test]
     async fn row_088_half_closed_input_still_gets_all_output() {
-        let relay = Relay { stdin: true, detach: None };
+        let relay = Relay {
+            stdin: true,
+            detach: None,
+        };
         let (end, stdin, output) = run(relay, b"early ", b"late", b"answer").await;
-        assert_eq!((end, stdin.as_slice(), output.as_slice()), (End::Output, &b"early late"[..], &b"answer"[..]));
+        assert_eq!(
+            (end, stdin.as_slice(), output.as_slice()),
+            (End::Output, &b"early late"[..], &b"answer"[..])
+        );
     }
 
     #[tokio::test]
     async fn input_that_was_not_asked_for_is_forgotten() {
-        let relay = Relay { stdin: false, detach: None };
+        let relay = Relay {
+            stdin: false,
+            detach: None,
+        };
         let (end, stdin, output) = run(relay, b"x", b"yz", b"answer").await;
-        assert_eq!((end, stdin.as_slice(), output.as_slice()), (End::Output, &b""[..], &b"answer"[..]));
+        assert_eq!(
+            (end, stdin.as_slice(), output.as_slice()),
+            (End::Output, &b""[..], &b"answer"[..])
+        );
     }
 
     #[tokio::test]
     async fn detach_keys_end_the_relay() {
-        let relay = Relay { stdin: true, detach: Some(DetachKeys::parse("").unwrap()) };
+        let relay = Relay {
+            stdin: true,
+            detach: Some(DetachKeys::parse("").unwrap()),
+        };
         let (end, stdin, output) = run(relay, b"", b"ls\x10\x11", b"").await;
-        assert_eq!((end, stdin.as_slice(), output.as_slice()), (End::Detached, &b"ls"[..], &b""[..]));
+        assert_eq!(
+            (end, stdin.as_slice(), output.as_slice()),
+            (End::Detached, &b"ls"[..], &b""[..])
+        );
     }
 
     #[tokio::test]
     async fn a_client_that_left_is_noticed() {
         let (client, client_end) = UnixStream::pair().unwrap();
         drop(client);
-        tokio::time::timeout(Duration::from_secs(20), hung_up(&Socket::Unix(client_end))).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(20), hung_up(&Socket::Unix(client_end)))
+            .await
+            .unwrap();
     }
 }

@@ -34,7 +34,10 @@ impl Reply {
     /// 200 with a JSON document and, as Go's encoder writes it, a newline.
     pub(crate) fn json<T: Serialize>(document: &T) -> Result<Self, Failure> {
         let mut bytes = serde_json::to_vec(document).map_err(|error| {
-            Failure::new(tierce_fault::Kind::Internal, format!("write the answer as JSON: {error}"))
+            Failure::new(
+                tierce_fault::Kind::Internal,
+                format!("write the answer as JSON: {error}"),
+            )
         })?;
         bytes.push(b'\n');
         Ok(Self::bytes("application/json", bytes))
@@ -61,8 +64,12 @@ impl Reply {
         if status == StatusCode::NOT_MODIFIED {
             return Self::empty().with_status(status);
         }
-        let document = ErrorResponse { message: failure.message.clone() };
-        Self::json(&document).unwrap_or_else(|_| Self::empty()).with_status(status)
+        let document = ErrorResponse {
+            message: failure.message.clone(),
+        };
+        Self::json(&document)
+            .unwrap_or_else(|_| Self::empty())
+            .with_status(status)
     }
 
     /// With another status code.

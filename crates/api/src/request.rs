@@ -40,7 +40,11 @@ impl Request {
 
     /// A header's value; empty when it is absent or not text.
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        self.head
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
     }
 
     /// Whether the client sent a body, as far as the head tells.
@@ -51,7 +55,11 @@ impl Request {
     /// Reads the body as a JSON document, with dockerd's checks and texts; no body at all is the default document.
     pub(crate) async fn json_or_default<T: DeserializeOwned + Default>(&mut self) -> Result<T, Failure> {
         self.check_content_type()?;
-        if self.has_body() { self.decode().await } else { Ok(T::default()) }
+        if self.has_body() {
+            self.decode().await
+        } else {
+            Ok(T::default())
+        }
     }
 
     /// Reads the body as a JSON document that must be there.
@@ -68,7 +76,9 @@ impl Request {
         }
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
         if media_type.is_empty() {
-            return Err(Failure::invalid(format!("malformed Content-Type header ({content_type}): mime: no media type")));
+            return Err(Failure::invalid(format!(
+                "malformed Content-Type header ({content_type}): mime: no media type"
+            )));
         }
         if !media_type.eq_ignore_ascii_case("application/json") {
             return Err(Failure::invalid(format!(
@@ -86,9 +96,9 @@ impl Request {
     async fn read_body(&mut self) -> Result<Bytes, Failure> {
         match Limited::new(&mut self.body, MAX_BODY).collect().await {
             Ok(collected) => Ok(collected.to_bytes()),
-            Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-                Err(Failure::invalid(format!("read request body: it is longer than {MAX_BODY} bytes")))
-            }
+            Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(Failure::invalid(format!(
+                "read request body: it is longer than {MAX_BODY} bytes"
+            ))),
             Err(error) => Err(Failure::new(Kind::Cancelled, format!("read request body: {error}"))),
         }
     }
@@ -119,8 +129,14 @@ mod tests {
     #[test]
     fn malformed_bodies_have_dockers_texts() {
         let text = |bytes: &str| decode_document::<serde_json::Map<String, Value>>(bytes.as_bytes());
-        assert_eq!(text("").unwrap_err().message, "invalid JSON: got EOF while reading request body");
-        assert_eq!(text("  \n").unwrap_err().message, "invalid JSON: got EOF while reading request body");
+        assert_eq!(
+            text("").unwrap_err().message,
+            "invalid JSON: got EOF while reading request body"
+        );
+        assert_eq!(
+            text("  \n").unwrap_err().message,
+            "invalid JSON: got EOF while reading request body"
+        );
         assert_eq!(text("{\"a\":").unwrap_err().message, "invalid JSON: unexpected EOF");
         assert_eq!(text("{} {}").unwrap_err().message, "unexpected content after JSON");
         assert!(text("{bad").unwrap_err().message.starts_with("invalid JSON: "));

@@ -39,7 +39,13 @@ impl Route {
             Some((prefix, rest)) => (prefix, rest.split_once('}').map(|(_, suffix)| suffix)),
             None => (pattern, None),
         };
-        Self { method, pattern, prefix, suffix, handler: Box::new(move |request| Box::pin(handler(request))) }
+        Self {
+            method,
+            pattern,
+            prefix,
+            suffix,
+            handler: Box::new(move |request| Box::pin(handler(request))),
+        }
     }
 
     /// The pattern, for logs.
@@ -56,7 +62,10 @@ impl Route {
     fn matches<'p>(&self, path: &'p str) -> Option<&'p str> {
         match self.suffix {
             None => (path == self.prefix).then_some(""),
-            Some(suffix) => path.strip_prefix(self.prefix)?.strip_suffix(suffix).filter(|name| !name.is_empty()),
+            Some(suffix) => path
+                .strip_prefix(self.prefix)?
+                .strip_suffix(suffix)
+                .filter(|name| !name.is_empty()),
         }
     }
 }
@@ -72,7 +81,10 @@ impl Router {
 
     /// The route for a request and what its wildcard stands for (still percent-encoded).
     pub(crate) fn find<'r, 'p>(&'r self, method: &Method, path: &'p str) -> Option<(&'r Route, &'p str)> {
-        self.0.iter().filter(|route| route.method == *method).find_map(|route| Some((route, route.matches(path)?)))
+        self.0
+            .iter()
+            .filter(|route| route.method == *method)
+            .find_map(|route| Some((route, route.matches(path)?)))
     }
 }
 
@@ -94,15 +106,23 @@ mod tests {
     fn row_087_routes_are_found_by_method_and_path() {
         let table = table();
         let find = |method: Method, path: &str| {
-            table.find(&method, path).map(|(route, name)| (route.pattern(), name.to_owned()))
+            table
+                .find(&method, path)
+                .map(|(route, name)| (route.pattern(), name.to_owned()))
         };
         assert_eq!(find(Method::GET, "/images/json"), Some(("/images/json", String::new())));
         assert_eq!(
             find(Method::GET, "/images/localhost:5000/a/b:c/json"),
             Some(("/images/{name}/json", "localhost:5000/a/b:c".into()))
         );
-        assert_eq!(find(Method::DELETE, "/images/a/b"), Some(("/images/{name}", "a/b".into())));
-        assert_eq!(find(Method::GET, "/containers/x/attach/ws"), Some(("/containers/{id}/attach/ws", "x".into())));
+        assert_eq!(
+            find(Method::DELETE, "/images/a/b"),
+            Some(("/images/{name}", "a/b".into()))
+        );
+        assert_eq!(
+            find(Method::GET, "/containers/x/attach/ws"),
+            Some(("/containers/{id}/attach/ws", "x".into()))
+        );
         for (method, path) in [
             (Method::POST, "/images/json"),
             (Method::GET, "/images"),

@@ -13,7 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tierce_engine::Engine;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::Listener;
@@ -41,7 +41,9 @@ impl Server {
     }
 
     pub(crate) fn with_router(router: Router) -> Self {
-        Self { router: Arc::new(router) }
+        Self {
+            router: Arc::new(router),
+        }
     }
 
     /// Serves the clients of one listener, each in a task of its own, until `shutdown` is ready. Connections that exist
@@ -165,10 +167,10 @@ impl Socket {
     /// Whether the other side is gone for good, in both directions, as far as the kernel knows.
     pub(crate) async fn is_hung_up(&self) -> bool {
         let ready = match self {
-            Self::Unix(stream) => stream.ready(tokio::io::Interest::WRITABLE).await,
-            Self::Tcp(stream) => stream.ready(tokio::io::Interest::WRITABLE).await,
+            Self::Unix(stream) => stream.ready(Interest::WRITABLE).await,
+            Self::Tcp(stream) => stream.ready(Interest::WRITABLE).await,
         };
-        ready.map_or(true, |ready| ready.is_write_closed())
+        ready.map_or(true, Ready::is_write_closed)
     }
 }
 
@@ -218,4 +220,3 @@ impl AsyncWrite for Socket {
         }
     }
 }
-

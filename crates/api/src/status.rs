@@ -35,7 +35,10 @@ pub struct Failure {
 impl Failure {
     /// A failure of some kind.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self {
+            kind,
+            message: message.into(),
+        }
     }
 
     /// A malformed request.

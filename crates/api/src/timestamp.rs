@@ -13,7 +13,11 @@ pub(crate) fn parse(text: &str) -> Result<Option<SystemTime>, Failure> {
     if text.is_empty() || text == "0" {
         return Ok(None);
     }
-    let invalid = || Failure::invalid(format!("read time {text:?}: expected seconds since 1970, with or without fraction"));
+    let invalid = || {
+        Failure::invalid(format!(
+            "read time {text:?}: expected seconds since 1970, with or without fraction"
+        ))
+    };
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
     let seconds: i64 = seconds.parse().map_err(|_| invalid())?;
     if fraction.len() > 9 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -22,8 +26,14 @@ pub(crate) fn parse(text: &str) -> Result<Option<SystemTime>, Failure> {
     let nanoseconds: u32 = format!("{fraction:0<9}").parse().map_err(|_| invalid())?;
     let fraction = Duration::new(0, nanoseconds);
     let whole = Duration::from_secs(seconds.unsigned_abs());
-    let time = if seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
-    time.and_then(|time| time.checked_add(fraction)).map(Some).ok_or_else(invalid)
+    let time = if seconds < 0 {
+        UNIX_EPOCH.checked_sub(whole)
+    } else {
+        UNIX_EPOCH.checked_add(whole)
+    };
+    time.and_then(|time| time.checked_add(fraction))
+        .map(Some)
+        .ok_or_else(invalid)
 }
 
 /// Reads an `until` filter: seconds since 1970, RFC 3339, or how long before `now` (`10m`, `1h30m`).
@@ -38,9 +48,13 @@ pub(crate) fn moment(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
     let mut rest = text;
     let mut span = Duration::ZERO;
     while !rest.is_empty() {
-        let digits = rest.find(|character: char| !character.is_ascii_digit()).ok_or_else(invalid)?;
+        let digits = rest
+            .find(|character: char| !character.is_ascii_digit())
+            .ok_or_else(invalid)?;
         let (number, unit) = rest.split_at(digits);
-        let length = unit.find(|character: char| character.is_ascii_digit()).unwrap_or(unit.len());
+        let length = unit
+            .find(|character: char| character.is_ascii_digit())
+            .unwrap_or(unit.len());
         let (unit, after) = unit.split_at(length);
         let seconds: u64 = match unit {
             "s" => 1,
@@ -122,7 +136,10 @@ mod tests {
         let time = Timestamp::new(1, 500_000_000).unwrap();
         assert_eq!(rfc3339(time), "1970-01-01T00:00:01.5Z");
         assert_eq!(rfc3339(tierce_engine::state::NEVER), "0001-01-01T00:00:00Z");
-        assert_eq!(rfc3339_fixed(UNIX_EPOCH + Duration::from_millis(1500)), "1970-01-01T00:00:01.500000000Z");
+        assert_eq!(
+            rfc3339_fixed(UNIX_EPOCH + Duration::from_millis(1500)),
+            "1970-01-01T00:00:01.500000000Z"
+        );
     }
 
     #[test]

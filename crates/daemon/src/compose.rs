@@ -24,7 +24,11 @@ use crate::settings::Settings;
 /// What the API tells of this daemon.
 pub(crate) fn facts(settings: &Settings) -> Result<Facts> {
     let document = &settings.document;
-    let firewall = if document.iptables == Some(false) { "none" } else { "nftables" };
+    let firewall = if document.iptables == Some(false) {
+        "none"
+    } else {
+        "nftables"
+    };
     Ok(Facts {
         id: identity::of(&settings.data_root)?,
         firewall: firewall.to_owned(),
@@ -58,12 +62,18 @@ pub(crate) async fn open(settings: &Settings) -> Result<Arc<Engine>> {
         tasks: Arc::clone(&supervisor) as _,
         control: supervisor,
     };
-    Engine::open(engine(settings)?, parts).await.map(Arc::new).context("open the engine")
+    Engine::open(engine(settings)?, parts)
+        .await
+        .map(Arc::new)
+        .context("open the engine")
 }
 
 async fn open_supervisor(settings: &Settings) -> Result<Arc<Supervisor>> {
     if !settings.shim.is_file() {
-        bail!("find the shim: {} is no file; name it with --shim", settings.shim.display());
+        bail!(
+            "find the shim: {} is no file; name it with --shim",
+            settings.shim.display()
+        );
     }
     let config = tierce_supervisor::Config::new(&settings.exec_root, &settings.shim);
     let supervisor = Supervisor::open(config).context("open the supervisor")?;
@@ -92,7 +102,11 @@ fn registry(settings: &Settings) -> Result<tierce_registry::Config> {
         config.insecure.push(registry.parse::<Insecure>()?);
     }
     for mirror in document.registry_mirrors.iter().flatten() {
-        config.mirrors.push(mirror.parse::<Url>().with_context(|| format!("invalid registry-mirror {mirror:?}"))?);
+        config.mirrors.push(
+            mirror
+                .parse::<Url>()
+                .with_context(|| format!("invalid registry-mirror {mirror:?}"))?,
+        );
     }
     Ok(config)
 }
@@ -104,7 +118,10 @@ fn network(settings: &Settings) -> tierce_network::Config {
     bridge.address = network.address;
     bridge.allocation = network.allocation;
     bridge.gateway = network.gateway;
-    set(&mut bridge.name, document.bridge.clone().filter(|name| !name.is_empty()));
+    set(
+        &mut bridge.name,
+        document.bridge.clone().filter(|name| !name.is_empty()),
+    );
     set(&mut bridge.mtu, document.mtu.filter(|mtu| *mtu > 0));
     set(&mut bridge.icc, document.icc);
     set(&mut bridge.masquerade, document.ip_masq);
@@ -130,7 +147,10 @@ fn engine(settings: &Settings) -> Result<tierce_engine::Config> {
         if let Some(kind) = &runtime.runtime_type {
             bail!("runtime {name}: other shims ({kind}) are not served");
         }
-        let path = runtime.path.clone().with_context(|| format!("runtime {name}: it has no path"))?;
+        let path = runtime
+            .path
+            .clone()
+            .with_context(|| format!("runtime {name}: it has no path"))?;
         config.runtimes.insert(name.clone(), Some(found(&path)));
     }
     set(&mut config.default_runtime, document.default_runtime.clone());
@@ -163,6 +183,8 @@ fn found(program: &Path) -> PathBuf {
         return program.to_owned();
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|directory| directory.join(program)).find(|path| path.is_file());
+    let found = std::env::split_paths(&path)
+        .map(|directory| directory.join(program))
+        .find(|path| path.is_file());
     found.unwrap_or_else(|| program.to_owned())
 }

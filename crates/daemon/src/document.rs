@@ -64,6 +64,7 @@ pub(crate) struct AddressPool {
 }
 
 /// One runtime of `runtimes`.
+#[expect(clippy::struct_field_names, reason = "the keys are dockerd's")]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Runtime {
@@ -81,7 +82,10 @@ const WITHOUT_MEANING: [(&str, &str); 13] = [
     ("live-restore", "containers always outlive this daemon"),
     ("containerd", "this daemon supervises its containers itself"),
     ("containerd-namespace", "this daemon supervises its containers itself"),
-    ("containerd-plugin-namespace", "this daemon supervises its containers itself"),
+    (
+        "containerd-plugin-namespace",
+        "this daemon supervises its containers itself",
+    ),
     ("experimental", "there are no experimental features"),
     ("features", "there are no optional features"),
     ("userland-proxy-path", "there is no proxy process"),
@@ -110,8 +114,7 @@ pub(crate) fn load(flags: &Flags) -> Result<Loaded> {
             None => (PathBuf::new(), Map::new()),
         },
     };
-    join(flags.document(), file)
-        .with_context(|| format!("unable to configure the daemon with file {}", path.display()))
+    join(flags.document(), file).with_context(|| format!("unable to configure the daemon with file {}", path.display()))
 }
 
 fn read(path: &Path) -> Result<Map<String, Value>> {
@@ -120,8 +123,12 @@ fn read(path: &Path) -> Result<Map<String, Value>> {
     if text.trim().is_empty() {
         return Ok(Map::new());
     }
-    serde_json::from_str(text.trim_start_matches('\u{feff}'))
-        .with_context(|| format!("unable to configure the daemon with file {}: it is no JSON object", path.display()))
+    serde_json::from_str(text.trim_start_matches('\u{feff}')).with_context(|| {
+        format!(
+            "unable to configure the daemon with file {}: it is no JSON object",
+            path.display()
+        )
+    })
 }
 
 /// Joins flags and file. Source of the texts: moby `daemon/config/config.go`, `findConfigurationConflicts`.
@@ -143,13 +150,20 @@ fn join(flags: Map<String, Value>, mut file: Map<String, Value>) -> Result<Loade
         .filter(|key| !known.contains_key(*key) && meaningless(key).is_none())
         .collect();
     if !unknown.is_empty() {
-        bail!("the following directives don't match any configuration option: {}", unknown.join(", "));
+        bail!(
+            "the following directives don't match any configuration option: {}",
+            unknown.join(", ")
+        );
     }
     let conflicts: Vec<String> = flags
         .iter()
         .filter_map(|(key, flag)| {
             let value = file.get(key)?;
-            Some(format!("{key}: (from flag: {}, from file: {})", plain(flag), plain(value)))
+            Some(format!(
+                "{key}: (from flag: {}, from file: {})",
+                plain(flag),
+                plain(value)
+            ))
         })
         .collect();
     if !conflicts.is_empty() {
@@ -160,13 +174,19 @@ fn join(flags: Map<String, Value>, mut file: Map<String, Value>) -> Result<Loade
     }
     let mut joined = file;
     joined.extend(flags);
-    let without_meaning =
-        joined.keys().filter_map(|key| Some((key.clone(), meaningless(key)?.1))).collect::<Vec<_>>();
+    let without_meaning = joined
+        .keys()
+        .filter_map(|key| Some((key.clone(), meaningless(key)?.1)))
+        .collect::<Vec<_>>();
     for (key, _) in &without_meaning {
         joined.remove(key);
     }
-    let document = serde_json::from_value(Value::Object(joined)).context("a directive has a value of the wrong type")?;
-    Ok(Loaded { document, without_meaning })
+    let document =
+        serde_json::from_value(Value::Object(joined)).context("a directive has a value of the wrong type")?;
+    Ok(Loaded {
+        document,
+        without_meaning,
+    })
 }
 
 /// A value as one would write it on the command line.
@@ -190,7 +210,9 @@ mod tests {
         let path = directory.path().join("daemon.json");
         std::fs::write(&path, file.to_string()).unwrap();
         let path = path.display().to_string();
-        let arguments = ["tierced", "--config-file", &path].into_iter().chain(arguments.iter().copied());
+        let arguments = ["tierced", "--config-file", &path]
+            .into_iter()
+            .chain(arguments.iter().copied());
         load(&Flags::try_parse_from(arguments)?)
     }
 

@@ -33,7 +33,10 @@ impl Exclusive {
             .open(pidfile)
             .with_context(|| format!("write process id to {}", pidfile.display()))?;
         write!(file, "{}", std::process::id()).with_context(|| format!("write process id to {}", pidfile.display()))?;
-        Ok(Self { _locks: locks, pidfile: pidfile.to_owned() })
+        Ok(Self {
+            _locks: locks,
+            pidfile: pidfile.to_owned(),
+        })
     }
 }
 
@@ -75,7 +78,10 @@ mod tests {
         let (data, exec) = (directory.path().join("data"), directory.path().join("exec"));
         let pidfile = directory.path().join("run/pid");
         let first = Exclusive::acquire(&data, &exec, &pidfile).unwrap();
-        assert_eq!(std::fs::read_to_string(&pidfile).unwrap(), std::process::id().to_string());
+        assert_eq!(
+            std::fs::read_to_string(&pidfile).unwrap(),
+            std::process::id().to_string()
+        );
         let other = Exclusive::acquire(&data, &directory.path().join("exec2"), &pidfile).unwrap_err();
         assert!(other.to_string().contains("another daemon works there"), "{other}");
         drop(first);

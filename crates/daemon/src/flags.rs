@@ -268,7 +268,11 @@ fn parse_pool(text: &str) -> Result<Value, String> {
         let (key, value) = parse_pair(part)?;
         let value = match key.as_str() {
             "base" => Value::String(value),
-            "size" => Value::from(value.parse::<u8>().map_err(|error| format!("size {value:?}: {error}"))?),
+            "size" => Value::from(
+                value
+                    .parse::<u8>()
+                    .map_err(|error| format!("size {value:?}: {error}"))?,
+            ),
             other => return Err(format!("unknown part {other:?}, expected base and size")),
         };
         pool.insert(key, value);
@@ -281,8 +285,18 @@ fn serialize_pairs<S: serde::Serializer>(pairs: &[(String, String)], serializer:
 }
 
 fn serialize_runtimes<S: serde::Serializer>(pairs: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
-    let runtimes: BTreeMap<&str, Runtime> =
-        pairs.iter().map(|(name, path)| (name.as_str(), Runtime { path: Some(path.into()), ..Runtime::default() })).collect();
+    let runtimes: BTreeMap<&str, Runtime> = pairs
+        .iter()
+        .map(|(name, path)| {
+            (
+                name.as_str(),
+                Runtime {
+                    path: Some(path.into()),
+                    ..Runtime::default()
+                },
+            )
+        })
+        .collect();
     runtimes.serialize(serializer)
 }
 
@@ -295,8 +309,21 @@ mod tests {
     #[test]
     fn flags_become_the_keys_of_the_file() {
         let flags = Flags::try_parse_from([
-            "tierced", "-H", "unix:///a", "-H", "tcp://b", "--iptables=false", "-D", "--log-opt", "max-size=1m",
-            "--default-address-pool", "base=10.0.0.0/8,size=24", "--add-runtime", "crun=/usr/bin/crun", "-s", "vfs",
+            "tierced",
+            "-H",
+            "unix:///a",
+            "-H",
+            "tcp://b",
+            "--iptables=false",
+            "-D",
+            "--log-opt",
+            "max-size=1m",
+            "--default-address-pool",
+            "base=10.0.0.0/8,size=24",
+            "--add-runtime",
+            "crun=/usr/bin/crun",
+            "-s",
+            "vfs",
         ])
         .unwrap();
         assert_eq!(

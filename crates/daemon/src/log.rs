@@ -18,8 +18,16 @@ pub(crate) struct Level(Handle<EnvFilter, Registry>);
 pub(crate) fn open(logging: Logging) -> Result<Level> {
     let (filter, handle) = reload::Layer::new(filter(logging.level));
     let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
-    let lines = if logging.json { lines.json().boxed() } else { lines.boxed() };
-    tracing_subscriber::registry().with(filter).with(lines).try_init().context("open the log")?;
+    let lines = if logging.json {
+        lines.json().boxed()
+    } else {
+        lines.boxed()
+    };
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .try_init()
+        .context("open the log")?;
     Ok(Level(handle))
 }
 
@@ -32,5 +40,7 @@ impl Level {
 
 /// `RUST_LOG` goes before the configuration, for finding defects in one part.
 fn filter(level: LevelFilter) -> EnvFilter {
-    EnvFilter::builder().with_default_directive(level.into()).from_env_lossy()
+    EnvFilter::builder()
+        .with_default_directive(level.into())
+        .from_env_lossy()
 }

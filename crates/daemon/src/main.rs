@@ -51,7 +51,9 @@ fn main() -> Result<()> {
         tracing::warn!(key, reason, "this directive of dockerd has no effect here");
     }
     let _exclusive = Exclusive::acquire(&settings.data_root, &settings.exec_root, &settings.pidfile)?;
-    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS);
+    let workers = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(MOST_WORKERS);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
         .max_blocking_threads(MOST_BLOCKING)

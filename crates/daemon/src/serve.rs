@@ -1,6 +1,5 @@
 //! Listening, and living until a signal says otherwise.
 
-use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +32,10 @@ impl Listeners {
     /// Opens them all. Done before the parts are opened, so that clients which come meanwhile wait instead of failing.
     pub(crate) async fn open(settings: &Settings) -> Result<Self> {
         let group = group(settings.group.as_deref())?;
-        let mut opened = Self { listeners: Vec::new(), files: Vec::new() };
+        let mut opened = Self {
+            listeners: Vec::new(),
+            files: Vec::new(),
+        };
         for host in &settings.hosts {
             match host {
                 Host::Unix(path) => {
@@ -41,7 +43,10 @@ impl Listeners {
                     opened.files.push(path.clone());
                 }
                 Host::Tcp { host, port } => {
-                    warn!(host, port, "whoever reaches this TCP port is root on this machine: it has no TLS");
+                    warn!(
+                        host,
+                        port, "whoever reaches this TCP port is root on this machine: it has no TLS"
+                    );
                     opened.listeners.push(Listener::bind_tcp(host, *port).await?);
                 }
                 Host::Inherited => {
@@ -97,11 +102,9 @@ impl Listeners {
 }
 
 /// Ready when the value becomes true.
-fn until_true(mut value: watch::Receiver<bool>) -> impl Future<Output = ()> + Send {
-    async move {
-        // An error means that the sender is gone, and with it the daemon.
-        let _ = value.wait_for(|value| *value).await;
-    }
+async fn until_true(mut value: watch::Receiver<bool>) {
+    // An error means that the sender is gone, and with it the daemon.
+    let _ = value.wait_for(|value| *value).await;
 }
 
 /// Waits for a signal to stop; meanwhile SIGHUP reads the configuration again.

@@ -27,14 +27,20 @@ fn send(path: &[u8], state: &str) -> std::io::Result<()> {
         Some((b'@', name)) => SocketAddr::from_abstract_name(name)?,
         _ => SocketAddr::from_pathname(std::ffi::OsStr::from_bytes(path))?,
     };
-    UnixDatagram::unbound()?.send_to_addr(state.as_bytes(), &address).map(drop)
+    UnixDatagram::unbound()?
+        .send_to_addr(state.as_bytes(), &address)
+        .map(drop)
 }
 
 /// The sockets that the service manager opened for this process; none when it did not start it.
 pub(crate) fn inherited_sockets() -> Result<Vec<OwnedFd>> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<i32>().ok());
     let for_us = number("LISTEN_PID").is_some_and(|pid| u32::try_from(pid) == Ok(std::process::id()));
-    let count = if for_us { number("LISTEN_FDS").unwrap_or(0).clamp(0, MOST_DESCRIPTORS) } else { 0 };
+    let count = if for_us {
+        number("LISTEN_FDS").unwrap_or(0).clamp(0, MOST_DESCRIPTORS)
+    } else {
+        0
+    };
     (FIRST_DESCRIPTOR..FIRST_DESCRIPTOR + count)
         .map(|number| {
             tierce_sys::descriptors::duplicate(number)

@@ -38,14 +38,19 @@ impl FromStr for Host {
             Some(("tcp", address)) => {
                 // The colons of a bare IPv6 address in brackets are no port's.
                 let (host, port) = match address.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
-                    Some((host, port)) => {
-                        (host, port.parse().with_context(|| format!("invalid port in bind address {text:?}"))?)
-                    }
+                    Some((host, port)) => (
+                        host,
+                        port.parse()
+                            .with_context(|| format!("invalid port in bind address {text:?}"))?,
+                    ),
                     None => (address, 2375),
                 };
                 let host = host.trim_start_matches('[').trim_end_matches(']');
                 let host = if host.is_empty() { "127.0.0.1" } else { host };
-                Ok(Self::Tcp { host: host.to_owned(), port })
+                Ok(Self::Tcp {
+                    host: host.to_owned(),
+                    port,
+                })
             }
             _ => bail!("invalid bind address {text:?}: expected unix://PATH, tcp://HOST:PORT or fd://"),
         }
@@ -96,7 +101,11 @@ impl Settings {
         };
         let absolute = |key: &str, path: Option<&PathBuf>, default: &str| {
             let path = path.cloned().unwrap_or_else(|| PathBuf::from(default));
-            if path.is_absolute() { Ok(path) } else { bail!("{key} {}: the path must be absolute", path.display()) }
+            if path.is_absolute() {
+                Ok(path)
+            } else {
+                bail!("{key} {}: the path must be absolute", path.display())
+            }
         };
         let exec_root = absolute("exec-root", document.exec_root.as_ref(), "/run/tierce")?;
         let shim = match &document.shim {
@@ -107,7 +116,10 @@ impl Settings {
             hosts,
             group: document.group.clone(),
             data_root: absolute("data-root", document.data_root.as_ref(), "/var/lib/tierce")?,
-            pidfile: document.pidfile.clone().unwrap_or_else(|| exec_root.join("tierced.pid")),
+            pidfile: document
+                .pidfile
+                .clone()
+                .unwrap_or_else(|| exec_root.join("tierced.pid")),
             exec_root,
             logging: logging(&document)?,
             shim,
@@ -161,7 +173,9 @@ fn given<T>(key: &str, text: Option<&str>) -> Result<Option<T>>
 where
     T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
 {
-    text.filter(|text| !text.is_empty()).map(|text| value(key, text)).transpose()
+    text.filter(|text| !text.is_empty())
+        .map(|text| value(key, text))
+        .transpose()
 }
 
 fn value<T>(key: &str, text: &str) -> Result<T>
@@ -189,7 +203,9 @@ fn bytes(value: &serde_json::Value) -> Result<i64> {
         serde_json::Value::String(text) => text.trim().to_ascii_lowercase(),
         other => other.to_string(),
     };
-    let split = text.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(text.len());
+    let split = text
+        .find(|character: char| !character.is_ascii_digit() && character != '.')
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let shift = match unit.trim().trim_end_matches('b').trim_end_matches('i') {
         "" => 0,
@@ -199,7 +215,9 @@ fn bytes(value: &serde_json::Value) -> Result<i64> {
         "t" => 40,
         _ => bail!("invalid default-shm-size {text:?}"),
     };
-    let number: f64 = number.parse().with_context(|| format!("invalid default-shm-size {text:?}"))?;
+    let number: f64 = number
+        .parse()
+        .with_context(|| format!("invalid default-shm-size {text:?}"))?;
     Ok((number * (1_u64 << shift) as f64) as i64)
 }
 
@@ -224,8 +242,13 @@ mod tests {
 
     #[test]
     fn row_090_hosts_are_read() {
-        let hosts = settings(json!({"hosts": ["unix:///a", "tcp://0.0.0.0:4242", "tcp://[::1]", "fd://"]})).unwrap().hosts;
-        let tcp = |host: &str, port| Host::Tcp { host: host.to_owned(), port };
+        let hosts = settings(json!({"hosts": ["unix:///a", "tcp://0.0.0.0:4242", "tcp://[::1]", "fd://"]}))
+            .unwrap()
+            .hosts;
+        let tcp = |host: &str, port| Host::Tcp {
+            host: host.to_owned(),
+            port,
+        };
         assert_eq!(hosts[0], Host::Unix(PathBuf::from("/a")));
         assert_eq!(hosts[1], tcp("0.0.0.0", 4242));
         assert_eq!(hosts[2], tcp("::1", 2375));
@@ -241,12 +264,21 @@ mod tests {
             (json!({"data-root": "relative"}), "data-root"),
             (json!({"exec-opts": ["x"]}), "exec-opt"),
             (json!({"default-shm-size": "much"}), "default-shm-size"),
-            (json!({"default-address-pools": [{"base": "x", "size": 24}]}), "default-address-pools"),
+            (
+                json!({"default-address-pools": [{"base": "x", "size": 24}]}),
+                "default-address-pools",
+            ),
         ] {
             let message = format!("{:#}", settings(document).unwrap_err());
             assert!(message.contains(name), "{message}");
         }
-        assert_eq!(settings(json!({"default-shm-size": "1.5M"})).unwrap().shm_size, Some(1_572_864));
-        assert_eq!(settings(json!({"default-shm-size": 4096})).unwrap().shm_size, Some(4096));
+        assert_eq!(
+            settings(json!({"default-shm-size": "1.5M"})).unwrap().shm_size,
+            Some(1_572_864)
+        );
+        assert_eq!(
+            settings(json!({"default-shm-size": 4096})).unwrap().shm_size,
+            Some(4096)
+        );
     }
 }

@@ -14,17 +14,36 @@ use crate::timestamp::rfc3339;
 
 /// A create request. What its bodies hold beyond Docker's documents is dropped, so that no client can put something into
 /// a record under a name that a later version gives a meaning.
-pub(crate) fn create(name: Option<String>, platform: Option<String>, request: wire::CreateRequest) -> Result<Create, Failure> {
-    let wire::CreateRequest { mut config, host_config, networking_config } = request;
+pub(crate) fn create(
+    name: Option<String>,
+    platform: Option<String>,
+    request: wire::CreateRequest,
+) -> Result<Create, Failure> {
+    let wire::CreateRequest {
+        mut config,
+        host_config,
+        networking_config,
+    } = request;
     let mut host_config = host_config.unwrap_or_default();
     config.extra.clear();
     host_config.extra.clear();
     if config == wire::Config::default() {
-        return Err(Failure::invalid("config cannot be empty in order to create a container"));
+        return Err(Failure::invalid(
+            "config cannot be empty in order to create a container",
+        ));
     }
     let endpoints = networking_config.unwrap_or_default().endpoints_config;
-    let endpoints = endpoints.into_iter().map(|(name, wish)| (name, endpoint_wish(wish.unwrap_or_default()))).collect();
-    Ok(Create { name, platform, config, host_config, endpoints })
+    let endpoints = endpoints
+        .into_iter()
+        .map(|(name, wish)| (name, endpoint_wish(wish.unwrap_or_default())))
+        .collect();
+    Ok(Create {
+        name,
+        platform,
+        config,
+        host_config,
+        endpoints,
+    })
 }
 
 /// What is asked of an endpoint; addresses that only a running container has are not taken over.
@@ -62,7 +81,9 @@ pub(crate) fn summary(summary: &Summary, now: Timestamp) -> wire::ContainerSumma
             network_mode: summary.host_config.network_mode.clone(),
             annotations: summary.host_config.annotations.clone().unwrap_or_default(),
         },
-        network_settings: Some(wire::SummaryNetworkSettings { networks: networks(record) }),
+        network_settings: Some(wire::SummaryNetworkSettings {
+            networks: networks(record),
+        }),
         mounts: record.mount_points.values().map(mount_point).collect(),
     }
 }
@@ -85,7 +106,11 @@ fn ports(record: &Record) -> Vec<wire::Port> {
     for (port, bindings) in &record.network_settings.ports {
         let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
         let Ok(private_port) = number.parse() else { continue };
-        let plain = wire::Port { private_port, protocol: protocol.to_owned(), ..wire::Port::default() };
+        let plain = wire::Port {
+            private_port,
+            protocol: protocol.to_owned(),
+            ..wire::Port::default()
+        };
         match bindings.as_deref() {
             None | Some([]) => ports.push(plain),
             Some(bindings) => ports.extend(bindings.iter().map(|binding| wire::Port {
@@ -99,12 +124,20 @@ fn ports(record: &Record) -> Vec<wire::Port> {
 }
 
 fn networks(record: &Record) -> BTreeMap<String, EndpointSettings> {
-    record.network_settings.networks.iter().map(|(name, settings)| (name.clone(), endpoint(settings))).collect()
+    record
+        .network_settings
+        .networks
+        .iter()
+        .map(|(name, settings)| (name.clone(), endpoint(settings)))
+        .collect()
 }
 
 fn endpoint(settings: &record::EndpointSettings) -> EndpointSettings {
     EndpointSettings {
-        ipam_config: settings.ipam_config.clone().and_then(|ipam| serde_json::from_value::<EndpointIpam>(ipam).ok()),
+        ipam_config: settings
+            .ipam_config
+            .clone()
+            .and_then(|ipam| serde_json::from_value::<EndpointIpam>(ipam).ok()),
         links: settings.links.clone(),
         aliases: settings.aliases.clone(),
         mac_address: settings.mac_address.clone(),
@@ -208,7 +241,10 @@ pub(crate) fn change(difference: &Difference) -> wire::Change {
         DifferenceKind::Added => 1,
         DifferenceKind::Deleted => 2,
     };
-    wire::Change { path: difference.path.to_string_lossy().into_owned(), kind }
+    wire::Change {
+        path: difference.path.to_string_lossy().into_owned(),
+        kind,
+    }
 }
 
 #[cfg(test)]
@@ -284,6 +320,9 @@ mod tests {
         let create = create(None, None, request).unwrap();
         assert!(create.config.extra.is_empty() && create.host_config.extra.is_empty());
         let empty = super::create(None, None, serde_json::from_value(json!({"Future": 1})).unwrap());
-        assert_eq!(empty.unwrap_err().message, "config cannot be empty in order to create a container");
+        assert_eq!(
+            empty.unwrap_err().message,
+            "config cannot be empty in order to create a container"
+        );
     }
 }

@@ -54,10 +54,21 @@ pub(crate) fn summary(summary: &Summary, counted: bool, version: ApiVersion) -> 
 pub(crate) fn inspect(details: &Details, version: ApiVersion) -> wire::ImageInspect {
     let image = &details.image;
     let config = &image.config;
-    let extra = |name: &str| config.extra.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let extra = |name: &str| {
+        config
+            .extra
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let comment = match extra("comment") {
         own if !own.is_empty() => own,
-        _ => config.history.last().map(|step| step.comment.clone()).unwrap_or_default(),
+        _ => config
+            .history
+            .last()
+            .map(|step| step.comment.clone())
+            .unwrap_or_default(),
     };
     wire::ImageInspect {
         id: image.id.to_string(),
@@ -83,7 +94,10 @@ pub(crate) fn inspect(details: &Details, version: ApiVersion) -> wire::ImageInsp
             layers: config.rootfs.diff_ids.iter().map(ToString::to_string).collect(),
         },
         metadata: wire::ImageMetadata {
-            last_tag_time: image.last_updated.clone().unwrap_or_else(|| "0001-01-01T00:00:00Z".to_owned()),
+            last_tag_time: image
+                .last_updated
+                .clone()
+                .unwrap_or_else(|| "0001-01-01T00:00:00Z".to_owned()),
         },
         config: config.config.as_ref().map(|config| image_config(config, version)),
     }
@@ -92,16 +106,35 @@ pub(crate) fn inspect(details: &Details, version: ApiVersion) -> wire::ImageInsp
 /// The configuration of an image as the API shows it: what images have is always there, what is rare only when it is
 /// set, and what containers have only for older clients.
 fn image_config(config: &Config, version: ApiVersion) -> Map<String, Value> {
-    let Ok(Value::Object(document)) = serde_json::to_value(config) else { return Map::new() };
+    let Ok(Value::Object(document)) = serde_json::to_value(config) else {
+        return Map::new();
+    };
     let mut shown = Map::new();
     if version < WITHOUT_CONTAINER_MEMBERS {
-        for name in ["Hostname", "Domainname", "AttachStdin", "AttachStdout", "AttachStderr", "Tty", "OpenStdin"] {
+        for name in [
+            "Hostname",
+            "Domainname",
+            "AttachStdin",
+            "AttachStdout",
+            "AttachStderr",
+            "Tty",
+            "OpenStdin",
+        ] {
             shown.insert(name.to_owned(), document.get(name).cloned().unwrap_or_default());
         }
         shown.insert("StdinOnce".to_owned(), json!(config.stdin_once));
         shown.insert("Image".to_owned(), json!(config.image));
     }
-    for name in ["Cmd", "Entrypoint", "Env", "Labels", "OnBuild", "User", "Volumes", "WorkingDir"] {
+    for name in [
+        "Cmd",
+        "Entrypoint",
+        "Env",
+        "Labels",
+        "OnBuild",
+        "User",
+        "Volumes",
+        "WorkingDir",
+    ] {
         shown.insert(name.to_owned(), document.get(name).cloned().unwrap_or_default());
     }
     for name in ["ArgsEscaped", "ExposedPorts", "Healthcheck", "Shell", "StopSignal"] {
@@ -118,7 +151,10 @@ pub(crate) fn history(step: &HistoryStep) -> wire::HistoryItem {
         comment: step.comment.clone(),
         created: step.created,
         created_by: step.created_by.clone(),
-        id: step.id.as_ref().map_or_else(|| "<missing>".to_owned(), ToString::to_string),
+        id: step
+            .id
+            .as_ref()
+            .map_or_else(|| "<missing>".to_owned(), ToString::to_string),
         size: bytes(step.size),
         tags: (!step.tags.is_empty()).then(|| step.tags.clone()),
     }
@@ -127,9 +163,18 @@ pub(crate) fn history(step: &HistoryStep) -> wire::HistoryItem {
 /// One outcome of a removal.
 pub(crate) fn removed(removed: &Removed) -> wire::ImageDeleted {
     match removed {
-        Removed::Untagged { name, .. } => wire::ImageDeleted { untagged: Some(name.clone()), deleted: None },
-        Removed::Image(id) => wire::ImageDeleted { untagged: None, deleted: Some(id.to_string()) },
-        Removed::Layer(id) => wire::ImageDeleted { untagged: None, deleted: Some(id.to_string()) },
+        Removed::Untagged { name, .. } => wire::ImageDeleted {
+            untagged: Some(name.clone()),
+            deleted: None,
+        },
+        Removed::Image(id) => wire::ImageDeleted {
+            untagged: None,
+            deleted: Some(id.to_string()),
+        },
+        Removed::Layer(id) => wire::ImageDeleted {
+            untagged: None,
+            deleted: Some(id.to_string()),
+        },
     }
 }
 
@@ -138,7 +183,10 @@ pub(crate) fn progress(message: Message) -> ProgressMessage {
     let detail = match message.detail {
         Detail::Absent => None,
         Detail::Empty => Some(ProgressDetail::default()),
-        Detail::Amount { current, total } => Some(ProgressDetail { current: Some(current), total: Some(total) }),
+        Detail::Amount { current, total } => Some(ProgressDetail {
+            current: Some(current),
+            total: Some(total),
+        }),
     };
     let progress = match message.detail {
         Detail::Amount { current, total } => Some(bar(current, total)),
@@ -162,7 +210,13 @@ fn bar(current: u64, total: u64) -> String {
     let done = (current.saturating_mul(WIDTH) / total).min(WIDTH) as usize;
     let head = if done < WIDTH as usize { ">" } else { "" };
     let rest = WIDTH as usize - done - head.len();
-    format!("[{}{head}{}]  {}/{}", "=".repeat(done), " ".repeat(rest), human_size(current), human_size(total))
+    format!(
+        "[{}{head}{}]  {}/{}",
+        "=".repeat(done),
+        " ".repeat(rest),
+        human_size(current),
+        human_size(total)
+    )
 }
 
 /// Four digits and a decimal unit. Source: docker/go-units `size.go`, `HumanSize`.
@@ -175,9 +229,21 @@ fn human_size(bytes: u64) -> String {
         value /= 1000.0;
         unit = next;
     }
-    let digits = if value >= 1000.0 { 0 } else if value >= 100.0 { 1 } else if value >= 10.0 { 2 } else { 3 };
+    let digits = if value >= 1000.0 {
+        0
+    } else if value >= 100.0 {
+        1
+    } else if value >= 10.0 {
+        2
+    } else {
+        3
+    };
     let text = format!("{value:.digits$}");
-    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    let text = if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        &text
+    };
     format!("{text}{unit}")
 }
 
@@ -188,19 +254,32 @@ mod tests {
     #[test]
     fn progress_is_written_as_dockers() {
         let line = |message| serde_json::to_string(&progress(message)).unwrap();
-        assert_eq!(line(Message::of("latest", "Pulling from a/b")), r#"{"status":"Pulling from a/b","id":"latest"}"#);
+        assert_eq!(
+            line(Message::of("latest", "Pulling from a/b")),
+            r#"{"status":"Pulling from a/b","id":"latest"}"#
+        );
         assert_eq!(
             line(Message::milestone("abc", "Pull complete")),
             r#"{"status":"Pull complete","progressDetail":{},"id":"abc"}"#
         );
         let amount = line(Message::amount("abc", "Downloading", 1_234_567, 2_469_134));
-        assert!(amount.contains(r#""progressDetail":{"current":1234567,"total":2469134}"#), "{amount}");
-        assert!(amount.contains(&format!("[{}>{}]  1.235MB/2.469MB", "=".repeat(25), " ".repeat(24))), "{amount}");
+        assert!(
+            amount.contains(r#""progressDetail":{"current":1234567,"total":2469134}"#),
+            "{amount}"
+        );
+        assert!(
+            amount.contains(&format!("[{}>{}]  1.235MB/2.469MB", "=".repeat(25), " ".repeat(24))),
+            "{amount}"
+        );
     }
 
     #[test]
     fn configurations_show_what_the_version_has() {
-        let config = Config { cmd: None, stop_signal: "QUIT".into(), ..Config::default() };
+        let config = Config {
+            cmd: None,
+            stop_signal: "QUIT".into(),
+            ..Config::default()
+        };
         let new = Value::Object(image_config(&config, ApiVersion::MAX));
         assert_eq!(
             new,

@@ -9,13 +9,18 @@ use crate::timestamp;
 /// Which images a list shows, the newest first. Source: moby `daemon/images/images.go`.
 pub(crate) fn select<'s>(summaries: &'s [Summary], filters: &Filters, all: bool) -> Result<Vec<&'s Summary>, Failure> {
     filters.validate(&["dangling", "label", "label!", "before", "since", "reference", "until"])?;
-    let dangling = filters.contains("dangling").then(|| filters.boolean("dangling", true)).transpose()?;
+    let dangling = filters
+        .contains("dangling")
+        .then(|| filters.boolean("dangling", true))
+        .transpose()?;
     let bound = |key: &str| -> Result<Option<i64>, Failure> {
-        let Some(name) = filters.get(key).first() else { return Ok(None) };
+        let Some(name) = filters.get(key).first() else {
+            return Ok(None);
+        };
         let found = summaries.iter().find(|summary| is_called(summary, name));
-        found.map(|summary| Some(summary.created)).ok_or_else(|| {
-            Failure::new(tierce_fault::Kind::NotFound, format!("No such image: {name}"))
-        })
+        found
+            .map(|summary| Some(summary.created))
+            .ok_or_else(|| Failure::new(tierce_fault::Kind::NotFound, format!("No such image: {name}")))
     };
     let (before, since) = (bound("before")?, bound("since")?);
     let until = until(filters)?;
@@ -33,7 +38,12 @@ pub(crate) fn select<'s>(summaries: &'s [Summary], filters: &Filters, all: bool)
                 && is_referred_to(summary, filters.get("reference"))
         })
         .collect();
-    shown.sort_by(|one, other| other.created.cmp(&one.created).then_with(|| one.id.to_string().cmp(&other.id.to_string())));
+    shown.sort_by(|one, other| {
+        other
+            .created
+            .cmp(&one.created)
+            .then_with(|| one.id.to_string().cmp(&other.id.to_string()))
+    });
     Ok(shown)
 }
 
@@ -82,7 +92,9 @@ fn is_referred_to(summary: &Summary, patterns: &[String]) -> bool {
             Some((before, tag)) if !tag.contains('/') => before,
             _ => bare,
         };
-        patterns.iter().any(|pattern| fits(pattern, name) || fits(pattern, bare))
+        patterns
+            .iter()
+            .any(|pattern| fits(pattern, name) || fits(pattern, bare))
     })
 }
 
@@ -93,12 +105,18 @@ fn fits(pattern: &str, text: &str) -> bool {
         None => text.is_empty(),
         Some('*') => {
             let end = text.find('/').unwrap_or(text.len());
-            let cuts = text.char_indices().map(|(index, _)| index).chain([text.len()]).take_while(|index| *index <= end);
+            let cuts = text
+                .char_indices()
+                .map(|(index, _)| index)
+                .chain([text.len()])
+                .take_while(|index| *index <= end);
             cuts.into_iter().any(|index| fits(rest.as_str(), &text[index..]))
         }
         Some(wanted) => {
             let mut letters = text.chars();
-            letters.next().is_some_and(|letter| letter == wanted || (wanted == '?' && letter != '/'))
+            letters
+                .next()
+                .is_some_and(|letter| letter == wanted || (wanted == '?' && letter != '/'))
                 && fits(rest.as_str(), letters.as_str())
         }
     }
@@ -134,7 +152,10 @@ mod tests {
         };
         assert!(!filters(&[]).unwrap().all);
         assert!(filters(&[("dangling", "false")]).unwrap().all);
-        assert_eq!(filters(&[("label", "a=b")]).unwrap().labels, [("a".to_owned(), Some("b".to_owned()))]);
+        assert_eq!(
+            filters(&[("label", "a=b")]).unwrap().labels,
+            [("a".to_owned(), Some("b".to_owned()))]
+        );
         assert!(filters(&[("colour", "x")]).is_err());
         assert!(filters(&[("until", "10m")]).unwrap().until.is_some());
     }

@@ -25,9 +25,17 @@ pub(crate) fn document(details: &NetworkDetails, with_members: bool) -> wire::Ne
         driver: network.driver().to_owned(),
         enable_ipv4: true,
         enable_ipv6: false,
-        ipam: wire::Ipam { driver: "default".to_owned(), options: None, config: pool.map(|pool| vec![pool]) },
+        ipam: wire::Ipam {
+            driver: "default".to_owned(),
+            options: None,
+            config: pool.map(|pool| vec![pool]),
+        },
         internal: network.internal,
-        containers: if with_members { members(details) } else { BTreeMap::new() },
+        containers: if with_members {
+            members(details)
+        } else {
+            BTreeMap::new()
+        },
         options: network.options.clone(),
         labels: network.labels.clone(),
         ..wire::Network::default()
@@ -37,7 +45,11 @@ pub(crate) fn document(details: &NetworkDetails, with_members: bool) -> wire::Ne
 fn members(details: &NetworkDetails) -> BTreeMap<String, wire::NetworkContainer> {
     let mut members = BTreeMap::new();
     for sandbox in &details.members {
-        for endpoint in sandbox.endpoints.iter().filter(|endpoint| endpoint.network == details.network.id) {
+        for endpoint in sandbox
+            .endpoints
+            .iter()
+            .filter(|endpoint| endpoint.network == details.network.id)
+        {
             let mut member = wire::NetworkContainer {
                 name: sandbox.name.clone(),
                 endpoint_id: endpoint.id.clone(),
@@ -57,21 +69,33 @@ fn members(details: &NetworkDetails) -> BTreeMap<String, wire::NetworkContainer>
 pub(crate) fn create(wire: wire::NetworkCreate) -> Result<NetworkSpec, Failure> {
     for (asked, what) in [
         (wire.ingress, "ingress networks"),
-        (wire.config_only || wire.config_from.is_some(), "configuration-only networks"),
+        (
+            wire.config_only || wire.config_from.is_some(),
+            "configuration-only networks",
+        ),
         (wire.enable_ipv6 == Some(true), "IPv6 networks"),
         (wire.enable_ipv4 == Some(false), "networks without IPv4"),
     ] {
         if asked {
-            return Err(Failure::not_implemented(format!("create network {}: {what} are not served", wire.name)));
+            return Err(Failure::not_implemented(format!(
+                "create network {}: {what} are not served",
+                wire.name
+            )));
         }
     }
     let ipam = wire.ipam.unwrap_or_default();
     if !matches!(ipam.driver.as_str(), "" | "default") {
-        return Err(Failure::invalid(format!("create network {}: there is no IPAM driver {:?}", wire.name, ipam.driver)));
+        return Err(Failure::invalid(format!(
+            "create network {}: there is no IPAM driver {:?}",
+            wire.name, ipam.driver
+        )));
     }
     let pools = ipam.config.unwrap_or_default();
     if pools.len() > 1 {
-        return Err(Failure::not_implemented(format!("create network {}: more than one subnet is not served", wire.name)));
+        return Err(Failure::not_implemented(format!(
+            "create network {}: more than one subnet is not served",
+            wire.name
+        )));
     }
     let pool = pools.into_iter().next().unwrap_or_default();
     Ok(NetworkSpec {
@@ -90,5 +114,7 @@ fn optional<T: std::str::FromStr>(text: &str, what: &str) -> Result<Option<T>, F
     if text.is_empty() {
         return Ok(None);
     }
-    text.parse().map(Some).map_err(|_| Failure::invalid(format!("invalid {what} {text:?}")))
+    text.parse()
+        .map(Some)
+        .map_err(|_| Failure::invalid(format!("invalid {what} {text:?}")))
 }

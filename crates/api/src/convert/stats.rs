@@ -43,15 +43,21 @@ pub(crate) fn document(stats: &Stats, previous: Option<&wire::StatsResponse>) ->
         document.memory_stats = wire::MemoryStats {
             usage: Some(memory.usage),
             max_usage: v1.then_some(memory.max_usage),
-            stats: memory.statistics.iter().map(|(name, value)| (name.clone(), *value)).collect(),
+            stats: memory
+                .statistics
+                .iter()
+                .map(|(name, value)| (name.clone(), *value))
+                .collect(),
             failcnt: (v1 && memory.failures > 0).then_some(memory.failures),
             // Without a limit, what the host has.
             limit: Some(memory.limit.min(host_memory())),
         };
     }
     if let Some(pids) = &metrics.pids {
-        document.pids_stats =
-            wire::PidsStats { current: Some(pids.current), limit: Some(pids.limit).filter(|limit| *limit > 0) };
+        document.pids_stats = wire::PidsStats {
+            current: Some(pids.current),
+            limit: Some(pids.limit).filter(|limit| *limit > 0),
+        };
     }
     let counters = |counters: &[tierce_engine::BlockCounter]| {
         let entries = counters.iter().map(|counter| wire::BlkioEntry {

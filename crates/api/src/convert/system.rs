@@ -35,7 +35,9 @@ pub(crate) fn version(info: &Info) -> wire::VersionResponse {
         ("Os".to_owned(), "linux".to_owned()),
     ]);
     wire::VersionResponse {
-        platform: wire::PlatformName { name: "Tierce".to_owned() },
+        platform: wire::PlatformName {
+            name: "Tierce".to_owned(),
+        },
         components: vec![wire::ComponentVersion {
             name: "Engine".to_owned(),
             version: VERSION.to_owned(),
@@ -76,7 +78,11 @@ pub(crate) fn info(info: Info, images: usize, facts: &Facts, version: ApiVersion
         containers_stopped: count(info.containers.stopped),
         images: count(images),
         driver: info.driver,
-        driver_status: info.driver_status.into_iter().map(|(name, value)| [name, value]).collect(),
+        driver_status: info
+            .driver_status
+            .into_iter()
+            .map(|(name, value)| [name, value])
+            .collect(),
         plugins: wire::PluginsInfo {
             volume: info.volume_drivers.into_iter().map(str::to_owned).collect(),
             network: ["bridge", "host", "null"].map(str::to_owned).to_vec(),
@@ -114,31 +120,45 @@ pub(crate) fn info(info: Info, images: usize, facts: &Facts, version: ApiVersion
         docker_root_dir: info.data_root.display().to_string(),
         name: info.hostname,
         server_version: VERSION.to_owned(),
-        runtimes: info.runtimes.into_iter().map(|(name, path)| (name, runtime(path))).collect(),
+        runtimes: info
+            .runtimes
+            .into_iter()
+            .map(|(name, path)| (name, runtime(path)))
+            .collect(),
         default_runtime: info.default_runtime,
         swarm: json!({
             "NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": false, "Error": "",
             "RemoteManagers": null
         }),
         live_restore_enabled: true,
-        init_binary: info.init_program.map(|path| path.display().to_string()).unwrap_or_default(),
+        init_binary: info
+            .init_program
+            .map(|path| path.display().to_string())
+            .unwrap_or_default(),
         security_options: info.security_options,
-        firewall_backend: (version >= WITH_FIREWALL)
-            .then(|| wire::FirewallInfo { driver: facts.firewall.clone(), info: Vec::new() }),
+        firewall_backend: (version >= WITH_FIREWALL).then(|| wire::FirewallInfo {
+            driver: facts.firewall.clone(),
+            info: Vec::new(),
+        }),
         ..wire::InfoResponse::default()
     }
 }
 
 fn registry_config(facts: &Facts) -> Value {
-    let (ranges, names): (Vec<_>, Vec<_>) =
-        facts.insecure_registries.iter().partition(|registry| registry.contains('/'));
+    let (ranges, names): (Vec<_>, Vec<_>) = facts
+        .insecure_registries
+        .iter()
+        .partition(|registry| registry.contains('/'));
     let mut indexes = serde_json::Map::new();
     indexes.insert(
         "docker.io".to_owned(),
         json!({"Mirrors": facts.registry_mirrors, "Name": "docker.io", "Official": true, "Secure": true}),
     );
     for name in names {
-        indexes.insert(name.clone(), json!({"Mirrors": [], "Name": name, "Official": false, "Secure": false}));
+        indexes.insert(
+            name.clone(),
+            json!({"Mirrors": [], "Name": name, "Official": false, "Secure": false}),
+        );
     }
     let mut all = vec!["::1/128".to_owned(), "127.0.0.0/8".to_owned()];
     all.extend(ranges.into_iter().cloned());
@@ -161,10 +181,15 @@ pub(crate) fn event(event: Event) -> EventMessage {
     EventMessage {
         status: legacy.then(|| event.action.clone()),
         id: (legacy && !event.id.is_empty()).then(|| event.id.clone()),
-        from: (event.subject == Subject::Container).then(|| event.attributes.get("image").cloned()).flatten(),
+        from: (event.subject == Subject::Container)
+            .then(|| event.attributes.get("image").cloned())
+            .flatten(),
         kind: event.subject.as_str().to_owned(),
         action: event.action,
-        actor: EventActor { id: event.id, attributes: event.attributes },
+        actor: EventActor {
+            id: event.id,
+            attributes: event.attributes,
+        },
         scope: "local".to_owned(),
         time: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
         time_nano: i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
@@ -188,11 +213,17 @@ pub(crate) fn disk_usage(
         }
     }
     let volumes = usage.volumes.iter().map(|entry| Volume {
-        usage_data: Some(VolumeUsage { ref_count: entry.references as i64, size: bytes(entry.size) }),
+        usage_data: Some(VolumeUsage {
+            ref_count: entry.references as i64,
+            size: bytes(entry.size),
+        }),
         ..volume::document(&entry.volume)
     });
     // Bytes that several images share stand in each of them; one of them keeps them.
-    let layers_size = images.iter().map(|image| image.size - image.shared_size.max(0)).sum::<i64>()
+    let layers_size = images
+        .iter()
+        .map(|image| image.size - image.shared_size.max(0))
+        .sum::<i64>()
         + images.iter().map(|image| image.shared_size.max(0)).max().unwrap_or(0);
     wire::DiskUsage {
         layers_size: if asked("image") { layers_size } else { 0 },

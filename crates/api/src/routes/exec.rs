@@ -9,12 +9,12 @@ use tierce_api_types::stdcopy::{StreamKind, encode_header};
 use tierce_engine as engine;
 
 use super::container::size;
-use crate::routes::{Call, Table};
 use crate::detach::DetachKeys;
 use crate::hijack::stream_head;
 use crate::relay::Relay;
 use crate::reply::Reply;
 use crate::router::Outcome;
+use crate::routes::{Call, Table};
 use crate::server::Socket;
 use crate::status::Failure;
 
@@ -56,14 +56,20 @@ async fn start(mut call: Call) -> Outcome {
     if console_size.is_some() && !exec.request.tty {
         return Err(Failure::invalid("console size is only supported when TTY is enabled"));
     }
-    let request = engine::ExecStart { detach: wire.detach, console_size };
+    let request = engine::ExecStart {
+        detach: wire.detach,
+        console_size,
+    };
     if wire.detach {
         call.engine.execs.start(&exec.id, request).await?;
         return Ok(Reply::empty());
     }
     let tty = exec.request.tty;
     let keys = DetachKeys::parse(exec.request.detach_keys.as_deref().unwrap_or_default())?;
-    let relay = Relay { stdin: exec.request.attach_stdin, detach: tty.then_some(keys) };
+    let relay = Relay {
+        stdin: exec.request.attach_stdin,
+        detach: tty.then_some(keys),
+    };
     let head = stream_head(&call.head.headers, !tty && call.speaks(42));
     let engine = Arc::clone(&call.engine);
     call.hijacker
@@ -125,5 +131,6 @@ async fn inspect(call: Call) -> Outcome {
 
 /// The API says height and width.
 fn rows_and_columns(size: Option<[u16; 2]>) -> Option<(u16, u16)> {
-    size.map(|[rows, columns]| (rows, columns)).filter(|size| *size != (0, 0))
+    size.map(|[rows, columns]| (rows, columns))
+        .filter(|size| *size != (0, 0))
 }

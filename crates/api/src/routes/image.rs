@@ -39,8 +39,10 @@ async fn list(call: Call) -> Outcome {
     let filters = call.query.filters()?;
     let summaries = call.engine.images.list().await?;
     let shown = convert::image_filters::select(&summaries, &filters, call.query.flag("all"))?;
-    let rows: Vec<ImageSummary> =
-        shown.into_iter().map(|summary| convert::image::summary(summary, counted, version)).collect();
+    let rows: Vec<ImageSummary> = shown
+        .into_iter()
+        .map(|summary| convert::image::summary(summary, counted, version))
+        .collect();
     Reply::json(&rows)
 }
 
@@ -63,14 +65,21 @@ async fn tag(call: Call) -> Outcome {
 }
 
 async fn remove(call: Call) -> Outcome {
-    let removal = Removal { force: call.query.flag("force"), keep_parents: call.query.flag("noprune") };
+    let removal = Removal {
+        force: call.query.flag("force"),
+        keep_parents: call.query.flag("noprune"),
+    };
     let removed = call.engine.images.remove(&call.name, removal).await?;
     let items: Vec<ImageDeleted> = removed.iter().map(convert::image::removed).collect();
     Reply::json(&items)
 }
 
 async fn prune(call: Call) -> Outcome {
-    let pruned = call.engine.images.prune(convert::image_filters::prune(&call.query.filters()?)?).await?;
+    let pruned = call
+        .engine
+        .images
+        .prune(convert::image_filters::prune(&call.query.filters()?)?)
+        .await?;
     let items: Vec<ImageDeleted> = pruned.removed.iter().map(convert::image::removed).collect();
     Reply::json(&ImagesPruned {
         images_deleted: (!items.is_empty()).then_some(items),
@@ -82,7 +91,9 @@ async fn prune(call: Call) -> Outcome {
 async fn create(call: Call) -> Outcome {
     let query = &call.query;
     if query.optional("fromSrc").is_some() {
-        return Err(Failure::not_implemented("POST /images/create: import is not served yet"));
+        return Err(Failure::not_implemented(
+            "POST /images/create: import is not served yet",
+        ));
     }
     let name = query.text("fromImage");
     let reference = convert::image::reference(name, query.text("tag"))?;
@@ -98,7 +109,11 @@ async fn create(call: Call) -> Outcome {
     let engine = Arc::clone(&call.engine);
     // Dropped with the client's connection, which ends the pull.
     let pull = Box::pin(async move { engine.images.pull(request, Arc::new(Reporter(sender))).await });
-    let mut messages = Messages { receiver, pull: Some(pull), failure: None };
+    let mut messages = Messages {
+        receiver,
+        pull: Some(pull),
+        failure: None,
+    };
     match messages.next().await {
         Some(Err(failure)) => Err(failure),
         first => {

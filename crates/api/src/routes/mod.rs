@@ -58,7 +58,11 @@ impl Table<'_> {
     {
         let (engine, facts) = (Arc::clone(self.engine), Arc::clone(self.facts));
         self.rows.push(Route::new(method, pattern, move |request| {
-            handler(Call { engine: Arc::clone(&engine), facts: Arc::clone(&facts), request })
+            handler(Call {
+                engine: Arc::clone(&engine),
+                facts: Arc::clone(&facts),
+                request,
+            })
         }));
     }
 
@@ -89,7 +93,11 @@ impl Table<'_> {
 
 /// Every route. What is not served comes last, so that it takes nothing from what is.
 pub(crate) fn table(engine: &Arc<Engine>, facts: &Arc<Facts>) -> Vec<Route> {
-    let mut table = Table { engine, facts, rows: Vec::new() };
+    let mut table = Table {
+        engine,
+        facts,
+        rows: Vec::new(),
+    };
     for group in [
         container::routes,
         exec::routes,

@@ -3,10 +3,10 @@
 use hyper::StatusCode;
 use tierce_api_types::network::{Network, NetworkCreate, NetworkCreated, NetworksPruned};
 
-use crate::routes::{Call, Table};
 use crate::convert;
 use crate::reply::Reply;
 use crate::router::Outcome;
+use crate::routes::{Call, Table};
 use crate::status::Failure;
 
 /// The routes of this group.
@@ -24,8 +24,10 @@ pub(super) fn routes(table: &mut Table<'_>) {
 async fn list(call: Call) -> Outcome {
     let with_members = !call.speaks(28);
     let networks = call.engine.networks.list(&call.query.filters()?)?;
-    let documents: Vec<Network> =
-        networks.iter().map(|details| convert::network::document(details, with_members)).collect();
+    let documents: Vec<Network> = networks
+        .iter()
+        .map(|details| convert::network::document(details, with_members))
+        .collect();
     Reply::json(&documents)
 }
 
@@ -37,7 +39,10 @@ async fn inspect(call: Call) -> Outcome {
 async fn create(mut call: Call) -> Outcome {
     let wire: NetworkCreate = call.json().await?;
     let network = call.engine.networks.create(convert::network::create(wire)?).await?;
-    let answer = NetworkCreated { id: network.id.clone(), warning: String::new() };
+    let answer = NetworkCreated {
+        id: network.id.clone(),
+        warning: String::new(),
+    };
     Ok(Reply::json(&answer)?.with_status(StatusCode::CREATED))
 }
 
@@ -48,7 +53,9 @@ async fn remove(call: Call) -> Outcome {
 
 async fn prune(call: Call) -> Outcome {
     let pruned = call.engine.networks.prune(&call.query.filters()?).await?;
-    Reply::json(&NetworksPruned { networks_deleted: (!pruned.removed.is_empty()).then_some(pruned.removed) })
+    Reply::json(&NetworksPruned {
+        networks_deleted: (!pruned.removed.is_empty()).then_some(pruned.removed),
+    })
 }
 
 /// Joining and leaving networks of a container that exists is not offered by the engine yet.

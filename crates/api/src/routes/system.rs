@@ -32,9 +32,15 @@ pub(super) fn routes(table: &mut Table<'_>) {
 async fn ping(call: Call) -> Outcome {
     let body = if call.head.method == Method::HEAD { "" } else { "OK" };
     Ok(Reply::bytes("text/plain; charset=utf-8", body)
-        .with_header(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate"))
+        .with_header(
+            CACHE_CONTROL,
+            HeaderValue::from_static("no-cache, no-store, must-revalidate"),
+        )
         .with_header(PRAGMA, HeaderValue::from_static("no-cache"))
-        .with_header(HeaderName::from_static("builder-version"), HeaderValue::from_static("1"))
+        .with_header(
+            HeaderName::from_static("builder-version"),
+            HeaderValue::from_static("1"),
+        )
         .with_header(HeaderName::from_static("swarm"), HeaderValue::from_static("inactive")))
 }
 
@@ -71,18 +77,42 @@ async fn disk_usage(call: Call) -> Outcome {
     let usage = call.engine.system.disk_usage().await?;
     let images = call.engine.images.list().await?;
     let shown = convert::image_filters::select(&images, &Filters::default(), false)?;
-    let images = shown.into_iter().map(|summary| convert::image::summary(summary, true, call.version)).collect();
-    let containers = call.engine.containers.list(List { all: true, ..List::default() }).await?;
+    let images = shown
+        .into_iter()
+        .map(|summary| convert::image::summary(summary, true, call.version))
+        .collect();
+    let containers = call
+        .engine
+        .containers
+        .list(List {
+            all: true,
+            ..List::default()
+        })
+        .await?;
     let now = Timestamp::now();
-    let containers = containers.iter().map(|summary| convert::container::summary(summary, now)).collect();
-    Reply::json(&convert::system::disk_usage(&usage, images, containers, call.query.all("type")))
+    let containers = containers
+        .iter()
+        .map(|summary| convert::container::summary(summary, now))
+        .collect();
+    Reply::json(&convert::system::disk_usage(
+        &usage,
+        images,
+        containers,
+        call.query.all("type"),
+    ))
 }
 
 /// Whether credentials are good is known only when they are used: they are not tried here.
 async fn auth(mut call: Call) -> Outcome {
     let credentials: AuthConfig = call.json().await?;
     if credentials.username.is_empty() && credentials.identity_token.is_empty() {
-        return Err(Failure::new(Kind::Unauthorized, "unauthorized: incorrect username or password"));
+        return Err(Failure::new(
+            Kind::Unauthorized,
+            "unauthorized: incorrect username or password",
+        ));
     }
-    Reply::json(&AuthResponse { status: "Login Succeeded".to_owned(), identity_token: String::new() })
+    Reply::json(&AuthResponse {
+        status: "Login Succeeded".to_owned(),
+        identity_token: String::new(),
+    })
 }

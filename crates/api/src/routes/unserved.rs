@@ -4,9 +4,9 @@
 use hyper::Method;
 use tierce_fault::Kind;
 
-use crate::routes::{Call, Table};
 use crate::reply::Reply;
 use crate::router::Outcome;
+use crate::routes::{Call, Table};
 use crate::status::Failure;
 
 /// Text of a daemon outside any swarm. Source: dockerd's answer.
@@ -87,7 +87,9 @@ pub(super) fn routes(table: &mut Table<'_>) {
     for (method, pattern) in LATER {
         table.add(method, pattern, not_served);
     }
-    table.post("/swarm/leave", |_| async { Err(Failure::new(Kind::Unavailable, "This node is not part of a swarm")) });
+    table.post("/swarm/leave", |_| async {
+        Err(Failure::new(Kind::Unavailable, "This node is not part of a swarm"))
+    });
     table.get("/plugins", |_| async { Reply::json(&[(); 0]) });
     table.get("/plugins/{name}/json", no_such_plugin);
     table.delete("/plugins/{name}", no_such_plugin);
@@ -98,10 +100,16 @@ async fn no_manager(_: Call) -> Outcome {
 }
 
 async fn no_such_plugin(call: Call) -> Outcome {
-    Err(Failure::new(Kind::NotFound, format!("plugin {:?} not found", call.name)))
+    Err(Failure::new(
+        Kind::NotFound,
+        format!("plugin {:?} not found", call.name),
+    ))
 }
 
 async fn not_served(call: Call) -> Outcome {
     let path = call.head.uri.path();
-    Err(Failure::not_implemented(format!("{} {path}: this daemon does not serve this operation", call.head.method)))
+    Err(Failure::not_implemented(format!(
+        "{} {path}: this daemon does not serve this operation",
+        call.head.method
+    )))
 }

@@ -3,10 +3,10 @@
 use hyper::StatusCode;
 use tierce_api_types::volume::{VolumeCreate, VolumeList, VolumesPruned};
 
-use crate::routes::{Call, Table};
 use crate::convert;
 use crate::reply::Reply;
 use crate::router::Outcome;
+use crate::routes::{Call, Table};
 
 /// The routes of this group.
 pub(super) fn routes(table: &mut Table<'_>) {
@@ -19,7 +19,10 @@ pub(super) fn routes(table: &mut Table<'_>) {
 
 async fn list(call: Call) -> Outcome {
     let volumes = call.engine.volumes.list(&call.query.filters()?)?;
-    Reply::json(&VolumeList { volumes: volumes.iter().map(convert::volume::document).collect(), warnings: None })
+    Reply::json(&VolumeList {
+        volumes: volumes.iter().map(convert::volume::document).collect(),
+        warnings: None,
+    })
 }
 
 async fn create(mut call: Call) -> Outcome {

@@ -7,11 +7,11 @@ use futures_util::StreamExt;
 use tierce_engine::requests::Attach;
 
 use super::logs::{Decoration, encoded};
-use crate::routes::Call;
 use crate::detach::DetachKeys;
 use crate::hijack::stream_head;
 use crate::relay::{Relay, hung_up};
 use crate::router::Outcome;
+use crate::routes::Call;
 use crate::server::Socket;
 
 /// Attaches to a container: the connection leaves HTTP and carries its streams. On a container that does not run yet the
@@ -28,7 +28,10 @@ pub(super) async fn attach(call: Call) -> Outcome {
     let keys = DetachKeys::parse(query.text("detachKeys"))?;
     let attached = call.engine.containers.attach(&call.name, request).await?;
     let head = stream_head(&call.head.headers, !attached.tty && call.speaks(42));
-    let relay = Relay { stdin: request.stdin, detach: attached.tty.then_some(keys) };
+    let relay = Relay {
+        stdin: request.stdin,
+        detach: attached.tty.then_some(keys),
+    };
     call.hijacker
         .take(move |socket: Socket, early: Bytes| async move {
             if socket.write_whole(head.as_bytes()).await.is_err() {

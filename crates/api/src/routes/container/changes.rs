@@ -2,10 +2,10 @@
 
 use tierce_api_types::container::Change;
 
-use crate::routes::Call;
 use crate::convert;
 use crate::reply::Reply;
 use crate::router::Outcome;
+use crate::routes::Call;
 
 /// What a container changed in its file system; `null` when nothing.
 pub(super) async fn changes(call: Call) -> Outcome {

@@ -3,10 +3,10 @@
 use hyper::StatusCode;
 use tierce_api_types::container::{CreateRequest, CreateResponse};
 
-use crate::routes::Call;
 use crate::convert;
 use crate::reply::Reply;
 use crate::router::Outcome;
+use crate::routes::Call;
 
 /// Makes a container: 201 with its id.
 pub(super) async fn create(mut call: Call) -> Outcome {
@@ -15,6 +15,9 @@ pub(super) async fn create(mut call: Call) -> Outcome {
     let platform = call.query.non_empty("platform");
     let request = convert::container::create(name, platform, request)?;
     let created = call.engine.containers.create(request).await?;
-    let answer = CreateResponse { id: created.id, warnings: created.warnings };
+    let answer = CreateResponse {
+        id: created.id,
+        warnings: created.warnings,
+    };
     Ok(Reply::json(&answer)?.with_status(StatusCode::CREATED))
 }

@@ -1,8 +1,8 @@
 //! `POST /containers/{id}/kill`
 
-use crate::routes::Call;
 use crate::reply::Reply;
 use crate::router::Outcome;
+use crate::routes::Call;
 
 /// Sends a signal: 204.
 pub(super) async fn kill(call: Call) -> Outcome {

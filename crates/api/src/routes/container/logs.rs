@@ -7,9 +7,9 @@ use futures_util::{Stream, stream};
 use tierce_api_types::stdcopy::{StreamKind, encode_header};
 use tierce_engine::requests::{LogLine, LogRequest, LogSource, Logs};
 
-use crate::routes::Call;
 use crate::reply::Reply;
 use crate::router::Outcome;
+use crate::routes::Call;
 use crate::status::Failure;
 use crate::timestamp;
 
@@ -41,7 +41,10 @@ pub(super) async fn logs(call: Call) -> Outcome {
         // `all`, nothing and nonsense alike mean all lines.
         tail: query.text("tail").parse().ok(),
     };
-    let decoration = Decoration { timestamps: query.flag("timestamps"), details: query.flag("details") };
+    let decoration = Decoration {
+        timestamps: query.flag("timestamps"),
+        details: query.flag("details"),
+    };
     let logs = call.engine.containers.logs(&call.name, request)?;
     let multiplexed = !logs.tty && call.speaks(42);
     let content_type = if multiplexed {
@@ -144,7 +147,15 @@ mod tests {
         append(&line(), false, Decoration::default(), &mut bytes);
         assert_eq!(&bytes[..], b"\x02\0\0\0\0\0\0\x05oops\n");
         bytes.clear();
-        append(&line(), true, Decoration { timestamps: true, details: true }, &mut bytes);
+        append(
+            &line(),
+            true,
+            Decoration {
+                timestamps: true,
+                details: true,
+            },
+            &mut bytes,
+        );
         assert_eq!(&bytes[..], b"1970-01-01T00:00:01.000000000Z a+b=c%3Dd,e= oops\n");
     }
 }

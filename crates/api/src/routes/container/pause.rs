@@ -1,8 +1,8 @@
 //! `POST /containers/{id}/pause` and `/unpause`
 
-use crate::routes::Call;
 use crate::reply::Reply;
 use crate::router::Outcome;
+use crate::routes::Call;
 
 /// Freezes a container: 204.
 pub(super) async fn pause(call: Call) -> Outcome {

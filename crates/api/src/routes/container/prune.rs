@@ -2,9 +2,9 @@
 
 use tierce_api_types::container::ContainersPruned;
 
-use crate::routes::Call;
 use crate::reply::Reply;
 use crate::router::Outcome;
+use crate::routes::Call;
 
 /// Removes all containers that do not run.
 pub(super) async fn prune(call: Call) -> Outcome {

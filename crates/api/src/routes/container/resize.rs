@@ -1,8 +1,8 @@
 //! `POST /containers/{id}/resize`
 
-use crate::routes::Call;
 use crate::reply::Reply;
 use crate::router::Outcome;
+use crate::routes::Call;
 use crate::status::Failure;
 
 /// Sets the size of a container's terminal: 200.
@@ -16,7 +16,8 @@ pub(super) async fn resize(call: Call) -> Outcome {
 pub(in crate::routes) fn size(call: &Call) -> Result<(u16, u16), Failure> {
     let side = |name: &str, word: &str| {
         let text = call.query.text(name);
-        text.parse::<u16>().map_err(|_| Failure::invalid(format!("invalid resize {word} {name:?}: {text:?}")))
+        text.parse::<u16>()
+            .map_err(|_| Failure::invalid(format!("invalid resize {word} {name:?}: {text:?}")))
     };
     Ok((side("h", "height")?, side("w", "width")?))
 }

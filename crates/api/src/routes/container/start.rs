@@ -1,8 +1,8 @@
 //! `POST /containers/{id}/start`
 
-use crate::routes::Call;
 use crate::reply::Reply;
 use crate::router::Outcome;
+use crate::routes::Call;
 
 /// Starts a container: 204, or 304 when it runs already.
 pub(super) async fn start(call: Call) -> Outcome {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use futures_util::stream;
 use tierce_api_types::container::StatsResponse;
 
-use crate::routes::Call;
 use crate::convert;
 use crate::reply::{Reply, json_line};
 use crate::router::Outcome;
+use crate::routes::Call;
 
 /// Time between two readings.
 const PERIOD: Duration = Duration::from_secs(1);

@@ -2,9 +2,9 @@
 
 use tierce_engine::requests::Stop;
 
-use crate::routes::Call;
 use crate::reply::Reply;
 use crate::router::Outcome;
+use crate::routes::Call;
 use crate::status::Failure;
 
 /// Stops a container: 204, or 304 when it does not run.
@@ -15,6 +15,13 @@ pub(super) async fn stop(call: Call) -> Outcome {
 
 /// How to stop: the parameters of stop and restart. `signal` came with API 1.42.
 pub(super) fn request(call: &Call) -> Result<Stop, Failure> {
-    let signal = if call.speaks(42) { call.query.non_empty("signal") } else { None };
-    Ok(Stop { signal, timeout: call.query.number("t")? })
+    let signal = if call.speaks(42) {
+        call.query.non_empty("signal")
+    } else {
+        None
+    };
+    Ok(Stop {
+        signal,
+        timeout: call.query.number("t")?,
+    })
 }

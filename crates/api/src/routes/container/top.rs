@@ -2,12 +2,19 @@
 
 use tierce_api_types::container::TopResponse;
 
-use crate::routes::Call;
 use crate::reply::Reply;
 use crate::router::Outcome;
+use crate::routes::Call;
 
 /// The processes of a container.
 pub(super) async fn top(call: Call) -> Outcome {
-    let table = call.engine.containers.top(&call.name, call.query.text("ps_args")).await?;
-    Reply::json(&TopResponse { processes: table.processes, titles: table.titles })
+    let table = call
+        .engine
+        .containers
+        .top(&call.name, call.query.text("ps_args"))
+        .await?;
+    Reply::json(&TopResponse {
+        processes: table.processes,
+        titles: table.titles,
+    })
 }

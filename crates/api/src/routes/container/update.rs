@@ -4,9 +4,9 @@ use serde_json::Value;
 use tierce_api_types::container::{HostConfig, UpdateRequest, UpdateResponse};
 use tierce_engine::requests::Update;
 
-use crate::routes::Call;
 use crate::reply::Reply;
 use crate::router::Outcome;
+use crate::routes::Call;
 use crate::status::Failure;
 
 /// Changes limits and restart policy.
@@ -19,7 +19,18 @@ pub(super) async fn update(mut call: Call) -> Outcome {
         .is_some_and(|name| !name.is_empty());
     let host_config: HostConfig = serde_json::from_value(Value::Object(document))
         .map_err(|error| Failure::invalid(format!("invalid JSON: {error}")))?;
-    let warnings =
-        call.engine.containers.update(&call.name, Update { host_config, restart_policy_given }).await?;
-    Reply::json(&UpdateResponse { warnings: (!warnings.is_empty()).then_some(warnings) })
+    let warnings = call
+        .engine
+        .containers
+        .update(
+            &call.name,
+            Update {
+                host_config,
+                restart_policy_given,
+            },
+        )
+        .await?;
+    Reply::json(&UpdateResponse {
+        warnings: (!warnings.is_empty()).then_some(warnings),
+    })
 }

@@ -4,16 +4,20 @@ use futures_util::stream;
 use tierce_api_types::container::{WaitCondition as Wire, WaitError, WaitResponse};
 use tierce_engine::requests::WaitCondition;
 
-use crate::routes::Call;
 use crate::reply::{Reply, json_line};
 use crate::router::Outcome;
+use crate::routes::Call;
 use crate::status::Failure;
 
 /// Waits for a container. The head is sent at once: clients start the container when they have it, knowing that its end
 /// will not be missed. The body comes at the end.
 pub(super) async fn wait(call: Call) -> Outcome {
     // Before API 1.30 there were no conditions.
-    let condition = if call.speaks(30) { call.query.text("condition") } else { "" };
+    let condition = if call.speaks(30) {
+        call.query.text("condition")
+    } else {
+        ""
+    };
     let condition = match condition.parse().map_err(Failure::invalid)? {
         Wire::NotRunning => WaitCondition::NotRunning,
         Wire::NextExit => WaitCondition::NextExit,
@@ -28,7 +32,12 @@ pub(super) async fn wait(call: Call) -> Outcome {
                     status_code: outcome.status,
                     error: outcome.error.map(|message| WaitError { message }),
                 },
-                Err(error) => WaitResponse { status_code: -1, error: Some(WaitError { message: error.to_string() }) },
+                Err(error) => WaitResponse {
+                    status_code: -1,
+                    error: Some(WaitError {
+                        message: error.to_string(),
+                    }),
+                },
             })
         }),
     ))
