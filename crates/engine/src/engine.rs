@@ -147,8 +147,12 @@ impl Engine {
         })
     }
 
-    /// The daemon is going down: containers live on, and nothing is restarted any more by this process.
+    /// The daemon is going down: containers live on, and nothing is restarted any more by this process. Packet filter
+    /// rules and bridges go when no container is left that needs them.
     pub fn shut_down(&self) {
         self.context.shutting_down.store(true, Ordering::Relaxed);
+        if let Err(error) = self.networks.shut_down() {
+            tracing::warn!(%error, "the networks could not be taken down completely");
+        }
     }
 }

@@ -43,6 +43,6 @@ pub use exec::{Exec, ExecCreate, ExecStart, Execs};
 pub use filters::Filters;
 pub use image::Images;
 pub use network::{Network, NetworkDetails, NetworkSpec, Networks};
-pub use system::{ContainerCounts, DiskUsage, Info, System, VolumeUsage};
+pub use system::{ContainerCounts, DiskUsage, HostInfo, Info, System, VolumeUsage};
 pub use tierce_task::messages::BlockCounter;
 pub use volume::{Volume, VolumeCreate, Volumes};

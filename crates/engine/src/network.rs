@@ -111,6 +111,11 @@ impl Networks {
         Ok(pruned)
     }
 
+    /// Takes down what no running container needs. Waits for the kernel.
+    pub(crate) fn shut_down(&self) -> Result<()> {
+        self.controller.shutdown().map_err(Error::below)
+    }
+
     fn is_referred_to(&self, network: &Network) -> bool {
         self.context.all().iter().any(|container| {
             container

@@ -44,6 +44,17 @@ pub struct Info {
     pub init_program: Option<PathBuf>,
     /// `name=seccomp,profile=builtin` and its like.
     pub security_options: Vec<String>,
+    /// The host.
+    pub host: HostInfo,
+    /// How many watch events now.
+    pub event_watchers: usize,
+    /// Volume drivers.
+    pub volume_drivers: Vec<&'static str>,
+}
+
+/// Facts about the host.
+#[derive(Debug, Clone)]
+pub struct HostInfo {
     /// Kernel release.
     pub kernel: String,
     /// `PRETTY_NAME` of os-release(5).
@@ -58,10 +69,6 @@ pub struct Info {
     pub memory: u64,
     /// Host name.
     pub hostname: String,
-    /// How many watch events now.
-    pub event_watchers: usize,
-    /// Volume drivers.
-    pub volume_drivers: Vec<&'static str>,
 }
 
 /// A volume with its size and how many containers use it.
@@ -173,13 +180,15 @@ fn info(context: &Context) -> Info {
         default_runtime: context.config.default_runtime.clone(),
         init_program: context.config.init_program.clone(),
         security_options,
-        kernel: uname.release().to_string_lossy().into_owned(),
-        operating_system: os_release(&release, "PRETTY_NAME"),
-        os_version: os_release(&release, "VERSION_ID"),
-        architecture: uname.machine().to_string_lossy().into_owned(),
-        cpus: context.capacity.cpus,
-        memory: total_memory(&std::fs::read_to_string("/proc/meminfo").unwrap_or_default()),
-        hostname: uname.nodename().to_string_lossy().into_owned(),
+        host: HostInfo {
+            kernel: uname.release().to_string_lossy().into_owned(),
+            operating_system: os_release(&release, "PRETTY_NAME"),
+            os_version: os_release(&release, "VERSION_ID"),
+            architecture: uname.machine().to_string_lossy().into_owned(),
+            cpus: context.capacity.cpus,
+            memory: total_memory(&std::fs::read_to_string("/proc/meminfo").unwrap_or_default()),
+            hostname: uname.nodename().to_string_lossy().into_owned(),
+        },
         event_watchers: context.events.watchers(),
         volume_drivers: context.volumes.drivers(),
     }

@@ -30,7 +30,7 @@ pub(crate) fn version(info: &Info) -> wire::VersionResponse {
         ("ApiVersion".to_owned(), ApiVersion::MAX.to_string()),
         ("Arch".to_owned(), go_architecture().to_owned()),
         ("Experimental".to_owned(), "false".to_owned()),
-        ("KernelVersion".to_owned(), info.kernel.clone()),
+        ("KernelVersion".to_owned(), info.host.kernel.clone()),
         ("MinAPIVersion".to_owned(), ApiVersion::MIN.to_string()),
         ("Os".to_owned(), "linux".to_owned()),
     ]);
@@ -48,7 +48,7 @@ pub(crate) fn version(info: &Info) -> wire::VersionResponse {
         min_api_version: ApiVersion::MIN.to_string(),
         os: "linux".to_owned(),
         arch: go_architecture().to_owned(),
-        kernel_version: info.kernel.clone(),
+        kernel_version: info.host.kernel.clone(),
         ..wire::VersionResponse::default()
     }
 }
@@ -108,17 +108,17 @@ pub(crate) fn info(info: Info, images: usize, facts: &Facts, version: ApiVersion
         cgroup_driver: info.cgroup_driver.to_owned(),
         cgroup_version: info.cgroup_version.to_owned(),
         n_events_listener: count(info.event_watchers),
-        kernel_version: info.kernel,
-        operating_system: info.operating_system,
-        os_version: info.os_version,
+        kernel_version: info.host.kernel,
+        operating_system: info.host.operating_system,
+        os_version: info.host.os_version,
         os_type: "linux".to_owned(),
-        architecture: info.architecture,
+        architecture: info.host.architecture,
         index_server_address: INDEX.to_owned(),
         registry_config: registry_config(facts),
-        n_cpu: count(info.cpus),
-        mem_total: info.memory,
+        n_cpu: count(info.host.cpus),
+        mem_total: info.host.memory,
         docker_root_dir: info.data_root.display().to_string(),
-        name: info.hostname,
+        name: info.host.hostname,
         server_version: VERSION.to_owned(),
         runtimes: info
             .runtimes
@@ -136,6 +136,7 @@ pub(crate) fn info(info: Info, images: usize, facts: &Facts, version: ApiVersion
             .map(|path| path.display().to_string())
             .unwrap_or_default(),
         security_options: info.security_options,
+        cdi_spec_dirs: Some(Vec::new()),
         firewall_backend: (version >= WITH_FIREWALL).then(|| wire::FirewallInfo {
             driver: facts.firewall.clone(),
             info: Vec::new(),

@@ -106,18 +106,15 @@ fn clean(path: &str) -> String {
 fn parse_bind(text: &str, volume_driver: &str) -> Result<Wish> {
     let whole = |why: &str| Error::Invalid(format!("invalid volume specification: '{text}'{why}"));
     let parts: Vec<&str> = text.split(':').collect();
-    if parts.iter().any(|part| part.is_empty()) || parts.len() > 3 {
+    if parts.iter().any(|part| part.is_empty()) {
         return Err(whole(""));
     }
-    let (source, target, mode) = match parts.as_slice() {
-        [target] => ("", *target, ""),
-        [source, target] if parse_mode(target).is_ok() => {
-            // `/x:ro`: a mode without a destination makes no sense with two words.
-            let _ = source;
-            return Err(whole(""));
-        }
-        [source, target] => (*source, *target, ""),
-        [source, target, mode] => (*source, *target, *mode),
+    let (source, target, mode) = match *parts.as_slice() {
+        [target] => ("", target, ""),
+        // `/x:ro`: a mode without a destination makes no sense with two words.
+        [_, word] if parse_mode(word).is_ok() => return Err(whole("")),
+        [source, target] => (source, target, ""),
+        [source, target, mode] => (source, target, mode),
         _ => return Err(whole("")),
     };
     let words = if mode.is_empty() {
@@ -128,14 +125,6 @@ fn parse_bind(text: &str, volume_driver: &str) -> Result<Wish> {
     let bind = source.starts_with('/');
     let kind = if bind { "bind" } else { "volume" };
     let destination = destination(target, kind).map_err(|error| whole(&format!(": {error}")))?;
-    if bind && words.no_copy {
-        return Err(whole(""));
-    }
-    if !bind && !words.propagation.is_empty() {
-        return invalid(format!(
-            "invalid mount config for type \"volume\": invalid mode: {mode}"
-        ));
-    }
     let mut spec = serde_json::json!({ "Type": kind, "Target": target });
     if !source.is_empty() {
         spec["Source"] = source.into();
@@ -143,7 +132,7 @@ fn parse_bind(text: &str, volume_driver: &str) -> Result<Wish> {
     if words.read_only {
         spec["ReadOnly"] = true.into();
     }
-    let mut point = MountPoint {
+    let point = MountPoint {
         destination,
         rw: !words.read_only,
         kind: kind.to_owned(),
@@ -152,122 +141,145 @@ fn parse_bind(text: &str, volume_driver: &str) -> Result<Wish> {
         copy_data: !bind && !words.no_copy,
         ..MountPoint::default()
     };
+    if bind && words.no_copy {
+        return Err(whole(""));
+    }
     if bind {
-        point.source = clean(source);
-        point.propagation = if words.propagation.is_empty() {
-            "rprivate".to_owned()
-        } else {
-            words.propagation
-        };
-        return Ok(Wish {
-            point,
-            volume: None,
-            must_exist: false,
-        });
+        return Ok(host_path(point, source, &words.propagation));
     }
-    if words.label.is_empty() && !source.is_empty() {
-        point.relabel = if mode.is_empty() {
-            "z".to_owned()
-        } else {
-            mode.to_owned()
-        };
+    if !words.propagation.is_empty() {
+        return invalid(format!(
+            "invalid mount config for type \"volume\": invalid mode: {mode}"
+        ));
     }
-    let driver = volume_driver.to_owned();
+    Ok(named_volume(point, source, volume_driver))
+}
+
+/// A mount of a host path.
+fn host_path(point: MountPoint, source: &str, propagation: &str) -> Wish {
+    let propagation = if propagation.is_empty() {
+        "rprivate"
+    } else {
+        propagation
+    };
+    let point = MountPoint {
+        source: clean(source),
+        propagation: propagation.to_owned(),
+        ..point
+    };
+    Wish {
+        point,
+        volume: None,
+        must_exist: false,
+    }
+}
+
+/// A mount of a volume; an empty name means an anonymous one.
+fn named_volume(mut point: MountPoint, name: &str, driver: &str) -> Wish {
+    // Docker's default label of named volumes.
+    if point.relabel.is_empty() && !name.is_empty() {
+        "z".clone_into(&mut point.relabel);
+    }
     let volume = VolumeWish {
-        name: source.to_owned(),
-        driver,
+        name: name.to_owned(),
+        driver: driver.to_owned(),
         ..VolumeWish::default()
     };
-    Ok(Wish {
+    Wish {
         point,
         volume: Some(volume),
         must_exist: false,
-    })
+    }
 }
 
 /// Parses one `--mount`; `None` for a tmpfs, which is no mount point.
 fn parse_mount(mount: &MountConfig) -> Result<Option<Wish>> {
     let kind = mount.kind.as_str();
-    let refused = |why: &str| Error::Invalid(format!("invalid mount config for type \"{kind}\": {why}"));
-    let target = destination(&mount.target, kind)?;
     let spec = serde_json::to_value(mount).unwrap_or_default();
     let base = MountPoint {
-        destination: target,
+        destination: destination(&mount.target, kind)?,
         rw: !mount.read_only,
         kind: kind.to_owned(),
         spec,
         ..MountPoint::default()
     };
     match kind {
-        "bind" => {
-            if mount.source.is_empty() {
-                return Err(refused("field Source must not be empty"));
-            }
-            if mount.volume_options.is_some() {
-                return Err(refused("field VolumeOptions must not be specified"));
-            }
-            if !mount.source.starts_with('/') {
-                let why = format!("invalid mount path: '{}' mount path must be absolute", mount.source);
-                return Err(refused(&why));
-            }
-            let options = mount.bind_options.clone().unwrap_or_default();
-            let propagation = match options.propagation.as_str() {
-                "" => "rprivate",
-                known @ ("shared" | "rshared" | "slave" | "rslave" | "private" | "rprivate") => known,
-                other => return Err(refused(&format!("invalid propagation mode: {other}"))),
-            };
-            let point = MountPoint {
-                source: clean(&mount.source),
-                propagation: propagation.to_owned(),
-                skip_mountpoint_creation: !options.create_mountpoint,
-                ..base
-            };
-            Ok(Some(Wish {
-                point,
-                volume: None,
-                must_exist: !options.create_mountpoint,
-            }))
-        }
-        "volume" => {
-            if mount.bind_options.is_some() {
-                return Err(refused("field BindOptions must not be specified"));
-            }
-            let options = mount.volume_options.clone().unwrap_or_default();
-            let subpath = options.subpath.as_str();
-            if subpath.starts_with('/') || subpath.split('/').any(|part| part == "..") {
-                return Err(refused("subpath must be a relative path within the volume"));
-            }
-            let driver = options.driver_config.unwrap_or_default();
-            let volume = VolumeWish {
-                name: mount.source.clone(),
-                driver: driver.name,
-                options: driver.options.unwrap_or_default(),
-                labels: options.labels.unwrap_or_default(),
-            };
-            // With a subpath, the directory of the image and the volume's root do not correspond.
-            let copy_data = !options.no_copy && subpath.is_empty();
-            let point = MountPoint {
-                relabel: "z".to_owned(),
-                copy_data,
-                ..base
-            };
-            Ok(Some(Wish {
-                point,
-                volume: Some(volume),
-                must_exist: false,
-            }))
-        }
-        "tmpfs" => {
-            if !mount.source.is_empty() {
-                return Err(refused("field Source must not be specified"));
-            }
+        "bind" => mount_of_host_path(mount, base).map(Some),
+        "volume" => mount_of_volume(mount, base).map(Some),
+        "tmpfs" if mount.source.is_empty() => {
             super::spec::tmpfs::check(&super::spec::tmpfs::text_of(mount))?;
             Ok(None)
         }
+        "tmpfs" => Err(refused(kind, "field Source must not be specified")),
         other => invalid(format!(
             "mount type unknown: {other:?}: tierce knows bind, volume and tmpfs"
         )),
     }
+}
+
+/// A refusal of one `--mount` in Docker's words.
+fn refused(kind: &str, why: &str) -> Error {
+    Error::Invalid(format!("invalid mount config for type \"{kind}\": {why}"))
+}
+
+fn mount_of_host_path(mount: &MountConfig, base: MountPoint) -> Result<Wish> {
+    if mount.source.is_empty() {
+        return Err(refused("bind", "field Source must not be empty"));
+    }
+    if mount.volume_options.is_some() {
+        return Err(refused("bind", "field VolumeOptions must not be specified"));
+    }
+    if !mount.source.starts_with('/') {
+        let why = format!("invalid mount path: '{}' mount path must be absolute", mount.source);
+        return Err(refused("bind", &why));
+    }
+    let options = mount.bind_options.clone().unwrap_or_default();
+    let propagation = match options.propagation.as_str() {
+        "" => "rprivate",
+        known @ ("shared" | "rshared" | "slave" | "rslave" | "private" | "rprivate") => known,
+        other => return Err(refused("bind", &format!("invalid propagation mode: {other}"))),
+    };
+    let point = MountPoint {
+        source: clean(&mount.source),
+        propagation: propagation.to_owned(),
+        skip_mountpoint_creation: !options.create_mountpoint,
+        ..base
+    };
+    Ok(Wish {
+        point,
+        volume: None,
+        must_exist: !options.create_mountpoint,
+    })
+}
+
+fn mount_of_volume(mount: &MountConfig, base: MountPoint) -> Result<Wish> {
+    if mount.bind_options.is_some() {
+        return Err(refused("volume", "field BindOptions must not be specified"));
+    }
+    let options = mount.volume_options.clone().unwrap_or_default();
+    let subpath = options.subpath.as_str();
+    if subpath.starts_with('/') || subpath.split('/').any(|part| part == "..") {
+        return Err(refused("volume", "subpath must be a relative path within the volume"));
+    }
+    // With a subpath, the directory of the image and the volume's root do not correspond.
+    let copy_data = !options.no_copy && subpath.is_empty();
+    let driver = options.driver_config.unwrap_or_default();
+    let volume = VolumeWish {
+        name: mount.source.clone(),
+        driver: driver.name,
+        options: driver.options.unwrap_or_default(),
+        labels: options.labels.unwrap_or_default(),
+    };
+    let point = MountPoint {
+        relabel: "z".to_owned(),
+        copy_data,
+        ..base
+    };
+    Ok(Wish {
+        point,
+        volume: Some(volume),
+        must_exist: false,
+    })
 }
 
 /// Parses `--volumes-from`: container and mode.

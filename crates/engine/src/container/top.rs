@@ -162,6 +162,15 @@ fn columns(list: &str) -> Option<Vec<(Column, String)>> {
     Some(columns)
 }
 
+/// Where a process stands in its session, see credentials(7).
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Job {
+    session: i64,
+    group: i64,
+    tty: i64,
+    terminal_group: i64,
+}
+
 /// One process, as /proc tells.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 struct Process {
@@ -169,10 +178,7 @@ struct Process {
     name: String,
     state: char,
     ppid: u32,
-    session: i64,
-    tty: i64,
-    terminal_group: i64,
-    group: i64,
+    job: Job,
     ticks: u64,
     nice: i64,
     threads: i64,
@@ -196,10 +202,12 @@ fn parse_stat(text: &str) -> Option<Process> {
         name: name.to_owned(),
         state: fields.first()?.chars().next()?,
         ppid: fields.get(1)?.parse().ok()?,
-        group: number(2)?,
-        session: number(3)?,
-        tty: number(4)?,
-        terminal_group: number(5)?,
+        job: Job {
+            group: number(2)?,
+            session: number(3)?,
+            tty: number(4)?,
+            terminal_group: number(5)?,
+        },
         ticks: count(11)? + count(12)?,
         nice: number(16)?,
         threads: number(17)?,
@@ -329,7 +337,7 @@ fn cell(process: &Process, column: Column, host: &Host) -> String {
         }
         Column::Vsz => (process.virtual_bytes / 1024).to_string(),
         Column::Rss => (process.resident_pages * PAGE / 1024).to_string(),
-        Column::Tty => terminal(process.tty),
+        Column::Tty => terminal(process.job.tty),
         Column::Time => format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60),
         Column::Etime => elapsed(lived as u64),
         Column::Stime | Column::Start => started(process, host),
@@ -381,13 +389,13 @@ fn stat(process: &Process) -> String {
     } else if process.nice > 0 {
         text.push('N');
     }
-    if process.session == i64::from(process.pid) {
+    if process.job.session == i64::from(process.pid) {
         text.push('s');
     }
     if process.threads > 1 {
         text.push('l');
     }
-    if process.terminal_group == process.group && process.tty != 0 {
+    if process.job.terminal_group == process.job.group && process.job.tty != 0 {
         text.push('+');
     }
     text
@@ -477,7 +485,7 @@ mod tests {
             (process.name.as_str(), process.ppid, process.ticks, process.start_ticks),
             ("a) b", 1, 300, 1000)
         );
-        assert_eq!(terminal(process.tty), "pts/0");
+        assert_eq!(terminal(process.job.tty), "pts/0");
         assert_eq!(stat(&process), "Ss+");
     }
 
