@@ -4,9 +4,11 @@
 //! and would be timed too.
 
 use anyhow::{Context as _, Result, bail, ensure};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::PidfdFlags;
 use std::fs;
 use std::io::{Read as _, Seek as _};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -19,6 +21,23 @@ pub(super) struct Finished {
     pub(super) stdout: String,
 }
 
+/// No command that is measured may take longer; what hangs is ended and told.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Whether the child ended in time; it still has to be waited for.
+fn wait_at_most(child: &Child, limit: Duration) -> Result<bool> {
+    let file = rustix::process::pidfd_open(rustix::process::Pid::from_child(child), PidfdFlags::empty())?;
+    let mut events = [PollFd::new(&file, PollFlags::IN)];
+    let limit = Timespec::try_from(limit).context("a time limit")?;
+    loop {
+        match poll(&mut events, Some(&limit)) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error).context("wait for a command"),
+        }
+    }
+}
+
 /// Runs a command to its end without input; any exit code but 0 is an error with what it said.
 pub(super) fn run(command: &mut Command) -> Result<Finished> {
     let (mut stdout, mut stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
@@ -27,8 +46,13 @@ pub(super) fn run(command: &mut Command) -> Result<Finished> {
         .stdout(stdout.try_clone()?)
         .stderr(stderr.try_clone()?);
     let start = Instant::now();
-    let status = command.status().with_context(|| format!("start {command:?}"))?;
+    let mut child = command.spawn().with_context(|| format!("start {command:?}"))?;
+    let in_time = wait_at_most(&child, PATIENCE);
     let wall = start.elapsed();
+    if !in_time? {
+        child.kill()?;
+    }
+    let status = child.wait()?;
     let mut text = String::new();
     stdout.rewind()?;
     stdout.read_to_string(&mut text)?;

@@ -20,6 +20,9 @@ use tierce_testkit::loopback::{DockerRegistry, RegistryOptions};
 
 /// The stage; dropping it cleans up.
 pub(super) struct Stage {
+    // Fields are dropped from the first to the last: programs end before their folders go.
+    daemon: Option<PrivateDaemon>,
+    registry: Option<DockerRegistry>,
     /// Folder of our programs.
     pub(super) programs: PathBuf,
     /// On the disk: images, containers, bundle.
@@ -30,8 +33,6 @@ pub(super) struct Stage {
     pub(super) engines: Vec<Engine>,
     /// The image, once there is one.
     pub(super) image: Option<String>,
-    daemon: Option<PrivateDaemon>,
-    registry: Option<DockerRegistry>,
     interrupted: Arc<AtomicBool>,
 }
 
@@ -42,13 +43,13 @@ impl Stage {
             .with_context(|| format!("the programs are not in {}: run `make build`", programs.display()))?;
         let memory = if Path::new("/run").is_dir() { "/run" } else { "/tmp" };
         Ok(Self {
+            daemon: None,
+            registry: None,
             programs,
             disk: tempfile::Builder::new().prefix("bench-").tempdir_in(scratch)?,
             memory: tempfile::Builder::new().prefix("tierce-bench-").tempdir_in(memory)?,
             engines: Vec::new(),
             image: None,
-            daemon: None,
-            registry: None,
             interrupted,
         })
     }
