@@ -22,7 +22,7 @@ pub(super) struct Finished {
 }
 
 /// No command that is measured may take longer; what hangs is ended and told.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Whether the child ended in time; it still has to be waited for.
 fn wait_at_most(child: &Child, limit: Duration) -> Result<bool> {
