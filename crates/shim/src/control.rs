@@ -163,12 +163,12 @@ pub(crate) fn pause(shim: &mut Shim, reply: Reply, freeze: bool) -> Result<()> {
         container.record.runtime.clone(),
     );
     shim.work(Purpose::Pause(freeze, reply), move || {
-        if freeze {
-            runtime.pause(&id, &bundle)?
+        let done = if freeze {
+            runtime.pause(&id, &bundle)
         } else {
-            runtime.resume(&id, &bundle)?
-        }
-        Ok(Report::default())
+            runtime.resume(&id, &bundle)
+        };
+        done.map(|()| Report::default())
     });
     Ok(())
 }

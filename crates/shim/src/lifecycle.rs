@@ -2,19 +2,16 @@
 
 use std::path::PathBuf;
 
-use prost::Message;
 use tierce_fault::Kind;
-use tierce_logs::drivers::json_file;
 use tierce_oci::runtime::Process as Document;
 use tierce_runtime::Stdio;
+use tierce_task::Mount;
 use tierce_task::attach::Attach;
 use tierce_task::messages::{
     Any, CreateTaskRequest, CreateTaskResponse, DeleteRequest, DeleteResponse, Empty, Envelope, ExecProcessRequest,
-    MountMessage, ShutdownRequest, StartRequest, StartResponse, TaskCreate, TaskDelete, TaskExecAdded, TaskExecStarted,
-    TaskIo, TaskPaused, TaskResumed, TaskStart,
+    ShutdownRequest, StartRequest, StartResponse, TaskCreate, TaskDelete, TaskExecAdded, TaskExecStarted, TaskIo,
+    TaskPaused, TaskResumed, TaskStart,
 };
-use tierce_task::options::{CreateOptions, RuncOptions};
-use tierce_task::{LogTarget, Mount};
 
 use crate::connection::Reply;
 use crate::container::{Container, Outline, Record};
@@ -25,90 +22,10 @@ use crate::poll::{EventFlags, Token};
 use crate::process::{Exit, Phase, Process};
 use crate::reap;
 use crate::rootfs;
-use crate::runtime::Runtime;
 use crate::serve::{Purpose, Shim};
 use crate::streams::fifo::Names;
 use crate::streams::{Role, Streams, ends};
-
-/// Where runtimes keep their states when nobody says otherwise; a directory a namespace.
-const RUNTIME_ROOT: &str = "/run/tierce/runtime";
-
-/// What the options of a create request come to.
-struct Wanted {
-    own_streams: bool,
-    stdin: bool,
-    stdin_once: bool,
-    log: tierce_logs::Target,
-    runtime: Runtime,
-}
-
-fn wanted(shim: &Shim, request: &CreateTaskRequest) -> Result<Wanted> {
-    let malformed = |error: prost::DecodeError| Error::refused(Kind::Invalid, format!("malformed options: {error}"));
-    let sockets = shim.identity.io_socket.parent().map(PathBuf::from).unwrap_or_default();
-    let default_root = PathBuf::from(RUNTIME_ROOT).join(&shim.identity.namespace);
-    let program = |name: String| (!name.is_empty()).then(|| PathBuf::from(name));
-    let mut wanted = Wanted {
-        own_streams: false,
-        stdin: !request.stdin.is_empty(),
-        stdin_once: false,
-        log: tierce_logs::Target::None,
-        runtime: Runtime {
-            root: default_root.clone(),
-            sockets,
-            ..Runtime::default()
-        },
-    };
-    let Some(any) = &request.options else { return Ok(wanted) };
-    match any.name() {
-        CreateOptions::NAME => {
-            let options = CreateOptions::decode(&any.value[..]).map_err(malformed)?;
-            wanted.log = log_target(options.log_target());
-            wanted.own_streams = true;
-            wanted.stdin = options.stdin;
-            wanted.stdin_once = options.stdin_once;
-            wanted.runtime.program = program(options.runtime);
-            wanted.runtime.systemd_cgroup = options.systemd_cgroup;
-            if !options.runtime_root.is_empty() {
-                wanted.runtime.root = PathBuf::from(options.runtime_root);
-            }
-        }
-        RuncOptions::NAME => {
-            let options = RuncOptions::decode(&any.value[..]).map_err(malformed)?;
-            wanted.runtime.program = program(options.binary_name);
-            wanted.runtime.systemd_cgroup = options.systemd_cgroup;
-            wanted.runtime.no_pivot = options.no_pivot_root;
-            wanted.runtime.no_new_keyring = options.no_new_keyring;
-            if !options.root.is_empty() {
-                wanted.runtime.root = PathBuf::from(options.root).join(&shim.identity.namespace);
-            }
-        }
-        // Options of other runtimes say nothing to us.
-        _ => {}
-    }
-    Ok(wanted)
-}
-
-fn log_target(target: LogTarget) -> tierce_logs::Target {
-    match target {
-        LogTarget::None => tierce_logs::Target::None,
-        LogTarget::JsonFile(log) => tierce_logs::Target::JsonFile(json_file::Options {
-            path: log.path,
-            max_size: log.max_size,
-            max_files: log.max_files,
-            compress: log.compress,
-            attributes: log.attributes,
-        }),
-    }
-}
-
-fn mount_of(message: MountMessage) -> Mount {
-    Mount {
-        kind: message.kind,
-        source: message.source,
-        target: message.target,
-        options: message.options,
-    }
-}
+use crate::wanted::{mount_of, wanted};
 
 /// Mounts the root filesystem and makes the init.
 pub(crate) fn create(shim: &mut Shim, reply: Reply, request: CreateTaskRequest) -> Result<()> {
@@ -131,7 +48,7 @@ pub(crate) fn create(shim: &mut Shim, reply: Reply, request: CreateTaskRequest) 
             "restoring checkpoints is not supported",
         ));
     }
-    let wanted = wanted(shim, &request)?;
+    let wanted = wanted(&shim.identity, &request)?;
     let bundle = PathBuf::from(&request.bundle);
     let outline = Outline::read(&bundle)?;
     let root = outline.rootfs(&bundle);
@@ -321,12 +238,11 @@ fn delete_container(shim: &mut Shim, reply: Reply) -> Result<()> {
 }
 
 /// Ends the shim, unless it still has a container and is not told to go all the same.
-pub(crate) fn shutdown(shim: &mut Shim, reply: Reply, request: ShutdownRequest) -> Result<()> {
+pub(crate) fn shutdown(shim: &mut Shim, reply: Reply, request: &ShutdownRequest) {
     shim.answer(reply, Ok(Empty {}));
     if request.now || shim.container.is_none() {
         shim.part();
     }
-    Ok(())
 }
 
 /// Who a client of the I/O socket wants to be, and to which process.

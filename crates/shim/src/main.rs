@@ -29,6 +29,7 @@ mod serve;
 mod start;
 mod stats;
 mod streams;
+mod wanted;
 
 use std::io::Write;
 use std::process::ExitCode;

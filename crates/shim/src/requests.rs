@@ -37,7 +37,10 @@ fn serve(shim: &mut Shim, reply: Reply, payload: &[u8]) -> Result<()> {
         Method::Start => lifecycle::start(shim, reply, &decode(payload)?),
         Method::Exec => lifecycle::exec(shim, reply, decode(payload)?),
         Method::Delete => lifecycle::delete(shim, reply, &decode(payload)?),
-        Method::Shutdown => lifecycle::shutdown(shim, reply, decode(payload)?),
+        Method::Shutdown => {
+            lifecycle::shutdown(shim, reply, &decode(payload)?);
+            Ok(())
+        }
         Method::State => control::state(shim, reply, &decode(payload)?),
         Method::Wait => control::wait(shim, reply, &decode(payload)?),
         Method::Kill => control::kill(shim, reply, &decode(payload)?),

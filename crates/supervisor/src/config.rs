@@ -30,7 +30,7 @@ impl Config {
             shim: shim.into(),
             namespace: "moby".to_owned(),
             short: Duration::from_secs(10),
-            long: Duration::from_secs(120),
+            long: Duration::from_mins(2),
         }
     }
 

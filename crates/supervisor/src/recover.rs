@@ -17,7 +17,7 @@ enum Found {
     /// A shim that answers, with the states of its init and its execs.
     Alive {
         client: Client,
-        init: StateResponse,
+        init: Box<StateResponse>,
         execs: Vec<StateResponse>,
     },
     /// A shim without container: it was being created or deleted.
@@ -117,7 +117,7 @@ impl Supervisor {
             }
         };
         let init = match state(String::new()).await {
-            Ok(init) => init,
+            Ok(init) => Box::new(init),
             Err(error) if tierce_fault::Fault::kind(&error) == tierce_fault::Kind::NotFound => {
                 return Ok(Found::Empty(client));
             }

@@ -223,6 +223,6 @@ fn read_pid(path: &Path) -> Result<u32> {
         .trim()
         .parse()
         .ok()
-        .filter(|&pid| pid > 1 && pid <= i32::MAX as u32);
+        .filter(|&pid| pid > 1 && i32::try_from(pid).is_ok());
     pid.ok_or_else(|| Error::refused(Kind::DataLoss, format!("{} holds no pid: {text:?}", path.display())))
 }

@@ -290,12 +290,12 @@ impl Streams {
     fn tidy(&mut self, poll: &Poll) {
         let over = self.ended && self.is_finished();
         self.peers.retain(|_, peer| {
-            if !peer.is_gone() && !(over && peer.queued() == 0) {
-                return true;
+            let done = peer.is_gone() || (over && peer.queued() == 0);
+            if done {
+                peer.hang_up();
+                peer.watch(poll, false);
             }
-            peer.hang_up();
-            peer.watch(poll, false);
-            false
+            !done
         });
         let held_up = self.is_held_up();
         for (index, source) in self.sources.iter_mut().enumerate() {

@@ -45,7 +45,7 @@ pub(super) fn find_newline(bytes: &[u8]) -> Option<usize> {
     let (blocks, _) = bytes.as_chunks::<32>();
     let without = blocks
         .iter()
-        .take_while(|block| !block.iter().fold(false, |found, &byte| found | (byte == b'\n')));
+        .take_while(|block| block.iter().fold(0, |found, &byte| found | u8::from(byte == b'\n')) == 0);
     let start = without.count() * 32;
     bytes[start..]
         .iter()
@@ -148,9 +148,11 @@ mod tests {
 
         #[test]
         fn any_bytes_make_valid_json(text in prop::collection::vec(any::<u8>(), 0..300)) {
-            let clean: String = text.utf8_chunks().map(|chunk| {
-                format!("{}{}", chunk.valid(), "\u{fffd}".repeat(chunk.invalid().len()))
-            }).collect();
+            let mut clean = String::new();
+            for chunk in text.utf8_chunks() {
+                clean.push_str(chunk.valid());
+                clean.push_str(&"\u{fffd}".repeat(chunk.invalid().len()));
+            }
             prop_assert_eq!(unescaped(&escaped(&text)), clean);
         }
     }

@@ -82,14 +82,9 @@ fn backwards(file: &File, count: u64) -> io::Result<Result<u64, u64>> {
 fn entries_in_compressed(file: &File) -> io::Result<u64> {
     let mut reader = BufReader::with_capacity(BLOCK as usize, MultiGzDecoder::new(file.try_clone()?));
     let mut total = 0;
-    loop {
-        let bytes = match reader.fill_buf() {
-            Ok([]) => break,
-            Ok(bytes) => bytes,
-            // A damaged file is read as far as it goes.
-            Err(_) => break,
-        };
-        total += bytes.iter().filter(|&&byte| byte == b'\n').count() as u64;
+    // A damaged file is read as far as it goes.
+    while let Ok(bytes @ [_, ..]) = reader.fill_buf() {
+        total += bytes.split(|&byte| byte == b'\n').count() as u64 - 1;
         let length = bytes.len();
         reader.consume(length);
     }
