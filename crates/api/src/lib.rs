@@ -32,6 +32,7 @@ mod timestamp;
 pub use facts::Facts;
 pub use listen::{ListenError, Listener};
 pub use server::Server;
+pub use tierce_api_types::DEFAULT_SOCKET;
 
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tierce_engine::Engine;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::watch;
 
 use crate::Listener;
 use crate::facts::Facts;
@@ -32,6 +33,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Clone)]
 pub struct Server {
     router: Arc<Router>,
+    /// How many requests wait for the beginning of their answer.
+    pending: Arc<watch::Sender<usize>>,
 }
 
 impl Server {
@@ -43,11 +46,18 @@ impl Server {
     pub(crate) fn with_router(router: Router) -> Self {
         Self {
             router: Arc::new(router),
+            pending: Arc::new(watch::Sender::new(0)),
         }
     }
 
+    /// Ready when no request waits for the beginning of its answer. Streams, which may go on for ever, do not count.
+    pub async fn idle(&self) {
+        // An error would mean that the sender is gone, but it is here.
+        let _ = self.pending.subscribe().wait_for(|count| *count == 0).await;
+    }
+
     /// Serves the clients of one listener, each in a task of its own, until `shutdown` is ready. Connections that exist
-    /// then live on until their request ends or the runtime does.
+    /// then live on as long as the runtime does; see [`Self::idle`].
     pub async fn serve(&self, listener: Listener, shutdown: impl Future<Output = ()>) {
         tokio::pin!(shutdown);
         loop {
@@ -74,7 +84,12 @@ impl Server {
         let hijacker = Hijacker::default();
         let service = service_fn(|request| {
             let (router, hijacker) = (Arc::clone(&self.router), hijacker.clone());
-            Box::pin(async move { Ok::<_, Infallible>(handle(&router, hijacker, request).await) })
+            let pending = Pending::new(&self.pending);
+            Box::pin(async move {
+                let response = handle(&router, hijacker, request).await;
+                drop(pending);
+                Ok::<_, Infallible>(response)
+            })
         });
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -100,6 +115,22 @@ impl Server {
             Some(continuation) => continuation(socket, parts.read_buf).await,
             None => drop(socket),
         }
+    }
+}
+
+/// One request that waits for the beginning of its answer.
+struct Pending(Arc<watch::Sender<usize>>);
+
+impl Pending {
+    fn new(count: &Arc<watch::Sender<usize>>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
     }
 }
 

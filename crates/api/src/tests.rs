@@ -271,6 +271,37 @@ async fn clients_without_upgrade_get_a_bare_stream() {
 }
 
 #[tokio::test]
+async fn requests_under_way_are_waited_for_and_streams_are_not() {
+    let server = Server::with_router(Router::new(vec![
+        Route::new(Method::GET, "/slow", |_| async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            Ok(Reply::bytes("text/plain", "done"))
+        }),
+        Route::new(Method::GET, "/endless", |_| async {
+            Ok(Reply::stream("text/plain", stream::pending()))
+        }),
+    ]));
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s");
+    let listener = Listener::bind_unix(&path, None).unwrap();
+    let serving = server.clone();
+    tokio::spawn(async move { serving.serve(listener, std::future::pending()).await });
+    let mut endless = UnixStream::connect(&path).await.unwrap();
+    endless
+        .write_all(b"GET /endless HTTP/1.1\r\nHost: d\r\n\r\n")
+        .await
+        .unwrap();
+    endless.read_u8().await.unwrap();
+    server.idle().await;
+    let mut slow = UnixStream::connect(&path).await.unwrap();
+    slow.write_all(b"GET /slow HTTP/1.1\r\nHost: d\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let begun = std::time::Instant::now();
+    server.idle().await;
+    assert!(begun.elapsed() > Duration::from_millis(50));
+}
+
+#[tokio::test]
 async fn a_client_that_does_not_read_delays_nobody() {
     let server = Fixture::new();
     let mut lazy = Vec::new();

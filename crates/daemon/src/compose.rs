@@ -132,7 +132,7 @@ fn network(settings: &Settings) -> tierce_network::Config {
     set(&mut config.relay, document.userland_proxy);
     config.publish_address = network.publish_address;
     if document.iptables == Some(false) {
-        config.firewall = tierce_firewall::Choice::None;
+        config.firewall = tierce_network::FirewallChoice::None;
     }
     config
 }

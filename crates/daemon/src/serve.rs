@@ -87,13 +87,11 @@ impl Listeners {
                 warn!(%error, file = %file.display(), "could not remove the socket");
             }
         }
-        let all = async {
-            for task in serving {
-                // A listener that panicked has said so.
-                let _ = task.await;
-            }
-        };
-        if tokio::time::timeout(GRACE, all).await.is_err() {
+        for task in serving {
+            // A listener that panicked has said so.
+            let _ = task.await;
+        }
+        if tokio::time::timeout(GRACE, server.idle()).await.is_err() {
             warn!("some requests did not end in time");
         }
         info!("stopped; containers run on");

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use anyhow::{Context, Result};
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use tracing::warn;
 
 /// Number of the first descriptor that is handed over.
@@ -41,9 +42,14 @@ pub(crate) fn inherited_sockets() -> Result<Vec<OwnedFd>> {
     } else {
         0
     };
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    // Nobody here owns those numbers; asking the kernel for this process' own descriptors makes owners of them.
+    let own = pidfd_open(rustix::process::getpid(), PidfdFlags::empty()).context("open this process")?;
     (FIRST_DESCRIPTOR..FIRST_DESCRIPTOR + count)
         .map(|number| {
-            tierce_sys::descriptors::duplicate(number)
+            pidfd_getfd(&own, number, PidfdGetfdFlags::empty())
                 .with_context(|| format!("take over descriptor {number} of the service manager"))
         })
         .collect()

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 use ipnet::Ipv4Net;
-use tierce_api_types::DEFAULT_SOCKET;
+use tierce_api::DEFAULT_SOCKET;
 use tierce_network::Pool;
 use tracing::level_filters::LevelFilter;
 

@@ -2,6 +2,8 @@
 //!
 //! Each daemon has its roots in a temporary directory and a network namespace of its own.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
@@ -24,7 +26,7 @@ impl Daemon {
         let directory = tempfile::Builder::new().prefix("td").tempdir_in("/tmp").unwrap();
         let process = Self::command(directory.path(), notify).spawn().unwrap();
         let daemon = Self { directory, process };
-        daemon.wait_for("an answer", || UnixStream::connect(daemon.socket()).is_ok());
+        Self::wait_for("an answer", || UnixStream::connect(daemon.socket()).is_ok());
         daemon
     }
 
@@ -61,7 +63,7 @@ impl Daemon {
         self.directory.path().join("sock")
     }
 
-    fn wait_for(&self, what: &str, mut condition: impl FnMut() -> bool) {
+    fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
         let begun = Instant::now();
         while !condition() {
             assert!(begun.elapsed() < Duration::from_secs(20), "no {what} in time");

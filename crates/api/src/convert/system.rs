@@ -83,12 +83,7 @@ pub(crate) fn info(info: Info, images: usize, facts: &Facts, version: ApiVersion
             .into_iter()
             .map(|(name, value)| [name, value])
             .collect(),
-        plugins: wire::PluginsInfo {
-            volume: info.volume_drivers.into_iter().map(str::to_owned).collect(),
-            network: ["bridge", "host", "null"].map(str::to_owned).to_vec(),
-            authorization: None,
-            log: ["json-file", "none"].map(str::to_owned).to_vec(),
-        },
+        plugins: plugins(&info.volume_drivers),
         memory_limit: true,
         swap_limit: true,
         cpu_cfs_period: true,
@@ -142,6 +137,16 @@ pub(crate) fn info(info: Info, images: usize, facts: &Facts, version: ApiVersion
             info: Vec::new(),
         }),
         ..wire::InfoResponse::default()
+    }
+}
+
+fn plugins(volume_drivers: &[&str]) -> wire::PluginsInfo {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    wire::PluginsInfo {
+        volume: names(volume_drivers),
+        network: names(&["bridge", "host", "null"]),
+        authorization: None,
+        log: names(&["json-file", "none"]),
     }
 }
 
