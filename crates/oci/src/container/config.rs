@@ -98,7 +98,6 @@ pub struct Config {
     #[serde(skip_serializing_if = "is_default", deserialize_with = "nullable")]
     pub mac_address: String,
     /// Build triggers.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub on_build: Option<Vec<String>>,
     /// Free-form labels.
     pub labels: Option<BTreeMap<String, String>>,
