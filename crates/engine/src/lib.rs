@@ -44,5 +44,5 @@ pub use filters::Filters;
 pub use image::Images;
 pub use network::{Network, NetworkDetails, NetworkSpec, Networks};
 pub use system::{ContainerCounts, DiskUsage, HostInfo, Info, System, VolumeUsage};
-pub use tierce_task::messages::BlockCounter;
+pub use tierce_task::messages::{BlockCounter, CpuMetrics};
 pub use volume::{Volume, VolumeCreate, Volumes};

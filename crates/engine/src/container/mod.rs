@@ -47,7 +47,7 @@ pub(crate) use host::{init_program as find_init, runtimes as default_runtimes};
 pub(crate) use prune::until as prune_until;
 
 pub use attach::{Attached, PendingStream};
-pub use stats::Stats;
+pub use stats::{Interface, Stats};
 pub use wait::Waiting;
 
 use crate::error::Result;
