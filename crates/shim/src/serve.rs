@@ -71,6 +71,8 @@ pub(crate) struct Shim {
     pub(crate) parting: Option<Instant>,
     /// Scratch space; empty while the shim sleeps.
     buffer: Vec<u8>,
+    /// Output is coming as fast as it can be read.
+    flood: bool,
 }
 
 /// What a worker was started for.
@@ -122,6 +124,7 @@ impl Shim {
             unclaimed: BTreeMap::new(),
             parting: None,
             buffer: Vec::new(),
+            flood: false,
         })
     }
 
@@ -129,7 +132,9 @@ impl Shim {
     pub(crate) fn run(mut self) -> Result<()> {
         while !self.is_done() {
             // The shim may sleep for days: it keeps no memory that it can get again in microseconds.
-            self.buffer = Vec::new();
+            if !std::mem::take(&mut self.flood) {
+                self.buffer = Vec::new();
+            }
             let limit = self
                 .next_deadline()
                 .map(|at| at.saturating_duration_since(Instant::now()));
@@ -194,7 +199,7 @@ impl Shim {
             }
             Token::Source(process, index) => {
                 if let Some(process) = self.processes.get_mut(&process) {
-                    process.streams.on_source(&self.poll, index, &mut self.buffer);
+                    self.flood |= process.streams.on_source(&self.poll, index, &mut self.buffer);
                 }
             }
             Token::Stdin(process) => {

@@ -116,10 +116,11 @@ impl Streams {
         self.tidy(poll);
     }
 
-    /// A source is readable, or its other end is closed.
-    pub(crate) fn on_source(&mut self, poll: &Poll, index: u32, buffer: &mut Vec<u8>) {
-        self.pump(poll, index as usize, buffer, ROUNDS);
+    /// A source is readable, or its other end is closed. Gives whether a flood is under way.
+    pub(crate) fn on_source(&mut self, poll: &Poll, index: u32, buffer: &mut Vec<u8>) -> bool {
+        let flood = self.pump(poll, index as usize, buffer, ROUNDS);
         self.tidy(poll);
+        flood
     }
 
     /// The process takes input again.
@@ -234,23 +235,35 @@ impl Streams {
         self.log = None;
     }
 
-    fn pump(&mut self, poll: &Poll, index: usize, buffer: &mut Vec<u8>, rounds: usize) {
+    /// Takes what a source has; gives whether it once filled the whole buffer.
+    fn pump(&mut self, poll: &Poll, index: usize, buffer: &mut Vec<u8>, rounds: usize) -> bool {
         buffer.resize(BUFFER, 0);
+        let mut flood = false;
         let stream = if index == 0 { Stream::Stdout } else { Stream::Stderr };
         for _ in 0..rounds {
             if self.is_held_up() {
-                return;
+                break;
             }
-            let Some(source) = &self.sources[index] else { return };
+            let Some(source) = &self.sources[index] else { break };
             match rustix::io::read(&source.fd, &mut buffer[..]) {
-                Ok(0) => return self.close_source(poll, index),
-                Ok(count) => self.deliver(stream, &buffer[..count]),
+                Ok(0) => {
+                    self.close_source(poll, index);
+                    break;
+                }
+                Ok(count) => {
+                    flood |= count == BUFFER;
+                    self.deliver(stream, &buffer[..count]);
+                }
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return,
+                Err(Errno::AGAIN) => break,
                 // EIO: the last holder of the terminal has closed it.
-                Err(_) => return self.close_source(poll, index),
+                Err(_) => {
+                    self.close_source(poll, index);
+                    break;
+                }
             }
         }
+        flood
     }
 
     fn deliver(&mut self, stream: Stream, bytes: &[u8]) {

@@ -14,7 +14,8 @@ use crate::{Driver, Stream, time};
 
 /// Bytes of encoded entries that are gathered before they are written.
 const BATCH: usize = 256 * 1024;
-/// Buffers above this are given back when they are empty; an idle container shall cost next to nothing.
+/// Who writes less than this at once needs no large buffer: it is given back, for an idle container shall cost next to
+/// nothing.
 const KEEP: usize = 16 * 1024;
 
 /// The writer of one container's log.
@@ -152,9 +153,6 @@ impl Writer {
                 self.drop_batch();
             }
         }
-        if self.batch.capacity() > KEEP {
-            self.batch = Vec::new();
-        }
     }
 
     fn drop_batch(&mut self) {
@@ -234,8 +232,16 @@ impl Writer {
 impl Driver for Writer {
     fn write(&mut self, stream: Stream, bytes: &[u8], at: SystemTime) {
         self.set_suffix(stream, at);
+        if bytes.len() >= KEEP && self.batch.capacity() < BATCH {
+            // Once, not by doubling: with musl each step is a mapping of its own.
+            self.batch.reserve(BATCH + 2 * MAX_PIECE);
+        }
         self.cut(stream, bytes, at);
         self.flush(at);
+        if bytes.len() < KEEP && self.batch.capacity() > KEEP {
+            // The flood is over.
+            self.batch = Vec::new();
+        }
     }
 
     fn finish(&mut self, stream: Stream, at: SystemTime) {
