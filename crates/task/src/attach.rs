@@ -3,10 +3,14 @@
 //! ```text
 //! client → shim   {"process":"","stdin":true,"stdout":true,"stderr":true}\n
 //! shim → client   ok\n                      or   error: <why>\n  (and the shim hangs up)
-//! client → shim   bytes of standard input; shutting down the writing half is end-of-file
+//! client → shim   bytes of standard input; shutting down the writing half ends this client's share of it
 //! shim → client   with a terminal: its raw bytes; else frames of 8 bytes header and payload:
 //!                 | stream (0 stdin, 1 stdout, 2 stderr) | 0 0 0 | length u32 BE |
 //! ```
+//! The process sees end-of-file when a client ends its share of an exec's input or of that of a container created with
+//! `stdin_once`; otherwise its input stays open for the next client until [`crate::TaskControl::close_stdin`]. A
+//! terminal has no end-of-file other than the character its user types.
+//!
 //! The frames are those of Docker's attach stream, so that nobody between client and shim has to touch them. Whoever
 //! connects before the process is started misses nothing; whoever comes later gets what comes from then on. The shim
 //! hangs up when the process has ended and everything was delivered. A client that does not read holds the process up
