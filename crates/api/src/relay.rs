@@ -41,10 +41,18 @@ impl Relay {
     ///
     /// The directions do not wait for each other: a process that does not read its input while its output is not read
     /// would otherwise stand still for ever.
-    pub(crate) async fn run(self, client: Socket, early: Bytes, mut process: UnixStream) -> End {
+    ///
+    /// Between the end of the output and telling the client, `last` is waited for: what a client asks then must be known.
+    pub(crate) async fn run(
+        self,
+        client: Socket,
+        early: Bytes,
+        mut process: UnixStream,
+        last: impl Future<Output = ()>,
+    ) -> End {
         let (from_process, to_process) = process.split();
         tokio::select! {
-            end = output(&client, from_process) => end,
+            end = output(&client, from_process, last) => end,
             end = self.input(&client, early, to_process) => end,
         }
     }
@@ -92,11 +100,12 @@ impl Relay {
 }
 
 /// Process to client.
-async fn output(client: &Socket, mut from_process: ReadHalf<'_>) -> End {
+async fn output(client: &Socket, mut from_process: ReadHalf<'_>, last: impl Future<Output = ()>) -> End {
     let mut buffer = vec![0; CHUNK];
     loop {
         match from_process.read(&mut buffer).await {
             Ok(0) | Err(_) => {
+                last.await;
                 client.end_output();
                 return End::Output;
             }
@@ -118,6 +127,8 @@ pub(crate) async fn hung_up(client: &Socket) {
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
+
     use super::*;
 
     async fn run(
@@ -128,7 +139,12 @@ mod tests {
     ) -> (End, Vec<u8>, Vec<u8>) {
         let (client, client_end) = UnixStream::pair().unwrap();
         let (process, process_end) = UnixStream::pair().unwrap();
-        let relay = tokio::spawn(relay.run(Socket::Unix(client_end), Bytes::from_static(early), process_end));
+        let relay = tokio::spawn(relay.run(
+            Socket::Unix(client_end),
+            Bytes::from_static(early),
+            process_end,
+            ready(()),
+        ));
         let (mut client_read, mut client_write) = client.into_split();
         let (mut process_read, mut process_write) = process.into_split();
         client_write.write_all(client_does).await.unwrap();

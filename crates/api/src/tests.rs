@@ -106,7 +106,9 @@ fn routes() -> Vec<Route> {
                         stdin: true,
                         detach: None,
                     };
-                    relay.run(socket, early, shouting_process()).await;
+                    relay
+                        .run(socket, early, shouting_process(), std::future::ready(()))
+                        .await;
                 })
                 .await
         }),

@@ -10,11 +10,13 @@ use crate::container::spec;
 use crate::container::state::Status;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tierce_fault::Fault;
 use tierce_task::ProcessId;
 use tokio::net::UnixStream;
+use tokio::sync::Notify;
 
 /// How long an ended instance can still be inspected.
 const REMEMBERED: Duration = Duration::from_mins(5);
@@ -83,6 +85,8 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(crate) struct ExecTable {
     entries: Mutex<HashMap<String, Entry>>,
+    /// Rung whenever an instance ended.
+    bell: Notify,
 }
 
 impl ExecTable {
@@ -141,7 +145,10 @@ impl ExecTable {
         entry.exec.running = false;
         entry.exec.exit_code = Some(exit_code);
         entry.ended = Some(Instant::now());
-        Some(entry.exec.clone())
+        let exec = entry.exec.clone();
+        drop(entries);
+        self.bell.notify_waiters();
+        Some(exec)
     }
 
     /// Ids of the instances of a container, sorted.
@@ -159,6 +166,7 @@ impl ExecTable {
     /// Forgets the instances of a container that ended.
     pub(crate) fn forget_all(&self, container: &str) {
         self.lock().retain(|_, entry| entry.exec.container != container);
+        self.bell.notify_waiters();
     }
 }
 
@@ -204,6 +212,19 @@ impl Execs {
         let context = Arc::clone(&self.context);
         let id = id.to_owned();
         run_to_end(async move { start(&context, &id, request).await }).await
+    }
+
+    /// Waits until the instance has ended and its exit code can be inspected; an unknown one has.
+    pub async fn ended(&self, id: &str) {
+        loop {
+            let mut rung = pin!(self.context.execs.bell.notified());
+            // Before the look, so that an end between look and wait is heard.
+            rung.as_mut().enable();
+            match self.context.execs.get(id) {
+                Ok(exec) if exec.exit_code.is_none() => rung.await,
+                _ => return,
+            }
+        }
     }
 
     /// The instance as it is now.

@@ -1,6 +1,7 @@
 //! Further processes in running containers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::StatusCode;
@@ -17,6 +18,9 @@ use crate::router::Outcome;
 use crate::routes::{Call, Table};
 use crate::server::Socket;
 use crate::status::Failure;
+
+/// How long the end of an exec's output waits for its exit code.
+const EXIT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The routes of this group.
 pub(super) fn routes(table: &mut Table<'_>) {
@@ -79,7 +83,11 @@ async fn start(mut call: Call) -> Outcome {
             }
             match engine.execs.start(&exec.id, request).await {
                 Ok(Some(process)) => {
-                    let end = relay.run(socket, early, process).await;
+                    // Clients ask for the exit code as soon as the output ends.
+                    let ended = async {
+                        let _ = tokio::time::timeout(EXIT_PATIENCE, engine.execs.ended(&exec.id)).await;
+                    };
+                    let end = relay.run(socket, early, process, ended).await;
                     tracing::debug!(?end, exec = exec.id, "client of exec left");
                 }
                 Ok(None) => {}

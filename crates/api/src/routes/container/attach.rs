@@ -1,5 +1,6 @@
 //! `POST /containers/{id}/attach`
 
+use std::future::ready;
 use std::pin::pin;
 
 use bytes::Bytes;
@@ -51,7 +52,7 @@ pub(super) async fn attach(call: Call) -> Outcome {
                 () = hung_up(&socket) => None,
             };
             if let Some(process) = process {
-                let end = relay.run(socket, early, process).await;
+                let end = relay.run(socket, early, process, ready(())).await;
                 tracing::debug!(?end, "attached client left");
             }
         })
