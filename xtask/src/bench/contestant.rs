@@ -8,6 +8,24 @@ use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Whoever is measured has a name in the table.
+pub(super) trait Named {
+    /// That name.
+    fn name(&self) -> &str;
+}
+
+impl Named for Engine {
+    fn name(&self) -> &str {
+        self.name
+    }
+}
+
+impl Named for Runtime {
+    fn name(&self) -> &str {
+        self.name
+    }
+}
+
 /// A program with Docker's command line.
 #[derive(Debug)]
 pub(super) struct Engine {

@@ -1,7 +1,9 @@
 //! The rows: what each measures, over all contestants in turn (A B C A B C …), after a warm-up.
 
-use super::contestant::{Engine, Runtime};
-use super::measure::{TICK_MILLISECONDS, children_ticks, memory, parent_of, processes_named, run, run_parallel};
+use super::contestant::{Engine, Named, Runtime};
+use super::measure::{
+    Memory, TICK_MILLISECONDS, children_ticks, memory, parent_of, processes_named, run, run_parallel,
+};
 use super::stage::Stage;
 use super::table::{Measure, Series, Unit};
 use anyhow::{Context as _, Result};
@@ -53,46 +55,49 @@ impl Row {
 /// Rounds before those that count: caches are warm, modules are loaded.
 const WARM_UP: usize = 2;
 
-/// Lets the contestants act in turn and keeps the values of the rounds after the warm-up, one list each.
-fn in_turn<C>(
+/// Lets the contestants act in turn and keeps the values of the rounds after the warm-up, one list each. Ours, the
+/// first, must not fail; a peer that does is left out from then on, and the reason told.
+fn in_turn<C: Named>(
     stage: &Stage,
     warm_up: usize,
     rounds: usize,
     contestants: &[C],
     mut act: impl FnMut(usize, &C) -> Result<Vec<f64>>,
-) -> Result<Vec<Vec<f64>>> {
-    let mut values = vec![Vec::new(); contestants.len()];
+) -> Result<Vec<Series>> {
+    let mut all: Vec<Option<Vec<f64>>> = vec![Some(Vec::new()); contestants.len()];
     for round in 0..warm_up + rounds {
-        for (index, contestant) in contestants.iter().enumerate() {
+        for (index, (contestant, values)) in contestants.iter().zip(&mut all).enumerate() {
+            let Some(kept) = values else { continue };
             stage.go_on()?;
-            let measured = act(index, contestant)?;
-            if round >= warm_up {
-                values[index].extend(measured);
+            match act(index, contestant) {
+                Ok(measured) if round >= warm_up => kept.extend(measured),
+                Ok(_) => {}
+                Err(error) if index == 0 => return Err(error),
+                Err(error) => {
+                    println!("left out: {}: {error:#}", contestant.name());
+                    *values = None;
+                }
             }
         }
     }
-    Ok(values)
+    let series = contestants.iter().zip(all).filter_map(|(contestant, values)| {
+        Some(Series {
+            name: contestant.name().to_owned(),
+            values: values?,
+        })
+    });
+    Ok(series.collect())
 }
 
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-fn series<'a>(names: impl Iterator<Item = &'a str>, values: Vec<Vec<f64>>) -> Vec<Series> {
-    names
-        .zip(values)
-        .map(|(name, values)| Series {
-            name: name.to_owned(),
-            values,
-        })
-        .collect()
-}
-
-fn engine_measure(stage: &Stage, name: &str, values: Vec<Vec<f64>>) -> Measure {
+fn measure(name: &str, unit: Unit, series: Vec<Series>) -> Measure {
     Measure {
         name: name.to_owned(),
-        unit: Unit::Milliseconds,
-        series: series(stage.engines.iter().map(|engine| engine.name), values),
+        unit,
+        series,
     }
 }
 
@@ -103,26 +108,26 @@ fn image(stage: &Stage) -> Result<&str> {
 fn run_container(stage: &Stage, name: &str, words: &[&str], rounds: usize) -> Result<Vec<Measure>> {
     let words = [words, &[image(stage)?, "true"]].concat();
     let act = |_, engine: &Engine| Ok(vec![milliseconds(run(&mut engine.command(&words))?.wall)]);
-    let values = in_turn(stage, WARM_UP, rounds, &stage.engines, act)?;
-    Ok(vec![engine_measure(stage, name, values)])
+    let series = in_turn(stage, WARM_UP, rounds, &stage.engines, act)?;
+    Ok(vec![measure(name, Unit::Milliseconds, series)])
 }
 
 fn exec(stage: &Stage, rounds: usize) -> Result<Vec<Measure>> {
     let image = image(stage)?;
-    let containers = stage
-        .engines
-        .iter()
-        .map(|engine| engine.start_idle(image))
-        .collect::<Result<Vec<_>>>()?;
+    let mut containers = vec![None; stage.engines.len()];
     let act = |index: usize, engine: &Engine| {
-        let words = ["exec", &containers[index], "true"];
+        let container: &String = match &mut containers[index] {
+            Some(container) => container,
+            none => none.insert(engine.start_idle(image)?),
+        };
+        let words = ["exec", container, "true"];
         Ok(vec![milliseconds(run(&mut engine.command(&words))?.wall)])
     };
-    let values = in_turn(stage, WARM_UP, rounds, &stage.engines, act);
+    let series = in_turn(stage, WARM_UP, rounds, &stage.engines, act);
     for (engine, container) in stage.engines.iter().zip(&containers) {
-        engine.remove(std::slice::from_ref(container))?;
+        engine.remove(container.as_slice())?;
     }
-    Ok(vec![engine_measure(stage, "exec", values?)])
+    Ok(vec![measure("exec", Unit::Milliseconds, series?)])
 }
 
 fn parallel(stage: &Stage, rounds: usize) -> Result<Vec<Measure>> {
@@ -136,8 +141,8 @@ fn parallel(stage: &Stage, rounds: usize) -> Result<Vec<Measure>> {
         Ok(vec![milliseconds(wall)])
     };
     // One round is fifty starts, which is warm-up enough for itself; the first is still thrown away.
-    let values = in_turn(stage, 1, rounds, &stage.engines, act)?;
-    Ok(vec![engine_measure(stage, "parallel", values)])
+    let series = in_turn(stage, 1, rounds, &stage.engines, act)?;
+    Ok(vec![measure("parallel", Unit::Milliseconds, series)])
 }
 
 fn runtime(stage: &Stage, scratch: &Path, rounds: usize) -> Result<Vec<Measure>> {
@@ -145,75 +150,73 @@ fn runtime(stage: &Stage, scratch: &Path, rounds: usize) -> Result<Vec<Measure>>
     const BLOCK: usize = 10;
     let bundle = stage.bundle()?;
     let runtimes = Runtime::all(&stage.programs, scratch, &stage.states());
-    let mut cpu = vec![Vec::new(); runtimes.len()];
-    let mut number = 0;
-    let act = |index: usize, runtime: &Runtime| {
-        let before = children_ticks()?;
-        let mut walls = Vec::with_capacity(BLOCK);
-        for _ in 0..BLOCK {
-            number += 1;
-            walls.push(milliseconds(
-                run(&mut runtime.command(&bundle, &format!("bench{number}")))?.wall,
-            ));
-        }
-        let ticks = children_ticks()? - before;
-        cpu[index].push(ticks as f64 * TICK_MILLISECONDS / BLOCK as f64);
-        Ok(walls)
-    };
-    let wall = in_turn(stage, 1, rounds, &runtimes, act)?;
-    // The warm-up block of each goes, as it did above.
-    for values in &mut cpu {
-        values.remove(0);
-    }
-    let names = || runtimes.iter().map(|runtime| runtime.name);
     for runtime in &runtimes {
         println!("{} {}", runtime.name, runtime.version());
     }
+    let mut number = 0;
+    // Blocks of the wall and of the CPU clock, one after the other in one list.
+    let act = |_, runtime: &Runtime| {
+        let before = children_ticks()?;
+        let mut values = Vec::with_capacity(BLOCK + 1);
+        for _ in 0..BLOCK {
+            number += 1;
+            let mut command = runtime.command(&bundle, &format!("bench{number}"));
+            values.push(milliseconds(run(&mut command)?.wall));
+        }
+        let ticks = children_ticks()? - before;
+        values.push(ticks as f64 * TICK_MILLISECONDS / BLOCK as f64);
+        Ok(values)
+    };
+    let mut wall = in_turn(stage, 1, rounds, &runtimes, act)?;
+    let mut cpu = Vec::new();
+    for series in &mut wall {
+        let blocks = series.values.chunks(BLOCK + 1);
+        let (walls, cpus): (Vec<_>, Vec<_>) = blocks
+            .filter_map(<[f64]>::split_last)
+            .map(|(cpu, walls)| (walls.to_vec(), *cpu))
+            .unzip();
+        series.values = walls.concat();
+        cpu.push(Series {
+            name: series.name.clone(),
+            values: cpus,
+        });
+    }
     Ok(vec![
-        Measure {
-            name: "runtime wall".to_owned(),
-            unit: Unit::Milliseconds,
-            series: series(names(), wall),
-        },
-        Measure {
-            name: "runtime cpu".to_owned(),
-            unit: Unit::MeanMilliseconds,
-            series: series(names(), cpu),
-        },
+        measure("runtime wall", Unit::Milliseconds, wall),
+        measure("runtime cpu", Unit::MeanMilliseconds, cpu),
     ])
 }
 
 fn shim_memory(stage: &Stage) -> Result<Vec<Measure>> {
     const CONTAINERS: usize = 10;
     let image = image(stage)?;
-    let (mut proportional, mut private) = (Vec::new(), Vec::new());
-    for engine in &stage.engines {
-        stage.go_on()?;
-        let ids = (0..CONTAINERS)
-            .map(|_| engine.start_idle(image))
-            .collect::<Result<Vec<_>>>()?;
-        // Buffers of the start are given back.
-        std::thread::sleep(Duration::from_secs(1));
-        let parents = ids.iter().map(|id| {
-            let pid = engine.run(&["inspect", "--format", "{{.State.Pid}}", id])?;
-            memory(parent_of(pid.parse().with_context(|| format!("process id {pid:?}"))?)?)
-        });
-        let parents = parents.collect::<Result<Vec<_>>>();
-        engine.remove(&ids)?;
-        let parents = parents?;
-        proportional.push(parents.iter().map(|memory| memory.proportional as f64).collect());
-        private.push(parents.iter().map(|memory| memory.private as f64).collect());
-    }
-    let names = || stage.engines.iter().map(|engine| engine.name);
-    let measure = |name: &str, values| Measure {
-        name: name.to_owned(),
-        unit: Unit::Bytes,
-        series: series(names(), values),
+    let measured = |figure: fn(&Memory) -> u64| {
+        let act = |_, engine: &Engine| {
+            let mut ids = Vec::new();
+            let parents = memory_of_parents(engine, image, CONTAINERS, &mut ids);
+            engine.remove(&ids)?;
+            Ok(parents?.iter().map(|memory| figure(memory) as f64).collect())
+        };
+        in_turn(stage, 0, 1, &stage.engines, act)
     };
     Ok(vec![
-        measure("shim-memory pss", proportional),
-        measure("shim-memory private", private),
+        measure("shim-memory pss", Unit::Bytes, measured(|memory| memory.proportional)?),
+        measure("shim-memory private", Unit::Bytes, measured(|memory| memory.private)?),
     ])
+}
+
+/// Starts idle containers, whose ids are kept in `ids`, and looks at their parents.
+fn memory_of_parents(engine: &Engine, image: &str, count: usize, ids: &mut Vec<String>) -> Result<Vec<Memory>> {
+    for _ in 0..count {
+        ids.push(engine.start_idle(image)?);
+    }
+    // Buffers of the start are given back.
+    std::thread::sleep(Duration::from_secs(1));
+    let parents = ids.iter().map(|id| {
+        let pid = engine.run(&["inspect", "--format", "{{.State.Pid}}", id])?;
+        memory(parent_of(pid.parse().with_context(|| format!("process id {pid:?}"))?)?)
+    });
+    parents.collect()
 }
 
 fn daemon_memory(stage: &Stage) -> Result<Vec<Measure>> {
@@ -242,11 +245,7 @@ fn daemon_memory(stage: &Stage) -> Result<Vec<Measure>> {
             values: vec![resident as f64],
         });
     }
-    Ok(vec![Measure {
-        name: "daemon-memory".to_owned(),
-        unit: Unit::Bytes,
-        series,
-    }])
+    Ok(vec![measure("daemon-memory", Unit::Bytes, series)])
 }
 
 fn startup(stage: &Stage, rounds: usize) -> Result<Vec<Measure>> {
@@ -261,12 +260,9 @@ fn startup(stage: &Stage, rounds: usize) -> Result<Vec<Measure>> {
             values.push(milliseconds(time));
         }
     }
-    Ok(vec![Measure {
-        name: "startup".to_owned(),
-        unit: Unit::Milliseconds,
-        series: vec![Series {
-            name: "tierced".to_owned(),
-            values,
-        }],
-    }])
+    let series = Series {
+        name: "tierced".to_owned(),
+        values,
+    };
+    Ok(vec![measure("startup", Unit::Milliseconds, vec![series])])
 }

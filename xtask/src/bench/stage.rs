@@ -220,9 +220,11 @@ impl PrivateDaemon {
 impl Drop for PrivateDaemon {
     fn drop(&mut self) {
         self.stop();
-        // It leaves its bridge and table for its next start; there is none.
+        // What it leaves for its next start goes too; there is none.
         let _ = run(Command::new("ip").args(["link", "delete", &self.bridge()]));
-        let _ = run(Command::new("nft").args(["delete", "table", "inet", &self.bridge()]));
+        for family in ["ip", "ip6"] {
+            let _ = run(Command::new("nft").args(["delete", "table", family, &self.bridge()]));
+        }
     }
 }
 
