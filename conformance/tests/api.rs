@@ -9,22 +9,22 @@ use tierce_testkit::{Daemon, Run as _};
 fn row_085_row_086_docker_and_tierce_drive_the_same_daemon() {
     let (daemon, image) = Daemon::with_busybox();
     let id = daemon
-        .tierce(&["run", "-d", "--name", "c", &image, "sleep", "100"])
+        .tierce(&["run", "-d", "--name", "c1", &image, "sleep", "100"])
         .ok();
     assert_eq!(daemon.docker(&["ps", "-q", "--no-trunc"]).ok(), id);
-    assert_eq!(daemon.tierce(&["exec", "c", "echo", "hi"]).ok(), "hi");
+    assert_eq!(daemon.tierce(&["exec", "c1", "echo", "hi"]).ok(), "hi");
     assert_eq!(
         daemon.docker(&["ps", "--format", "{{.Names}} {{.Image}}"]).ok(),
         daemon.tierce(&["ps", "--format", "{{.Names}} {{.Image}}"]).ok()
     );
-    daemon.tierce(&["rename", "c", "d"]).ok();
-    assert!(daemon.tierce(&["top", "d"]).ok().contains("sleep 100"));
-    daemon.tierce(&["restart", "-t", "0", "d"]).ok();
-    daemon.tierce(&["stop", "-t", "0", "d"]).ok();
-    assert_eq!(daemon.tierce(&["wait", "d"]).ok(), "137");
-    daemon.tierce(&["start", "d"]).ok();
-    daemon.tierce(&["kill", "d"]).ok();
-    daemon.tierce(&["rm", "-f", "d"]).ok();
+    daemon.tierce(&["rename", "c1", "d1"]).ok();
+    assert!(daemon.tierce(&["top", "d1"]).ok().contains("sleep 100"));
+    daemon.tierce(&["restart", "-t", "0", "d1"]).ok();
+    daemon.tierce(&["stop", "-t", "0", "d1"]).ok();
+    assert_eq!(daemon.tierce(&["wait", "d1"]).ok(), "137");
+    daemon.tierce(&["start", "d1"]).ok();
+    daemon.tierce(&["kill", "d1"]).ok();
+    daemon.tierce(&["rm", "-f", "d1"]).ok();
     assert_eq!(daemon.tierce(&["ps", "-aq"]).ok(), "");
     daemon.tierce(&["rmi", &image]).ok();
 }
@@ -92,22 +92,22 @@ fn row_087_unknown_routes_and_malformed_bodies_get_dockers_answers() {
 fn row_089_create_then_start_is_a_trace_of_two_calls() {
     let (daemon, image) = Daemon::with_busybox();
     let body = format!(r#"{{"Image":"{image}","Cmd":["sh","-c","exit 6"],"HostConfig":{{"Frob":1}}}}"#);
-    let (status, created) = daemon.request("POST", "/v1.44/containers/create?name=c", Some(&body));
+    let (status, created) = daemon.request("POST", "/v1.44/containers/create?name=c1", Some(&body));
     assert_eq!(status, 201, "{created}");
     let created: serde_json::Value = serde_json::from_str(&created).unwrap();
     assert_eq!(created["Id"].as_str().unwrap().len(), 64);
     assert!(created["Warnings"].is_array());
-    assert_eq!(daemon.request("POST", "/v1.44/containers/c/start", None).0, 204);
-    let (status, body) = daemon.request("POST", "/v1.44/containers/c/wait", None);
+    assert_eq!(daemon.request("POST", "/v1.44/containers/c1/start", None).0, 204);
+    let (status, body) = daemon.request("POST", "/v1.44/containers/c1/wait", None);
     assert_eq!((status, body.trim()), (200, r#"{"StatusCode":6}"#));
     let (status, text) = daemon.request(
         "POST",
-        "/containers/create?name=c",
+        "/containers/create?name=c1",
         Some(&format!(r#"{{"Image":"{image}"}}"#)),
     );
     assert_eq!(status, 409);
     assert!(
-        text.contains("The container name \\\"/c\\\" is already in use by container"),
+        text.contains("The container name \\\"/c1\\\" is already in use by container"),
         "{text}"
     );
     assert_eq!(
@@ -133,7 +133,7 @@ fn row_093_lists_and_inspections_have_dockers_fields() {
     let (daemon, image) = Daemon::with_busybox();
     daemon
         .docker(&[
-            "run", "-d", "--name", "c", "--label", "a=b", "-p", "8080:80", &image, "sleep", "100",
+            "run", "-d", "--name", "c1", "--label", "a=b", "-p", "8080:80", &image, "sleep", "100",
         ])
         .ok();
     let line = daemon
@@ -148,14 +148,14 @@ fn row_093_lists_and_inspections_have_dockers_fields() {
         ])
         .ok();
     assert!(
-        line.starts_with("c 0.0.0.0:8080->80/tcp") && line.ends_with(" b bridge running"),
+        line.starts_with("c1 0.0.0.0:8080->80/tcp") && line.ends_with(" b bridge running"),
         "{line}"
     );
     assert_eq!(daemon.docker(&["ps", "-q", "--filter", "name=nope"]).ok(), "");
     assert_eq!(daemon.docker(&["ps", "-aq", "--filter", "frob=1"]).code, 1);
     assert_eq!(
         daemon.inspect(
-            "c",
+            "c1",
             "{{.Config.Image}} {{.HostConfig.RestartPolicy.Name}} {{.Driver}} {{.Platform}}"
         ),
         format!("{image} no overlay2 linux")
@@ -178,8 +178,8 @@ fn row_093_lists_and_inspections_have_dockers_fields() {
 #[test]
 fn row_093_every_client_gets_the_same_inspection() {
     let (daemon, image) = Daemon::with_busybox();
-    daemon.docker(&["create", "--name", "c", &image]).ok();
-    for object in ["c", image.as_str()] {
+    daemon.docker(&["create", "--name", "c1", &image]).ok();
+    for object in ["c1", image.as_str()] {
         assert_eq!(
             daemon.docker(&["inspect", object]).ok(),
             daemon.tierce(&["inspect", object]).ok()
@@ -221,7 +221,7 @@ fn detach_keys_leave_the_container_running() {
         tierce_testkit::binary("tierce").display().to_string(),
     ] {
         let line = format!(
-            "{client} -H unix://{} run -it --name c {image} sh",
+            "{client} -H unix://{} run -it --name c1 {image} sh",
             daemon.socket().display()
         );
         // Keys typed before the session stands would be lost, so they come late.
@@ -230,8 +230,8 @@ fn detach_keys_leave_the_container_running() {
         );
         let output = daemon.host().command("sh").args(["-c", &script]).run();
         assert!(output.stdout.contains("typed"), "{client}: {output:?}");
-        assert_eq!(daemon.inspect("c", "{{.State.Status}}"), "running", "{client}");
-        daemon.docker(&["rm", "-f", "c"]).ok();
+        assert_eq!(daemon.inspect("c1", "{{.State.Status}}"), "running", "{client}");
+        daemon.docker(&["rm", "-f", "c1"]).ok();
     }
 }
 
@@ -258,7 +258,7 @@ fn signals_are_passed_on() {
 fn events_tell_what_happened_and_can_be_filtered() {
     let (daemon, image) = Daemon::with_busybox();
     daemon
-        .docker(&["run", "--name", "c", "--label", "k=v", &image, "sh", "-c", "exit 4"])
+        .docker(&["run", "--name", "c1", "--label", "k=v", &image, "sh", "-c", "exit 4"])
         .fails(4);
     let die = daemon
         .docker(&[
@@ -275,10 +275,10 @@ fn events_tell_what_happened_and_can_be_filtered() {
         .ok();
     let die: serde_json::Value = serde_json::from_str(&die).unwrap();
     assert_eq!(die["Actor"]["Attributes"]["exitCode"], "4");
-    assert_eq!(die["Actor"]["Attributes"]["name"], "c");
+    assert_eq!(die["Actor"]["Attributes"]["name"], "c1");
     assert_eq!(die["Actor"]["Attributes"]["k"], "v");
     let ours = daemon
-        .tierce(&["events", "--since", "5m", "--until", "0s", "--filter", "container=c"])
+        .tierce(&["events", "--since", "5m", "--until", "0s", "--filter", "container=c1"])
         .ok();
     assert!(
         ours.contains(" container create ") && ours.contains(" container die "),

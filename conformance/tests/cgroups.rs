@@ -178,7 +178,7 @@ fn row_129_over_the_memory_limit_it_is_killed_and_that_is_told() {
     let output = daemon.docker(&[
         "run",
         "--name",
-        "c",
+        "c1",
         "-m",
         "16m",
         "--memory-swap",
@@ -190,7 +190,7 @@ fn row_129_over_the_memory_limit_it_is_killed_and_that_is_told() {
     ]);
     assert_ne!(output.code, 0);
     wait_until("the kill is recorded", Duration::from_secs(5), || {
-        daemon.inspect("c", "{{.State.OOMKilled}}") == "true"
+        daemon.inspect("c1", "{{.State.OOMKilled}}") == "true"
     });
     let text = daemon.docker(&["run", "--rm", "-m", "1m", &image, "true"]).fails(125);
     assert!(text.contains("Minimum memory limit allowed is 6MB"), "{text}");

@@ -11,9 +11,9 @@ const TICKER: &str = "i=0; while :; do echo $i; i=$((i+1)); sleep 0.05; done";
 fn row_102_kill_9_of_the_engine_loses_nothing() {
     let (mut daemon, image) = Daemon::with_busybox();
     let id = daemon
-        .docker(&["run", "-d", "--name", "c", &image, "sh", "-c", TICKER])
+        .docker(&["run", "-d", "--name", "c1", &image, "sh", "-c", TICKER])
         .ok();
-    let pid = daemon.inspect("c", "{{.State.Pid}}");
+    let pid = daemon.inspect("c1", "{{.State.Pid}}");
     let log = daemon.data_root().join(format!("containers/{id}/{id}-json.log"));
     daemon.crash();
     let size = std::fs::metadata(&log).unwrap().len();
@@ -22,18 +22,18 @@ fn row_102_kill_9_of_the_engine_loses_nothing() {
     });
     daemon.launch();
     assert_eq!(
-        daemon.inspect("c", "{{.State.Status}} {{.State.Pid}}"),
+        daemon.inspect("c1", "{{.State.Status}} {{.State.Pid}}"),
         format!("running {pid}")
     );
-    let lines = daemon.docker(&["logs", "c"]).ok();
+    let lines = daemon.docker(&["logs", "c1"]).ok();
     let numbers: Vec<usize> = lines.lines().map(|line| line.parse().unwrap()).collect();
     assert!(
         numbers.iter().copied().eq(0..numbers.len()),
         "a line is missing: {numbers:?}"
     );
-    assert_eq!(daemon.docker(&["exec", "c", "echo", "alive"]).ok(), "alive");
-    daemon.docker(&["kill", "c"]).ok();
-    assert_eq!(daemon.docker(&["wait", "c"]).ok(), "137");
+    assert_eq!(daemon.docker(&["exec", "c1", "echo", "alive"]).ok(), "alive");
+    daemon.docker(&["kill", "c1"]).ok();
+    assert_eq!(daemon.docker(&["wait", "c1"]).ok(), "137");
 }
 
 #[test]
@@ -44,25 +44,25 @@ fn row_103_row_104_an_exit_during_the_outage_is_reported_exactly() {
             "run",
             "-d",
             "--name",
-            "c",
+            "c1",
             &image,
             "sh",
             "-c",
             "sleep 1; echo last words; exit 42",
         ])
         .ok();
-    let pid = daemon.inspect("c", "{{.State.Pid}}");
+    let pid = daemon.inspect("c1", "{{.State.Pid}}");
     daemon.crash();
     wait_until("it has ended", Duration::from_secs(10), || {
         !std::path::Path::new(&format!("/proc/{pid}/root/bin")).exists()
     });
     daemon.launch();
-    assert_eq!(daemon.docker(&["wait", "c"]).ok(), "42");
+    assert_eq!(daemon.docker(&["wait", "c1"]).ok(), "42");
     assert_eq!(
-        daemon.inspect("c", "{{.State.Status}} {{.State.ExitCode}}"),
+        daemon.inspect("c1", "{{.State.Status}} {{.State.ExitCode}}"),
         "exited 42"
     );
-    assert_eq!(daemon.docker(&["logs", "c"]).ok(), "last words");
+    assert_eq!(daemon.docker(&["logs", "c1"]).ok(), "last words");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn row_102_published_ports_stay_open_without_the_engine() {
             "run",
             "-d",
             "--name",
-            "c",
+            "c1",
             "-p",
             "8080:80",
             &image,
@@ -95,10 +95,10 @@ fn row_102_published_ports_stay_open_without_the_engine() {
     daemon.launch();
     assert_eq!(fetch(&daemon).ok(), "page");
     assert_eq!(
-        daemon.docker(&["port", "c"]).ok().lines().next(),
+        daemon.docker(&["port", "c1"]).ok().lines().next(),
         Some("80/tcp -> 0.0.0.0:8080")
     );
-    daemon.docker(&["rm", "-f", "c"]).ok();
+    daemon.docker(&["rm", "-f", "c1"]).ok();
     assert_ne!(fetch(&daemon).code, 0);
 }
 
@@ -234,11 +234,21 @@ fn policies_hold_across_an_outage() {
 #[test]
 fn row_102_an_attached_client_sees_the_engine_go_and_the_container_stay() {
     let (mut daemon, image) = Daemon::with_busybox();
-    daemon.docker(&["run", "-d", "-i", "--name", "c", &image, "cat"]).ok();
+    daemon.docker(&["run", "-d", "-i", "--name", "c1", &image, "cat"]).ok();
     daemon.restart();
-    let output = daemon
-        .docker_command()
-        .args(["attach", "c"])
-        .run_with(b"after the restart\n");
+    let mut attach = daemon.host().command("timeout");
+    attach.args([
+        "2",
+        "docker",
+        "-H",
+        &format!("unix://{}", daemon.socket().display()),
+        "attach",
+        "--sig-proxy=false",
+        "c1",
+    ]);
+    let output = attach.run_with(
+        b"after the restart
+",
+    );
     assert_eq!(output.stdout, "after the restart\n", "{output:?}");
 }

@@ -22,19 +22,29 @@ fn row_113_the_host_name_is_the_containers_own() {
 fn row_114_shared_memory_is_apart_unless_asked_for() {
     let (daemon, image) = Daemon::with_busybox();
     daemon
-        .docker(&["run", "-d", "--name", "a", "--ipc", "shareable", &image, "sleep", "100"])
+        .docker(&[
+            "run",
+            "-d",
+            "--name",
+            "a1",
+            "--ipc",
+            "shareable",
+            &image,
+            "sleep",
+            "100",
+        ])
         .ok();
     let link = "readlink /proc/self/ns/ipc";
-    let a = daemon.docker(&["exec", "a", "readlink", "/proc/self/ns/ipc"]).ok();
+    let a = daemon.docker(&["exec", "a1", "readlink", "/proc/self/ns/ipc"]).ok();
     assert_ne!(inside(&daemon, &image, &[], link).trim(), a);
-    assert_eq!(inside(&daemon, &image, &["--ipc", "container:a"], link).trim(), a);
+    assert_eq!(inside(&daemon, &image, &["--ipc", "container:a1"], link).trim(), a);
     assert_eq!(
         inside(&daemon, &image, &["--ipc", "host"], link).trim(),
         std::fs::read_link("/proc/self/ns/ipc").unwrap().to_string_lossy()
     );
-    daemon.docker(&["exec", "a", "touch", "/dev/shm/shared"]).ok();
+    daemon.docker(&["exec", "a1", "touch", "/dev/shm/shared"]).ok();
     assert_eq!(
-        inside(&daemon, &image, &["--ipc", "container:a"], "ls /dev/shm"),
+        inside(&daemon, &image, &["--ipc", "container:a1"], "ls /dev/shm"),
         "shared\n"
     );
 }
@@ -101,9 +111,9 @@ fn row_117_the_old_root_is_out_of_reach() {
 fn row_120_processes_in_one_namespace_notice_each_other() {
     let (daemon, image) = Daemon::with_busybox();
     daemon
-        .docker(&["run", "-d", "--name", "a", &image, "sleep", "4242"])
+        .docker(&["run", "-d", "--name", "a1", &image, "sleep", "4242"])
         .ok();
-    assert!(inside(&daemon, &image, &["--pid", "container:a"], "ps").contains("sleep 4242"));
+    assert!(inside(&daemon, &image, &["--pid", "container:a1"], "ps").contains("sleep 4242"));
     assert!(!inside(&daemon, &image, &[], "ps").contains("sleep 4242"));
 }
 

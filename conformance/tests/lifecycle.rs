@@ -8,7 +8,7 @@ use tierce_testkit::{Daemon, Run as _, wait_until};
 #[test]
 fn row_070_run_goes_through_its_steps_in_order_and_says_so() {
     let (daemon, image) = Daemon::with_busybox();
-    daemon.docker(&["run", "--name", "c", &image, "true"]).ok();
+    daemon.docker(&["run", "--name", "c1", &image, "true"]).ok();
     let now = daemon
         .docker(&[
             "events",
@@ -92,39 +92,39 @@ fn row_071_the_everyday_flags_run_unchanged() {
 #[test]
 fn row_072_the_states_follow_each_other_and_wrong_steps_are_refused() {
     let (daemon, image) = Daemon::with_busybox();
-    let id = daemon.docker(&["create", "--name", "c", &image, "sleep", "100"]).ok();
-    let state = || daemon.inspect("c", "{{.State.Status}}");
+    let id = daemon.docker(&["create", "--name", "c1", &image, "sleep", "100"]).ok();
+    let state = || daemon.inspect("c1", "{{.State.Status}}");
     assert_eq!(state(), "created");
-    assert_eq!(daemon.request("POST", "/containers/c/kill", None).0, 409);
-    assert_eq!(daemon.request("POST", "/containers/c/start", None).0, 204);
+    assert_eq!(daemon.request("POST", "/containers/c1/kill", None).0, 409);
+    assert_eq!(daemon.request("POST", "/containers/c1/start", None).0, 204);
     assert_eq!(state(), "running");
-    assert_eq!(daemon.request("POST", "/containers/c/start", None).0, 304);
-    assert_eq!(daemon.request("DELETE", "/containers/c", None).0, 409);
-    daemon.docker(&["rename", "c", "d"]).ok();
-    assert_eq!(daemon.inspect("d", "{{.Id}} {{.Name}}"), format!("{id} /d"));
-    daemon.docker(&["kill", "d"]).ok();
+    assert_eq!(daemon.request("POST", "/containers/c1/start", None).0, 304);
+    assert_eq!(daemon.request("DELETE", "/containers/c1", None).0, 409);
+    daemon.docker(&["rename", "c1", "d1"]).ok();
+    assert_eq!(daemon.inspect("d1", "{{.Id}} {{.Name}}"), format!("{id} /d1"));
+    daemon.docker(&["kill", "d1"]).ok();
     wait_until("it has exited", Duration::from_secs(5), || {
-        daemon.inspect("d", "{{.State.Status}}") == "exited"
+        daemon.inspect("d1", "{{.State.Status}}") == "exited"
     });
-    assert_eq!(daemon.inspect("d", "{{.State.ExitCode}}"), "137");
-    assert_eq!(daemon.request("POST", "/containers/d/stop", None).0, 304);
-    daemon.docker(&["rm", "d"]).ok();
-    assert_eq!(daemon.request("GET", "/containers/d/json", None).0, 404);
+    assert_eq!(daemon.inspect("d1", "{{.State.ExitCode}}"), "137");
+    assert_eq!(daemon.request("POST", "/containers/d1/stop", None).0, 304);
+    daemon.docker(&["rm", "d1"]).ok();
+    assert_eq!(daemon.request("GET", "/containers/d1/json", None).0, 404);
 }
 
 #[test]
 fn row_072_pause_holds_and_unpause_lets_go() {
     let (daemon, image) = Daemon::with_busybox();
     daemon
-        .docker(&["run", "-d", "--name", "c", &image, "sleep", "100"])
+        .docker(&["run", "-d", "--name", "c1", &image, "sleep", "100"])
         .ok();
-    daemon.docker(&["pause", "c"]).ok();
+    daemon.docker(&["pause", "c1"]).ok();
     assert_eq!(
-        daemon.inspect("c", "{{.State.Status}} {{.State.Running}} {{.State.Paused}}"),
+        daemon.inspect("c1", "{{.State.Status}} {{.State.Running}} {{.State.Paused}}"),
         "paused true true"
     );
-    daemon.docker(&["unpause", "c"]).ok();
-    assert_eq!(daemon.inspect("c", "{{.State.Status}}"), "running");
+    daemon.docker(&["unpause", "c1"]).ok();
+    assert_eq!(daemon.inspect("c1", "{{.State.Status}}"), "running");
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn row_073_a_stopped_container_keeps_its_files_and_identity() {
             "run",
             "-d",
             "--name",
-            "c",
+            "c1",
             &image,
             "sh",
             "-c",
@@ -143,16 +143,16 @@ fn row_073_a_stopped_container_keeps_its_files_and_identity() {
         ])
         .ok();
     wait_until("it has written", Duration::from_secs(5), || {
-        daemon.docker(&["exec", "c", "test", "-s", "/stamp"]).code == 0
+        daemon.docker(&["exec", "c1", "test", "-s", "/stamp"]).code == 0
     });
-    daemon.docker(&["restart", "-t", "0", "c"]).ok();
+    daemon.docker(&["restart", "-t", "0", "c1"]).ok();
     wait_until("it has written twice", Duration::from_secs(5), || {
         daemon
-            .docker(&["exec", "c", "wc", "-l", "/stamp"])
+            .docker(&["exec", "c1", "wc", "-l", "/stamp"])
             .stdout
             .starts_with('2')
     });
-    assert_eq!(daemon.inspect("c", "{{.Id}}"), id);
+    assert_eq!(daemon.inspect("c1", "{{.Id}}"), id);
 }
 
 #[test]
@@ -210,19 +210,19 @@ fn row_076_streams_are_logged_apart_and_in_order() {
         .docker(&[
             "run",
             "--name",
-            "c",
+            "c1",
             &image,
             "sh",
             "-c",
             "echo out; echo err >&2; printf tail",
         ])
         .ok();
-    for output in [daemon.docker(&["logs", "c"]), daemon.tierce(&["logs", "c"])] {
+    for output in [daemon.docker(&["logs", "c1"]), daemon.tierce(&["logs", "c1"])] {
         assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("out\ntail", "err\n"));
     }
-    let stamped = daemon.docker(&["logs", "--timestamps", "--tail", "1", "c"]).ok();
+    let stamped = daemon.docker(&["logs", "--timestamps", "--tail", "1", "c1"]).ok();
     assert!(stamped.ends_with(" tail") && stamped.starts_with("20"), "{stamped}");
-    assert_eq!(daemon.docker(&["logs", "--since", "1h", "--tail", "0", "c"]).ok(), "");
+    assert_eq!(daemon.docker(&["logs", "--since", "1h", "--tail", "0", "c1"]).ok(), "");
 }
 
 #[test]
@@ -233,25 +233,33 @@ fn row_076_follow_ends_with_the_container() {
             "run",
             "-d",
             "--name",
-            "c",
+            "c1",
             &image,
             "sh",
             "-c",
             "for i in 1 2 3; do echo $i; sleep 0.2; done",
         ])
         .ok();
-    assert_eq!(daemon.docker(&["logs", "-f", "c"]).ok(), "1\n2\n3");
+    assert_eq!(daemon.docker(&["logs", "-f", "c1"]).ok(), "1\n2\n3");
 }
 
 #[test]
-fn row_076_attach_carries_input_and_ends_with_its_end() {
+fn row_076_attach_carries_input_and_leaves_the_container_running() {
     let (daemon, image) = Daemon::with_busybox();
-    daemon.docker(&["run", "-d", "-i", "--name", "c", &image, "cat"]).ok();
-    let output = daemon
-        .docker_command()
-        .args(["attach", "--no-stdin=false", "c"])
-        .run_with(b"through attach\n");
-    assert_eq!(output.stdout, "through attach\n", "{output:?}");
+    daemon.docker(&["run", "-d", "-i", "--name", "c1", &image, "cat"]).ok();
+    // Without `StdinOnce` the end of a client's input is not the end of the process's, so the client is ended from here.
+    let mut attach = daemon.host().command("timeout");
+    attach.args([
+        "2",
+        "docker",
+        "-H",
+        &format!("unix://{}", daemon.socket().display()),
+        "attach",
+        "--sig-proxy=false",
+        "c1",
+    ]);
+    assert_eq!(attach.run_with(b"through attach\n").stdout, "through attach\n");
+    assert_eq!(daemon.inspect("c1", "{{.State.Running}}"), "true");
 }
 
 #[test]
@@ -259,33 +267,33 @@ fn row_077_exec_joins_the_container_and_gives_its_exit_code() {
     let (daemon, image) = Daemon::with_busybox();
     let id = daemon
         .docker(&[
-            "run", "-d", "-e", "A=1", "-w", "/tmp", "--name", "c", &image, "sleep", "100",
+            "run", "-d", "-e", "A=1", "-w", "/tmp", "--name", "c1", &image, "sleep", "100",
         ])
         .ok();
-    assert_eq!(daemon.docker(&["exec", "c", "sh", "-c", "exit 9"]).code, 9);
+    assert_eq!(daemon.docker(&["exec", "c1", "sh", "-c", "exit 9"]).code, 9);
     assert_eq!(
         daemon
-            .docker(&["exec", "-e", "B=2", "c", "sh", "-c", "echo $A$B $PWD $(hostname)"])
+            .docker(&["exec", "-e", "B=2", "c1", "sh", "-c", "echo $A$B $PWD $(hostname)"])
             .ok(),
         format!("12 /tmp {}", &id[..12])
     );
-    assert_eq!(daemon.docker(&["exec", "-u", "user", "c", "id", "-u"]).ok(), "1000");
+    assert_eq!(daemon.docker(&["exec", "-u", "user", "c1", "id", "-u"]).ok(), "1000");
     for kind in ["pid", "net", "ipc", "uts", "mnt"] {
         let link = format!("/proc/self/ns/{kind}");
         let first = daemon
-            .docker(&["exec", "c", "readlink", &format!("/proc/1/ns/{kind}")])
+            .docker(&["exec", "c1", "readlink", &format!("/proc/1/ns/{kind}")])
             .ok();
-        assert_eq!(daemon.docker(&["exec", "c", "readlink", &link]).ok(), first, "{kind}");
+        assert_eq!(daemon.docker(&["exec", "c1", "readlink", &link]).ok(), first, "{kind}");
     }
-    let group = daemon.docker(&["exec", "c", "cat", "/proc/self/cgroup"]).ok();
-    let first = daemon.docker(&["exec", "c", "cat", "/proc/1/cgroup"]).ok();
+    let group = daemon.docker(&["exec", "c1", "cat", "/proc/self/cgroup"]).ok();
+    let first = daemon.docker(&["exec", "c1", "cat", "/proc/1/cgroup"]).ok();
     assert_eq!(group, first);
     let output = daemon
         .docker_command()
-        .args(["exec", "-i", "c", "cat"])
+        .args(["exec", "-i", "c1", "cat"])
         .run_with(b"to exec");
     assert_eq!(output.stdout, "to exec");
-    daemon.docker(&["exec", "c", "no-such-program"]).fails(127);
+    daemon.docker(&["exec", "c1", "no-such-program"]).fails(127);
 }
 
 #[test]
@@ -303,7 +311,7 @@ fn row_078_the_first_process_is_pid_1_and_its_end_is_the_end() {
             "run",
             "-d",
             "--name",
-            "c",
+            "c1",
             &image,
             "sh",
             "-c",
@@ -311,10 +319,10 @@ fn row_078_the_first_process_is_pid_1_and_its_end_is_the_end() {
         ])
         .ok();
     wait_until("the trap is set", Duration::from_secs(5), || {
-        daemon.docker(&["top", "c"]).stdout.contains("sleep 0.1")
+        daemon.docker(&["top", "c1"]).stdout.contains("sleep 0.1")
     });
-    daemon.docker(&["stop", "c"]).ok();
-    assert_eq!(daemon.inspect("c", "{{.State.ExitCode}}"), "5");
+    daemon.docker(&["stop", "c1"]).ok();
+    assert_eq!(daemon.inspect("c1", "{{.State.ExitCode}}"), "5");
 }
 
 #[test]
@@ -338,32 +346,32 @@ fn row_078_an_init_can_be_asked_for() {
 fn row_079_a_container_is_a_process_of_the_host() {
     let (daemon, image) = Daemon::with_busybox();
     daemon
-        .docker(&["run", "-d", "--name", "c", &image, "sleep", "12345"])
+        .docker(&["run", "-d", "--name", "c1", &image, "sleep", "12345"])
         .ok();
-    let pid = daemon.inspect("c", "{{.State.Pid}}");
+    let pid = daemon.inspect("c1", "{{.State.Pid}}");
     assert_eq!(
         std::fs::read(format!("/proc/{pid}/cmdline")).unwrap(),
         b"sleep\x0012345\x00"
     );
     std::process::Command::new("kill").args(["-9", &pid]).run().ok();
-    assert_eq!(daemon.docker(&["wait", "c"]).ok(), "137");
+    assert_eq!(daemon.docker(&["wait", "c1"]).ok(), "137");
 }
 
 #[test]
 fn row_080_the_end_is_recorded_and_cleaned_up() {
     let (daemon, image) = Daemon::with_busybox();
     let id = daemon
-        .docker(&["run", "-d", "--name", "c", &image, "sh", "-c", "exit 3"])
+        .docker(&["run", "-d", "--name", "c1", &image, "sh", "-c", "exit 3"])
         .ok();
-    assert_eq!(daemon.docker(&["wait", "c"]).ok(), "3");
+    assert_eq!(daemon.docker(&["wait", "c1"]).ok(), "3");
     wait_until("its mounts and groups are gone", Duration::from_secs(5), || {
         daemon.traces() == tierce_testkit::Snapshot::default()
     });
     assert_eq!(
-        daemon.inspect("c", "{{.State.ExitCode}} {{.State.OOMKilled}} {{.State.Pid}}"),
+        daemon.inspect("c1", "{{.State.ExitCode}} {{.State.OOMKilled}} {{.State.Pid}}"),
         "3 false 0"
     );
-    assert!(daemon.inspect("c", "{{.State.FinishedAt}}").starts_with("20"));
+    assert!(daemon.inspect("c1", "{{.State.FinishedAt}}").starts_with("20"));
     daemon.docker(&["run", "--rm", "--name", "gone", &image, "true"]).ok();
     assert_eq!(daemon.docker(&["ps", "-aq", "--no-trunc"]).ok(), id);
 }
@@ -393,20 +401,31 @@ fn row_081_read_only_leaves_the_upper_stage_away() {
 #[test]
 fn row_084_two_containers_of_one_image_are_apart() {
     let (daemon, image) = Daemon::with_busybox();
-    for name in ["a", "b"] {
+    for name in ["a1", "b1"] {
         daemon
             .docker(&["run", "-d", "--name", name, &image, "sleep", "100"])
             .ok();
     }
     daemon
-        .docker(&["exec", "a", "sh", "-c", "echo a > /own; echo '1.2.3.4 x' >> /etc/hosts"])
+        .docker(&[
+            "exec",
+            "a1",
+            "sh",
+            "-c",
+            "echo a > /own; echo '1.2.3.4 x' >> /etc/hosts",
+        ])
         .ok();
-    assert_ne!(daemon.docker(&["exec", "b", "cat", "/own"]).code, 0);
+    assert_ne!(daemon.docker(&["exec", "b1", "cat", "/own"]).code, 0);
     assert!(
         !daemon
-            .docker(&["exec", "b", "cat", "/etc/hosts"])
+            .docker(&["exec", "b1", "cat", "/etc/hosts"])
             .ok()
             .contains("1.2.3.4")
     );
-    assert_eq!(daemon.docker(&["exec", "b", "pgrep", "sleep"]).ok(), "1");
+    assert_eq!(
+        daemon
+            .docker(&["exec", "b1", "sh", "-c", "ps | grep -c '[s]leep'"])
+            .ok(),
+        "1"
+    );
 }

@@ -19,11 +19,11 @@ fn serves(host: &Host, url: &str) {
 fn row_141_row_142_rules_come_and_go_without_calling_programs() {
     let (mut daemon, image) = Daemon::with_busybox();
     daemon
-        .docker(&["run", "-d", "--name", "c", "-p", "8080:80", &image, "sh", "-c", SERVER])
+        .docker(&["run", "-d", "--name", "c1", "-p", "8080:80", &image, "sh", "-c", SERVER])
         .ok();
     let rules = daemon.host().run(&["nft", "list", "ruleset"]).ok();
     assert!(rules.contains("8080") && rules.contains("masquerade"), "{rules}");
-    daemon.docker(&["rm", "-f", "c"]).ok();
+    daemon.docker(&["rm", "-f", "c1"]).ok();
     assert!(!daemon.host().run(&["nft", "list", "ruleset"]).ok().contains("8080"));
     daemon.stop();
     assert_eq!(
@@ -38,10 +38,10 @@ fn row_141_row_142_rules_come_and_go_without_calling_programs() {
 fn row_143_row_150_the_default_bridge_is_built_of_the_known_blocks() {
     let (daemon, image) = Daemon::with_busybox();
     daemon
-        .docker(&["run", "-d", "--name", "c", &image, "sleep", "100"])
+        .docker(&["run", "-d", "--name", "c1", &image, "sleep", "100"])
         .ok();
-    let gateway = daemon.inspect("c", "{{.NetworkSettings.Networks.bridge.Gateway}}");
-    let address = daemon.inspect("c", "{{.NetworkSettings.Networks.bridge.IPAddress}}");
+    let gateway = daemon.inspect("c1", "{{.NetworkSettings.Networks.bridge.Gateway}}");
+    let address = daemon.inspect("c1", "{{.NetworkSettings.Networks.bridge.IPAddress}}");
     let links = daemon.host().run(&["ip", "-d", "link"]).ok();
     assert!(
         links.contains("docker0") && links.contains("veth") && links.contains("bridge_slave"),
@@ -54,15 +54,15 @@ fn row_143_row_150_the_default_bridge_is_built_of_the_known_blocks() {
             .ok()
             .contains(&gateway)
     );
-    let route = daemon.docker(&["exec", "c", "ip", "route"]).ok();
+    let route = daemon.docker(&["exec", "c1", "ip", "route"]).ok();
     assert!(route.contains(&format!("default via {gateway} dev eth0")), "{route}");
     assert!(
         daemon
-            .docker(&["exec", "c", "ip", "address", "show", "eth0"])
+            .docker(&["exec", "c1", "ip", "address", "show", "eth0"])
             .ok()
             .contains(&address)
     );
-    daemon.docker(&["exec", "c", "ping", "-c1", "-W2", &gateway]).ok();
+    daemon.docker(&["exec", "c1", "ping", "-c1", "-W2", &gateway]).ok();
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn row_151_the_host_network_is_the_hosts() {
             "--network",
             "host",
             "--name",
-            "c",
+            "c1",
             &image,
             "sh",
             "-c",
@@ -131,16 +131,16 @@ fn row_157_a_published_port_is_reachable_from_everywhere_and_gone_after_stop() {
     let outside = Host::new();
     daemon.host().connect("198.51.100.1/24", &outside, "198.51.100.2/24");
     daemon
-        .docker(&["run", "-d", "--name", "c", "-p", "9901:80", &image, "sh", "-c", SERVER])
+        .docker(&["run", "-d", "--name", "c1", "-p", "9901:80", &image, "sh", "-c", SERVER])
         .ok();
     serves(daemon.host(), "http://127.0.0.1:9901/");
     serves(daemon.host(), "http://198.51.100.1:9901/");
     serves(daemon.host(), "http://[::1]:9901/");
     serves(&outside, "http://198.51.100.1:9901/");
-    let gateway = daemon.inspect("c", "{{.NetworkSettings.Networks.bridge.Gateway}}");
+    let gateway = daemon.inspect("c1", "{{.NetworkSettings.Networks.bridge.Gateway}}");
     let fetch = format!("http://{gateway}:9901/");
     assert_eq!(
-        daemon.docker(&["exec", "c", "wget", "-qO-", "-T", "3", &fetch]).ok(),
+        daemon.docker(&["exec", "c1", "wget", "-qO-", "-T", "3", &fetch]).ok(),
         "page",
         "hairpin"
     );
@@ -151,7 +151,7 @@ fn row_157_a_published_port_is_reachable_from_everywhere_and_gone_after_stop() {
         "page",
         "neighbour"
     );
-    daemon.docker(&["stop", "-t", "0", "c"]).ok();
+    daemon.docker(&["stop", "-t", "0", "c1"]).ok();
     assert_eq!(get(daemon.host(), "http://127.0.0.1:9901/"), "");
     assert_eq!(get(&outside, "http://198.51.100.1:9901/"), "");
 }
@@ -164,7 +164,7 @@ fn row_157_ports_can_be_chosen_ranged_and_bound_to_an_address() {
             "run",
             "-d",
             "--name",
-            "c",
+            "c1",
             "-p",
             "127.0.0.1::80",
             "-p",
@@ -177,14 +177,14 @@ fn row_157_ports_can_be_chosen_ranged_and_bound_to_an_address() {
             SERVER,
         ])
         .ok();
-    let ports = daemon.docker(&["port", "c"]).ok();
+    let ports = daemon.docker(&["port", "c1"]).ok();
     assert!(
         ports.contains("92/tcp -> 0.0.0.0:8002") && ports.contains("53/udp -> 0.0.0.0:53"),
         "{ports}"
     );
-    let chosen = daemon.docker(&["port", "c", "80"]).ok();
+    let chosen = daemon.docker(&["port", "c1", "80"]).ok();
     serves(daemon.host(), &format!("http://{chosen}/"));
-    assert_eq!(daemon.tierce(&["port", "c"]).ok(), ports);
+    assert_eq!(daemon.tierce(&["port", "c1"]).ok(), ports);
     daemon
         .docker(&[
             "run", "-d", "--name", "all", "-P", "--expose", "80", &image, "sh", "-c", SERVER,
@@ -232,18 +232,20 @@ fn row_158_addresses_are_unique_and_come_back() {
     let (daemon, image) = Daemon::with_busybox();
     let address = |name: &str| daemon.inspect(name, "{{.NetworkSettings.Networks.bridge.IPAddress}}");
     let mut seen = std::collections::BTreeSet::new();
-    for name in ["a", "b", "c"] {
+    for name in ["a1", "b1", "c1"] {
         daemon
             .docker(&["run", "-d", "--name", name, &image, "sleep", "100"])
             .ok();
         assert!(seen.insert(address(name)), "{seen:?}");
     }
-    daemon.docker(&["exec", "a", "ping", "-c1", "-W2", &address("b")]).ok();
-    daemon.docker(&["rm", "-f", "a"]).ok();
-    daemon.docker(&["stop", "-t", "0", "b"]).ok();
-    assert_eq!(address("b"), "");
-    daemon.docker(&["start", "b"]).ok();
-    assert!(!address("b").is_empty());
+    daemon
+        .docker(&["exec", "a1", "ping", "-c1", "-W2", &address("b1")])
+        .ok();
+    daemon.docker(&["rm", "-f", "a1"]).ok();
+    daemon.docker(&["stop", "-t", "0", "b1"]).ok();
+    assert_eq!(address("b1"), "");
+    daemon.docker(&["start", "b1"]).ok();
+    assert!(!address("b1").is_empty());
 }
 
 #[test]

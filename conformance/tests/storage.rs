@@ -25,7 +25,7 @@ fn start(image: &ImageBuilder) -> (Daemon, String, Tree) {
     let mut daemon = Daemon::start();
     let name = daemon.add_image(image, "image");
     let id = daemon
-        .docker(&["run", "-d", "--name", "c", &name, "sleep", "1000"])
+        .docker(&["run", "-d", "--name", "c1", &name, "sleep", "1000"])
         .ok();
     let tree = Tree::of(&daemon, &id);
     (daemon, name, tree)
@@ -52,7 +52,7 @@ impl Tree {
 }
 
 fn exec(daemon: &Daemon, script: &str) -> String {
-    daemon.docker(&["exec", "c", "sh", "-c", script]).ok()
+    daemon.docker(&["exec", "c1", "sh", "-c", script]).ok()
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn row_045_row_046_a_file_is_in_diff_and_merged_and_the_host_can_write() {
     assert_eq!(paths.iter().map(PathBuf::from).collect::<Vec<_>>(), expected);
     fs::write(tree.merged.join("from-host"), "seen\n").unwrap();
     assert_eq!(exec(&daemon, "cat /from-host"), "seen");
-    daemon.docker(&["stop", "-t", "0", "c"]).ok();
+    daemon.docker(&["stop", "-t", "0", "c1"]).ok();
     assert!(
         fs::read_dir(&tree.merged).map_or(true, |mut entries| entries.next().is_none()),
         "merged is empty after stop"
@@ -303,11 +303,11 @@ fn row_064_row_065_containers_cost_nothing_until_they_write() {
 fn row_067_the_layer_of_a_container_lives_as_long_as_it() {
     let (daemon, _name, tree) = start(&two_layers());
     exec(&daemon, "echo kept > /kept");
-    daemon.docker(&["stop", "-t", "0", "c"]).ok();
+    daemon.docker(&["stop", "-t", "0", "c1"]).ok();
     assert_eq!(fs::read_to_string(tree.upper.join("kept")).unwrap(), "kept\n");
-    daemon.docker(&["start", "c"]).ok();
+    daemon.docker(&["start", "c1"]).ok();
     assert_eq!(exec(&daemon, "cat /kept"), "kept");
-    daemon.docker(&["rm", "-f", "c"]).ok();
+    daemon.docker(&["rm", "-f", "c1"]).ok();
     assert!(!tree.upper.exists() && !tree.work.exists());
 }
 
@@ -315,10 +315,10 @@ fn row_067_the_layer_of_a_container_lives_as_long_as_it() {
 fn row_069_what_one_writes_no_other_sees() {
     let (daemon, name, _tree) = start(&two_layers());
     daemon
-        .docker(&["run", "-d", "--name", "b", &name, "sleep", "1000"])
+        .docker(&["run", "-d", "--name", "b1", &name, "sleep", "1000"])
         .ok();
     exec(&daemon, "echo changed > /shared/both");
-    assert_eq!(daemon.docker(&["exec", "b", "cat", "/shared/both"]).ok(), "upper");
+    assert_eq!(daemon.docker(&["exec", "b1", "cat", "/shared/both"]).ok(), "upper");
     assert_eq!(
         daemon.docker(&["run", "--rm", &name, "cat", "/shared/both"]).ok(),
         "upper"

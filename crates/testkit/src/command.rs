@@ -77,7 +77,10 @@ pub fn binary(name: &str) -> PathBuf {
     let directory = std::env::var_os("TIERCE_BIN_DIR").map_or_else(
         || {
             let test = std::env::current_exe().expect("the path of this test");
-            test.ancestors().nth(2).expect("target/<profile>/deps/<test>").to_owned()
+            test.ancestors()
+                .nth(2)
+                .expect("target/<profile>/deps/<test>")
+                .to_owned()
         },
         PathBuf::from,
     );

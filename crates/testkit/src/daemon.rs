@@ -1,5 +1,6 @@
 //! A `tierced` of a test's own, and the two command lines that drive it.
 
+use crate::leaks;
 use crate::{Host, ImageBuilder, Output, Registry, Run, Snapshot, binary, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
@@ -219,7 +220,8 @@ impl Daemon {
         Snapshot::of(&[
             &format!("{}/data", name_of(self.root.path())),
             &format!("{}/exec", name_of(self.root.path())),
-            &self.cgroup_parent(),
+            // The parent itself stays, as Docker's does.
+            &format!("{}/", self.cgroup_parent()),
         ])
     }
 }
@@ -247,6 +249,7 @@ impl Drop for Daemon {
                 let left = self.traces();
                 left == Snapshot::default()
             });
+            leaks::remove_group_everywhere(&self.cgroup_parent());
         }
     }
 }

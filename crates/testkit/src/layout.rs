@@ -221,7 +221,11 @@ impl ImageLayout {
     pub fn push(&self, name: &str, destination: &str, arguments: &[&str]) -> Result<(), String> {
         let source: PathBuf = self.directory.path().to_owned();
         // Unless the format is to change, every byte shall be as the test made it.
-        let preserve = if arguments.contains(&"--format") { None } else { Some("--preserve-digests") };
+        let preserve = if arguments.contains(&"--format") {
+            None
+        } else {
+            Some("--preserve-digests")
+        };
         let output = Command::new("skopeo")
             .args([
                 "--insecure-policy",

@@ -53,6 +53,15 @@ impl Snapshot {
     }
 }
 
+/// Removes an empty control group from every hierarchy.
+pub(crate) fn remove_group_everywhere(name: &str) {
+    for hierarchy in fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
+        // It is not in every hierarchy.
+        let _ = fs::remove_dir(hierarchy.path().join(name));
+    }
+    let _ = fs::remove_dir(Path::new("/sys/fs/cgroup").join(name));
+}
+
 fn walk(directory: &Path, depth: usize, visit: &mut impl FnMut(&str)) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries

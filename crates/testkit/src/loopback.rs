@@ -117,14 +117,20 @@ fn configure(directory: &Path, port: u16, options: &RegistryOptions) -> String {
         directory.join("data").display()
     );
     if let Some(htpasswd) = &options.htpasswd {
-        let _ = write!(text, "auth:\n  htpasswd:\n    realm: test\n    path: {}\n",
-            htpasswd.display());
+        let _ = write!(
+            text,
+            "auth:\n  htpasswd:\n    realm: test\n    path: {}\n",
+            htpasswd.display()
+        );
     }
     let _ = write!(text, "http:\n  addr: 127.0.0.1:{port}\n");
     if let Some((certificate, key)) = &options.tls {
-        let _ = write!(text, "  tls:\n    certificate: {}\n    key: {}\n",
+        let _ = write!(
+            text,
+            "  tls:\n    certificate: {}\n    key: {}\n",
             certificate.display(),
-            key.display());
+            key.display()
+        );
         if let Some(authority) = &options.client_authority {
             let _ = write!(text, "    clientcas:\n      - {}\n", authority.display());
         }
