@@ -8,6 +8,14 @@ use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Says that a peer is not measured, and why.
+pub(super) fn leave_out(name: &str, reason: &anyhow::Error) {
+    let text = format!("{reason:#}");
+    // Commands may be long and talkative; how it began tells enough.
+    let short: String = text.lines().next().unwrap_or_default().chars().take(300).collect();
+    println!("left out: {name}: {short}");
+}
+
 /// Whoever is measured has a name in the table.
 pub(super) trait Named {
     /// That name.
@@ -68,8 +76,7 @@ impl Engine {
         peers.retain(|peer| match run(&mut peer.command(&["info"])) {
             Ok(_) => true,
             Err(error) => {
-                let reason = format!("{error:#}");
-                println!("left out: {}: {}", peer.name, reason.lines().next().unwrap_or_default());
+                leave_out(peer.name, &error);
                 false
             }
         });
@@ -100,9 +107,15 @@ impl Engine {
             .with_context(|| format!("pull the image with {}", self.name))
     }
 
-    /// Starts a container that does nothing; gives its id.
+    /// The command that starts a container that does nothing and prints its id. A first process ignores the gentle
+    /// signal, which some engines would wait for when the container is removed.
+    pub(super) fn idle_command(&self, image: &str) -> Command {
+        self.command(&["run", "-d", "--stop-signal", "KILL", image, "sleep", "100000"])
+    }
+
+    /// Starts such a container; gives its id.
     pub(super) fn start_idle(&self, image: &str) -> Result<String> {
-        self.run(&["run", "-d", image, "sleep", "100000"])
+        run(&mut self.idle_command(image)).map(|finished| finished.stdout)
     }
 
     /// Removes these containers, running or not.

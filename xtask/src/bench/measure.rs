@@ -8,6 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::PidfdFlags;
 use std::fs;
 use std::io::{Read as _, Seek as _};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -59,7 +60,9 @@ pub(super) fn run(command: &mut Command) -> Result<Finished> {
     if !status.success() {
         stderr.rewind()?;
         stderr.read_to_string(&mut text)?;
-        bail!("{command:?}: {status}: {}", text.trim());
+        let words: Vec<_> = command.get_args().map(std::ffi::OsStr::to_string_lossy).collect();
+        let program = Path::new(command.get_program()).file_name().unwrap_or_default();
+        bail!("{} {}: {status}: {}", program.display(), words.join(" "), text.trim());
     }
     text.truncate(text.trim_end_matches('\n').len());
     Ok(Finished { wall, stdout: text })

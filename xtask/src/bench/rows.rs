@@ -1,6 +1,6 @@
 //! The rows: what each measures, over all contestants in turn (A B C A B C …), after a warm-up.
 
-use super::contestant::{Engine, Named, Runtime};
+use super::contestant::{Engine, Named, Runtime, leave_out};
 use super::measure::{
     Memory, TICK_MILLISECONDS, children_ticks, memory, parent_of, processes_named, run, run_parallel,
 };
@@ -74,7 +74,7 @@ fn in_turn<C: Named>(
                 Ok(_) => {}
                 Err(error) if index == 0 => return Err(error),
                 Err(error) => {
-                    println!("left out: {}: {error:#}", contestant.name());
+                    leave_out(contestant.name(), &error);
                     *values = None;
                 }
             }
@@ -135,7 +135,7 @@ fn parallel(stage: &Stage, rounds: usize) -> Result<Vec<Measure>> {
     const AT_A_TIME: usize = 10;
     let image = image(stage)?;
     let act = |_, engine: &Engine| {
-        let commands = (0..CONTAINERS).map(|_| engine.command(&["run", "-d", image, "sleep", "100000"]));
+        let commands = (0..CONTAINERS).map(|_| engine.idle_command(image));
         let (wall, ids) = run_parallel(commands.collect(), AT_A_TIME)?;
         engine.remove(&ids)?;
         Ok(vec![milliseconds(wall)])
