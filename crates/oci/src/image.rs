@@ -2,8 +2,10 @@
 //!
 //! Source: OCI image-spec `descriptor.md`, `manifest.md`, `image-index.md`, `config.md`; Docker's schema 2. These types
 //! read; the bytes that were read are what is stored and hashed, so nothing is ever re-encoded for a digest.
+//! Builders written in Go write an empty list as `null`, so `null` is read as the member's zero value.
 
-use crate::{ChainId, DiffId, Digest, Error, Extra, Platform, container, is_default};
+use crate::container::{self, nullable};
+use crate::{ChainId, DiffId, Digest, Error, Extra, Platform, is_default};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -12,7 +14,7 @@ use std::collections::BTreeMap;
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
     /// What kind of content it is.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "is_default")]
     pub media_type: String,
     /// Digest of the bytes as transferred.
     pub digest: Digest,
@@ -22,10 +24,10 @@ pub struct Descriptor {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
     /// Other places to have it from.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
     /// Free-form labels.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -36,12 +38,12 @@ pub struct Manifest {
     /// 2, or 1 for what is refused.
     pub schema_version: u32,
     /// What kind of manifest it is.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "is_default")]
     pub media_type: String,
     /// The configuration.
     pub config: Descriptor,
     /// The layers, bottom first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub layers: Vec<Descriptor>,
     /// Members not known here.
     #[serde(flatten)]
@@ -55,10 +57,10 @@ pub struct Index {
     /// 2.
     pub schema_version: u32,
     /// What kind of index it is.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "is_default")]
     pub media_type: String,
     /// The manifests.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub manifests: Vec<Descriptor>,
     /// Members not known here.
     #[serde(flatten)]
@@ -69,28 +71,28 @@ pub struct Index {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ImageConfig {
     /// `amd64` and its like.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub architecture: String,
     /// `linux` and its like.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub os: String,
     /// Variant of the architecture.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "is_default")]
     pub variant: String,
     /// When it was made, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
     /// Who made it.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "is_default")]
     pub author: String,
     /// How a container of it runs by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<container::Config>,
     /// Its layers.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub rootfs: RootFs,
     /// How each layer came to be.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<History>,
     /// Members not known here: `container`, `docker_version`, `os.version`, …
     #[serde(flatten)]
@@ -101,10 +103,10 @@ pub struct ImageConfig {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootFs {
     /// `layers`.
-    #[serde(rename = "type", default)]
+    #[serde(rename = "type", default, deserialize_with = "nullable")]
     pub kind: String,
     /// Digests of the uncompressed layers, bottom first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     pub diff_ids: Vec<DiffId>,
 }
 
@@ -115,16 +117,16 @@ pub struct History {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
     /// By which command.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "is_default")]
     pub created_by: String,
     /// By whom.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "is_default")]
     pub author: String,
     /// With which remark.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "is_default")]
     pub comment: String,
     /// Whether the step made no layer.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "is_default")]
     pub empty_layer: bool,
 }
 
@@ -202,6 +204,27 @@ mod tests {
         assert_eq!(config.config.as_ref().unwrap().extra["Frob"], 1);
         let again = ImageConfig::from_json(&serde_json::to_vec(&config).unwrap()).unwrap();
         assert_eq!(again, config);
+    }
+
+    #[test]
+    fn null_is_read_as_nothing_as_go_reads_it() {
+        let empty = Digest::sha256_of(b"");
+        let manifest = format!(
+            r#"{{"schemaVersion":2,"mediaType":null,"config":{{"digest":"{empty}","size":0,"urls":null,"annotations":null}},"layers":null}}"#
+        );
+        let manifest = Manifest::from_json(manifest.as_bytes()).unwrap();
+        assert!(manifest.layers.is_empty() && manifest.config.urls.is_empty());
+        let index = Index::from_json(br#"{"schemaVersion":2,"manifests":null}"#).unwrap();
+        assert!(index.manifests.is_empty());
+        let config = ImageConfig::from_json(
+            br#"{"os":null,"config":null,"rootfs":{"type":"layers","diff_ids":null},"history":null}"#,
+        )
+        .unwrap();
+        assert_eq!((config.chain_id(), config.history.len()), (None, 0));
+        assert_eq!(config.platform().os, "linux");
+        let config =
+            ImageConfig::from_json(br#"{"rootfs":null,"history":[{"created_by":null,"empty_layer":null}]}"#).unwrap();
+        assert_eq!(config.history, [History::default()]);
     }
 
     #[test]

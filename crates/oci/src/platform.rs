@@ -1,5 +1,6 @@
 //! What an image is built for. Source: OCI image-spec `image-index.md`, containerd's `platforms` package.
 
+use crate::container::nullable;
 use crate::{Error, Extra, is_default};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -9,14 +10,16 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Platform {
     /// `amd64` and its like.
+    #[serde(default, deserialize_with = "nullable")]
     pub architecture: String,
     /// `linux` and its like.
+    #[serde(default, deserialize_with = "nullable")]
     pub os: String,
     /// `os.version`, `os.features` and whatever else there is.
     #[serde(flatten)]
     pub extra: Extra,
     /// `v7`, `v8` and their like.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "nullable", skip_serializing_if = "is_default")]
     pub variant: String,
 }
 

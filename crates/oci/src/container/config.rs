@@ -5,9 +5,17 @@ use crate::{Extra, is_default};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
-/// Go's `struct{}` as a map value: `{}`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Go's `struct{}` as a map value: `{}`, or `null` when read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Empty {}
+
+impl<'de> Deserialize<'de> for Empty {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Object {}
+        Option::<Object>::deserialize(deserializer).map(|_| Self {})
+    }
+}
 
 /// A command line: a list of words, or (in requests) one string.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
