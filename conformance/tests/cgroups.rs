@@ -102,7 +102,7 @@ fn row_124_every_process_of_the_container_is_in_the_group() {
         .docker(&["run", "-d", &image, "sh", "-c", "sleep 100 & sleep 100 & wait"])
         .ok();
     let file = group(&daemon, "memory", &id).join("cgroup.procs");
-    wait_until("three processes are in the group", Duration::from_secs(5), || {
+    wait_until("three processes are in the group", Duration::from_secs(30), || {
         read(&file).lines().count() == 3
     });
     assert!(
@@ -126,11 +126,14 @@ fn row_125_cpus_become_a_quota_that_holds() {
                 .parse::<f64>()
                 .unwrap()
         };
-        std::thread::sleep(Duration::from_millis(300));
-        let (start, before) = (Instant::now(), usage());
-        std::thread::sleep(Duration::from_secs(2));
-        let share = (usage() - before) / start.elapsed().as_nanos() as f64;
-        assert!((0.15..0.25).contains(&share), "{share}");
+        // Within 5 %; tried again, since on a busy machine it may get less, or be read late.
+        let mut shares = Vec::new();
+        while !shares.last().is_some_and(|share| (0.19..=0.21).contains(share)) {
+            assert!(shares.len() < 6, "{shares:?}");
+            let (start, before) = (Instant::now(), usage());
+            std::thread::sleep(Duration::from_secs(4));
+            shares.push((usage() - before) / start.elapsed().as_nanos() as f64);
+        }
     } else {
         assert_eq!(read(&group(&daemon, "", &id).join("cpu.max")), "20000 100000");
     }
@@ -189,7 +192,7 @@ fn row_129_over_the_memory_limit_it_is_killed_and_that_is_told() {
         "head -c 200m /dev/zero | tail",
     ]);
     assert_ne!(output.code, 0);
-    wait_until("the kill is recorded", Duration::from_secs(5), || {
+    wait_until("the kill is recorded", Duration::from_secs(30), || {
         daemon.inspect("c1", "{{.State.OOMKilled}}") == "true"
     });
     let text = daemon.docker(&["run", "--rm", "-m", "1m", &image, "true"]).fails(125);

@@ -5,8 +5,9 @@
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tierce_oci::{ChainId, DiffId, Digest};
-use tierce_testkit::{Compression, Daemon, Entry, ImageBuilder};
+use tierce_testkit::{Compression, Daemon, Entry, ImageBuilder, wait_until};
 
 fn text(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -187,40 +188,61 @@ fn row_017_no_manifest_stays() {
 }
 
 #[test]
-fn row_019_a_spoilt_layer_is_refused_and_leaves_nothing() {
+fn row_019_a_spoilt_blob_is_refused_and_leaves_nothing() {
     let mut daemon = Daemon::start();
     let reference = daemon.registry().push(&layered(), "spoilt");
     let layout = tempfile::tempdir().unwrap();
     layered().write_layout(layout.path());
     let layer = layers_of(layout.path()).remove(1);
-    let blob = daemon.registry().blob(&layer);
-    let mut bytes = fs::read(&blob).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(&blob, bytes).unwrap();
-    daemon.docker(&["pull", &reference]).fails(1);
-    assert_eq!(daemon.docker(&["images", "-aq"]).ok(), "");
-    let left = |room: &str| fs::read_dir(daemon.data_root().join(room)).map_or(0, Iterator::count);
-    assert_eq!(
-        (
-            left("image/overlay2/layerdb/sha256"),
-            left("image/overlay2/imagedb/content/sha256")
-        ),
-        (0, 0)
-    );
-    assert_eq!(left("overlay2/l"), 0);
+    let config = manifest_of(layout.path())["config"]["digest"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    for blob in [layer, config] {
+        let file = daemon.registry().blob(&blob);
+        let honest = fs::read(&file).unwrap();
+        let mut spoilt = honest.clone();
+        spoilt[honest.len() / 2] ^= 1;
+        fs::write(&file, spoilt).unwrap();
+        let error = daemon.docker(&["pull", &reference]).fails(1);
+        assert!(error.contains(&format!("cannot verify blob {blob}")), "{error}");
+        assert_eq!(daemon.docker(&["images", "-aq"]).ok(), "");
+        // The layers that were on their way beside the spoilt one are given up, not waited for; so it is in Docker.
+        wait_until("nothing of the image is left", Duration::from_secs(30), || {
+            bulk(&daemon).is_empty()
+        });
+        fs::write(&file, honest).unwrap();
+    }
+    daemon.docker(&["pull", &reference]).ok();
+}
+
+/// What the data root holds of layers and images, whole or in the making.
+fn bulk(daemon: &Daemon) -> Vec<PathBuf> {
+    let rooms = [
+        "image/overlay2/layerdb/sha256",
+        "image/overlay2/layerdb/tmp",
+        "image/overlay2/imagedb/content/sha256",
+        "overlay2",
+        "overlay2/l",
+    ];
+    let entries = rooms
+        .iter()
+        .flat_map(|room| fs::read_dir(daemon.data_root().join(room)).into_iter().flatten());
+    entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| !path.ends_with("overlay2/l"))
+        .collect()
+}
+
+fn manifest_of(layout: &Path) -> Value {
+    let digest = &json(&layout.join("index.json"))["manifests"][0]["digest"];
+    let name = digest.as_str().unwrap().trim_start_matches("sha256:");
+    json(&layout.join("blobs/sha256").join(name))
 }
 
 fn layers_of(layout: &Path) -> Vec<Digest> {
-    let read = |digest: &Value| {
-        json(
-            &layout
-                .join("blobs/sha256")
-                .join(digest.as_str().unwrap().trim_start_matches("sha256:")),
-        )
-    };
-    let manifest = read(&json(&layout.join("index.json"))["manifests"][0]["digest"]);
-    manifest["layers"]
+    manifest_of(layout)["layers"]
         .as_array()
         .unwrap()
         .iter()

@@ -209,7 +209,8 @@ fn kernel_files_are_masked_and_read_only() {
             &daemon,
             &image,
             &[],
-            "cat /proc/kcore | wc -c; ls /proc/acpi 2>/dev/null | wc -l"
+            // Not every kernel has them.
+            "cat /proc/kcore 2>/dev/null | wc -c; ls /proc/acpi 2>/dev/null | wc -l"
         ),
         "0\n0\n"
     );

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+/// What takes milliseconds on an idle machine is waited for so long on a busy one.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// A running daemon with its host, its roots and, where asked for, its registry.
 ///
 /// Dropping it removes every container and the daemon; the test fails when anything is left.
@@ -160,7 +163,7 @@ impl Daemon {
         if let Some(mut process) = self.process.take() {
             let pid = Pid::from_child(&process);
             kill_process(pid, Signal::TERM).expect("ask the daemon to end");
-            wait_until("the daemon ends", Duration::from_secs(20), || {
+            wait_until("the daemon ends", PATIENCE, || {
                 process.try_wait().expect("wait").is_some()
             });
         }
@@ -199,7 +202,7 @@ impl Daemon {
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log);
         self.process = Some(command.spawn().expect("start tierced"));
-        wait_until("the daemon answers", Duration::from_secs(20), || {
+        wait_until("the daemon answers", PATIENCE, || {
             let ended = self.process.as_mut().expect("it was started").try_wait().expect("wait");
             assert!(
                 ended.is_none(),
@@ -245,7 +248,7 @@ impl Drop for Daemon {
         }
         self.registry.take();
         if !std::thread::panicking() {
-            wait_until("the daemon has left nothing behind", Duration::from_secs(5), || {
+            wait_until("the daemon has left nothing behind", PATIENCE, || {
                 let left = self.traces();
                 left == Snapshot::default()
             });

@@ -18,6 +18,9 @@ pub struct Registry {
 /// Every host has its own loopback, so the port needs not be chosen.
 const ADDRESS: &str = "127.0.0.1:5000";
 
+/// What the user agent of the program that pushes begins with.
+const PUSHER: &str = "skopeo/";
+
 impl Registry {
     /// Starts one on the host.
     pub fn start(host: &Host) -> Self {
@@ -47,7 +50,7 @@ impl Registry {
             directory,
             host: host.name().to_owned(),
         };
-        wait_until("the registry answers", Duration::from_secs(20), || {
+        wait_until("the registry answers", Duration::from_mins(1), || {
             host.run(&["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/5000"]).code == 0
         });
         registry
@@ -70,6 +73,8 @@ impl Registry {
                 "--insecure-policy",
                 "copy",
                 "--quiet",
+                // Without it a layer of plain tar would be compressed on its way.
+                "--preserve-digests",
                 "--dest-tls-verify=false",
             ])
             .arg(format!("oci:{}:latest", layout.path().display()))
@@ -91,7 +96,7 @@ impl Registry {
                 !entry["http.request.useragent"]
                     .as_str()
                     .unwrap_or_default()
-                    .contains("containers/")
+                    .starts_with(PUSHER)
             })
             .filter_map(|entry| {
                 Some(format!(
