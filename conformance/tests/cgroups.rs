@@ -176,6 +176,40 @@ fn row_126_shares_quota_and_period_are_written() {
 }
 
 #[test]
+fn row_129_without_the_killer_a_task_sleeps_until_there_is_memory() {
+    if !is_v1() {
+        println!("skipped: control groups v2 cannot disable the OOM killer");
+        return;
+    }
+    let (daemon, image) = Daemon::with_busybox();
+    let id = daemon
+        .docker(&[
+            "run",
+            "-d",
+            "-m",
+            "16m",
+            "--memory-swap",
+            "16m",
+            "--oom-kill-disable",
+            &image,
+            "awk",
+            // A program of its own accord: a system call would fail instead of sleep.
+            "BEGIN { text = \"x\"; for (i = 0; i < 25; i++) text = text text; print length(text) }",
+        ])
+        .ok();
+    let memory = group(&daemon, "memory", &id);
+    wait_until("the limit is met", Duration::from_secs(30), || {
+        read(&memory.join("memory.oom_control")).contains("under_oom 1")
+    });
+    assert_eq!(daemon.inspect(&id, "{{.State.Running}}"), "true");
+    daemon
+        .docker(&["update", "-m", "256m", "--memory-swap", "256m", &id])
+        .ok();
+    assert_eq!(daemon.docker(&["wait", &id]).ok(), "0");
+    assert_eq!(daemon.docker(&["logs", &id]).ok(), (1 << 25).to_string());
+}
+
+#[test]
 fn row_129_over_the_memory_limit_it_is_killed_and_that_is_told() {
     let (daemon, image) = Daemon::with_busybox();
     let output = daemon.docker(&[

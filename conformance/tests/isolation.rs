@@ -14,6 +14,15 @@ fn row_113_the_host_name_is_the_containers_own() {
     let (daemon, image) = Daemon::with_busybox();
     let own = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
     assert_eq!(inside(&daemon, &image, &["--hostname", "other"], "hostname"), "other\n");
+    assert_eq!(
+        inside(
+            &daemon,
+            &image,
+            &["--domainname", "example.org"],
+            "cat /proc/sys/kernel/domainname"
+        ),
+        "example.org\n"
+    );
     assert_eq!(inside(&daemon, &image, &["--uts=host"], "hostname"), own);
     assert_eq!(std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap(), own);
 }
@@ -54,8 +63,23 @@ fn row_115_a_container_sees_only_its_own_processes() {
     let (daemon, image) = Daemon::with_busybox();
     let seen = inside(&daemon, &image, &[], "ls /proc | grep -c '^[0-9]'");
     assert!(seen.trim().parse::<u32>().unwrap() <= 4, "{seen}");
-    let host = inside(&daemon, &image, &["--pid=host"], "ls /proc | grep -c '^[0-9]'");
+    // Processes of the host end while they are listed.
+    let host = inside(
+        &daemon,
+        &image,
+        &["--pid=host"],
+        "ls /proc 2>/dev/null | grep -c '^[0-9]'",
+    );
     assert!(host.trim().parse::<u32>().unwrap() > 4, "{host}");
+    daemon
+        .docker(&["run", "-d", "--name", "c1", &image, "sleep", "1000"])
+        .ok();
+    assert_eq!(daemon.docker(&["exec", "c1", "cat", "/proc/1/comm"]).ok(), "sleep");
+    let pid = daemon.inspect("c1", "{{.State.Pid}}");
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    // The same process has a number in each level of the hierarchy; the innermost comes last.
+    let numbers = status.lines().find(|line| line.starts_with("NSpid:")).unwrap();
+    assert!(pid != "1" && numbers.ends_with("\t1"), "{numbers}");
 }
 
 #[test]

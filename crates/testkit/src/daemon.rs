@@ -252,7 +252,7 @@ impl Drop for Daemon {
                 let left = self.traces();
                 left == Snapshot::default()
             });
-            leaks::remove_group_everywhere(&self.cgroup_parent());
         }
+        leaks::remove_group_everywhere(&self.cgroup_parent());
     }
 }
