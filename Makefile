@@ -2,7 +2,7 @@
 #
 #   make demo [IMAGE=alpine]   from nothing to a running web server, each step with its time
 #   make test                  all tests: units, and end to end with the real kernel, registry and docker client
-#   make install               programs, units and completions under $(DESTDIR)$(PREFIX)
+#   make install               programs and systemd units under $(DESTDIR)$(PREFIX)
 
 PREFIX ?= /usr/local
 SHELL := /bin/bash
@@ -48,7 +48,7 @@ lint:
 	cargo run --quiet --locked -p xtask -- tidy
 
 install: build
-	packaging/install --prefix "$(DESTDIR)$(PREFIX)" --programs $(OUT)
+	packaging/install --prefix "$(PREFIX)" --destdir "$(DESTDIR)" --programs $(OUT)
 
 clean:
 	cargo clean

@@ -289,7 +289,7 @@ impl Stage {
         }
         Command::new("ip").args(["link", "delete", BRIDGE]).run();
         Command::new("nft")
-            .args(["delete", "table", "inet", "tierce-demo"])
+            .args(["delete", "table", "ip", "tierce-demo"])
             .run();
         println!("             cleaned up");
     }
