@@ -232,3 +232,93 @@ fn row_129_over_the_memory_limit_it_is_killed_and_that_is_told() {
     let text = daemon.docker(&["run", "--rm", "-m", "1m", &image, "true"]).fails(125);
     assert!(text.contains("Minimum memory limit allowed is 6MB"), "{text}");
 }
+
+#[test]
+fn row_127_statistics_match_the_files() {
+    let (daemon, image) = Daemon::with_busybox();
+    let id = daemon
+        .docker(&[
+            "run",
+            "-d",
+            "-m",
+            "64m",
+            &image,
+            "sh",
+            "-c",
+            "i=0; while [ $i -lt 50000 ]; do i=$((i + 1)); done; exec sleep 1000",
+        ])
+        .ok();
+    wait_until("the work is done", Duration::from_secs(60), || {
+        daemon
+            .docker(&["top", &id, "-o", "pid,args"])
+            .ok()
+            .contains("sleep 1000")
+    });
+    let usage = || {
+        if is_v1() {
+            return read(&group(&daemon, "cpuacct", &id).join("cpuacct.usage"))
+                .parse()
+                .unwrap();
+        }
+        let text = read(&group(&daemon, "", &id).join("cpu.stat"));
+        text.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1000
+    };
+    let before = usage();
+    let (status, body) = daemon.request("GET", &format!("/containers/{id}/stats?stream=false"), None);
+    assert_eq!(status, 200, "{body}");
+    let stats: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let told = stats["cpu_stats"]["cpu_usage"]["total_usage"].as_u64().unwrap();
+    assert!((before..=usage()).contains(&told), "{before} {told} {}", usage());
+    assert_eq!(stats["memory_stats"]["limit"], 64 << 20);
+    assert_eq!(stats["pids_stats"]["current"], 1);
+    let line = daemon
+        .docker(&["stats", "--no-stream", "--format", "{{.MemUsage}} {{.PIDs}}", &id])
+        .ok();
+    assert!(line.ends_with("/ 64MiB 1"), "{line}");
+}
+
+#[test]
+fn row_128_processors_and_memory_nodes_are_obeyed() {
+    let (daemon, image) = Daemon::with_busybox();
+    let allowed = daemon
+        .docker(&[
+            "run",
+            "--rm",
+            "--cpuset-cpus",
+            "0",
+            "--cpuset-mems",
+            "0",
+            &image,
+            "grep",
+            "_allowed_list",
+            "/proc/self/status",
+        ])
+        .ok();
+    assert_eq!(allowed, "Cpus_allowed_list:\t0\nMems_allowed_list:\t0");
+    let error = daemon
+        .docker(&["run", "--rm", "--cpuset-cpus", "4000", &image, "true"])
+        .fails(125);
+    assert!(
+        error.contains("Requested CPUs are not available - requested 4000, available: "),
+        "{error}"
+    );
+}
+
+#[test]
+fn row_132_pause_stops_every_task() {
+    let (daemon, image) = Daemon::with_busybox();
+    let count = "(while :; do echo x >> /one; done) & while :; do echo x >> /two; done";
+    let id = daemon.docker(&["run", "-d", &image, "sh", "-c", count]).ok();
+    let upper = PathBuf::from(daemon.inspect(&id, "{{.GraphDriver.Data.UpperDir}}"));
+    let sizes = || ["one", "two"].map(|name| std::fs::metadata(upper.join(name)).map_or(0, |file| file.len()));
+    wait_until("both write", Duration::from_secs(30), || !sizes().contains(&0));
+    daemon.docker(&["pause", &id]).ok();
+    let before = sizes();
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(sizes(), before);
+    daemon.docker(&["unpause", &id]).ok();
+    wait_until("both go on", Duration::from_secs(30), || {
+        let now = sizes();
+        now[0] > before[0] && now[1] > before[1]
+    });
+}

@@ -452,3 +452,45 @@ fn tierce_and_docker_list_the_same() {
         assert_eq!(daemon.docker(arguments).ok(), daemon.tierce(arguments).ok());
     }
 }
+
+#[test]
+fn row_016_what_a_pull_learned_is_written_down_and_used() {
+    let mut daemon = Daemon::start();
+    let image = daemon.add_image(&layered(), "known");
+    let layout = tempfile::tempdir().unwrap();
+    layered().write_layout(layout.path());
+    let diffs: Vec<DiffId> = serde_json::from_str(&daemon.inspect(&image, "{{json .RootFS.Layers}}")).unwrap();
+    let records = metadata(&daemon).join("distribution");
+    for (diff, blob) in diffs.iter().zip(layers_of(layout.path())) {
+        assert_eq!(
+            text(&records.join("diffid-by-digest/sha256").join(blob.hex())),
+            diff.to_string()
+        );
+        let known = json(
+            &records
+                .join("v2metadata-by-diffid/sha256")
+                .join(diff.to_string().trim_start_matches("sha256:")),
+        );
+        assert_eq!(known[0]["Digest"], blob.to_string(), "{known}");
+        assert_eq!(known[0]["SourceRepository"], "127.0.0.1:5000/known", "{known}");
+    }
+}
+
+#[test]
+fn row_022_a_base_is_shared_and_stays_while_a_child_needs_it() {
+    let mut daemon = Daemon::start();
+    let base = daemon.add_image(&ImageBuilder::busybox(), "base");
+    let child = daemon.add_image(&layered(), "child");
+    let stack = |image: &str| -> Vec<String> {
+        serde_json::from_str(&daemon.inspect(image, "{{json .RootFS.Layers}}")).unwrap()
+    };
+    assert_eq!(stack(&base)[..], stack(&child)[..1]);
+    let layers = || fs::read_dir(daemon.data_root().join("overlay2/l")).unwrap().count();
+    assert_eq!(layers(), 3);
+    daemon.docker(&["rmi", &base]).ok();
+    assert_eq!(layers(), 3);
+    assert_eq!(
+        daemon.docker(&["run", "--rm", &child, "cat", "/one", "/two"]).ok(),
+        "122"
+    );
+}

@@ -324,3 +324,80 @@ fn row_069_what_one_writes_no_other_sees() {
         "upper"
     );
 }
+
+#[test]
+fn row_040_row_061_a_driver_that_cannot_be_had_is_refused_by_name() {
+    let root = tempfile::tempdir().unwrap();
+    let output = Command::new("timeout")
+        .arg("60")
+        .arg(tierce_testkit::binary("tierced"))
+        .args([
+            "--config-file",
+            "/dev/null",
+            "--storage-driver",
+            "devicemapper",
+            "--data-root",
+        ])
+        .arg(root.path().join("data"))
+        .arg("--exec-root")
+        .arg(root.path().join("exec"))
+        .arg("-H")
+        .arg(format!("unix://{}", root.path().join("sock").display()))
+        .run();
+    let error = output.fails(1);
+    assert!(error.contains("devicemapper"), "{error}");
+}
+
+#[test]
+fn row_055_the_work_directory_is_empty_and_out_of_view() {
+    let (daemon, _name, tree) = start(&two_layers());
+    exec(&daemon, "echo x >> /shared/low; rm /only-low");
+    // The kernel keeps one whiteout there, to link the next ones from.
+    let files = Command::new("find")
+        .arg(&tree.work)
+        .args(["-mindepth", "2", "!", "-type", "c"])
+        .run()
+        .ok();
+    assert_eq!(files, "");
+    assert!(!exec(&daemon, "ls -a /").lines().any(|name| name.starts_with("work")));
+}
+
+#[test]
+fn row_056_containers_share_the_pages_of_lower_files() {
+    let (daemon, name, tree) = start(&two_layers());
+    daemon
+        .docker(&["run", "-d", "--name", "c2", &name, "sleep", "1000"])
+        .ok();
+    // What a process maps is the lower file itself: its inode is told, whatever the mount it came by.
+    let inode = |container: &str| {
+        let pid = daemon.inspect(container, "{{.State.Pid}}");
+        fs::metadata(format!("/proc/{pid}/exe")).unwrap().st_ino()
+    };
+    let lower = tree
+        .lower
+        .iter()
+        .map(|path| path.join("bin/busybox"))
+        .find(|path| path.exists())
+        .unwrap();
+    assert_eq!([inode("c1"), inode("c2")], [lower.metadata().unwrap().st_ino(); 2]);
+}
+
+#[test]
+fn row_064_the_client_shows_what_a_container_costs() {
+    let (daemon, name, _tree) = start(&two_layers());
+    let size = |object: &str| {
+        daemon
+            .docker(&["ps", "-a", "-s", "--filter", object, "--format", "{{.Size}}"])
+            .ok()
+    };
+    daemon.docker(&["create", "--name", "idle", &name]).ok();
+    assert!(size("name=idle").starts_with("0B (virtual "), "{}", size("name=idle"));
+    exec(
+        &daemon,
+        "head -c 1000 /dev/zero > /thousand; echo x >> /shared/low; rm /only-low",
+    );
+    assert!(size("name=c1").starts_with("1kB (virtual "), "{}", size("name=c1"));
+    let mut changes: Vec<String> = daemon.docker(&["diff", "c1"]).ok().lines().map(str::to_owned).collect();
+    changes.sort();
+    assert_eq!(changes, ["A /thousand", "C /shared", "C /shared/low", "D /only-low"]);
+}
