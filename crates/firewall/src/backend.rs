@@ -4,9 +4,9 @@ use std::fmt::Debug;
 
 use crate::{Change, Error, Family};
 
-/// Applies rule sets. Implementations are stateless: what is in force is in the kernel.
+/// Applies rule sets. Implementations remember nothing of them: what is in force is in the kernel.
 ///
-/// All methods act on the network namespace of the calling thread.
+/// All methods act on the network namespace of the thread that was the first to call one.
 pub trait Backend: Debug + Send + Sync {
     /// Its name in configuration and `info`.
     fn name(&self) -> &'static str;

@@ -331,3 +331,28 @@ fn foreign_drop_policies_are_found() {
         assert_eq!(backend.foreign_forward_drops("example").unwrap(), ["ip filter FORWARD"]);
     });
 }
+
+#[test]
+fn one_socket_serves_all_calls_and_refusals_leave_nothing_behind_in_it() {
+    in_own_network(|| {
+        let backend = open(Choice::Nft);
+        let table = example();
+        let add = |element| Change::Add(elements("publish", false, vec![element]));
+        for _ in 0..3 {
+            // The kernel answers every element that has no set to go to; one answer ends the exchange.
+            assert!(backend.apply(&[add(port_element(1)), add(port_element(2))]).is_err());
+            assert!(!backend.has_table(Family::Ip, "example").unwrap());
+        }
+        backend.apply(&[Change::Replace(table)]).unwrap();
+        assert!(backend.has_table(Family::Ip, "example").unwrap());
+        // The socket decides on the network, not the thread.
+        std::thread::scope(|scope| {
+            let elsewhere = scope.spawn(|| {
+                unshare(Kinds::NETWORK).unwrap();
+                backend.apply(&[add(port_element(9))])
+            });
+            elsewhere.join().unwrap().unwrap();
+        });
+        assert!(nft(&["list", "map", "ip", "example", "publish"]).contains(". 9 "));
+    });
+}

@@ -254,6 +254,11 @@ impl Refusal {
         }
     }
 
+    /// Whether the kernel refused a request; otherwise the exchange itself failed.
+    pub fn is_of_kernel(&self) -> bool {
+        self.sequence != 0
+    }
+
     /// Whether the kernel said exactly this error number.
     pub fn is(&self, errno: rustix::io::Errno) -> bool {
         self.error.raw_os_error() == Some(errno.raw_os_error())
@@ -345,6 +350,20 @@ impl Socket {
                 if done {
                     return refusal.map_or(Ok(replies), Err);
                 }
+            }
+        }
+    }
+
+    /// Throws away the answers that are still queued after a refusal, so that the next exchange does not take them for
+    /// its own.
+    pub fn discard_answers(&self) -> io::Result<()> {
+        let mut buffer = [0u8; 1];
+        loop {
+            // Short reads are fine: the rest of a datagram goes with it.
+            match rustix::net::recv(&self.fd, &mut buffer[..], RecvFlags::DONTWAIT) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) => return Ok(()),
+                Err(error) => return Err(error.into()),
             }
         }
     }

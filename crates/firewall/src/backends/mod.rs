@@ -18,7 +18,7 @@ pub enum Choice {
 /// Opens the chosen one.
 pub fn open(choice: Choice) -> Box<dyn Backend> {
     match choice {
-        Choice::Nft => Box::new(nft::Nft),
+        Choice::Nft => Box::new(nft::Nft::default()),
         Choice::None => Box::new(none::None),
     }
 }
