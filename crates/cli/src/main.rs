@@ -55,15 +55,19 @@ fn run(invocation: Invocation) -> i32 {
 fn go_flags(command: clap::Command) -> clap::Command {
     let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
     let mut command = command.mut_args(|argument| match argument.get_action() {
-        ArgAction::SetTrue => argument
-            .action(ArgAction::Set)
-            .num_args(0..=1)
-            .require_equals(true)
-            .default_missing_value("true")
-            .default_value("false")
-            .hide_default_value(true)
-            .hide_possible_values(true)
-            .value_parser(go_bool),
+        ArgAction::SetTrue => {
+            // Most are off unless given; a few, such as `--sig-proxy`, say otherwise.
+            let default = argument.get_default_values().first().cloned();
+            argument
+                .action(ArgAction::Set)
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("true")
+                .default_value(default.unwrap_or_else(|| "false".into()))
+                .hide_default_value(true)
+                .hide_possible_values(true)
+                .value_parser(go_bool)
+        }
         _ => argument,
     });
     for name in names {
@@ -88,6 +92,24 @@ mod tests {
     #[test]
     fn the_command_tree_is_consistent() {
         go_flags(Invocation::augment_args(clap::Command::new("tierce"))).debug_assert();
+    }
+
+    #[test]
+    fn switches_keep_the_default_they_name() {
+        let given = |words: &[&str]| {
+            let command = go_flags(Invocation::augment_args(clap::Command::new("tierce")));
+            let matches = command.try_get_matches_from(words).unwrap();
+            let (_, run) = matches.subcommand().unwrap();
+            (
+                run.get_one::<bool>("sig_proxy").copied(),
+                run.get_one::<bool>("detach").copied(),
+            )
+        };
+        assert_eq!(given(&["tierce", "run", "busybox"]), (Some(true), Some(false)));
+        assert_eq!(
+            given(&["tierce", "run", "--sig-proxy=false", "-d", "busybox"]),
+            (Some(false), Some(true))
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Operations on containers.
 
 use hyper::Method;
+use serde_json::value::RawValue;
 use tierce_api_types::Filters;
 use tierce_api_types::container::{
     Change, ContainerInspect, ContainerSummary, ContainersPruned, CreateRequest, CreateResponse, StatsResponse,
@@ -179,8 +180,8 @@ impl Containers<'_> {
             .await
     }
 
-    /// Everything about it, as the daemon wrote it: for templates and output that must not lose members.
-    pub async fn inspect_raw(&self, container: &str, size: bool) -> Result<serde_json::Value, Error> {
+    /// Everything about it, as the daemon wrote it: for output that must not lose members or change their order.
+    pub async fn inspect_raw(&self, container: &str, size: bool) -> Result<Box<RawValue>, Error> {
         self.0
             .document(Call::new(Method::GET, at(container, "json").with_flag("size", size)))
             .await

@@ -1,6 +1,7 @@
 //! Operations on images.
 
 use hyper::Method;
+use serde_json::value::RawValue;
 use tierce_api_types::Filters;
 use tierce_api_types::auth::AuthConfig;
 use tierce_api_types::image::{HistoryItem, ImageDeleted, ImageInspect, ImageSummary, ImagesPruned};
@@ -64,7 +65,7 @@ impl Images<'_> {
     }
 
     /// Everything about it, as the daemon wrote it.
-    pub async fn inspect_raw(&self, image: &str) -> Result<serde_json::Value, Error> {
+    pub async fn inspect_raw(&self, image: &str) -> Result<Box<RawValue>, Error> {
         self.0
             .document(Call::new(Method::GET, Target::path(&["images", image, "json"])))
             .await

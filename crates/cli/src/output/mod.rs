@@ -1,5 +1,6 @@
-//! What is printed, and how: tables, templates, times, sizes, progress.
+//! What is printed, and how: tables, templates, documents, times, sizes, progress.
 
+pub(crate) mod indent;
 pub(crate) mod listing;
 pub(crate) mod ports;
 pub(crate) mod progress;

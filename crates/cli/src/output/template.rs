@@ -47,17 +47,6 @@ pub(crate) fn compact(document: &Value) -> String {
     escape_html(&document.to_string())
 }
 
-/// JSON as `docker inspect` prints it: four spaces, `<`, `>` and `&` as they are.
-pub(crate) fn indented(document: &Value) -> String {
-    let mut bytes = Vec::new();
-    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
-    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
-    match serde::Serialize::serialize(document, &mut serializer) {
-        Ok(()) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(_) => document.to_string(),
-    }
-}
-
 /// Go's encoder writes these three as escapes; they occur in strings only.
 fn escape_html(json: &str) -> String {
     json.replace('<', "\\u003c")

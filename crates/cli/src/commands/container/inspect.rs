@@ -2,9 +2,9 @@
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::output::template;
+use crate::output::{indent, template};
 use clap::Args;
-use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 #[derive(Args)]
 pub(crate) struct Inspect {
@@ -55,7 +55,7 @@ impl InspectContainer {
 pub(crate) async fn inspect(
     names: &[String],
     format: &str,
-    mut look: impl AsyncFnMut(&str) -> Result<Value, Error>,
+    mut look: impl AsyncFnMut(&str) -> Result<Box<RawValue>, Error>,
 ) -> Result<(), Error> {
     let template = template::Template::parse(format)?;
     let mut found = Vec::new();
@@ -67,10 +67,15 @@ pub(crate) async fn inspect(
         }
     }
     match &template {
-        None => println!("{}", template::indented(&Value::Array(found))),
+        None => {
+            let documents: Vec<&str> = found.iter().map(|document| document.get()).collect();
+            println!("{}", indent::indented(&format!("[{}]", documents.join(","))));
+        }
         Some(template) => {
             for document in &found {
-                println!("{}", template.render(document)?);
+                // A raw value is always JSON.
+                let document = serde_json::from_str(document.get()).unwrap_or_default();
+                println!("{}", template.render(&document)?);
             }
         }
     }
@@ -82,7 +87,7 @@ pub(crate) async fn inspect(
 }
 
 /// The first object of that name, in Docker's order: container, image, network, volume.
-async fn any(context: &Context, name: &str, kind: &str, size: bool) -> Result<Value, Error> {
+async fn any(context: &Context, name: &str, kind: &str, size: bool) -> Result<Box<RawValue>, Error> {
     let client = &context.client;
     for candidate in ["container", "image", "network", "volume"] {
         if !kind.is_empty() && kind != candidate {
@@ -91,8 +96,8 @@ async fn any(context: &Context, name: &str, kind: &str, size: bool) -> Result<Va
         let result = match candidate {
             "container" => client.containers().inspect_raw(name, size).await,
             "image" => client.images().inspect_raw(name).await,
-            "network" => client.networks().inspect(name).await.map(document),
-            _ => client.volumes().inspect(name).await.map(document),
+            "network" => client.networks().inspect(name).await.map(|network| document(&network)),
+            _ => client.volumes().inspect(name).await.map(|volume| document(&volume)),
         };
         match result {
             Err(error) if error.status() == Some(404) && kind.is_empty() => {}
@@ -102,7 +107,7 @@ async fn any(context: &Context, name: &str, kind: &str, size: bool) -> Result<Va
     Err(Error::failed(format!("Error: No such object: {name}")))
 }
 
-fn document(object: impl serde::Serialize) -> Value {
+fn document(object: &impl serde::Serialize) -> Box<RawValue> {
     // The wire types have string keys only, so they are always JSON.
-    serde_json::to_value(object).unwrap_or_default()
+    to_raw_value(object).unwrap_or_default()
 }
