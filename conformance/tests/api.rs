@@ -242,11 +242,16 @@ fn signals_are_passed_on() {
         "docker".to_owned(),
         tierce_testkit::binary("tierce").display().to_string(),
     ] {
+        // The client goes to the background with SIGINT ignored, as every shell without job control leaves it, and the
+        // signal goes out when the program has said that its trap is set. `timeout` ends a client that passes nothing on.
         let line = format!(
-            "{client} -H unix://{} run --rm {image} sh -c 'trap \"echo caught; exit 3\" INT; while :; do sleep 0.1; done' & pid=$!; sleep 1.5; kill -INT $pid; wait $pid",
+            "timeout --foreground --signal KILL 30 {client} -H unix://{} run --rm {image} \
+             sh -c 'trap \"echo caught; exit 3\" INT; echo ready; while :; do sleep 0.1; done' > $0 & \
+             until grep -q ready $0; do sleep 0.1; done; kill -INT $(pgrep -P $!); wait $!; code=$?; cat $0; exit $code",
             daemon.socket().display()
         );
-        let output = daemon.host().command("bash").args(["-m", "-c", &line]).run();
+        let said = tempfile::NamedTempFile::new().unwrap();
+        let output = daemon.host().command("bash").args(["-c", &line]).arg(said.path()).run();
         assert!(
             output.stdout.contains("caught") && output.code == 3,
             "{client}: {output:?}"
@@ -260,26 +265,12 @@ fn events_tell_what_happened_and_can_be_filtered() {
     daemon
         .docker(&["run", "--name", "c1", "--label", "k=v", &image, "sh", "-c", "exit 4"])
         .fails(4);
-    let die = daemon
-        .docker(&[
-            "events",
-            "--since",
-            "5m",
-            "--until",
-            "0s",
-            "--filter",
-            "event=die",
-            "--format",
-            "{{json .}}",
-        ])
-        .ok();
+    let die = daemon.events(Daemon::docker, &["--filter", "event=die", "--format", "{{json .}}"]);
     let die: serde_json::Value = serde_json::from_str(&die).unwrap();
     assert_eq!(die["Actor"]["Attributes"]["exitCode"], "4");
     assert_eq!(die["Actor"]["Attributes"]["name"], "c1");
     assert_eq!(die["Actor"]["Attributes"]["k"], "v");
-    let ours = daemon
-        .tierce(&["events", "--since", "5m", "--until", "0s", "--filter", "container=c1"])
-        .ok();
+    let ours = daemon.events(Daemon::tierce, &["--filter", "container=c1"]);
     assert!(
         ours.contains(" container create ") && ours.contains(" container die "),
         "{ours}"

@@ -12,7 +12,8 @@ fn nothing_is_left(daemon: &Daemon) {
         "overlay2/l",
         "image/overlay2/layerdb/sha256",
         "image/overlay2/layerdb/tmp",
-        "tmp",
+        "tmp/blobs",
+        "tmp/pulls",
     ] {
         assert_eq!(count(room), 0, "{room}");
     }
@@ -142,8 +143,12 @@ fn the_wrong_architecture_is_told() {
     let mut daemon = Daemon::start();
     let image = ImageBuilder::busybox().platform("linux", "s390x");
     let name = daemon.registry().push(&image, "foreign");
-    let output = daemon.docker(&["pull", "--platform", "linux/arm64", &name]);
-    assert_ne!(output.code, 0, "{output:?}");
+    // An image that is for one platform only is pulled all the same, with dockerd's warning.
+    let text = daemon.docker(&["pull", "--platform", "linux/arm64", &name]).ok();
+    assert!(
+        text.contains("its platform (linux/s390x) does not match the specified platform (linux/arm64)"),
+        "{text}"
+    );
     let windows = daemon
         .registry()
         .push(&ImageBuilder::busybox().platform("windows", "amd64"), "windows");

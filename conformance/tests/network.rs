@@ -12,7 +12,7 @@ fn get(host: &Host, url: &str) -> String {
 }
 
 fn serves(host: &Host, url: &str) {
-    wait_until(url, Duration::from_secs(5), || get(host, url) == "page\n");
+    wait_until(url, Duration::from_secs(20), || get(host, url) == "page\n");
 }
 
 #[test]
@@ -139,14 +139,17 @@ fn row_157_a_published_port_is_reachable_from_everywhere_and_gone_after_stop() {
     serves(&outside, "http://198.51.100.1:9901/");
     let gateway = daemon.inspect("c1", "{{.NetworkSettings.Networks.bridge.Gateway}}");
     let fetch = format!("http://{gateway}:9901/");
+    // Not `wget -T`: Debian's static busybox crashes with it.
     assert_eq!(
-        daemon.docker(&["exec", "c1", "wget", "-qO-", "-T", "3", &fetch]).ok(),
+        daemon
+            .docker(&["exec", "c1", "timeout", "10", "wget", "-qO-", &fetch])
+            .ok(),
         "page",
         "hairpin"
     );
     assert_eq!(
         daemon
-            .docker(&["run", "--rm", &image, "wget", "-qO-", "-T", "3", &fetch])
+            .docker(&["run", "--rm", &image, "timeout", "10", "wget", "-qO-", &fetch])
             .ok(),
         "page",
         "neighbour"

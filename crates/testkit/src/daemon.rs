@@ -120,6 +120,49 @@ impl Daemon {
         command
     }
 
+    /// `docker attach` that types a line, and waits until the container has said it back; the client is killed then.
+    ///
+    /// Without `StdinOnce` the end of a client's input is not the end of the process's, so the client would stay.
+    #[track_caller]
+    pub fn attach_echoes(&self, container: &str, line: &str) {
+        use std::io::{Read as _, Write as _};
+        let mut command = self.docker_command();
+        command.args(["attach", "--sig-proxy=false", container]);
+        let mut client = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("start docker attach");
+        let mut output = client.stdout.take().expect("stdout is piped");
+        let mut heard = vec![0; line.len()];
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let reader = std::thread::spawn(move || {
+            let read = output.read_exact(&mut heard);
+            // Nobody listens once the time is over.
+            let _ = sender.send(read.map(|()| String::from_utf8_lossy(&heard).into_owned()));
+        });
+        let mut input = client.stdin.take().expect("stdin is piped");
+        input.write_all(line.as_bytes()).expect("type a line");
+        let heard = receiver.recv_timeout(PATIENCE);
+        client.kill().expect("kill docker attach");
+        client.wait().expect("reap docker attach");
+        reader.join().expect("the reader does not panic");
+        let heard = heard.expect("an answer in time").expect("an answer before the end");
+        assert_eq!(heard, line);
+    }
+
+    /// `events` of everything up to now, with these further arguments, by `client` ([`Self::docker`], [`Self::tierce`]).
+    ///
+    /// The command lines cut `--until 0s` to the whole second, which leaves out what happened in this one: the moment
+    /// asked for is the next second, and the client waits for it.
+    #[track_caller]
+    pub fn events(&self, client: fn(&Self, &[&str]) -> Output, arguments: &[&str]) -> String {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let until = (now.expect("a time after 1970").as_secs() + 1).to_string();
+        let range = ["events", "--since", "10m", "--until", &until];
+        client(self, &[&range, arguments].concat()).ok()
+    }
+
     /// Runs our client.
     pub fn tierce(&self, arguments: &[&str]) -> Output {
         self.tierce_command().args(arguments).run()
@@ -218,6 +261,18 @@ impl Daemon {
         name_of(self.root.path())
     }
 
+    /// Waits until the daemon has nothing on the machine but itself; panics with what is left.
+    #[track_caller]
+    pub fn wait_until_nothing_is_left(&self) {
+        let start = std::time::Instant::now();
+        while self.traces() != Snapshot::default() {
+            if start.elapsed() > PATIENCE {
+                self.traces().assert_empty();
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// What the daemon has on the machine now, itself left out.
     pub fn traces(&self) -> Snapshot {
         Snapshot::of(&[
@@ -226,6 +281,7 @@ impl Daemon {
             // The parent itself stays, as Docker's does.
             &format!("{}/", self.cgroup_parent()),
         ])
+        .without_process(self.process.as_ref().map_or(0, Child::id))
     }
 }
 
@@ -248,10 +304,7 @@ impl Drop for Daemon {
         }
         self.registry.take();
         if !std::thread::panicking() {
-            wait_until("the daemon has left nothing behind", PATIENCE, || {
-                let left = self.traces();
-                left == Snapshot::default()
-            });
+            self.wait_until_nothing_is_left();
         }
         leaks::remove_group_everywhere(&self.cgroup_parent());
     }

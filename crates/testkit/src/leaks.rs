@@ -43,6 +43,14 @@ impl Snapshot {
         }
     }
 
+    /// The same without this process.
+    #[must_use]
+    pub fn without_process(mut self, pid: u32) -> Self {
+        let start = format!("{pid} ");
+        self.processes.retain(|process| !process.starts_with(&start));
+        self
+    }
+
     /// Panics unless nothing is there.
     #[track_caller]
     pub fn assert_empty(&self) {
