@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // a test has nothing better to do with a failure
 
-use tierce_testkit::Daemon;
+use std::process::Command;
+use tierce_testkit::{Daemon, Run as _};
 
 fn inside(daemon: &Daemon, image: &str, flags: &[&str], script: &str) -> String {
     let output = daemon.docker(&[&["run", "--rm"], flags, &[image, "sh", "-c", script]].concat());
@@ -287,4 +288,97 @@ fn a_user_of_the_image_is_looked_up_in_the_image() {
         text.contains("unable to find user nobody-here: no matching entries in passwd file"),
         "{text}"
     );
+}
+
+/// A directory that is a shared mount of its own.
+struct Shared(tempfile::TempDir);
+
+impl Shared {
+    fn new() -> Self {
+        let shared = Self(tempfile::tempdir().unwrap());
+        mount(&["--bind", &shared.path(""), &shared.path("")]);
+        mount(&["--make-shared", &shared.path("")]);
+        shared
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        Command::new("umount")
+            .args(["--recursive", "--lazy", &self.path("")])
+            .run();
+    }
+}
+
+fn mount(arguments: &[&str]) {
+    Command::new("mount").args(arguments).run().ok();
+}
+
+#[test]
+fn row_117_mounts_travel_as_far_as_was_asked_for() {
+    let shared = Shared::new();
+    for name in ["before", "host", "inner"] {
+        std::fs::create_dir(shared.path(name)).unwrap();
+    }
+    mount(&["-t", "tmpfs", "of-before", &shared.path("before")]);
+    let (daemon, image) = Daemon::with_busybox();
+    for mode in ["rprivate", "rslave", "rshared"] {
+        let option = format!("type=bind,src={},dst=/mnt,bind-propagation={mode}", shared.path(""));
+        daemon
+            .docker(&[
+                "run",
+                "-d",
+                "--privileged",
+                "--name",
+                mode,
+                "--mount",
+                &option,
+                &image,
+                "sleep",
+                "1000",
+            ])
+            .ok();
+    }
+    mount(&["-t", "tmpfs", "of-the-host", &shared.path("host")]);
+    let sees = |container: &str, what: &str| {
+        let mounts = daemon.docker(&["exec", container, "cat", "/proc/self/mounts"]).ok();
+        mounts.contains(what)
+    };
+    assert_eq!(
+        ["rprivate", "rslave", "rshared"].map(|mode| sees(mode, "of-the-host")),
+        [false, true, true]
+    );
+    let host_sees = |what: &str| std::fs::read_to_string("/proc/self/mounts").unwrap().contains(what);
+    // A container that leaves the host's tree behind must not take the host's mounts with it.
+    assert!(host_sees("of-before") && sees("rshared", "of-before"));
+    for (mode, travels) in [("rprivate", false), ("rslave", false), ("rshared", true)] {
+        daemon
+            .docker(&["exec", mode, "mount", "-t", "tmpfs", "of-the-container", "/mnt/inner"])
+            .ok();
+        assert_eq!(host_sees("of-the-container"), travels, "{mode}");
+    }
+}
+
+#[test]
+fn row_117_a_private_mount_cannot_be_shared_with_a_container() {
+    let (daemon, image) = Daemon::with_busybox();
+    let private = Shared::new();
+    mount(&["--make-private", &private.path("")]);
+    let option = format!("type=bind,src={},dst=/mnt,bind-propagation=rshared", private.path(""));
+    let error = daemon
+        .docker(&["run", "--rm", "--mount", &option, &image, "true"])
+        .fails(125);
+    assert!(error.contains("but it is not a shared mount"), "{error}");
+}
+
+#[test]
+fn row_136_keys_of_the_host_are_out_of_reach() {
+    let (daemon, image) = Daemon::with_busybox();
+    let text = inside(&daemon, &image, &[], "cat /proc/keys; chroot / true && echo rooted");
+    assert!(text.ends_with("rooted\n"), "{text}");
+    assert!(!text.contains("keyring"), "{text}");
 }

@@ -21,6 +21,7 @@ pub(crate) mod name;
 mod on_exit;
 mod pause;
 mod prepare;
+mod propagation;
 mod prune;
 pub mod record;
 pub(crate) mod recover;
@@ -43,10 +44,11 @@ pub(crate) mod user;
 mod validate;
 mod wait;
 
-pub(crate) use host::{init_program as find_init, runtimes as default_runtimes};
+pub(crate) use host::runtimes as default_runtimes;
 pub(crate) use prune::until as prune_until;
 
 pub use attach::{Attached, PendingStream};
+pub use host::init_program;
 pub use stats::{Interface, Stats};
 pub use wait::Waiting;
 

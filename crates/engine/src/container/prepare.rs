@@ -2,6 +2,7 @@
 
 use super::context::{Context, Snapshot};
 use super::files::{self, Files};
+use super::propagation;
 use super::record::MountPoint;
 use super::spec::{self, BindSource, Grant, Place};
 use super::user;
@@ -290,13 +291,14 @@ fn bind(context: &Context, point: &MountPoint, mounted: &mut Vec<String>) -> Res
             _ => path,
         }
     };
+    let propagation = propagation::of_bind(&source, &point.propagation, &context.config.data_root)?;
     Ok(BindSource {
         source,
         destination: point.destination.clone(),
         read_only: !point.rw,
         read_only_flat: is("BindOptions", "ReadOnlyNonRecursive"),
         non_recursive: is("BindOptions", "NonRecursive"),
-        propagation: point.propagation.clone(),
+        propagation,
         own: false,
     })
 }

@@ -3,6 +3,7 @@
 use super::Init;
 use crate::error::{Doing, Error};
 use crate::rootfs::propagation;
+use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountPropagationFlags, MoveMountFlags, UnmountFlags};
 use tierce_oci::runtime::NamespaceKind;
 
@@ -20,8 +21,12 @@ pub(super) fn pivot(init: &mut Init<'_>) -> Result<(), Error> {
             .doing(|| "move the rootfs to /".into())?;
         rustix::process::chroot(".").doing(|| "chroot".into())?;
     } else {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let old = rustix::fs::open("/", flags, Mode::empty()).doing(|| "open the old root".into())?;
         // With the same directory twice, the old root is stacked on top of the new one and needs no place inside it.
         rustix::process::pivot_root(".", ".").doing(|| "pivot_root".into())?;
+        // "." still is the new root: unmount would climb to what is stacked on it, a change of propagation would not.
+        rustix::process::fchdir(&old).doing(|| "enter the old root".into())?;
         if container.propagation.is_some() {
             // The old root may be shared: its unmounting must not reach the host.
             let flags = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
