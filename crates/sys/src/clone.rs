@@ -1,4 +1,4 @@
-//! `clone3(2)` in the manner of `fork(2)`: the child goes on with a copy of the caller's memory.
+//! `clone3(2)`, or `clone(2)` where a filter hides it, in the manner of `fork(2)`: the child goes on with a copy of the caller's memory.
 
 use rustix::io::{Errno, Result};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -106,7 +106,14 @@ pub fn fork(flags: Flags, cgroup: Option<BorrowedFd<'_>>) -> Result<Fork> {
     }
     // SAFETY: neither CLONE_VM nor a stack is passed, so the child runs on its own copy of this memory, and as this is
     // the only thread (checked above), no lock can be held by a thread that the child lacks. `pidfd` outlives the call.
-    let result = unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, size_of::<libc::clone_args>()) };
+    let mut result = unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, size_of::<libc::clone_args>()) };
+    if result < 0 && last_error() == Errno::NOSYS && cgroup.is_none() {
+        // Docker's seccomp profile, under which our own programs may run, hides clone3 because it cannot look into the
+        // struct; clone(2) does all of it but the group. Its third argument is where the pidfd goes.
+        let flags = arguments.flags | arguments.exit_signal;
+        // SAFETY: as above; no stack is passed (0), and the remaining arguments belong to flags that are not set.
+        result = unsafe { libc::syscall(libc::SYS_clone, flags, 0, &raw mut pidfd, 0, 0) };
+    }
     match result {
         0 => Ok(Fork::Child),
         pid if pid > 0 => {

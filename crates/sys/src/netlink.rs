@@ -254,11 +254,6 @@ impl Refusal {
         }
     }
 
-    /// Whether the kernel refused a request; otherwise the exchange itself failed.
-    pub fn is_of_kernel(&self) -> bool {
-        self.sequence != 0
-    }
-
     /// Whether the kernel said exactly this error number.
     pub fn is(&self, errno: rustix::io::Errno) -> bool {
         self.error.raw_os_error() == Some(errno.raw_os_error())

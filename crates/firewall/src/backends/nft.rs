@@ -33,7 +33,7 @@ impl Nft {
         let usable = match &result {
             Ok(_) => true,
             // The kernel refused, and may have queued more answers than the one that ended the exchange.
-            Err(Error::Refused { cause, .. }) => cause.is_of_kernel() && socket.discard_answers().is_ok(),
+            Err(Error::Refused { cause, .. }) => cause.sequence != 0 && socket.discard_answers().is_ok(),
             Err(_) => false,
         };
         if usable {
