@@ -8,7 +8,8 @@ PREFIX ?= /usr/local
 SHELL := /bin/bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-# The shim and the runtime are static: they start in half the time, and a container cannot reach their libraries.
+# The shim and the runtime are static: they start in half the time, and a container cannot reach their libraries. The
+# init program is, since it runs where no libraries are.
 # musl where its target can be had, else glibc.
 STATIC_TARGET = $(shell (rustup target add x86_64-unknown-linux-musl >/dev/null 2>&1 && echo x86_64-unknown-linux-musl) || echo x86_64-unknown-linux-gnu)
 OUT := target/dist
@@ -27,10 +28,10 @@ tools-test:
 # Programs in release mode, all in $(OUT).
 build: tools-build
 	cargo build --release --locked -p tierce-cli -p tierce-daemon
-	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target $(STATIC_TARGET) -p tierce-runtime -p tierce-shim
+	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target $(STATIC_TARGET) -p tierce-runtime -p tierce-shim -p tierce-init
 	@mkdir -p $(OUT)
 	@install -m 755 target/release/tierce target/release/tierced $(OUT)
-	@install -m 755 target/$(STATIC_TARGET)/release/tierce-runtime target/$(STATIC_TARGET)/release/containerd-shim-tierce-v2 $(OUT)
+	@install -m 755 $(addprefix target/$(STATIC_TARGET)/release/,tierce-runtime tierce-init containerd-shim-tierce-v2) $(OUT)
 
 # Programs in debug mode, where the tests look for them.
 test-programs: tools-test

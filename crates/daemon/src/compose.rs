@@ -162,9 +162,10 @@ fn engine(settings: &Settings) -> Result<tierce_engine::Config> {
     set(&mut config.log_driver, document.log_driver.clone());
     set(&mut config.log_options, document.log_opts.clone());
     set(&mut config.init, document.init);
-    if document.init_path.is_some() {
-        config.init_program.clone_from(&document.init_path);
-    }
+    config.init_program = document
+        .init_path
+        .clone()
+        .or_else(|| tierce_engine::init_program(Some(&settings.own_init)));
     set(&mut config.shm_size, settings.shm_size);
     set(&mut config.dns, document.dns.clone());
     Ok(config)

@@ -76,6 +76,8 @@ pub(crate) struct Settings {
     pub(crate) pidfile: PathBuf,
     pub(crate) logging: Logging,
     pub(crate) shim: PathBuf,
+    /// Where our own init program is, if it is installed.
+    pub(crate) own_init: PathBuf,
     pub(crate) network: NetworkSettings,
     pub(crate) shm_size: Option<i64>,
     pub(crate) systemd_cgroup: bool,
@@ -93,7 +95,7 @@ pub(crate) struct NetworkSettings {
 }
 
 impl Settings {
-    /// Checks the whole document; `program` is this program's path, beside which the shim is looked for.
+    /// Checks the whole document; `program` is this program's path, beside which the shim and the init program are looked for.
     pub(crate) fn new(document: Document, program: &Path) -> Result<Self> {
         let hosts = match document.hosts.as_deref() {
             None | Some([]) => vec![Host::Unix(PathBuf::from(DEFAULT_SOCKET))],
@@ -123,6 +125,7 @@ impl Settings {
             exec_root,
             logging: logging(&document)?,
             shim,
+            own_init: program.with_file_name("tierce-init"),
             network: network(&document)?,
             shm_size: document.default_shm_size.as_ref().map(bytes).transpose()?,
             systemd_cgroup: systemd_cgroup(document.exec_opts.as_deref().unwrap_or_default())?,

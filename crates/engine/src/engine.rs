@@ -62,7 +62,7 @@ impl Config {
             systemd_cgroup: false,
             log_driver: "json-file".to_owned(),
             log_options: BTreeMap::new(),
-            init_program: crate::container::find_init(),
+            init_program: crate::container::init_program(None),
             init: false,
             shm_size: 64 << 20,
             stop_timeout: 10,

@@ -35,7 +35,7 @@ mod testing;
 mod tests;
 pub mod volume;
 
-pub use container::{Containers, record, requests, state};
+pub use container::{Containers, init_program, record, requests, state};
 pub use engine::{Config, Engine, Parts};
 pub use error::{Error, Result};
 pub use events::{Event, EventStream, Events, Subject, Watch};

@@ -33,6 +33,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("task", &["oci", "sys"]),
     ("runtime", &["cgroup", "seccomp", "oci", "sys", "fsops"]),
     ("shim", &["task", "logs", "runtime", "cgroup", "oci", "sys", "fsops"]),
+    ("init", &["sys"]),
     ("supervisor", &["task", "store", "oci", "fsops"]),
     (
         "engine",

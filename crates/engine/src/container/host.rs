@@ -66,13 +66,17 @@ pub(crate) fn runtimes() -> BTreeMap<String, Option<PathBuf>> {
     runtimes
 }
 
-/// A program that can be pid 1 of any container: one of the usual names that needs no loader from the image.
-pub(crate) fn init_program() -> Option<PathBuf> {
+/// A program that can be pid 1 of any container, which means that it needs no loader from the image: `own` if it is
+/// there, else one of the usual names.
+pub fn init_program(own: Option<&Path>) -> Option<PathBuf> {
     let named = ["docker-init", "tini-static", "catatonit", "tini"]
         .into_iter()
         .filter_map(in_path);
     let hidden = ["/usr/libexec/docker/docker-init", "/usr/libexec/podman/catatonit"].map(PathBuf::from);
-    named.chain(hidden).find(|path| is_executable(path) && is_static(path))
+    let own = own.map(Path::to_owned).into_iter();
+    own.chain(named)
+        .chain(hidden)
+        .find(|path| is_executable(path) && is_static(path))
 }
 
 /// Whether an ELF program names no interpreter (`PT_INTERP`, elf(5)).

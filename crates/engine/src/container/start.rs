@@ -148,8 +148,8 @@ fn task_of(context: &Context, snapshot: &Snapshot, ready: Ready) -> Result<Creat
         Some(context.config.init_program.as_deref().ok_or_else(|| {
             Error::Runtime {
                 message:
-                    "exec: \"docker-init\": executable file not found in $PATH (install tini-static or catatonit, or \
-                      name an init program in the daemon's configuration)"
+                    "exec: \"docker-init\": executable file not found in $PATH (install tierce-init beside tierced, or \
+                      name a static program by init-path in the daemon's configuration)"
                         .to_owned(),
                 exit_code: 127,
             }
