@@ -12,10 +12,12 @@
 //! | drivers | import no other driver | siblings do not know each other |
 //! | `unsafe` | crate `sys` only | one place to review |
 //! | module documentation | every file | a stranger knows what it is for |
+//! | paths in the documents | exist | the map is the truth |
 //!
 //! Exceptions stand in [`exceptions`], each with its reason; an exception that is no longer needed is an error too, so
 //! the list can only shrink.
 
+mod documents;
 mod exceptions;
 mod floors;
 mod source;
@@ -51,6 +53,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     check_types(&files, &mut findings);
     check_crates(&files, &mut findings);
     floors::check(root, &mut findings)?;
+    documents::check(root, &mut findings)?;
     let mut exceptions = Exceptions::new();
     findings.retain(|finding| !exceptions.covers(finding));
     findings.extend(exceptions.unused());
