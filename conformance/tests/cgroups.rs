@@ -248,7 +248,7 @@ fn row_127_statistics_match_the_files() {
             "i=0; while [ $i -lt 50000 ]; do i=$((i + 1)); done; exec sleep 1000",
         ])
         .ok();
-    wait_until("the work is done", Duration::from_secs(60), || {
+    wait_until("the work is done", Duration::from_mins(1), || {
         daemon
             .docker(&["top", &id, "-o", "pid,args"])
             .ok()
