@@ -59,11 +59,13 @@ fn walk(root: &Path, directory: &Path, files: &mut Vec<SourceFile>) -> Result<()
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if path.is_dir() {
-            // `tests/` beside or below `src/` holds tests only.
+            // `tests/` beside or below `src/` holds tests only; so do tests.rs, and testing.rs with what tests share.
             if !matches!(name, "tests" | "target" | "benches" | "examples") {
                 walk(root, &path, files)?;
             }
-        } else if path.extension().is_some_and(|extension| extension == "rs") && name != "tests.rs" {
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            && !matches!(name, "tests.rs" | "testing.rs")
+        {
             files.push(read_file(root, &path)?);
         }
     }
