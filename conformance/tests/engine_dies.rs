@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test has nothing better to do with a failure
 
 use std::time::Duration;
-use tierce_testkit::{Daemon, Run as _, wait_until};
+use tierce_testkit::{Daemon, Run as _, attach_echoes, wait_until};
 
 const TICKER: &str = "i=0; while :; do echo $i; i=$((i+1)); sleep 0.05; done";
 
@@ -236,5 +236,8 @@ fn row_102_an_attached_client_sees_the_engine_go_and_the_container_stay() {
     let (mut daemon, image) = Daemon::with_busybox();
     daemon.docker(&["run", "-d", "-i", "--name", "c1", &image, "cat"]).ok();
     daemon.restart();
-    daemon.attach_echoes("c1", "after the restart\n");
+    for mut client in [daemon.docker_command(), daemon.tierce_command()] {
+        client.args(["attach", "--sig-proxy=false", "c1"]);
+        attach_echoes(&mut client, "after the restart\n");
+    }
 }

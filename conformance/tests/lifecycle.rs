@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test has nothing better to do with a failure
 
 use std::time::Duration;
-use tierce_testkit::{Daemon, Run as _, wait_until};
+use tierce_testkit::{Daemon, Run as _, attach_echoes, wait_until};
 
 #[test]
 fn row_070_run_goes_through_its_steps_in_order_and_says_so() {
@@ -233,7 +233,10 @@ fn row_076_follow_ends_with_the_container() {
 fn row_076_attach_carries_input_and_leaves_the_container_running() {
     let (daemon, image) = Daemon::with_busybox();
     daemon.docker(&["run", "-d", "-i", "--name", "c1", &image, "cat"]).ok();
-    daemon.attach_echoes("c1", "through attach\n");
+    for mut client in [daemon.docker_command(), daemon.tierce_command()] {
+        client.args(["attach", "--sig-proxy=false", "c1"]);
+        attach_echoes(&mut client, "through attach\n");
+    }
     assert_eq!(daemon.inspect("c1", "{{.State.Running}}"), "true");
 }
 

@@ -120,37 +120,6 @@ impl Daemon {
         command
     }
 
-    /// `docker attach` that types a line, and waits until the container has said it back; the client is killed then.
-    ///
-    /// Without `StdinOnce` the end of a client's input is not the end of the process's, so the client would stay.
-    #[track_caller]
-    pub fn attach_echoes(&self, container: &str, line: &str) {
-        use std::io::{Read as _, Write as _};
-        let mut command = self.docker_command();
-        command.args(["attach", "--sig-proxy=false", container]);
-        let mut client = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("start docker attach");
-        let mut output = client.stdout.take().expect("stdout is piped");
-        let mut heard = vec![0; line.len()];
-        let (sender, receiver) = std::sync::mpsc::channel();
-        let reader = std::thread::spawn(move || {
-            let read = output.read_exact(&mut heard);
-            // Nobody listens once the time is over.
-            let _ = sender.send(read.map(|()| String::from_utf8_lossy(&heard).into_owned()));
-        });
-        let mut input = client.stdin.take().expect("stdin is piped");
-        input.write_all(line.as_bytes()).expect("type a line");
-        let heard = receiver.recv_timeout(PATIENCE);
-        client.kill().expect("kill docker attach");
-        client.wait().expect("reap docker attach");
-        reader.join().expect("the reader does not panic");
-        let heard = heard.expect("an answer in time").expect("an answer before the end");
-        assert_eq!(heard, line);
-    }
-
     /// `events` of everything up to now, with these further arguments, by `client` ([`Self::docker`], [`Self::tierce`]).
     ///
     /// The command lines cut `--until 0s` to the whole second, which leaves out what happened in this one: the moment

@@ -3,6 +3,7 @@
 //! Helpers panic with a reason when something is wrong, as tests do; what a machine may lack is reported so that the
 //! test can say why it did not run.
 
+mod attach;
 mod command;
 mod daemon;
 mod host;
@@ -16,6 +17,7 @@ pub mod fake_server;
 pub mod layout;
 pub mod loopback;
 
+pub use attach::attach_echoes;
 pub use command::{Output, Run, binary, missing_tool, wait_until};
 pub use daemon::Daemon;
 pub use host::Host;
