@@ -119,6 +119,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn our_own_init_comes_first_unless_it_needs_a_loader() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().join("tierce-init");
+        std::fs::copy(std::env::current_exe().unwrap(), &own).unwrap();
+        assert_ne!(init_program(Some(&own)), Some(own.clone()), "this test has a loader");
+        // The header of a program without segments.
+        let mut header = vec![0; 64];
+        header[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        std::fs::write(&own, header).unwrap();
+        assert_eq!(init_program(Some(&own)), Some(own));
+    }
+
+    #[test]
     fn kernel_releases_are_read() {
         assert_eq!(version("6.18.44-fc-v669"), (6, 18));
         assert_eq!(version("weird"), (0, 0));
