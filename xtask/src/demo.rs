@@ -288,9 +288,7 @@ impl Stage {
             end(child);
         }
         Command::new("ip").args(["link", "delete", BRIDGE]).run();
-        Command::new("nft")
-            .args(["delete", "table", "ip", "tierce-demo"])
-            .run();
+        Command::new("nft").args(["delete", "table", "ip", "tierce-demo"]).run();
         println!("             cleaned up");
     }
 }

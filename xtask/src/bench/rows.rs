@@ -147,7 +147,7 @@ fn parallel(stage: &Stage, rounds: usize) -> Result<Vec<Measure>> {
 
 fn runtime(stage: &Stage, scratch: &Path, rounds: usize) -> Result<Vec<Measure>> {
     /// Runs between two looks at the CPU clock, which has ticks of 10 ms.
-    const BLOCK: usize = 10;
+    const BLOCK: usize = 40;
     let bundle = stage.bundle()?;
     let runtimes = Runtime::all(&stage.programs, scratch, &stage.states());
     for runtime in &runtimes {
