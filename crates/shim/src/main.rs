@@ -51,7 +51,11 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let arguments = argv::parse(std::env::args().skip(1))?;
     match arguments.action {
-        Action::Start => start::start(&arguments),
+        Action::Start => {
+            // A container's process is this program until its `execve`; it must not be a way to write this file.
+            tierce_runtime::guard::reexecute()?;
+            start::start(&arguments)
+        }
         Action::Delete => clean::clean(&arguments),
         Action::Info => {
             let version = Some(RuntimeVersion {

@@ -49,6 +49,36 @@ async fn row_080_exit_codes_are_exact_and_nothing_is_left() {
     assert_eq!((left("tasks"), left("s"), left("runtime")), (0, 0, 0));
 }
 
+/// CVE-2019-5736: a process on its way into a container still has the shim's program as its `/proc/PID/exe`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn the_shims_program_cannot_be_written_through_the_containers_process() {
+    use rustix::fs::{StatVfsMountFlags, statvfs};
+    if !can_run() {
+        return;
+    }
+    let house = House::new();
+    let supervisor = house.supervisor();
+    let create = house.create("true");
+    let id = ProcessId::init(create.id.clone());
+    let created = supervisor.create(create).await.unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", created.pid)).unwrap();
+    let shim = status
+        .lines()
+        .find_map(|line| line.strip_prefix("PPid:"))
+        .unwrap()
+        .trim();
+    for pid in [created.pid.to_string().as_str(), shim] {
+        let flags = statvfs(format!("/proc/{pid}/exe")).unwrap().f_flag;
+        assert!(
+            flags.contains(StatVfsMountFlags::RDONLY),
+            "the program of process {pid} is on a writable mount"
+        );
+    }
+    supervisor.start(&id).await.unwrap();
+    supervisor.wait(&id).await.unwrap();
+    supervisor.delete(&id).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn row_106_a_created_container_waits_for_its_start() {
     if !can_run() {
