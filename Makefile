@@ -37,10 +37,8 @@ build: tools-build
 test-programs: tools-test
 	cargo build --locked --workspace --bins
 
-# A test that fails beside others is tried again alone: the machine may have been too busy. Both results are printed.
 test: test-programs
-	cargo test --locked --workspace --no-fail-fast -- --test-threads=3 || \
-	  { echo "some tests failed; once more, one at a time"; cargo test --locked --workspace --no-fail-fast -- --test-threads=1; }
+	@packaging/run-tests
 
 demo: build tools-test
 	cargo run --quiet --locked -p xtask -- demo --programs $(OUT) $(if $(IMAGE),--image $(IMAGE))
