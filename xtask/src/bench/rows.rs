@@ -105,9 +105,18 @@ fn image(stage: &Stage) -> Result<&str> {
     stage.image.as_deref().context("the engines are not open")
 }
 
+/// Lets what the contestant before left behind come to its end: network namespaces go in the kernel's background, some
+/// engines tidy up after their client has ended, and the next one shall not pay for it.
+fn settle() {
+    std::thread::sleep(Duration::from_millis(150));
+}
+
 fn run_container(stage: &Stage, name: &str, words: &[&str], rounds: usize) -> Result<Vec<Measure>> {
     let words = [words, &[image(stage)?, "true"]].concat();
-    let act = |_, engine: &Engine| Ok(vec![milliseconds(run(&mut engine.command(&words))?.wall)]);
+    let act = |_, engine: &Engine| {
+        settle();
+        Ok(vec![milliseconds(run(&mut engine.command(&words))?.wall)])
+    };
     let series = in_turn(stage, WARM_UP, rounds, &stage.engines, act)?;
     Ok(vec![measure(name, Unit::Milliseconds, series)])
 }
@@ -120,6 +129,7 @@ fn exec(stage: &Stage, rounds: usize) -> Result<Vec<Measure>> {
             Some(container) => container,
             none => none.insert(engine.start_idle(image)?),
         };
+        settle();
         let words = ["exec", container, "true"];
         Ok(vec![milliseconds(run(&mut engine.command(&words))?.wall)])
     };
@@ -136,6 +146,7 @@ fn parallel(stage: &Stage, rounds: usize) -> Result<Vec<Measure>> {
     let image = image(stage)?;
     let act = |_, engine: &Engine| {
         let commands = (0..CONTAINERS).map(|_| engine.idle_command(image));
+        settle();
         let (wall, ids) = run_parallel(commands.collect(), AT_A_TIME)?;
         engine.remove(&ids)?;
         Ok(vec![milliseconds(wall)])
