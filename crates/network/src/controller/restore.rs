@@ -64,7 +64,7 @@ impl Controller {
         Ok(failures)
     }
 
-    /// Before the daemon ends: removes rules and bridges if no sandbox is left; otherwise leaves all in place.
+    /// Before the daemon ends: removes the rules if no sandbox is left; otherwise leaves all in place.
     pub fn shutdown(&self) -> Result<(), Error> {
         let empty = {
             let state = self.lock();
@@ -73,16 +73,12 @@ impl Controller {
         if !empty {
             return Ok(());
         }
-        let mut failures = Vec::new();
+        // Bridges stay, as dockerd's do: one that was there before us is not ours to take away.
         let table = Change::RemoveTable {
             family: Family::Ip,
             name: self.config.table.clone(),
         };
-        failures.extend(self.filter.apply(&[table]).err().map(Error::from));
-        for network in self.networks() {
-            failures.extend(drivers::of(&network.kind).remove(&network).err());
-        }
-        Error::gather(failures)
+        self.filter.apply(&[table]).map_err(Error::from)
     }
 
     /// Claims again what an adopted sandbox holds.

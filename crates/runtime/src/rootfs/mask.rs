@@ -20,19 +20,22 @@ pub(crate) fn hide(root: &Root, paths: &[String]) -> Result<(), Error> {
     for path in paths {
         let Some(target) = open(root, path)? else { continue };
         let stat = rustix::fs::fstat(&target).doing(|| format!("stat {path}"))?;
-        let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-        let (cover, make): (_, fn() -> Result<OwnedFd, Error>) = if directory {
-            (&mut empty, empty_directory)
+        let refused = |error| Error::Invalid(format!("can't mask path {path:?}: {error}"));
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+            let source = match &mut null {
+                Some(source) => source,
+                None => null.insert(null_device()?),
+            };
+            let copy = clone_of(source.as_fd(), false).doing(|| format!("mask {path}"))?;
+            attach(copy.as_fd(), target.as_fd()).map_err(refused)?;
+        } else if let Some(source) = &empty {
+            let copy = clone_of(source.as_fd(), false).doing(|| format!("mask {path}"))?;
+            attach(copy.as_fd(), target.as_fd()).map_err(refused)?;
         } else {
-            (&mut null, null_device)
-        };
-        let source = match cover {
-            Some(source) => source,
-            None => cover.insert(make()?),
-        };
-        let copy = clone_of(source.as_fd(), false).doing(|| format!("mask {path}"))?;
-        attach(copy.as_fd(), target.as_fd())
-            .map_err(|error| Error::Invalid(format!("can't mask path {path:?}: {error}")))?;
+            // The first is mounted itself: kernels before 6.15 copy no mount that is attached nowhere.
+            let source = empty.insert(empty_directory()?);
+            attach(source.as_fd(), target.as_fd()).map_err(refused)?;
+        }
     }
     Ok(())
 }
