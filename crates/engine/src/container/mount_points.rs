@@ -460,7 +460,7 @@ mod tests {
         fn accepted_destinations_are_clean_and_absolute(text in "[/a-z.:]{0,24}") {
             if let Ok(wish) = parse_bind(&text, "") {
                 let path = &wish.point.destination;
-                prop_assert!(path.starts_with('/') && path != "/" && !path.contains("/.."));
+                prop_assert!(path.starts_with('/') && path != "/" && path.split('/').all(|name| name != ".."));
                 prop_assert_eq!(&clean(path), path);
             }
         }
