@@ -26,3 +26,16 @@ pub type Extra = serde_json::Map<String, serde_json::Value>;
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
+
+/// Reads `null` as the default value. Documents written by Go programs have `null` for an empty list or map, and every
+/// runtime takes it so.
+///
+/// # Errors
+/// Those of the value's own type.
+pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + serde::Deserialize<'de>,
+{
+    <Option<T> as serde::Deserialize>::deserialize(deserializer).map(Option::unwrap_or_default)
+}

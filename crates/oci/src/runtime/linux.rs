@@ -1,7 +1,7 @@
 //! The `linux` member: namespaces, devices, kernel settings. Source: runtime-spec `config-linux.md`.
 
 use super::{Resources, Seccomp};
-use crate::is_default;
+use crate::{is_default, null_is_default};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,43 +11,51 @@ use std::path::PathBuf;
 #[serde(rename_all = "camelCase")]
 pub struct Linux {
     /// User mappings of the container's user namespace.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub uid_mappings: Vec<IdMapping>,
     /// Group mappings of the container's user namespace.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub gid_mappings: Vec<IdMapping>,
     /// Kernel parameters of the container's namespaces.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub sysctl: BTreeMap<String, String>,
     /// Limits and device rules.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
     /// Place in the control group hierarchy.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub cgroups_path: String,
     /// Namespaces to make or join.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub namespaces: Vec<Namespace>,
     /// Device nodes to make.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<Device>,
     /// Host network devices moved into the container, by host name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub net_devices: BTreeMap<String, NetDevice>,
     /// System call filter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seccomp: Option<Seccomp>,
     /// `private`, `shared`, `slave` or `unbindable`.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub rootfs_propagation: String,
     /// Paths hidden from the container.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub masked_paths: Vec<String>,
     /// Paths made read-only for the container.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub readonly_paths: Vec<String>,
     /// SELinux label of the container's mounts.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub mount_label: String,
     /// Cache and memory bandwidth allocation.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,7 +64,11 @@ pub struct Linux {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub personality: Option<Personality>,
     /// Clock offsets of a time namespace, by clock (`monotonic`, `boottime`).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub time_offsets: BTreeMap<String, TimeOffset>,
     /// NUMA policy, see set_mempolicy(2).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,10 +131,10 @@ pub struct Device {
     /// Absolute path inside the container.
     pub path: PathBuf,
     /// Major number.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub major: i64,
     /// Minor number.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub minor: i64,
     /// Permission bits.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,7 +151,7 @@ pub struct Device {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetDevice {
     /// New name; empty: keep.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub name: String,
 }
 
@@ -148,19 +160,24 @@ pub struct NetDevice {
 #[serde(rename_all = "camelCase")]
 pub struct IntelRdt {
     /// Class of service.
-    #[serde(rename = "closID", default, skip_serializing_if = "is_default")]
+    #[serde(
+        rename = "closID",
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "is_default"
+    )]
     pub clos_id: String,
     /// Lines of the `schemata` file.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub schemata: Vec<String>,
     /// Older form: the L3 line.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub l3_cache_schema: String,
     /// Older form: the memory bandwidth line.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub mem_bw_schema: String,
     /// Whether a monitoring group is made.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub enable_monitoring: bool,
 }
 
@@ -170,7 +187,7 @@ pub struct Personality {
     /// `LINUX` or `LINUX32`.
     pub domain: String,
     /// None are defined.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
 }
 
@@ -178,10 +195,10 @@ pub struct Personality {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimeOffset {
     /// Seconds.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub secs: i64,
     /// Nanoseconds.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub nanosecs: u32,
 }
 
@@ -191,9 +208,9 @@ pub struct MemoryPolicy {
     /// `MPOL_BIND` and its like.
     pub mode: String,
     /// Node list (`0-1`).
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub nodes: String,
     /// `MPOL_F_STATIC_NODES` and its like.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
 }

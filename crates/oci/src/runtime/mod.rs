@@ -20,13 +20,13 @@ pub use resources::{
 pub use seccomp::{Action, Arch, ArgCondition, Operator, Seccomp, SyscallRule};
 pub use state::{State, Status};
 
-use crate::is_default;
+use crate::{is_default, null_is_default};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// The version of the runtime specification that Tierce writes into the documents it makes.
-pub const VERSION: &str = "1.2.1";
+pub const VERSION: &str = "1.3.0";
 
 /// `config.json`: what a container is to be.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -38,22 +38,26 @@ pub struct Spec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<Root>,
     /// Mounts on top of the root, in order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
     /// The container process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub process: Option<Process>,
     /// Host name inside a UTS namespace.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub hostname: String,
     /// NIS domain name inside a UTS namespace.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub domainname: String,
     /// Programs to be called at points of the life cycle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Hooks>,
     /// Free-form labels.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub annotations: BTreeMap<String, String>,
     /// Linux-only settings.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,7 +70,7 @@ pub struct Root {
     /// Absolute, or relative to the bundle.
     pub path: PathBuf,
     /// Whether the container sees it read-only.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub readonly: bool,
 }
 
@@ -83,13 +87,13 @@ pub struct Mount {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<PathBuf>,
     /// Options of fstab's form.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
     /// User mappings of an idmapped mount.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub uid_mappings: Vec<IdMapping>,
     /// Group mappings of an idmapped mount.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub gid_mappings: Vec<IdMapping>,
 }
 
@@ -98,22 +102,22 @@ pub struct Mount {
 #[serde(rename_all = "camelCase")]
 pub struct Hooks {
     /// Deprecated form of `createRuntime`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub prestart: Vec<Hook>,
     /// After the namespaces exist, before the root is changed; in the runtime's namespaces.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub create_runtime: Vec<Hook>,
     /// The same moment; in the container's namespaces.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub create_container: Vec<Hook>,
     /// In the container, right before the user's program.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub start_container: Vec<Hook>,
     /// After the user's program was started.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub poststart: Vec<Hook>,
     /// After the container was deleted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub poststop: Vec<Hook>,
 }
 
@@ -123,10 +127,10 @@ pub struct Hook {
     /// Absolute path of the program.
     pub path: PathBuf,
     /// Its arguments, the zeroth included.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
     /// Its environment, `NAME=value`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<String>,
     /// Seconds after which it is killed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -143,5 +147,21 @@ impl Spec {
             document: "config.json",
             source,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Spec;
+
+    #[test]
+    fn null_is_an_absent_member() {
+        let bytes = br#"{"ociVersion": "1.3.0", "mounts": null, "hostname": null, "annotations": null,
+            "root": {"path": "rootfs", "readonly": null}, "hooks": {"prestart": null},
+            "process": {"args": null, "terminal": null, "user": null, "cwd": "/", "execCPUAffinity": {"final": null}},
+            "linux": {"timeOffsets": null, "uidMappings": null, "sysctl": null, "netDevices": null, "seccomp": null,
+                "intelRdt": {"schemata": null}, "resources": {"devices": null, "unified": null}}}"#;
+        let spec = Spec::from_json(bytes).expect("a spec");
+        assert!(spec.mounts.is_empty() && spec.linux.is_some_and(|linux| linux.time_offsets.is_empty()));
     }
 }

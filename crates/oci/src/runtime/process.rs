@@ -1,6 +1,6 @@
 //! The `process` member: what runs in the container and as whom. Source: runtime-spec `config.md#process`.
 
-use crate::is_default;
+use crate::{is_default, null_is_default};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -9,34 +9,34 @@ use std::path::PathBuf;
 #[serde(rename_all = "camelCase")]
 pub struct Process {
     /// Whether it gets a pseudo-terminal.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub terminal: bool,
     /// First size of that terminal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub console_size: Option<ConsoleSize>,
     /// As whom it runs.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub user: User,
     /// Program and arguments.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
     /// Environment, `NAME=value`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<String>,
     /// Working directory, absolute, inside the container.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub cwd: PathBuf,
     /// Capability sets; absent: what the user would have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Capabilities>,
     /// Resource limits.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub rlimits: Vec<Rlimit>,
     /// Whether `execve` may grant privileges.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub no_new_privileges: bool,
     /// AppArmor profile entered at `execve`.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub apparmor_profile: String,
     /// Badness offset of the OOM killer, -1000 to 1000.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,7 +45,7 @@ pub struct Process {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheduler: Option<Scheduler>,
     /// SELinux label entered at `execve`.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub selinux_label: String,
     /// I/O scheduling class.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,19 +69,19 @@ pub struct ConsoleSize {
 #[serde(rename_all = "camelCase")]
 pub struct User {
     /// User id inside the container.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub uid: u32,
     /// Group id inside the container.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub gid: u32,
     /// File mode creation mask.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub umask: Option<u32>,
     /// Supplementary groups.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub additional_gids: Vec<u32>,
     /// User name (used by other operating systems only).
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub username: String,
 }
 
@@ -89,19 +89,19 @@ pub struct User {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
     /// What the process and its children can ever gain.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub bounding: Vec<String>,
     /// What the kernel checks.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub effective: Vec<String>,
     /// What a file with inheritable capabilities may pass on.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub inheritable: Vec<String>,
     /// What the process may make effective.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub permitted: Vec<String>,
     /// What survives the `execve` of an unprivileged program.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub ambient: Vec<String>,
 }
 
@@ -123,22 +123,22 @@ pub struct Scheduler {
     /// `SCHED_OTHER` and its like.
     pub policy: String,
     /// Nice value of SCHED_OTHER and SCHED_BATCH.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub nice: i32,
     /// Static priority of the real-time policies.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub priority: i32,
     /// `SCHED_FLAG_RESET_ON_FORK` and its like.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
     /// Nanoseconds, SCHED_DEADLINE.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub runtime: u64,
     /// Nanoseconds, SCHED_DEADLINE.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub deadline: u64,
     /// Nanoseconds, SCHED_DEADLINE.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub period: u64,
 }
 
@@ -148,7 +148,7 @@ pub struct IoPriority {
     /// `IOPRIO_CLASS_RT`, `_BE` or `_IDLE`.
     pub class: String,
     /// Level inside the class, 0 to 7.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub priority: i32,
 }
 
@@ -156,9 +156,14 @@ pub struct IoPriority {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecCpuAffinity {
     /// While the runtime joins the container.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub initial: String,
     /// Once it is in the container's control group.
-    #[serde(rename = "final", default, skip_serializing_if = "is_default")]
+    #[serde(
+        rename = "final",
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "is_default"
+    )]
     pub last: String,
 }

@@ -1,6 +1,6 @@
 //! The `linux.resources` member: limits and device rules. Source: runtime-spec `config-linux.md#control-groups`.
 
-use crate::is_default;
+use crate::{is_default, null_is_default};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 #[serde(rename_all = "camelCase")]
 pub struct Resources {
     /// Device rules, later ones win.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<DeviceCgroup>,
     /// Memory.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -24,16 +24,24 @@ pub struct Resources {
     #[serde(rename = "blockIO", skip_serializing_if = "Option::is_none")]
     pub block_io: Option<BlockIo>,
     /// Huge pages, per page size.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub hugepage_limits: Vec<HugepageLimit>,
     /// Network class and priorities (v1 only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkClass>,
     /// RDMA limits, by device.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub rdma: BTreeMap<String, Rdma>,
     /// File name → content, v2 only.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub unified: BTreeMap<String, String>,
 }
 
@@ -43,7 +51,12 @@ pub struct DeviceCgroup {
     /// Allow or deny.
     pub allow: bool,
     /// `a`, `c` or `b`; absent: `a`.
-    #[serde(rename = "type", default, skip_serializing_if = "is_default")]
+    #[serde(
+        rename = "type",
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "is_default"
+    )]
     pub kind: String,
     /// Major number; absent: all.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,7 +65,7 @@ pub struct DeviceCgroup {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minor: Option<i64>,
     /// Any of `r`, `w`, `m`.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub access: String,
 }
 
@@ -112,10 +125,10 @@ pub struct Cpu {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub realtime_period: Option<u64>,
     /// CPU list (`0-3,7`).
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub cpus: String,
     /// Memory node list.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub mems: String,
     /// 1: SCHED_IDLE.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,7 +139,7 @@ pub struct Cpu {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pids {
     /// Most tasks; 0 or less: no limit.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub limit: i64,
 }
 
@@ -141,19 +154,29 @@ pub struct BlockIo {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leaf_weight: Option<u16>,
     /// Weights of single devices.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub weight_device: Vec<WeightDevice>,
     /// Bytes a second, reading.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub throttle_read_bps_device: Vec<ThrottleDevice>,
     /// Bytes a second, writing.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub throttle_write_bps_device: Vec<ThrottleDevice>,
     /// Operations a second, reading.
-    #[serde(rename = "throttleReadIOPSDevice", default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        rename = "throttleReadIOPSDevice",
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub throttle_read_iops_device: Vec<ThrottleDevice>,
     /// Operations a second, writing.
-    #[serde(rename = "throttleWriteIOPSDevice", default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        rename = "throttleWriteIOPSDevice",
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub throttle_write_iops_device: Vec<ThrottleDevice>,
 }
 
@@ -181,7 +204,7 @@ pub struct ThrottleDevice {
     /// Minor number.
     pub minor: i64,
     /// Bytes or operations a second.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub rate: u64,
 }
 
@@ -202,7 +225,7 @@ pub struct NetworkClass {
     #[serde(rename = "classID", skip_serializing_if = "Option::is_none")]
     pub class_id: Option<u32>,
     /// Priorities of net_prio.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub priorities: Vec<InterfacePriority>,
 }
 
@@ -212,7 +235,7 @@ pub struct InterfacePriority {
     /// Interface name.
     pub name: String,
     /// Its priority.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub priority: u32,
 }
 

@@ -1,6 +1,6 @@
 //! The `linux.seccomp` member: a system call filter. Source: runtime-spec `config-linux.md#seccomp`, seccomp(2).
 
-use crate::is_default;
+use crate::{is_default, null_is_default};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -14,19 +14,19 @@ pub struct Seccomp {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_errno_ret: Option<u32>,
     /// Architectures whose calls are filtered; the native one always is.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub architectures: Vec<Arch>,
     /// `SECCOMP_FILTER_FLAG_LOG` and its like.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
     /// Socket that gets the notification descriptor.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub listener_path: PathBuf,
     /// Opaque text sent with it.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub listener_metadata: String,
     /// The rules.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub syscalls: Vec<SyscallRule>,
 }
 
@@ -42,7 +42,7 @@ pub struct SyscallRule {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub errno_ret: Option<u32>,
     /// Conditions, all of which must hold.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<ArgCondition>,
 }
 
@@ -55,7 +55,7 @@ pub struct ArgCondition {
     /// What it is compared with (the mask, for `SCMP_CMP_MASKED_EQ`).
     pub value: u64,
     /// What the masked argument must equal.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub value_two: u64,
     /// How.
     pub op: Operator,

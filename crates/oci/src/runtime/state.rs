@@ -1,5 +1,6 @@
 //! The state document that a runtime prints and hands to hooks. Source: runtime-spec `runtime.md#state`.
 
+use crate::null_is_default;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,12 +16,20 @@ pub struct State {
     /// Its status.
     pub status: Status,
     /// Host pid of its process; absent once stopped.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub pid: Option<i32>,
     /// Its bundle directory.
     pub bundle: PathBuf,
     /// Its annotations.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub annotations: BTreeMap<String, String>,
 }
 
