@@ -162,14 +162,10 @@ impl Home {
         let path = self.fifo();
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, Mode::from_raw_mode(0o600))
             .doing(|| format!("mkfifo {}", path.display()))?;
-        // Without O_NONBLOCK this would wait for `start`; with it the read end exists at once, which is how `start`
-        // knows that init is there.
-        rustix::fs::open(
-            &path,
-            OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .doing(|| format!("open {}", path.display()))
+        // As its own writer the read end exists at once, which is how `start` knows that init is there, and a mere
+        // read(2) waits for the byte, which every filter lets through.
+        rustix::fs::open(&path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+            .doing(|| format!("open {}", path.display()))
     }
 
     /// Whether init still waits for `start`.

@@ -1,7 +1,7 @@
 //! What a filter answers: the return values of linux/seccomp.h.
 
 use crate::Error;
-use tierce_oci::runtime::Action;
+use tierce_oci::runtime::{Action, Seccomp};
 
 /// `SECCOMP_RET_KILL_THREAD`; also the answer to a call of an architecture that the profile does not name.
 pub(crate) const KILL_THREAD: u32 = 0;
@@ -49,8 +49,9 @@ pub(crate) fn check_notify(action: Action, syscall: Option<&str>) -> Result<(), 
     }
 }
 
-/// Whether calls unknown to the profile are let through by this default, so that `ENOSYS` must not be forced on them.
-/// A tracer counts: it can answer by itself.
-pub(crate) fn lets_through(default: Action) -> bool {
-    matches!(default, Action::Allow | Action::Log | Action::Trace)
+/// Whether calls newer than those that the profile names get `ENOSYS` instead of the default. Not where the default
+/// lets them through (a tracer counts: it can answer by itself), nor where the profile's author thought of `ENOSYS`.
+pub(crate) fn forces_enosys(profile: &Seccomp) -> bool {
+    let lets_through = matches!(profile.default_action, Action::Allow | Action::Log | Action::Trace);
+    !lets_through && profile.default_errno_ret != Some(ENOSYS & 0xffff)
 }

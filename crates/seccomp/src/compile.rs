@@ -5,7 +5,7 @@
 //! (seven for Docker's profile), and none at all once the kernel has cached that a number is always allowed.
 
 use crate::Error;
-use crate::action::{ENOSYS, KILL_THREAD, NOTIFY, check_notify, lets_through, return_value};
+use crate::action::{ENOSYS, KILL_THREAD, NOTIFY, check_notify, forces_enosys, return_value};
 use crate::architecture::{Architecture, X32_BIT, numbers};
 use crate::emit::emit;
 use crate::multiplex::multiplexed;
@@ -89,13 +89,10 @@ pub fn compile(profile: &Seccomp, native: Architecture) -> Result<Program, Error
     if filter.len() > MAX_INSTRUCTIONS {
         return Err(Error::TooLong(filter.len()));
     }
-    let mut flags = flags(&profile.flags)?;
-    if resolved
+    let notifies = resolved
         .iter()
-        .any(|part| part.rules.iter().any(|rule| rule.answer == NOTIFY))
-    {
-        flags.insert(Flags::NEW_LISTENER);
-    }
+        .any(|part| part.rules.iter().any(|rule| rule.answer == NOTIFY));
+    let flags = flags(profile.flags.as_deref(), notifies)?;
     Ok(Program { filter, flags })
 }
 
@@ -118,19 +115,26 @@ fn check(profile: &Seccomp) -> Result<(), Error> {
     Ok(())
 }
 
-/// Flags of seccomp(2). Where the profile names none, speculation is left alone, as in runc: Docker's containers would
-/// otherwise pay for a mitigation that their processes may switch off anyhow. `TSYNC` needs nothing: the filter is
-/// installed by a process with one thread.
-fn flags(names: &[String]) -> Result<Flags, Error> {
-    if names.is_empty() {
-        return Ok(Flags::SPEC_ALLOW);
-    }
-    let mut flags = Flags::default();
+/// Flags of seccomp(2). Where the profile has no list of them, speculation is left alone, as in runc: Docker's containers
+/// would otherwise pay for a mitigation that their processes may switch off anyhow. `TSYNC` needs nothing: the filter is
+/// installed by a process with one thread. The kernel takes `WAIT_KILLABLE_RECV` only with notifications, without which
+/// it means nothing.
+fn flags(names: Option<&[String]>, notifies: bool) -> Result<Flags, Error> {
+    let mut flags = if notifies {
+        Flags::NEW_LISTENER
+    } else {
+        Flags::default()
+    };
+    let Some(names) = names else {
+        flags.insert(Flags::SPEC_ALLOW);
+        return Ok(flags);
+    };
     for name in names {
         match name.as_str() {
             "SECCOMP_FILTER_FLAG_TSYNC" => {}
             "SECCOMP_FILTER_FLAG_LOG" => flags.insert(Flags::LOG),
             "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => flags.insert(Flags::SPEC_ALLOW),
+            "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" if !notifies => {}
             "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" => flags.insert(Flags::WAIT_KILLABLE_RECV),
             _ => return Err(Error::Flag(name.clone())),
         }
@@ -211,7 +215,7 @@ fn section<'r, 'a>(
     profile: &Seccomp,
     default: u32,
 ) -> Section<'r, 'a> {
-    let force_enosys = !lets_through(profile.default_action);
+    let force_enosys = forces_enosys(profile);
     let mut ranges = Vec::with_capacity(128);
     cut(&mut ranges, 0, part, default, force_enosys);
     match x32 {

@@ -22,7 +22,7 @@ pub fn strict(architectures: Vec<Arch>, also: &[&str]) -> Seccomp {
         default_action: Action::KillProcess,
         default_errno_ret: None,
         architectures,
-        flags: Vec::new(),
+        flags: None,
         listener_path: std::path::PathBuf::new(),
         listener_metadata: String::new(),
         // The second rule says what the default says; by naming the newest calls it keeps the compiler from answering

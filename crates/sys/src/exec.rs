@@ -10,17 +10,27 @@ use std::ptr;
 #[derive(Debug)]
 pub struct StringArray<'a> {
     pointers: Vec<*const libc::c_char>,
-    strings: std::marker::PhantomData<&'a CStr>,
+    _strings: std::borrow::Cow<'a, [CString]>,
 }
 
 impl<'a> StringArray<'a> {
     /// The array of these strings, in order.
     pub fn new(strings: &'a [CString]) -> Self {
+        Self::of(strings.into())
+    }
+
+    /// The same, of strings that it keeps.
+    pub fn owning(strings: Vec<CString>) -> Self {
+        Self::of(strings.into())
+    }
+
+    /// A C string's bytes stay where they are when its owner is moved, and nothing here changes them.
+    fn of(strings: std::borrow::Cow<'a, [CString]>) -> Self {
         let mut pointers: Vec<_> = strings.iter().map(|string| string.as_ptr()).collect();
         pointers.push(ptr::null());
         Self {
             pointers,
-            strings: std::marker::PhantomData,
+            _strings: strings,
         }
     }
 }

@@ -16,9 +16,9 @@ pub struct Seccomp {
     /// Architectures whose calls are filtered; the native one always is.
     #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
     pub architectures: Vec<Arch>,
-    /// `SECCOMP_FILTER_FLAG_LOG` and its like.
-    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
-    pub flags: Vec<String>,
+    /// `SECCOMP_FILTER_FLAG_LOG` and its like; none at all is not the same as an empty list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flags: Option<Vec<String>>,
     /// Socket that gets the notification descriptor.
     #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
     pub listener_path: PathBuf,

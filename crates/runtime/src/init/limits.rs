@@ -16,7 +16,7 @@ pub(super) fn limits(init: &mut Init<'_>) -> Result<(), Error> {
             Ok(()) => {}
             Err(Errno::PERM) => {
                 init.channel.send(&Message::Limits)?;
-                return init.channel.expect(&Message::LimitsDone).map(drop);
+                return init.channel.await_plain(&Message::LimitsDone);
             }
             Err(source) => {
                 return Err(Error::Kernel {

@@ -35,6 +35,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use tierce_fault::Fault;
 use tierce_oci::runtime::{Linux, Spec, State};
+use tierce_sys::exec::StringArray;
 use tierce_sys::mount_attributes::Propagation;
 use tierce_sys::namespaces::Kinds;
 
@@ -110,8 +111,16 @@ pub(crate) struct Init<'a> {
     pub(crate) procfs: Option<Procfs>,
     /// The slave side of its terminal.
     pub(crate) terminal: Option<OwnedFd>,
-    /// Where the program was found.
-    pub(crate) path: CString,
+    /// What `execve` will take, once it is known.
+    pub(crate) launch: Option<Launch<'a>>,
+}
+
+/// Everything that `execve` takes, laid out beforehand: a filter may forbid even to ask for memory.
+#[derive(Debug)]
+pub(crate) struct Launch<'a> {
+    path: CString,
+    arguments: StringArray<'a>,
+    environment: StringArray<'a>,
 }
 
 /// One step.
@@ -149,18 +158,18 @@ pub(crate) const FIRST: &[Step] = steps![
     "root propagation" => pivot::propagation,
     "scheduling" => scheduling::scheduling,
     "streams" => stdio::streams,
-    "descriptors" => stdio::close_on_exec,
+    "inheritance" => stdio::inheritance,
+    "limits" => limits::limits,
     "no new privileges" => seccomp::no_new_privileges,
     "seccomp while privileged" => seccomp::while_privileged,
-    "limits" => limits::limits,
     "bounding set" => capabilities::bounding,
     "user" => user::user,
     "capabilities" => capabilities::sets,
     "working directory" => directory::enter,
     "find the program" => exec::find,
+    "seccomp without privileges" => seccomp::without_privileges,
     "report and wait" => exec::wait,
     "hooks before the program" => hooks::before_program,
-    "seccomp without privileges" => seccomp::without_privileges,
 ];
 
 /// From clone to execve, for a further process.
@@ -174,17 +183,17 @@ pub(crate) const FURTHER: &[Step] = steps![
     "security labels" => lsm::labels,
     "scheduling" => scheduling::scheduling,
     "streams" => stdio::streams,
-    "descriptors" => stdio::close_on_exec,
+    "inheritance" => stdio::inheritance,
+    "limits" => limits::limits,
     "no new privileges" => seccomp::no_new_privileges,
     "seccomp while privileged" => seccomp::while_privileged,
-    "limits" => limits::limits,
     "bounding set" => capabilities::bounding,
     "user" => user::user,
     "capabilities" => capabilities::sets,
     "working directory" => directory::enter,
     "find the program" => exec::find,
-    "report and wait" => exec::wait,
     "seccomp without privileges" => seccomp::without_privileges,
+    "report and wait" => exec::wait,
 ];
 
 impl Init<'_> {
@@ -289,17 +298,19 @@ mod tests {
             in_order(
                 steps,
                 &[
-                    "descriptors",
+                    "inheritance",
+                    // Talks to the parent, which a filter may forbid.
+                    "limits",
                     "no new privileges",
                     "seccomp while privileged",
-                    "limits",
                     "bounding set",
                     "user",
                     "capabilities",
                     "working directory",
                     "find the program",
-                    "report and wait",
                     "seccomp without privileges",
+                    // Once this is said nobody is sure to hear of a listener any more.
+                    "report and wait",
                 ],
             );
         }

@@ -1,12 +1,12 @@
 //! no_new_privs and the system call filter.
 //!
 //! Loading a filter needs CAP_SYS_ADMIN or no_new_privs. Without the latter it must be loaded before privileges fall, and
-//! the filter must then allow what comes after; with it, it is loaded last, right before `execve`.
+//! the filter must then allow what comes after: prctl, setgroups, setresgid, setresuid, capset, chdir, getcwd, looking
+//! the program up. With it, it is loaded when nothing is left but write, read and execve (and hooks, which it confines).
+//! A profile that runc can start a program under, ours can too.
 
 use super::Init;
 use crate::error::{Doing, Error};
-use crate::process::message::Message;
-use std::os::fd::AsFd;
 
 /// Sets no_new_privs where asked for.
 pub(super) fn no_new_privileges(init: &mut Init<'_>) -> Result<(), Error> {
@@ -34,12 +34,11 @@ pub(super) fn without_privileges(init: &mut Init<'_>) -> Result<(), Error> {
     }
 }
 
-fn load(init: &Init<'_>) -> Result<(), Error> {
+fn load(init: &mut Init<'_>) -> Result<(), Error> {
     let Some(filter) = &init.program.filter else {
         return Ok(());
     };
-    if let Some(notifications) = filter.load()? {
-        init.channel.send_with(&Message::Listener, &[notifications.as_fd()])?;
-    }
-    Ok(())
+    // What the parent still has to say must be heard before the filter can forbid listening.
+    init.await_go()?;
+    filter.load(&init.channel)
 }

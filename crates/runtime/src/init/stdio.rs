@@ -1,10 +1,13 @@
-//! Standard streams and the fate of all other descriptors.
+//! Standard streams, and what else a program inherits from whoever executes it.
 
 use super::Init;
 use crate::error::{Doing, Error};
-use rustix::fs::{Gid, Uid, makedev};
+use rustix::fs::{Gid, Mode, Uid, makedev};
 use rustix::io::Errno;
 use std::os::fd::AsFd;
+
+/// The mask of file modes of a process whose document names none.
+const DEFAULT_MASK: u32 = 0o022;
 
 /// Puts the terminal, or the given streams, on 0, 1 and 2, and gives them to the user who will run there.
 pub(super) fn streams(init: &mut Init<'_>) -> Result<(), Error> {
@@ -51,12 +54,16 @@ fn own(uid: u32) -> Result<(), Error> {
 }
 
 /// Nothing of the runtime's reaches the program: every descriptor but the streams, and those to be preserved, closes at
-/// execve (CVE-2024-21626). Closing now would cut the channel.
-pub(super) fn close_on_exec(init: &mut Init<'_>) -> Result<(), Error> {
+/// execve (CVE-2024-21626; closing now would cut the channel), signals have their defaults, the mask is the document's.
+pub(super) fn inheritance(init: &mut Init<'_>) -> Result<(), Error> {
     let kept = init.program.preserve_fds;
     tierce_sys::descriptors::close_on_exec_from(3 + kept).doing(|| "close_range".into())?;
     for number in (3..).take(kept as usize) {
         tierce_sys::descriptors::inherit(number).doing(|| format!("preserve descriptor {number}"))?;
     }
+    tierce_sys::signals::reset();
+    rustix::process::umask(Mode::from_raw_mode(
+        init.program.process.user.umask.unwrap_or(DEFAULT_MASK),
+    ));
     Ok(())
 }

@@ -1,18 +1,13 @@
-//! The user, its groups, its mask.
+//! The user and its groups.
 
 use super::Init;
 use crate::error::{Doing, Error};
-use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::thread::{Gid, Uid, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
-
-/// The mask of a process whose document names none.
-const DEFAULT_MASK: u32 = 0o022;
 
 /// Becomes the user of the document.
 pub(super) fn user(init: &mut Init<'_>) -> Result<(), Error> {
     let user = &init.program.process.user;
-    rustix::process::umask(Mode::from_raw_mode(user.umask.unwrap_or(DEFAULT_MASK)));
     let groups: Vec<Gid> = user.additional_gids.iter().map(|gid| Gid::from_raw(*gid)).collect();
     match set_thread_groups(&groups) {
         // A user namespace whose setgroups(2) is denied has none to begin with.

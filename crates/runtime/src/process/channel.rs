@@ -20,9 +20,11 @@ impl Channel {
         Ok((Self { socket: one }, Self { socket: other }))
     }
 
-    /// Sends a message.
+    /// Sends a message by write(2). To a peer that is gone that is an error and, between sockets of packets, no signal.
     pub(crate) fn send(&self, message: &Message) -> Result<(), Error> {
-        self.send_with(message, &[])
+        rustix::io::retry_on_intr(|| rustix::io::write(&self.socket, &message.encode()))
+            .doing(|| format!("send {message:?}"))?;
+        Ok(())
     }
 
     /// Sends a message with descriptors.
@@ -50,6 +52,18 @@ impl Channel {
         let message = Message::decode(&buffer[..length])
             .ok_or_else(|| Error::Invalid("the container process sent an unknown message".into()))?;
         Ok(Some((message, files)))
+    }
+
+    /// Waits for one particular message, by read(2).
+    pub(crate) fn await_plain(&self, wanted: &Message) -> Result<(), Error> {
+        let mut buffer = [0u8; 8];
+        let length = rustix::io::retry_on_intr(|| rustix::io::read(&self.socket, &mut buffer))
+            .doing(|| format!("wait for {wanted:?}"))?;
+        match Message::decode(&buffer[..length]) {
+            Some(message) if message == *wanted => Ok(()),
+            _ if length == 0 => Err(Error::Invalid(format!("expected {wanted:?} but the peer is gone"))),
+            other => Err(Error::Invalid(format!("expected {wanted:?} but got {other:?}"))),
+        }
     }
 
     /// Waits for one particular message; returns the descriptors that came with it.

@@ -7,15 +7,17 @@
 //!    │<───────────────────── Hooks ────────┤ mounts done, root not changed yet
 //!    ├── HooksDone ───────────────────────>│
 //!    │<───────────── Terminal (+ fd) ──────┤ only with a terminal
-//!    │<───────────── Listener (+ fd) ──────┤ only with seccomp notifications
 //!    │<──────────────────── Limits ────────┤ only where a hard limit is to be raised
 //!    ├── LimitsDone ──────────────────────>│
+//!    │<───────────── Listener (+ fd) ──────┤ only with seccomp notifications; from here on a filter may be in force
 //!    │<───────────────────── Ready ────────┤ nothing but execve is left
 //!    │                                     │ waits for the fifo, or
 //!    ├── Start ───────────────────────────>│
 //!    │<───────────── (closed by execve) ───┤
 //!         at any time: Failed (kind, text)
 //! ```
+//!
+//! What comes after `Listener` is written and read by plain write(2) and read(2), for the filter may know nothing else.
 
 use tierce_fault::Kind;
 
@@ -33,8 +35,9 @@ pub(crate) enum Message {
     HooksDone,
     /// To the parent, with a descriptor: the terminal's master side.
     Terminal,
-    /// To the parent, with a descriptor: the filter's notifications.
-    Listener,
+    /// To the parent: the filter's notifications, as a descriptor that comes along, or, where the filter does not let
+    /// one be sent, by the child's number of it.
+    Listener(i32),
     /// To the parent: everything is prepared.
     Ready,
     /// To the parent: set the limits, the child may not.
@@ -79,7 +82,7 @@ impl Message {
             Self::Hooks => vec![1],
             Self::HooksDone => vec![2],
             Self::Terminal => vec![3],
-            Self::Listener => vec![4],
+            Self::Listener(number) => [&[4][..], &number.to_le_bytes()].concat(),
             Self::Ready => vec![5],
             Self::Start => vec![6],
             Self::Limits => vec![9],
@@ -100,7 +103,7 @@ impl Message {
             [1] => Self::Hooks,
             [2] => Self::HooksDone,
             [3] => Self::Terminal,
-            [4] => Self::Listener,
+            [4, number @ ..] => Self::Listener(i32::from_le_bytes(number.try_into().ok()?)),
             [5] => Self::Ready,
             [6] => Self::Start,
             [9] => Self::Limits,
@@ -143,7 +146,7 @@ mod tests {
             Hooks,
             HooksDone,
             Terminal,
-            Listener,
+            Listener(11),
             Ready,
             Start,
             Limits,

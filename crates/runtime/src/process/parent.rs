@@ -172,8 +172,12 @@ impl Child {
                     (Console::Return | Console::Refuse, master) => terminal = master,
                     (Console::Socket(_), None) => {}
                 },
-                Some((Message::Listener, mut files)) => {
-                    if let (Some(filter), Some(notifications)) = (duties.program.filter.as_ref(), files.pop()) {
+                Some((Message::Listener(number), mut files)) => {
+                    let notifications = match files.pop() {
+                        Some(sent) => sent,
+                        None => self.fetch(number)?,
+                    };
+                    if let Some(filter) = &duties.program.filter {
                         filter.hand_over(&notifications, duties.state, self.pid)?;
                     }
                 }
@@ -208,6 +212,12 @@ impl Child {
                 "the container process said {message:?} out of turn"
             ))),
         }
+    }
+
+    /// A copy of the child's descriptor.
+    fn fetch(&self, number: i32) -> Result<OwnedFd, Error> {
+        rustix::process::pidfd_getfd(&self.pidfd, number, rustix::process::PidfdGetfdFlags::empty())
+            .doing(|| "fetch the seccomp listener from the container process".into())
     }
 
     fn set_limits(&self, program: &Program) -> Result<(), Error> {

@@ -209,7 +209,7 @@ fn launch(
             root: None,
             procfs: None,
             terminal: None,
-            path: CString::default(),
+            launch: None,
         };
         init.run();
     };

@@ -15,7 +15,6 @@ use crate::state::{Home, Record};
 use crate::{group, guard, hooks};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use tierce_cgroup::Manager;
@@ -103,7 +102,7 @@ fn launch(
                 root: None,
                 procfs: None,
                 terminal: None,
-                path: CString::default(),
+                launch: None,
             };
             init.run();
         };

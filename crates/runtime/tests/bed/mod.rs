@@ -155,6 +155,11 @@ impl Bed {
     /// Creates it.
     pub fn create(&self) {
         self.write();
+        self.create_quietly();
+    }
+
+    /// Creates it of the document as it is; its output goes nowhere.
+    pub fn create_quietly(&self) {
         let status = self
             .command()
             .args(["create", &self.id])

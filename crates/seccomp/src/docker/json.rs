@@ -118,7 +118,8 @@ pub fn load<C: AsRef<str>>(
         default_action,
         default_errno_ret: document.default_errno_ret,
         architectures,
-        flags: document.flags.unwrap_or_default(),
+        // An empty list is left out of the document, as Go does.
+        flags: document.flags.filter(|list| !list.is_empty()),
         listener_path: document.listener_path,
         listener_metadata: document.listener_metadata,
         syscalls,

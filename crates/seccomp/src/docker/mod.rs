@@ -108,7 +108,7 @@ pub fn default_profile<C: AsRef<str>>(caps: &[C], architecture: Architecture, ke
         default_action: Action::Errno,
         default_errno_ret: Some(DEFAULT_ERRNO),
         architectures: with_sub_architectures(architecture),
-        flags: Vec::new(),
+        flags: None,
         listener_path: PathBuf::new(),
         listener_metadata: String::new(),
         syscalls: ENTRIES

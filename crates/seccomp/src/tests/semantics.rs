@@ -13,7 +13,7 @@ pub(super) fn profile(default_action: Action, architectures: Vec<Arch>, syscalls
         default_action,
         default_errno_ret: None,
         architectures,
-        flags: Vec::new(),
+        flags: None,
         listener_path: std::path::PathBuf::new(),
         listener_metadata: String::new(),
         syscalls,
@@ -93,12 +93,20 @@ fn notification_is_refused_where_it_would_hang() {
 
 #[test]
 fn flags_are_those_of_the_profile() {
-    let compile_flags = |flags: &[&str]| {
-        let mut profile = profile(Action::Allow, vec![], vec![]);
-        profile.flags = flags.iter().map(|&flag| flag.to_owned()).collect();
+    let none = compile(&profile(Action::Allow, vec![], vec![]), NATIVE).unwrap();
+    assert_eq!(none.flags, Flags::SPEC_ALLOW);
+    let of = |flags: &[&str], action| {
+        let mut profile = profile(Action::Allow, vec![], vec![rule(&["mkdir"], action, &[])]);
+        profile.flags = Some(flags.iter().map(|&flag| flag.to_owned()).collect());
         compile(&profile, NATIVE).map(|program| program.flags)
     };
-    assert_eq!(compile_flags(&[]).unwrap(), Flags::SPEC_ALLOW);
+    let compile_flags = |flags| of(flags, Action::Errno);
+    assert_eq!(compile_flags(&[]).unwrap(), Flags::default());
+    // Without notifications the kernel refuses the flag.
+    let killable = ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"];
+    assert_eq!(compile_flags(&killable).unwrap(), Flags::default());
+    let both = Flags(Flags::NEW_LISTENER.0 | Flags::WAIT_KILLABLE_RECV.0);
+    assert_eq!(of(&killable, Action::Notify).unwrap(), both);
     assert_eq!(
         compile_flags(&["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG"]).unwrap(),
         Flags::LOG
