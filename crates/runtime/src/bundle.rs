@@ -1,6 +1,7 @@
 //! A bundle, read and decided: everything that can be known to be wrong is found here, before anything is made.
 
 use crate::error::{Doing, Error};
+use crate::hooks;
 use crate::init::{Container, sysctl};
 use crate::namespaces::Namespaces;
 use crate::options::CreateOptions;
@@ -119,6 +120,9 @@ fn check(spec: &Spec, linux: &Linux, namespaces: &Namespaces) -> Result<(), Erro
         return Err(Error::Unsupported(
             "linux.netDevices is not supported by this runtime".into(),
         ));
+    }
+    if let Some(hooks) = &spec.hooks {
+        hooks::check(hooks)?;
     }
     sysctl::check(&linux.sysctl, namespaces)
 }

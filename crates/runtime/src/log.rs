@@ -3,19 +3,23 @@
 use crate::timestamp;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// How lines of the log file look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// `time="…" level=error msg="…"`
+    /// `time="…" level={level} msg="…"`
     #[default]
     Text,
     /// One JSON object a line.
     Json,
 }
 
+/// Where warnings go; a library's caller has not asked for any.
+static WARNINGS: OnceLock<Log> = OnceLock::new();
+
 /// The log of one command.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Log {
     /// `--log`
     pub(crate) file: Option<PathBuf>,
@@ -23,24 +27,46 @@ pub(crate) struct Log {
     pub(crate) format: Format,
 }
 
-fn line(format: Format, message: &str) -> String {
+/// Tells of something that went wrong and changes nothing. As under runc, the file of `--log` takes the place of
+/// standard error.
+pub(crate) fn warn(message: &str) {
+    let Some(log) = WARNINGS.get() else { return };
+    let line = line(log.format, "warning", message);
+    if log.file.is_some() {
+        log.append(&line);
+    } else {
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+}
+
+fn line(format: Format, level: &str, message: &str) -> String {
     let time = timestamp::now();
     match format {
-        Format::Text => format!("time=\"{time}\" level=error msg={message:?}\n"),
+        Format::Text => format!("time=\"{time}\" level={level} msg={message:?}\n"),
         Format::Json => format!(
             "{}\n",
-            serde_json::json!({"level": "error", "msg": message, "time": time})
+            serde_json::json!({"level": level, "msg": message, "time": time})
         ),
     }
 }
 
 impl Log {
-    /// Tells an error. A log that cannot be written is no reason to fail once more.
-    pub(crate) fn error(&self, message: &str) {
+    /// Has warnings told from here on, at this log.
+    pub(crate) fn take_warnings(&self) {
+        // The first one stays; a program has one log.
+        let _ = WARNINGS.set(self.clone());
+    }
+
+    fn append(&self, line: &str) {
         if let Some(path) = &self.file {
             let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-            let _ = file.and_then(|mut file| file.write_all(line(self.format, message).as_bytes()));
+            let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
         }
+    }
+
+    /// Tells an error. A log that cannot be written is no reason to fail once more.
+    pub(crate) fn error(&self, message: &str) {
+        self.append(&line(self.format, "error", message));
         let _ = writeln!(std::io::stderr(), "{message}");
     }
 }
@@ -51,7 +77,7 @@ mod tests {
 
     #[test]
     fn json_lines_have_the_three_members_that_podman_reads() {
-        let parsed: serde_json::Value = serde_json::from_str(&line(Format::Json, "a \"b\"")).expect("JSON");
+        let parsed: serde_json::Value = serde_json::from_str(&line(Format::Json, "error", "a \"b\"")).expect("JSON");
         assert_eq!(
             (parsed["level"].as_str(), parsed["msg"].as_str()),
             (Some("error"), Some("a \"b\""))

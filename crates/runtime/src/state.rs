@@ -5,6 +5,7 @@
 //!   config.json           the bundle's document as it was at create
 //!   state.json            the Record
 //!   exec.fifo             exists between create and start; init waits for a byte in it
+//!   start.answer          only with startContainer hooks: why init failed after that byte
 //! ```
 //!
 //! ```text
@@ -173,8 +174,33 @@ impl Home {
         rustix::fs::access(self.fifo(), rustix::fs::Access::EXISTS).is_ok()
     }
 
-    /// Lets init go: exactly one caller can.
-    pub(crate) fn open_fifo_once(&self) -> Result<(), Error> {
+    fn answer(&self) -> PathBuf {
+        self.path.join("start.answer")
+    }
+
+    /// Makes the file in which init tells why it failed between `start` and its program.
+    pub(crate) fn make_answer(&self) -> Result<OwnedFd, Error> {
+        let path = self.answer();
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600)).doing(|| format!("create {}", path.display()))
+    }
+
+    /// What init told in that file, if anything. The file is gone then.
+    pub(crate) fn take_answer(&self) -> Result<Option<String>, Error> {
+        let path = self.answer();
+        let bytes = match std::fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            result => result.doing(|| format!("read {}", path.display()))?,
+        };
+        std::fs::remove_file(&path).doing(|| format!("remove {}", path.display()))?;
+        Ok((!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// Lets init go: exactly one caller can. The end that is returned reports [`PollFlags::ERR`] once init does not
+    /// read any more, for it has executed its program or ended.
+    ///
+    /// [`PollFlags::ERR`]: rustix::event::PollFlags::ERR
+    pub(crate) fn open_fifo_once(&self) -> Result<OwnedFd, Error> {
         let path = self.fifo();
         let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let end = match rustix::fs::open(&path, flags, Mode::empty()) {
@@ -194,7 +220,7 @@ impl Home {
             result => result.doing(|| format!("remove {}", path.display()))?,
         }
         rustix::io::write(&end, b"0").doing(|| format!("write {}", path.display()))?;
-        Ok(())
+        Ok(end)
     }
 }
 

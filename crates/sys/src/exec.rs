@@ -10,7 +10,7 @@ use std::ptr;
 #[derive(Debug)]
 pub struct StringArray<'a> {
     pointers: Vec<*const libc::c_char>,
-    _strings: std::borrow::Cow<'a, [CString]>,
+    strings: std::borrow::Cow<'a, [CString]>,
 }
 
 impl<'a> StringArray<'a> {
@@ -24,14 +24,16 @@ impl<'a> StringArray<'a> {
         Self::of(strings.into())
     }
 
+    /// The strings.
+    pub fn strings(&self) -> &[CString] {
+        &self.strings
+    }
+
     /// A C string's bytes stay where they are when its owner is moved, and nothing here changes them.
     fn of(strings: std::borrow::Cow<'a, [CString]>) -> Self {
         let mut pointers: Vec<_> = strings.iter().map(|string| string.as_ptr()).collect();
         pointers.push(ptr::null());
-        Self {
-            pointers,
-            _strings: strings,
-        }
+        Self { pointers, strings }
     }
 }
 

@@ -80,7 +80,7 @@ pub(super) fn wait(init: &mut Init<'_>) -> Result<(), Error> {
     init.channel.send(&Message::Ready)?;
     match &init.hold {
         Hold::Channel => init.channel.await_plain(&Message::Start),
-        Hold::Fifo(fifo) => rustix::io::retry_on_intr(|| rustix::io::read(fifo, &mut [0u8]))
+        Hold::Fifo { fifo, .. } => rustix::io::retry_on_intr(|| rustix::io::read(fifo, &mut [0u8]))
             .doing(|| "wait for start".into())
             .map(drop),
     }

@@ -82,7 +82,12 @@ pub(crate) enum Role<'a> {
 #[derive(Debug)]
 pub(crate) enum Hold {
     /// A byte in the container's fifo, written by `start`.
-    Fifo(OwnedFd),
+    Fifo {
+        /// The end to read from.
+        fifo: OwnedFd,
+        /// Where a failure after that byte is told; only with hooks that may fail then.
+        answer: Option<OwnedFd>,
+    },
     /// The parent's word.
     Channel,
 }
@@ -215,8 +220,14 @@ impl Init<'_> {
             text: error.to_string(),
         };
         if self.channel.send(&failure).is_err() {
-            // Nobody waits any more: the container was started, and its own error stream is where it shows.
-            let _ = rustix::io::write(rustix::stdio::stderr(), format!("{step}: {error}\n").as_bytes());
+            // Nobody waits any more: the container was started, and its own error stream is where it shows, unless
+            // `start` reads the answer.
+            let _ = match &self.hold {
+                Hold::Fifo {
+                    answer: Some(answer), ..
+                } => rustix::io::write(answer, error.to_string().as_bytes()),
+                _ => rustix::io::write(rustix::stdio::stderr(), format!("{step}: {error}\n").as_bytes()),
+            };
         }
     }
 

@@ -4,6 +4,7 @@ use super::Globals;
 use crate::argv::{Arguments, Piece};
 use crate::bundle::{self, Bundle};
 use crate::error::{Doing, Error};
+use crate::hooks::Place;
 use crate::init::{Container, Hold, Init, Role};
 use crate::options::{Console, CreateOptions, Created};
 use crate::process::channel::Channel;
@@ -105,9 +106,10 @@ pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Er
         record.start_time = start_time(child.pid).unwrap_or(0);
         state = record.document(Status::Creating);
         prepare(&unfinished, child, &container, &program, &record, &bundle)?;
+        let place = Place::bundle(&bundle.path);
         let mut run_hooks = || {
-            hooks::run("prestart", &hooks.prestart, &state)?;
-            hooks::run("createRuntime", &hooks.create_runtime, &state)
+            hooks::run("prestart", &hooks.prestart, &state, &place)?;
+            hooks::run("createRuntime", &hooks.create_runtime, &state, &place)
         };
         let mut duties = Duties {
             program: &program,
@@ -126,7 +128,7 @@ pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Er
         Err(error) => {
             drop(unfinished);
             // The specification runs them also for a container that never came to be.
-            let _ = hooks::run("poststop", &hooks.poststop, &record.document(Status::Stopped));
+            hooks::after_the_end(&hooks, &record.document(Status::Stopped));
             return Err(error);
         }
     };
@@ -193,7 +195,13 @@ fn launch(
     }
     let keyring = keyring(&options.id, options.no_new_keyring)?;
     let hold = match waiting {
-        Waiting::ForStart => Hold::Fifo(unfinished.home.make_fifo()?),
+        Waiting::ForStart => Hold::Fifo {
+            fifo: unfinished.home.make_fifo()?,
+            answer: match &container.spec.hooks {
+                Some(hooks) if !hooks.start_container.is_empty() => Some(unfinished.home.make_answer()?),
+                _ => None,
+            },
+        },
         Waiting::ForCaller => Hold::Channel,
     };
     let body = |channel: Channel| {

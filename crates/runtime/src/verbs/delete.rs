@@ -40,7 +40,7 @@ pub fn delete(root: &Path, id: &str, force: bool) -> Result<(), Error> {
 }
 
 /// Kills the first process and waits until it is dead (perhaps a zombie, which its parent takes).
-fn end(record: &Record) -> Result<(), Error> {
+pub(crate) fn end(record: &Record) -> Result<(), Error> {
     let pidfd = match record.pidfd() {
         Ok(pidfd) => pidfd,
         Err(Error::NotRunning) => return Ok(()),
@@ -83,8 +83,7 @@ pub(crate) fn destroy(home: &Home, record: &Record) -> Result<(), Error> {
         .and(deleted.map_err(Error::from))
         .and(removed)?;
     if let Some(lists) = hooks {
-        // The specification: errors of these are told, but change nothing.
-        let _ = hooks::run("poststop", &lists.poststop, &record.document(Status::Stopped));
+        hooks::after_the_end(&lists, &record.document(Status::Stopped));
     }
     Ok(())
 }

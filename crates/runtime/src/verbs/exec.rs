@@ -12,7 +12,7 @@ use crate::process::channel::Channel;
 use crate::process::parent::{self, Child, Duties};
 use crate::program::Program;
 use crate::state::{Home, Record};
-use crate::{group, guard, hooks};
+use crate::{group, guard};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
@@ -137,7 +137,7 @@ fn finish(
         child.set_oom_score(score)?;
     }
     child.go(&group::doors(group)?)?;
-    let mut no_hooks = || hooks::run("exec", &[], state);
+    let mut no_hooks = || Ok(());
     let mut duties = Duties {
         program,
         console: &options.console,

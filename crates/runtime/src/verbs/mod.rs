@@ -126,6 +126,7 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>, log: &mut Log, verb: 
             },
         }
     }
+    log.take_warnings();
     match verb.as_str() {
         "create" => create::command(&globals, &mut arguments),
         "delete" => delete::command(&globals, &mut arguments),

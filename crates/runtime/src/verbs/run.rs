@@ -6,6 +6,7 @@ use super::delete::{delete, destroy};
 use super::foreground::{self, Foreground};
 use crate::argv::Arguments;
 use crate::error::Error;
+use crate::hooks::Place;
 use crate::options::{Console, Created};
 use crate::state::Home;
 use crate::{guard, hooks};
@@ -45,7 +46,7 @@ pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8
         return give_up(error);
     }
     state.status = Status::Running;
-    if let Err(error) = hooks::run("poststart", &lists.poststart, &state) {
+    if let Err(error) = hooks::run("poststart", &lists.poststart, &state, &Place::bundle(&state.bundle)) {
         child.destroy();
         return give_up(error);
     }

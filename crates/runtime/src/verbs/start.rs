@@ -2,10 +2,14 @@
 
 use super::Globals;
 use crate::argv::Arguments;
-use crate::error::Error;
-use crate::hooks;
+use crate::error::{Doing, Error};
+use crate::hooks::{self, Place};
 use crate::state::Home;
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use std::os::fd::OwnedFd;
 use std::path::Path;
+use tierce_fault::Kind;
 use tierce_oci::runtime::Status;
 
 /// Starts a created container.
@@ -19,12 +23,36 @@ pub fn start(root: &Path, id: &str) -> Result<(), Error> {
         return Err(Error::Status("cannot start a container that has stopped".into()));
     }
     // Only hooks need the document, and reading it is most of the work here.
-    home.open_fifo_once()?;
-    let spec = home.config()?;
-    if let Some(lists) = spec.hooks {
-        hooks::run("poststart", &lists.poststart, &record.document(Status::Running))?;
+    let fifo = home.open_fifo_once()?;
+    let Some(lists) = home.config()?.hooks else {
+        return Ok(());
+    };
+    if lists.start_container.is_empty() && lists.poststart.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    await_program(&fifo)?;
+    if let Some(text) = home.take_answer()? {
+        return Err(Error::Step {
+            kind: Kind::Internal,
+            text,
+        });
+    }
+    let place = Place::bundle(&record.bundle);
+    hooks::run("poststart", &lists.poststart, &record.document(Status::Running), &place).inspect_err(|_| {
+        // The hook's failure is what the caller hears; a process that does not die shows in the state.
+        let _ = super::delete::end(&record);
+    })
+}
+
+/// Waits until the process has executed its program, or has ended: either way it does not read the fifo any more.
+fn await_program(fifo: &OwnedFd) -> Result<(), Error> {
+    loop {
+        match rustix::event::poll(&mut [PollFd::new(fifo, PollFlags::empty())], None) {
+            Ok(_) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error).doing(|| "wait for the container's program".into()),
+        }
+    }
 }
 
 /// The command line.
