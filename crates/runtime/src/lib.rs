@@ -26,6 +26,8 @@ mod argv;
 mod bundle;
 mod capabilities;
 mod error;
+#[doc(hidden)] // for the test of crashes
+pub mod failpoint;
 mod filter;
 mod group;
 pub mod guard;

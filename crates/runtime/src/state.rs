@@ -14,6 +14,7 @@
 //! ```
 
 use crate::error::{Doing, Error};
+use crate::failpoint::{Point, reach};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -158,20 +159,22 @@ impl Home {
         self.path.join("exec.fifo")
     }
 
-    /// Makes the fifo and opens the end that init waits on.
+    /// Makes the fifo and opens it as init does, which waits for a byte in it.
+    ///
+    /// As its own writer the read end exists at once, which is how `start` knows that init is there; a mere read(2)
+    /// waits for the byte, which every filter lets through; and a `start` that dies before it wrote is not taken for the
+    /// word to go. Nobody but init may keep it open: that it has a reader says that init waits.
     pub(crate) fn make_fifo(&self) -> Result<OwnedFd, Error> {
         let path = self.fifo();
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, Mode::from_raw_mode(0o600))
             .doing(|| format!("mkfifo {}", path.display()))?;
-        // As its own writer the read end exists at once, which is how `start` knows that init is there, and a mere
-        // read(2) waits for the byte, which every filter lets through.
         rustix::fs::open(&path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
             .doing(|| format!("open {}", path.display()))
     }
 
-    /// Whether init still waits for `start`.
+    /// Whether init still waits for `start`. A fifo that nobody reads is what a `start` left that died.
     pub(crate) fn has_fifo(&self) -> bool {
-        rustix::fs::access(self.fifo(), rustix::fs::Access::EXISTS).is_ok()
+        self.open_fifo().is_ok()
     }
 
     fn answer(&self) -> PathBuf {
@@ -196,18 +199,23 @@ impl Home {
         Ok((!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
+    fn open_fifo(&self) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        rustix::fs::open(self.fifo(), flags, Mode::empty())
+    }
+
     /// Lets init go: exactly one caller can. The end that is returned reports [`PollFlags::ERR`] once init does not
     /// read any more, for it has executed its program or ended.
+    ///
+    /// The fifo is removed last, so that a caller that dies before has started nothing, or has started it.
     ///
     /// [`PollFlags::ERR`]: rustix::event::PollFlags::ERR
     pub(crate) fn open_fifo_once(&self) -> Result<OwnedFd, Error> {
         let path = self.fifo();
-        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let end = match rustix::fs::open(&path, flags, Mode::empty()) {
+        let running = || Error::Status("cannot start an already running container".into());
+        let end = match self.open_fifo() {
             Ok(end) => end,
-            Err(Errno::NOENT) => return Err(Error::Status("cannot start an already running container".into())),
-            // Nobody reads: init has ended.
-            Err(Errno::NXIO) => return Err(Error::Status("cannot start a container that has stopped".into())),
+            Err(Errno::NOENT | Errno::NXIO) => return Err(running()),
             Err(source) => {
                 return Err(Error::Kernel {
                     action: format!("open {}", path.display()),
@@ -215,11 +223,13 @@ impl Home {
                 });
             }
         };
+        reach(Point::FifoOpened)?;
+        rustix::io::write(&end, b"0").doing(|| format!("write {}", path.display()))?;
+        reach(Point::FifoWritten)?;
         match rustix::fs::unlink(&path) {
-            Err(Errno::NOENT) => return Err(Error::Status("cannot start an already running container".into())),
+            Err(Errno::NOENT) => return Err(running()),
             result => result.doing(|| format!("remove {}", path.display()))?,
         }
-        rustix::io::write(&end, b"0").doing(|| format!("write {}", path.display()))?;
         Ok(end)
     }
 }

@@ -1,4 +1,4 @@
-//! What a machine looks like before and after: mounts, control groups, processes, pinned namespaces.
+//! What a machine looks like before and after: mounts, control groups, processes, keyrings.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,6 +10,7 @@ pub struct Snapshot {
     mounts: BTreeSet<String>,
     groups: BTreeSet<String>,
     processes: BTreeSet<String>,
+    keyrings: BTreeSet<String>,
 }
 
 impl Snapshot {
@@ -32,15 +33,23 @@ impl Snapshot {
             .expect("read /proc")
             .flatten()
             .filter_map(|entry| {
-                let line = fs::read(entry.path().join("cmdline")).ok()?;
-                let line = String::from_utf8_lossy(&line).replace('\0', " ");
+                let line = process(&entry.path())?;
                 ours(&line).then(|| format!("{} {line}", entry.file_name().to_string_lossy()))
             });
+        // A kernel without keyrings has no such file.
+        let keyrings = fs::read_to_string("/proc/keys").unwrap_or_default();
+        let keyrings = keyrings.lines().filter(|line| ours(line)).map(str::to_owned);
         Self {
             mounts: mounts.collect(),
             groups,
             processes: processes.collect(),
+            keyrings: keyrings.collect(),
         }
+    }
+
+    /// Whether nothing is there.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 
     /// The same without this process.
@@ -54,11 +63,25 @@ impl Snapshot {
     /// Panics unless nothing is there.
     #[track_caller]
     pub fn assert_empty(&self) {
-        assert!(
-            self.mounts.is_empty() && self.groups.is_empty() && self.processes.is_empty(),
-            "left behind: {self:#?}"
-        );
+        assert!(self.is_empty(), "left behind: {self:#?}");
     }
+}
+
+/// How a process shows whose it is: by its command line, its control groups, and its root directory. A zombie has none
+/// of these but its groups; it is its parent's to take.
+fn process(directory: &Path) -> Option<String> {
+    let line = fs::read(directory.join("cmdline")).ok()?;
+    if line.is_empty() {
+        return None;
+    }
+    let line = String::from_utf8_lossy(&line).replace('\0', " ");
+    let groups = fs::read_to_string(directory.join("cgroup")).unwrap_or_default();
+    let root = fs::read_link(directory.join("root")).unwrap_or_default();
+    Some(format!(
+        "{line}, root {}, groups {}",
+        root.display(),
+        groups.replace('\n', " ")
+    ))
 }
 
 /// Removes an empty control group from every hierarchy.

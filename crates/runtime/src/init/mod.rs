@@ -21,6 +21,7 @@ pub(crate) mod sysctl;
 mod user;
 
 use crate::error::{Doing, Error};
+use crate::failpoint;
 use crate::options::Stdio;
 use crate::process::channel::Channel;
 use crate::process::message::Message;
@@ -213,7 +214,7 @@ impl Init<'_> {
         };
         let failed = steps
             .iter()
-            .find_map(|step| (step.run)(&mut self).err().map(|error| (step.name, error)));
+            .find_map(|step| self.take(step).err().map(|error| (step.name, error)));
         let (step, error) = failed.unwrap_or_else(|| ("tierce-runtime", exec::execute(&self)));
         let failure = Message::Failed {
             kind: error.kind(),
@@ -229,6 +230,11 @@ impl Init<'_> {
                 _ => rustix::io::write(rustix::stdio::stderr(), format!("{step}: {error}\n").as_bytes()),
             };
         }
+    }
+
+    fn take(&mut self, step: &Step) -> Result<(), Error> {
+        (step.run)(self)?;
+        failpoint::step(matches!(self.role, Role::First(_)), step)
     }
 
     /// Waits for the parent's Go, once, and enters the control group.

@@ -87,12 +87,8 @@ pub(crate) fn launch(
             std::mem::forget(borrow(&[], offsets.as_deref())?);
             namespaces::join(&namespaces.joined, |_| false)
         };
-        let (pid, pidfd) = middle::launch(enter, flags, group, &ours, theirs, body)?;
-        return Ok(Child {
-            pid,
-            pidfd,
-            channel: ours,
-        });
+        let (pid, pidfd, channel) = middle::launch(enter, flags, group, ours, || body(theirs))?;
+        return Ok(Child { pid, pidfd, channel });
     }
     let borrowed = borrow(&namespaces.joined, offsets.as_deref())?;
     let fork = tierce_sys::clone::fork(flags, group).doing(|| format!("clone the container process ({flags:?})"))?;

@@ -4,6 +4,7 @@ use super::Globals;
 use crate::argv::{Arguments, Piece};
 use crate::bundle::{self, Bundle};
 use crate::error::{Doing, Error};
+use crate::failpoint::{Point, reach};
 use crate::hooks::Place;
 use crate::init::{Container, Hold, Init, Role};
 use crate::options::{Console, CreateOptions, Created};
@@ -85,6 +86,7 @@ pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Er
     let (mut container, program) = bundle::decide(&bundle, options)?;
     check_console(&options.console, program.process.terminal)?;
     let hooks = bundle.spec.hooks.clone().unwrap_or_default();
+    reach(Point::Decided)?;
     let home = Home::create(&options.root, &options.id)?;
     let mut unfinished = Unfinished {
         home,
@@ -92,24 +94,27 @@ pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Er
         child: None,
         complete: false,
     };
+    reach(Point::Directory)?;
     let group = group::open(&options.id, &container.linux, options.systemd_cgroup)?;
     if let Some(group) = &group {
         group.refuse_occupied()?;
     }
     container.view = group::view(&container.mounts, &container.namespaces, group.as_deref())?;
     let mut record = record(options, &bundle, &container, group.as_deref());
-    let mut state = record.document(Status::Creating);
     unfinished.group = group;
-    let result = launch(&mut unfinished, options, &container, &program, waiting, &state).and_then(|()| {
+    let result = launch(&mut unfinished, options, &container, &program, waiting, &record).and_then(|()| {
+        reach(Point::Cloned)?;
         let child = unfinished.child.as_ref().ok_or(Error::NotRunning)?;
         record.pid = child.pid;
         record.start_time = start_time(child.pid).unwrap_or(0);
-        state = record.document(Status::Creating);
+        let state = record.document(Status::Creating);
         prepare(&unfinished, child, &container, &program, &record, &bundle)?;
         let place = Place::bundle(&bundle.path);
         let mut run_hooks = || {
+            reach(Point::BeforeHooks)?;
             hooks::run("prestart", &hooks.prestart, &state, &place)?;
-            hooks::run("createRuntime", &hooks.create_runtime, &state, &place)
+            hooks::run("createRuntime", &hooks.create_runtime, &state, &place)?;
+            reach(Point::AfterHooks)
         };
         let mut duties = Duties {
             program: &program,
@@ -118,9 +123,11 @@ pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Er
             hooks: &mut run_hooks,
         };
         let terminal = child.await_ready(&mut duties)?;
+        reach(Point::Ready)?;
         if let Some(path) = &options.pid_file {
             write_pid_file(path, child.pid)?;
         }
+        reach(Point::PidFile)?;
         Ok(terminal)
     });
     let terminal = match result {
@@ -181,7 +188,7 @@ fn launch(
     container: &Container,
     program: &Program,
     waiting: Waiting,
-    state: &State,
+    record: &Record,
 ) -> Result<(), Error> {
     let mut directory = None;
     if let Some(group) = unfinished
@@ -189,10 +196,14 @@ fn launch(
         .as_ref()
         .filter(|group| group.paths().unified().is_some())
     {
+        // Whatever becomes of us, `delete` shall know of the group before there is one.
+        unfinished.home.save(record)?;
         group.create()?;
         group.set(&group::resources(&container.linux))?;
         directory = group.directory()?;
     }
+    reach(Point::Recorded)?;
+    let state = &record.document(Status::Creating);
     let keyring = keyring(&options.id, options.no_new_keyring)?;
     let hold = match waiting {
         Waiting::ForStart => Hold::Fifo {
@@ -253,6 +264,10 @@ fn prepare(
     if container.namespaces.is_new(NamespaceKind::User) {
         child.map_ids(&container.linux)?;
     }
+    reach(Point::Mapped)?;
+    // Before there is a group, for the same reason.
+    unfinished.home.save(record)?;
+    reach(Point::Saved)?;
     let mut doors = Vec::new();
     if let Some(group) = unfinished
         .group
@@ -263,12 +278,14 @@ fn prepare(
         group.set(&group::resources(&container.linux))?;
         doors = group::doors(group.as_ref())?;
     }
+    reach(Point::Grouped)?;
     if let Some(score) = program.process.oom_score_adj {
         child.set_oom_score(score)?;
     }
     child.go(&doors)?;
+    reach(Point::Gone)?;
     unfinished.home.keep_config(&bundle.bytes)?;
-    unfinished.home.save(record)
+    reach(Point::Kept)
 }
 
 /// Writes the pid file in one step, for others wait for it to appear.

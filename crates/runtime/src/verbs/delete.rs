@@ -3,6 +3,7 @@
 use super::{Globals, state};
 use crate::argv::{Arguments, Piece};
 use crate::error::{Doing, Error};
+use crate::failpoint::{Point, reach};
 use crate::hooks;
 use crate::state::{Home, Record};
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -22,13 +23,19 @@ pub fn delete(root: &Path, id: &str, force: bool) -> Result<(), Error> {
     let home = Home::of(root, id)?;
     let record = match home.load() {
         Ok(record) => record,
-        // What a crash left of a container that was being made.
-        Err(Error::NotFound) if force => return home.remove(),
+        // A directory without a record is what a crash left of a container of which nothing else was made yet. As under
+        // runc it goes in any case, and there was no container nevertheless.
+        Err(Error::NotFound) => {
+            home.remove()?;
+            return if force { Ok(()) } else { Err(Error::NotFound) };
+        }
         Err(error) => return Err(error),
     };
     match state::status(&home, &record)? {
         Status::Stopped => {}
-        Status::Created | Status::Creating => end(&record)?,
+        // Whoever made it died between its clone and its record; the process, if there is one, is in the group.
+        Status::Creating => state::group(&record).kill_all()?,
+        Status::Created => end(&record)?,
         Status::Paused | Status::Running if force => end(&record)?,
         status => {
             return Err(Error::Status(format!(
@@ -68,6 +75,7 @@ fn await_end(pidfd: &OwnedFd, id: &str) -> Result<(), Error> {
 
 /// Gives back what a container without its first process still holds. Goes on after a failure; the first is reported.
 pub(crate) fn destroy(home: &Home, record: &Record) -> Result<(), Error> {
+    reach(Point::Ended)?;
     let group = state::group(record);
     // Without a pid namespace of its own, processes may have outlived the first one.
     let killed = if record.namespaces.iter().any(|name| name == "pid") {
@@ -76,12 +84,14 @@ pub(crate) fn destroy(home: &Home, record: &Record) -> Result<(), Error> {
         group.kill_all()
     };
     let deleted = group.delete();
+    reach(Point::GroupDeleted)?;
     let hooks = home.config().ok().and_then(|spec| spec.hooks);
     let removed = home.remove();
     killed
         .map_err(Error::from)
         .and(deleted.map_err(Error::from))
         .and(removed)?;
+    reach(Point::DirectoryRemoved)?;
     if let Some(lists) = hooks {
         hooks::after_the_end(&lists, &record.document(Status::Stopped));
     }

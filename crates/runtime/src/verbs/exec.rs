@@ -5,6 +5,7 @@ use super::foreground::{self, Foreground};
 use super::{Globals, state};
 use crate::argv::{Arguments, Piece};
 use crate::error::{Doing, Error};
+use crate::failpoint::{Point, reach};
 use crate::init::{Hold, Init, Role};
 use crate::namespaces::{self, Joined, Namespaces};
 use crate::options::{Console, Created, ExecOptions};
@@ -47,7 +48,8 @@ pub fn exec(options: &ExecOptions) -> Result<Created, Error> {
     let state = record.document(Status::Running);
     let group = state::group(&record);
     let child = launch(options, &record, &program, &state, group.as_ref())?;
-    match finish(options, &child, &program, &state, group.as_ref()) {
+    let finished = reach(Point::Further).and_then(|()| finish(options, &child, &program, &state, group.as_ref()));
+    match finished {
         Ok(terminal) => Ok(Created {
             pid: child.pid,
             pidfd: child.pidfd,
@@ -137,6 +139,7 @@ fn finish(
         child.set_oom_score(score)?;
     }
     child.go(&group::doors(group)?)?;
+    reach(Point::FurtherGone)?;
     let mut no_hooks = || Ok(());
     let mut duties = Duties {
         program,
@@ -145,9 +148,11 @@ fn finish(
         hooks: &mut no_hooks,
     };
     let terminal = child.await_ready(&mut duties)?;
+    reach(Point::FurtherReady)?;
     if let Some(path) = &options.pid_file {
         write_pid_file(path, child.pid)?;
     }
+    reach(Point::FurtherPidFile)?;
     child.start()?;
     Ok(terminal)
 }

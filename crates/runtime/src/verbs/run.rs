@@ -6,6 +6,7 @@ use super::delete::{delete, destroy};
 use super::foreground::{self, Foreground};
 use crate::argv::Arguments;
 use crate::error::Error;
+use crate::failpoint::{Point, reach};
 use crate::hooks::Place;
 use crate::options::{Console, Created};
 use crate::state::Home;
@@ -41,7 +42,7 @@ pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8
         let _ = delete(&globals.root, &options.id, true);
         Err(error)
     };
-    if let Err(error) = child.start() {
+    if let Err(error) = reach(Point::Made).and_then(|()| child.start()) {
         child.destroy();
         return give_up(error);
     }
@@ -56,7 +57,11 @@ pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8
         pidfd: child.pidfd,
         terminal,
     };
-    let code = foreground::wait(&foreground, &created)?;
+    let waited = reach(Point::Started).and_then(|()| foreground::wait(&foreground, &created));
+    let code = match waited.and_then(|code| reach(Point::Waited).map(|()| code)) {
+        Ok(code) => code,
+        Err(error) => return give_up(error),
+    };
     if !keep {
         let home = Home::of(&globals.root, &options.id)?;
         match home.load() {

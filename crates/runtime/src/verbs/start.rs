@@ -3,6 +3,7 @@
 use super::Globals;
 use crate::argv::Arguments;
 use crate::error::{Doing, Error};
+use crate::failpoint::{Point, reach};
 use crate::hooks::{self, Place};
 use crate::state::Home;
 use rustix::event::{PollFd, PollFlags};
@@ -22,8 +23,10 @@ pub fn start(root: &Path, id: &str) -> Result<(), Error> {
     if !record.is_alive() {
         return Err(Error::Status("cannot start a container that has stopped".into()));
     }
+    reach(Point::Loaded)?;
     // Only hooks need the document, and reading it is most of the work here.
     let fifo = home.open_fifo_once()?;
+    reach(Point::Released)?;
     let Some(lists) = home.config()?.hooks else {
         return Ok(());
     };

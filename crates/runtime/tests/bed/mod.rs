@@ -69,7 +69,7 @@ pub fn bed() -> Option<Bed> {
     config["process"]["terminal"] = json!(false);
     config["process"]["rlimits"] = json!([]);
     let id = format!(
-        "tierce-test-{}-{}",
+        "tierce-test-{}-{:04}",
         std::process::id(),
         NEXT.fetch_add(1, Ordering::Relaxed)
     );
@@ -189,24 +189,24 @@ impl Bed {
         serde_json::from_str::<Value>(&said.out).expect("JSON")[member].clone()
     }
 
-    /// What is left of the container on this machine.
+    /// What is left of the container on this machine: its state, mounts, control groups, processes and keyrings. The
+    /// kernel takes some of these back a moment after a process is dead, so this asks for a while before it tells.
     pub fn traces(&self) -> Vec<String> {
         let mut traces = Vec::new();
-        if self.path().join("state").join(&self.id).exists() {
-            traces.push("state directory".to_owned());
-        }
-        for entry in std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
-            let group = entry.path().join(&self.id);
-            if group.exists() {
-                traces.push(group.display().to_string());
+        for _ in 0..200 {
+            traces.clear();
+            if self.path().join("state").join(&self.id).exists() {
+                traces.push("state directory".to_owned());
             }
+            let left = tierce_testkit::Snapshot::of(&[&self.id, &self.path().display().to_string()]);
+            if !left.is_empty() {
+                traces.push(format!("{left:?}"));
+            }
+            if traces.is_empty() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
         }
-        if Path::new("/sys/fs/cgroup").join(&self.id).exists() {
-            traces.push("unified group".to_owned());
-        }
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("mountinfo");
-        let here = self.path().display().to_string();
-        traces.extend(mounts.lines().filter(|line| line.contains(&here)).map(str::to_owned));
         traces
     }
 }
