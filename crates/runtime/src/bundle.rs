@@ -111,6 +111,12 @@ fn check(spec: &Spec, linux: &Linux, namespaces: &Namespaces) -> Result<(), Erro
             "unable to set hostname or domainname without a private UTS namespace".into(),
         ));
     }
+    let restricted = !linux.masked_paths.is_empty() || !linux.readonly_paths.is_empty();
+    if restricted && !namespaces.is_new(NamespaceKind::Mount) {
+        return Err(Error::Invalid(
+            "unable to restrict sys entries without a private MNT namespace".into(),
+        ));
+    }
     if linux.intel_rdt.is_some() {
         return Err(Error::Unsupported(
             "linux.intelRdt is not supported by this runtime".into(),

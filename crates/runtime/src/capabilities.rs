@@ -1,5 +1,6 @@
 //! Capability names and sets, see capabilities(7).
 
+use std::collections::BTreeSet;
 use tierce_oci::runtime::Capabilities;
 
 /// The names in the order of their numbers.
@@ -52,6 +53,13 @@ pub(crate) fn all_names() -> impl Iterator<Item = String> {
     NAMES.iter().map(|name| format!("CAP_{name}"))
 }
 
+/// The name of a capability, with its prefix.
+fn name(number: usize) -> String {
+    NAMES
+        .get(number)
+        .map_or_else(|| format!("capability {number}"), |name| format!("CAP_{name}"))
+}
+
 /// The number of a capability; `None` for names that this runtime does not know.
 pub(crate) fn number(name: &str) -> Option<u32> {
     let name = name.strip_prefix("CAP_").unwrap_or(name);
@@ -72,27 +80,61 @@ pub(crate) struct Sets {
 }
 
 impl Sets {
-    /// The sets that a document names, without those that `available` lacks (as runc does, so that "all capabilities"
-    /// of a newer kernel, or of a confined engine, means all there are). No document means no capability.
-    pub(crate) fn of(document: Option<&Capabilities>, available: u64) -> Self {
+    /// The sets that a document names, and warnings about what cannot be had: names that nobody knows, and ambient
+    /// capabilities that are not both permitted and inheritable. As under runc neither is an error. No document means no
+    /// capability. What the kernel, or a confined engine, lacks shows when the process takes them ([`Sets::within`]).
+    pub(crate) fn of(document: Option<&Capabilities>) -> (Self, Vec<String>) {
         let Some(document) = document else {
-            return Self::default();
+            return (Self::default(), Vec::new());
         };
-        let mask = |names: &[String]| {
-            names
-                .iter()
-                .filter_map(|name| number(name))
-                .fold(0u64, |mask, number| mask | 1 << number)
-                & available
+        let mut unknown = BTreeSet::new();
+        let mut mask = |names: &[String]| {
+            let mut mask = 0u64;
+            for name in names {
+                match number(name) {
+                    Some(number) => mask |= 1 << number,
+                    None => drop(unknown.insert(name.clone())),
+                }
+            }
+            mask
         };
-        let (permitted, inheritable) = (mask(&document.permitted), mask(&document.inheritable));
-        Self {
+        let (permitted, inheritable, ambient) = (
+            mask(&document.permitted),
+            mask(&document.inheritable),
+            mask(&document.ambient),
+        );
+        let sets = Self {
             bounding: mask(&document.bounding),
             // The kernel refuses effective capabilities that are not permitted, and ambient ones that are not both.
             effective: mask(&document.effective) & permitted,
             inheritable,
             permitted,
-            ambient: mask(&document.ambient) & permitted & inheritable,
+            ambient: ambient & permitted & inheritable,
+        };
+        let mut warnings = Vec::new();
+        if !unknown.is_empty() {
+            let names: Vec<String> = unknown.into_iter().collect();
+            warnings.push(format!(
+                "ignoring unknown or unavailable capabilities: [{}]",
+                names.join(" ")
+            ));
+        }
+        let lost = (0..64).filter(|number| (ambient & !sets.ambient) >> number & 1 == 1);
+        warnings.extend(lost.map(|number| {
+            let name = name(number);
+            format!("can't raise ambient capability {name}: operation not permitted")
+        }));
+        (sets, warnings)
+    }
+
+    /// The sets without what `permitted` lacks, so that "all capabilities" in a confined engine means all there are.
+    pub(crate) fn within(self, permitted: u64) -> Self {
+        Self {
+            bounding: self.bounding,
+            effective: self.effective & permitted,
+            inheritable: self.inheritable & permitted,
+            permitted: self.permitted & permitted,
+            ambient: self.ambient & permitted,
         }
     }
 }
@@ -115,21 +157,36 @@ mod tests {
     }
 
     #[test]
-    fn row_140_unknown_and_unavailable_capabilities_are_left_out() {
-        let names = vec!["CAP_CHOWN".to_owned(), "CAP_KILL".to_owned(), "CAP_FLY".to_owned()];
+    fn row_140_what_cannot_be_had_is_left_out_with_a_warning() {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
         let document = Capabilities {
-            bounding: names.clone(),
-            effective: names.clone(),
-            ambient: names,
+            bounding: names(&["CAP_KILL", "CAP_FLY"]),
+            effective: names(&["CAP_CHOWN", "CAP_KILL", "CAP_CRAWL", "CAP_FLY"]),
+            permitted: names(&["CAP_CHOWN"]),
+            ambient: names(&["CAP_KILL"]),
             ..Capabilities::default()
         };
-        let sets = Sets::of(Some(&document), 1);
+        let (sets, warnings) = Sets::of(Some(&document));
+        let expected = Sets {
+            bounding: 1 << 5,
+            effective: 1,
+            permitted: 1,
+            ..Sets::default()
+        };
+        assert_eq!(sets, expected);
         assert_eq!(
-            sets,
-            Sets {
-                bounding: 1,
-                ..Sets::default()
-            }
+            warnings,
+            [
+                "ignoring unknown or unavailable capabilities: [CAP_CRAWL CAP_FLY]",
+                "can't raise ambient capability CAP_KILL: operation not permitted",
+            ]
         );
+        assert_eq!(expected.within(0).permitted, 0);
+        assert_eq!(expected.within(0).bounding, 1 << 5);
+    }
+
+    #[test]
+    fn row_140_no_document_means_no_capability() {
+        assert_eq!(Sets::of(None), (Sets::default(), Vec::new()));
     }
 }

@@ -7,6 +7,7 @@
 //! notifies `write` is refused.
 
 use crate::error::{Doing, Error};
+use crate::log;
 use crate::process::channel::Channel;
 use crate::process::message::Message;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
@@ -56,6 +57,7 @@ impl Filter {
         } else {
             None
         };
+        log::debug(|| format!("seccomp filter flags: {}", program.flags.0));
         let instructions = program
             .filter
             .iter()

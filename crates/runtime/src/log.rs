@@ -15,7 +15,7 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Where warnings go; a library's caller has not asked for any.
+/// Where warnings, and what `--debug` asks for, go; a library's caller has not asked for any.
 static WARNINGS: OnceLock<Log> = OnceLock::new();
 
 /// The log of one command.
@@ -25,13 +25,26 @@ pub(crate) struct Log {
     pub(crate) file: Option<PathBuf>,
     /// `--log-format`
     pub(crate) format: Format,
+    /// `--debug`
+    pub(crate) debug: bool,
 }
 
 /// Tells of something that went wrong and changes nothing. As under runc, the file of `--log` takes the place of
 /// standard error.
 pub(crate) fn warn(message: &str) {
+    tell("warning", message);
+}
+
+/// Tells, where `--debug` asks for it, of what is being done.
+pub(crate) fn debug(message: impl FnOnce() -> String) {
+    if WARNINGS.get().is_some_and(|log| log.debug) {
+        tell("debug", &message());
+    }
+}
+
+fn tell(level: &str, message: &str) {
     let Some(log) = WARNINGS.get() else { return };
-    let line = line(log.format, "warning", message);
+    let line = line(log.format, level, message);
     if log.file.is_some() {
         log.append(&line);
     } else {

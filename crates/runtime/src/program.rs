@@ -2,8 +2,9 @@
 //! parent, where an error costs nothing.
 
 use crate::capabilities::Sets;
-use crate::error::{Doing, Error};
+use crate::error::Error;
 use crate::filter::Filter;
+use crate::{label, log};
 use rustix::process::{Resource, Rlimit};
 use std::ffi::CString;
 use std::path::Path;
@@ -43,11 +44,15 @@ impl Program {
                 process.cwd.display()
             )));
         }
-        let available = rustix::thread::capabilities(None).doing(|| "read own capabilities".into())?;
+        let (capabilities, warnings) = Sets::of(process.capabilities.as_ref());
+        for warning in &warnings {
+            log::warn(warning);
+        }
+        label::check(&process.selinux_label)?;
         Ok(Self {
             arguments: strings("argument", &process.args)?,
             environment: strings("environment variable", &process.env)?,
-            capabilities: Sets::of(process.capabilities.as_ref(), available.permitted.bits()),
+            capabilities,
             limits: limits(process)?,
             filter: seccomp.map(Filter::compile).transpose()?,
             preserve_fds,

@@ -278,3 +278,171 @@ fn row_137_a_strict_filter_kills_whatever_is_executed() {
     let said = bed.run();
     assert_eq!(said.code, 128 + 31, "{said:?}");
 }
+
+/// The lines of /proc/self/status that tell of privileges.
+fn privileges(said: &bed::Said) -> Vec<(&str, &str)> {
+    said.out.lines().filter_map(|line| line.split_once(":\t")).collect()
+}
+
+/// In the order inheritable, permitted, effective, bounding, ambient.
+fn assert_sets(said: &bed::Said, masks: [u64; 5]) {
+    let found = privileges(said);
+    for (name, mask) in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"]
+        .into_iter()
+        .zip(masks)
+    {
+        let value = format!("{mask:016x}");
+        assert!(found.contains(&(name, &value)), "{name} is not {value}: {said:?}");
+    }
+}
+
+const CHOWN: u64 = 1;
+const KILL: u64 = 1 << 5;
+const AUDIT_WRITE: u64 = 1 << 29;
+const SYSLOG: u64 = 1 << 34;
+
+#[test]
+fn row_140_unknown_and_ambient_capabilities_warn_and_do_not_fail() {
+    let Some(mut bed) = bed() else { return };
+    bed.config["process"]["capabilities"] = json!({
+        "bounding": ["CAP_UNKNOWN", "CAP_KILL"], "inheritable": ["CAP_KILL"], "permitted": ["CAP_KILL"],
+        "effective": ["CAP_KILL"], "ambient": ["CAP_KILL", "CAP_CHOWN"],
+    });
+    let said = bed.args(&["cat", "/proc/self/status"]).run();
+    assert_eq!(said.code, 0, "{said:?}");
+    for words in [
+        "can't raise ambient capability CAP_CHOWN: ",
+        "ignoring unknown or unavailable capabilities: [CAP_UNKNOWN]",
+    ] {
+        assert!(said.err.contains(words), "{said:?}");
+    }
+    assert_sets(&said, [KILL; 5]);
+}
+
+#[test]
+fn row_140_exec_adds_capabilities_and_raises_ambient_ones_only_of_inheritable() {
+    let Some(mut bed) = bed() else { return };
+    bed.config["process"]["capabilities"] = json!({});
+    bed.args(&["sleep", "60"]).start();
+    let exec = |bed: &Bed, flags: &[&str]| -> bed::Said {
+        let mut command = bed.command();
+        command
+            .arg("exec")
+            .args(flags)
+            .arg(&bed.id)
+            .args(["cat", "/proc/self/status"]);
+        command.output().expect("exec").into()
+    };
+    assert_sets(&exec(&bed, &[]), [0; 5]);
+    let both = KILL | AUDIT_WRITE;
+    // Nothing inheritable or ambient without the document's word (CVE-2022-29162).
+    assert_sets(
+        &exec(&bed, &["--cap", "CAP_KILL", "--cap", "CAP_AUDIT_WRITE"]),
+        [0, both, both, both, 0],
+    );
+    assert_eq!(bed.verb(&["delete", "--force"]).code, 0);
+
+    bed.config["process"]["capabilities"] = json!({
+        "inheritable": ["CAP_CHOWN", "CAP_SYSLOG"], "permitted": ["CAP_KILL", "CAP_CHOWN"], "effective": ["CAP_KILL"],
+        "bounding": ["CAP_KILL", "CAP_CHOWN", "CAP_SYSLOG"], "ambient": ["CAP_CHOWN"],
+    });
+    bed.start();
+    let inheritable = CHOWN | SYSLOG;
+    let all = KILL | inheritable;
+    let plain = [inheritable, KILL | CHOWN, KILL | CHOWN, all, CHOWN];
+    assert_sets(&exec(&bed, &[]), plain);
+    assert_sets(
+        &exec(&bed, &["--cap", "CAP_SYSLOG"]),
+        [inheritable, all, all, all, inheritable],
+    );
+    // A document without capabilities means the container's.
+    let document = bed.path().join("process.json");
+    let process = json!({"args": ["cat", "/proc/self/status"], "cwd": "/", "user": {"uid": 0, "gid": 0},
+        "env": ["PATH=/bin"], "noNewPrivileges": true});
+    std::fs::write(&document, process.to_string()).expect("write");
+    let said: bed::Said = bed
+        .command()
+        .args(["exec", "--process", document.to_str().expect("text"), &bed.id])
+        .output()
+        .expect("exec")
+        .into();
+    assert_sets(&said, plain);
+}
+
+#[test]
+fn row_140_a_user_other_than_root_keeps_only_ambient_ones() {
+    let Some(mut bed) = bed() else { return };
+    bed.config["process"]["user"] = json!({"uid": 1000, "gid": 1000});
+    bed.config["process"]["capabilities"] = json!({
+        "bounding": ["CAP_KILL", "CAP_CHOWN"], "inheritable": ["CAP_KILL"], "permitted": ["CAP_KILL", "CAP_CHOWN"],
+        "effective": ["CAP_KILL", "CAP_CHOWN"], "ambient": ["CAP_KILL"],
+    });
+    let said = bed.args(&["cat", "/proc/self/status"]).run();
+    assert_sets(&said, [KILL, KILL, KILL, KILL | CHOWN, KILL]);
+}
+
+#[test]
+fn row_138_row_139_labels_that_cannot_be_applied_are_errors_that_name_the_module() {
+    let Some(mut bed) = bed() else { return };
+    bed.args(&["true"]);
+    if !std::path::Path::new("/sys/kernel/security/apparmor").exists() {
+        bed.config["process"]["apparmorProfile"] = json!("docker-default");
+        let said = bed.run();
+        let words = "unable to apply apparmor profile: apparmor failed to apply profile: ";
+        assert!(said.code == 1 && said.err.contains(words), "{said:?}");
+        assert_eq!(bed.traces(), Vec::<String>::new());
+        bed.config["process"]["apparmorProfile"] = json!("");
+        bed.args(&["sleep", "60"]).start();
+        let said: bed::Said = bed
+            .command()
+            .args(["exec", "--apparmor", "x", &bed.id, "true"])
+            .output()
+            .expect("exec")
+            .into();
+        assert!(said.code == 255 && said.err.contains(words), "{said:?}");
+        assert_eq!(bed.verb(&["delete", "--force"]).code, 0);
+    }
+    if !std::path::Path::new("/sys/fs/selinux/enforce").exists() {
+        bed.config["process"]["selinuxLabel"] = json!("system_u:system_r:container_t:s0:c4,c5");
+        let said = bed.args(&["true"]).run();
+        let words = "selinux label is specified in config, but selinux is disabled or not supported";
+        assert!(said.code == 1 && said.err.contains(words), "{said:?}");
+    }
+}
+
+#[test]
+fn the_session_keyring_is_the_containers_and_can_be_searched() {
+    let Some(mut bed) = bed() else { return };
+    if !std::path::Path::new("/proc/keys").exists() {
+        println!("skipped: no keyrings here");
+        return;
+    }
+    let ring = |bed: &Bed, text: &str| -> Option<String> {
+        let name = format!("_ses.{}", bed.id);
+        let line = text.lines().find(|line| line.contains(&name))?;
+        line.split_whitespace().nth(4).map(str::to_owned)
+    };
+    bed.config["linux"]["maskedPaths"] = json!([]);
+    bed.args(&["cat", "/proc/keys"]).write();
+    let said: bed::Said = bed
+        .command()
+        .args(["run", "--no-new-keyring", &bed.id])
+        .output()
+        .expect("run")
+        .into();
+    assert_eq!((said.code, ring(&bed, &said.out)), (0, None), "{said:?}");
+    let said = bed.run();
+    // Possessor: everything; user: view, read and search; nobody else.
+    assert_eq!(ring(&bed, &said.out).as_deref(), Some("3f1b0000"), "{said:?}");
+}
+
+#[test]
+fn masks_need_a_mount_namespace_of_ones_own() {
+    let Some(mut bed) = bed() else { return };
+    let list = bed.config["linux"]["namespaces"].as_array_mut().expect("a list");
+    list.retain(|namespace| namespace["type"] != "mount");
+    bed.config["mounts"] = json!([]);
+    let said = bed.args(&["true"]).run();
+    let words = "unable to restrict sys entries without a private MNT namespace";
+    assert!(said.code == 1 && said.err.contains(words), "{said:?}");
+}

@@ -7,8 +7,15 @@ use std::ffi::CStr;
 const JOIN_SESSION: libc::c_ulong = 1;
 const DESCRIBE: libc::c_ulong = 6;
 const SET_PERMISSIONS: libc::c_ulong = 5;
-/// The owner may search the keyring (bit of `KEY_USR_SEARCH`).
-const OWNER_SEARCH: u32 = 0x0008_0000;
+/// Who may search a keyring besides its possessor: bits of its permission mask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Searcher {
+    /// `KEY_USR_SEARCH`: the user it belongs to.
+    Owner = 0x0008_0000,
+    /// `KEY_OTH_SEARCH`: everybody.
+    Others = 0x0000_0008,
+}
 
 /// Joins a new session keyring of that name.
 ///
@@ -20,11 +27,11 @@ pub fn join_session(name: &CStr) -> Result<i32> {
     if id < 0 { Err(last_error()) } else { Ok(id as i32) }
 }
 
-/// Lets the keyring's owner search it, so that processes that are executed later find its keys.
+/// Lets somebody search the keyring, so that processes that are executed later find its keys.
 ///
 /// # Errors
 /// Those of keyctl(2).
-pub fn let_owner_search(id: i32) -> Result<()> {
+pub fn let_search(id: i32, who: Searcher) -> Result<()> {
     let mut text = [0u8; 256];
     // SAFETY: KEYCTL_DESCRIBE writes at most the given length into the buffer.
     let length = unsafe { libc::syscall(libc::SYS_keyctl, DESCRIBE, id, text.as_mut_ptr(), text.len(), 0) };
@@ -39,6 +46,6 @@ pub fn let_owner_search(id: i32) -> Result<()> {
         .and_then(|field| u32::from_str_radix(field, 16).ok())
         .ok_or(rustix::io::Errno::INVAL)?;
     // SAFETY: KEYCTL_SETPERM takes integers only.
-    let result = unsafe { libc::syscall(libc::SYS_keyctl, SET_PERMISSIONS, id, mask | OWNER_SEARCH, 0, 0) };
+    let result = unsafe { libc::syscall(libc::SYS_keyctl, SET_PERMISSIONS, id, mask | who as u32, 0, 0) };
     if result < 0 { Err(last_error()) } else { Ok(()) }
 }

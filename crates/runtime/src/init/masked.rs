@@ -12,7 +12,8 @@ pub(super) fn read_only_paths(init: &mut Init<'_>) -> Result<(), Error> {
 
 /// Hides the document's masked paths.
 pub(super) fn masked_paths(init: &mut Init<'_>) -> Result<(), Error> {
-    mask::hide(init.root()?, &init.container()?.linux.masked_paths)
+    let linux = &init.container()?.linux;
+    mask::hide(init.root()?, &linux.masked_paths, &linux.mount_label)
 }
 
 /// Makes the root itself read-only, after everything that writes to it.

@@ -13,8 +13,8 @@ use tierce_sys::mount_attributes::{self, Attributes, Change};
 /// Hides paths: files behind the host's `/dev/null`, directories behind an empty read-only tmpfs (one for all).
 ///
 /// It is the host's null device, opened before the root changes and checked by its number, since the container's could
-/// be a link to anything (CVE-2025-31133). Missing paths are passed over.
-pub(crate) fn hide(root: &Root, paths: &[String]) -> Result<(), Error> {
+/// be a link to anything (CVE-2025-31133). Missing paths are passed over. `label` is the SELinux label of mounts, or empty.
+pub(crate) fn hide(root: &Root, paths: &[String], label: &str) -> Result<(), Error> {
     let mut null: Option<OwnedFd> = None;
     let mut empty: Option<OwnedFd> = None;
     for path in paths {
@@ -33,7 +33,7 @@ pub(crate) fn hide(root: &Root, paths: &[String]) -> Result<(), Error> {
             attach(copy.as_fd(), target.as_fd()).map_err(refused)?;
         } else {
             // The first is mounted itself: kernels before 6.15 copy no mount that is attached nowhere.
-            let source = empty.insert(empty_directory()?);
+            let source = empty.insert(empty_directory(label)?);
             attach(source.as_fd(), target.as_fd()).map_err(refused)?;
         }
     }
@@ -82,12 +82,15 @@ fn null_device() -> Result<OwnedFd, Error> {
     Ok(file)
 }
 
-fn empty_directory() -> Result<OwnedFd, Error> {
+fn empty_directory(label: &str) -> Result<OwnedFd, Error> {
     let make = || {
         let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
         rustix::mount::fsconfig_set_string(&context, "nr_blocks", "1")?;
         rustix::mount::fsconfig_set_string(&context, "nr_inodes", "1")?;
         rustix::mount::fsconfig_set_flag(&context, "ro")?;
+        if !label.is_empty() {
+            rustix::mount::fsconfig_set_string(&context, "context", label)?;
+        }
         rustix::mount::fsconfig_create(&context)?;
         let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
             | MountAttrFlags::MOUNT_ATTR_NOSUID

@@ -13,7 +13,7 @@ use crate::process::channel::Channel;
 use crate::process::parent::{self, Child, Duties};
 use crate::program::Program;
 use crate::state::{Home, Record};
-use crate::{group, guard};
+use crate::{group, guard, inherit};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
@@ -41,9 +41,11 @@ pub fn exec(options: &ExecOptions) -> Result<Created, Error> {
         }
         _ => return Err(Error::Status("cannot exec in a stopped container".into())),
     }
-    let seccomp = home.config()?.linux.and_then(|linux| linux.seccomp);
+    let config = home.config()?;
+    let process = inherit::from_container(options.process.clone(), config.process.as_ref());
     // Further processes get the container's filter, as under runc.
-    let program = Program::of(&options.process, seccomp.as_ref(), options.preserve_fds)?;
+    let seccomp = config.linux.and_then(|linux| linux.seccomp);
+    let program = Program::of(&process, seccomp.as_ref(), options.preserve_fds)?;
     check_console(&options.console, program.process.terminal)?;
     let state = record.document(Status::Running);
     let group = state::group(&record);
@@ -250,6 +252,11 @@ fn process(wishes: Wishes, home: &Home) -> Result<Process, Error> {
         let sets = process.capabilities.get_or_insert_with(Capabilities::default);
         for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
             set.extend(wishes.capabilities.iter().cloned());
+        }
+        // Ambient ones must be inheritable; a container without any inheritable capability gets none this way
+        // (CVE-2022-29162).
+        if !sets.inheritable.is_empty() {
+            sets.ambient.extend(wishes.capabilities.iter().cloned());
         }
     }
     if let Some(profile) = wishes.apparmor {

@@ -60,7 +60,7 @@ COMMANDS:
    update     change the limits of a container
 
 GLOBAL OPTIONS:
-   --debug              accepted, without effect
+   --debug              tell what is being done
    --log value          file that errors are written to
    --log-format value   'text' or 'json' (default: \"text\")
    --root value         directory of the containers' states (default: \"/run/tierce/runtime\")
@@ -117,7 +117,7 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>, log: &mut Log, verb: 
                         other => return Err(Error::Usage(format!("invalid log-format: {other}"))),
                     }
                 }
-                "debug" => drop(arguments.truth()?),
+                "debug" => log.debug = arguments.truth()?,
                 "systemd-cgroup" => globals.systemd_cgroup = arguments.truth()?,
                 "rootless" | "criu" => drop(arguments.value()?),
                 "help" | "h" => return print(HELP),
