@@ -5,14 +5,11 @@ use crate::hooks;
 use crate::init::{Container, sysctl};
 use crate::namespaces::Namespaces;
 use crate::options::CreateOptions;
-use crate::process::user_namespace;
 use crate::program::Program;
-use crate::rootfs::plan::{self, MountPlan, What};
-use crate::rootfs::{cgroup::View, device, mount, propagation};
-use std::os::fd::{AsFd, OwnedFd};
+use crate::rootfs::plan::{self, MountPlan};
+use crate::rootfs::{cgroup::View, device, propagation};
 use std::path::{Path, PathBuf};
 use tierce_oci::runtime::{Linux, Mount, NamespaceKind, Spec};
-use tierce_sys::mount_attributes::{self, Change, Propagation};
 
 /// Where a container finds the socket of sd_notify(3), as under runc.
 const NOTIFY_SOCKET: &str = "/run/notify/notify.sock";
@@ -77,12 +74,12 @@ pub(crate) fn decide(bundle: &Bundle, options: &CreateOptions) -> Result<(Contai
         None
     };
     let propagation = propagation::parse(&linux.rootfs_propagation)?;
-    let opened = open_sources(&mounts, &namespaces, &linux)?;
+    let may_ask = check_translations(&mounts, &namespaces, &linux)?;
     let container = Container {
         rootfs,
         namespaces,
         mounts,
-        opened,
+        may_ask,
         nodes,
         view: View::None,
         propagation,
@@ -155,51 +152,19 @@ fn rootfs(bundle: &Bundle) -> Result<PathBuf, Error> {
     Ok(path)
 }
 
-/// Opens the sources of bind mounts that the child could not open any more: those of a container in a user namespace,
-/// whose root may not reach them, and those whose ids are translated, which only the host's root may arrange.
-fn open_sources(mounts: &[MountPlan], namespaces: &Namespaces, linux: &Linux) -> Result<Vec<Option<OwnedFd>>, Error> {
-    let all = namespaces.is_new(NamespaceKind::User);
-    if !all && mounts.iter().all(|plan| plan.idmap.is_none()) {
-        return Ok(Vec::new());
+/// Checks that ids can be translated where a mount wants it. Says whether bind sources may be asked for: there is a
+/// difference to what the container's root can reach, and the caller has the right to enter its mount namespace.
+fn check_translations(mounts: &[MountPlan], namespaces: &Namespaces, linux: &Linux) -> Result<bool, Error> {
+    let privileged = rustix::process::geteuid().is_root();
+    let joined = namespaces.has(NamespaceKind::User) && !namespaces.is_new(NamespaceKind::User);
+    for plan in mounts.iter().filter(|plan| plan.idmap.is_some()) {
+        plan.mappings(linux, joined)?;
+        if !privileged {
+            return Err(Error::Invalid(format!(
+                "invalid mount {}: id-mapped mounts are not supported for rootless containers",
+                plan.destination.display()
+            )));
+        }
     }
-    mounts
-        .iter()
-        .map(|plan| match &plan.what {
-            What::Bind { source, recursive } if all || plan.idmap.is_some() => {
-                let tree = mount::bind_tree(source, *recursive)?;
-                let slave = Change {
-                    propagation: Some(Propagation::Slave),
-                    ..Change::default()
-                };
-                mount_attributes::set(tree.as_fd(), true, slave).doing(|| format!("cut {} loose", source.display()))?;
-                if let Some(recursive) = plan.idmap {
-                    translate(plan, linux, &tree, recursive)?;
-                }
-                Ok(Some(tree))
-            }
-            _ => Ok(None),
-        })
-        .collect()
-}
-
-fn translate(plan: &MountPlan, linux: &Linux, tree: &OwnedFd, recursive: bool) -> Result<(), Error> {
-    let own = plan.uid_mappings.is_empty() && plan.gid_mappings.is_empty();
-    let (uids, gids) = if own {
-        (&linux.uid_mappings, &linux.gid_mappings)
-    } else {
-        (&plan.uid_mappings, &plan.gid_mappings)
-    };
-    if uids.is_empty() || gids.is_empty() {
-        return Err(Error::Invalid(format!(
-            "idmapped mount at {} has no mappings",
-            plan.destination.display()
-        )));
-    }
-    let namespace = user_namespace::detached(uids, gids)?;
-    let change = Change {
-        user_namespace: Some(namespace.as_fd()),
-        ..Change::default()
-    };
-    mount_attributes::set(tree.as_fd(), recursive, change)
-        .doing(|| format!("translate the ids of {}", plan.destination.display()))
+    Ok(privileged && namespaces.has(NamespaceKind::User))
 }

@@ -130,6 +130,14 @@ impl Namespaces {
         self.new.contains(&kind)
     }
 
+    /// The namespace of a kind that is joined.
+    pub(crate) fn joined(&self, kind: NamespaceKind) -> Option<&OwnedFd> {
+        self.joined
+            .iter()
+            .find(|joined| joined.kind == kind)
+            .map(|joined| &joined.file)
+    }
+
     /// What `clone3` makes with the process. The cgroup namespace is made by the process itself once it is in its
     /// group, and the time namespace by the parent, for both would otherwise show the wrong root or clock.
     pub(crate) fn clone_flags(&self) -> Flags {

@@ -8,7 +8,7 @@ use super::Init;
 use crate::error::{Doing, Error};
 use crate::process::message::Message;
 use crate::rootfs::beneath::Root;
-use crate::rootfs::{device, mount};
+use crate::rootfs::{bind, device, mount};
 use rustix::fs::{Mode, OFlags, makedev};
 use rustix::pty::OpenptFlags;
 use rustix::termios::Winsize;
@@ -26,7 +26,7 @@ pub(super) fn first(init: &mut Init<'_>) -> Result<(), Error> {
     let slave = make(init)?;
     let root = init.root()?;
     let target = root.make_file(Path::new("/dev/console"))?;
-    let tree = mount::clone_of(slave.as_fd(), false).doing(|| "bind the terminal to /dev/console".into())?;
+    let tree = bind::clone_of(slave.as_fd(), false).doing(|| "bind the terminal to /dev/console".into())?;
     mount::attach(tree.as_fd(), target.as_fd())?;
     init.terminal = Some(slave);
     Ok(())

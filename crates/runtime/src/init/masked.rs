@@ -2,7 +2,7 @@
 
 use super::Init;
 use crate::error::{Doing, Error};
-use crate::rootfs::mask;
+use crate::rootfs::{mask, mount};
 use tierce_sys::mount_attributes::{self, Attributes, Change};
 
 /// Makes the document's read-only paths so.
@@ -16,8 +16,9 @@ pub(super) fn masked_paths(init: &mut Init<'_>) -> Result<(), Error> {
     mask::hide(init.root()?, &linux.masked_paths, &linux.mount_label)
 }
 
-/// Makes the root itself read-only, after everything that writes to it.
+/// Makes read-only what files were put into, and the root itself, after everything that writes to them.
 pub(super) fn read_only_root(init: &mut Init<'_>) -> Result<(), Error> {
+    mount::make_read_only(&init.read_only_later)?;
     if !init.container()?.spec.root.as_ref().is_some_and(|root| root.readonly) {
         return Ok(());
     }

@@ -53,8 +53,8 @@ pub(crate) struct Container {
     pub(crate) namespaces: crate::namespaces::Namespaces,
     /// Its mounts, in order.
     pub(crate) mounts: Vec<MountPlan>,
-    /// Bind sources that had to be opened before the user namespace is entered, by position in `mounts`.
-    pub(crate) opened: Vec<Option<OwnedFd>>,
+    /// Whether whoever starts it can open more than its root: bind sources are asked for then.
+    pub(crate) may_ask: bool,
     /// Its device nodes; `None` where `/dev` is the host's.
     pub(crate) nodes: Option<Vec<Node>>,
     /// Its view of the control groups.
@@ -115,6 +115,8 @@ pub(crate) struct Init<'a> {
     pub(crate) root: Option<Root>,
     /// A trustworthy procfs, once one was needed.
     pub(crate) procfs: Option<Procfs>,
+    /// Mounts that become read-only when all else is done.
+    pub(crate) read_only_later: Vec<OwnedFd>,
     /// The slave side of its terminal.
     pub(crate) terminal: Option<OwnedFd>,
     /// What `execve` will take, once it is known.
@@ -247,6 +249,17 @@ impl Init<'_> {
         }
         self.gone = true;
         Ok(())
+    }
+
+    /// Asks the parent for the source of a bind mount.
+    fn ask_source(&self, position: usize) -> Result<OwnedFd, Error> {
+        let position = u32::try_from(position).unwrap_or(u32::MAX);
+        self.channel.send(&Message::Source(position))?;
+        match self.channel.receive()? {
+            Some((Message::Source(_), mut files)) if files.len() == 1 => Ok(files.remove(0)),
+            Some((Message::Failed { kind, text }, _)) => Err(Error::Step { kind, text }),
+            other => Err(Error::Invalid(format!("expected a bind source but got {other:?}"))),
+        }
     }
 
     /// The container whose first process this is.

@@ -31,9 +31,11 @@ pub(super) fn mounts(init: &mut Init<'_>) -> Result<(), Error> {
     let container = init.container()?;
     let surroundings = mount::Surroundings {
         groups: &container.view,
-        opened: &container.opened,
+        ask: &|position| init.ask_source(position),
+        may_ask: container.may_ask,
     };
-    mount::apply(init.root()?, &container.mounts, &surroundings)
+    init.read_only_later = mount::apply(init.root()?, &container.mounts, &surroundings)?;
+    Ok(())
 }
 
 /// Makes device nodes and links.

@@ -4,6 +4,8 @@
 //! parent                                 child
 //!    │ (ids mapped, group made)            │ joins, mounts
 //!    ├── Go (+ fds) ──────────────────────>│
+//!    │<──────────────────── Source ────────┤ only for bind sources that the child cannot open itself
+//!    ├── Source (+ fd) ───────────────────>│
 //!    │<───────────────────── Hooks ────────┤ mounts done, root not changed yet
 //!    ├── HooksDone ───────────────────────>│
 //!    │<───────────── Terminal (+ fd) ──────┤ only with a terminal
@@ -29,6 +31,8 @@ pub(crate) const LONGEST: usize = 8192;
 pub(crate) enum Message {
     /// To the child: ids are mapped; with the files by which it enters its control group (v1).
     Go,
+    /// To the parent: open the source of the mount at this position; and the answer, with the descriptor.
+    Source(u32),
     /// To the parent: run the hooks of this moment.
     Hooks,
     /// To the child: they succeeded.
@@ -87,6 +91,7 @@ impl Message {
             Self::Start => vec![6],
             Self::Limits => vec![9],
             Self::LimitsDone => vec![10],
+            Self::Source(position) => [&[11][..], &position.to_le_bytes()].concat(),
             Self::Pid(pid) => [&[7][..], &pid.to_le_bytes()].concat(),
             Self::Failed { kind, text } => {
                 let kind = KINDS.iter().position(|known| known == kind).unwrap_or(0) as u8;
@@ -108,6 +113,7 @@ impl Message {
             [6] => Self::Start,
             [9] => Self::Limits,
             [10] => Self::LimitsDone,
+            [11, position @ ..] => Self::Source(u32::from_le_bytes(position.try_into().ok()?)),
             [7, pid @ ..] => Self::Pid(i32::from_le_bytes(pid.try_into().ok()?)),
             [8, kind, text @ ..] => {
                 let kind = *KINDS.get(usize::from(*kind))?;
@@ -140,7 +146,7 @@ mod tests {
 
     #[test]
     fn all_others_survive_the_way() {
-        use Message::{Go, Hooks, HooksDone, Limits, LimitsDone, Listener, Pid, Ready, Start, Terminal};
+        use Message::{Go, Hooks, HooksDone, Limits, LimitsDone, Listener, Pid, Ready, Source, Start, Terminal};
         for message in [
             Go,
             Hooks,
@@ -152,6 +158,7 @@ mod tests {
             Limits,
             LimitsDone,
             Pid(77),
+            Source(3),
         ] {
             assert_eq!(Message::decode(&message.encode()), Some(message));
         }

@@ -4,4 +4,5 @@ pub(crate) mod channel;
 pub(crate) mod message;
 pub(crate) mod middle;
 pub(crate) mod parent;
+pub(crate) mod source;
 pub(crate) mod user_namespace;

@@ -2,6 +2,7 @@
 
 use super::channel::Channel;
 use super::message::Message;
+use super::source::Sources;
 use super::{middle, user_namespace};
 use crate::error::{Doing, Error};
 use crate::namespaces::{self, Namespaces};
@@ -10,6 +11,7 @@ use crate::program::Program;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use tierce_fault::Fault;
 use tierce_oci::runtime::{Linux, NamespaceKind, State};
 use tierce_sys::clone::Fork;
 use tierce_sys::namespaces::Kinds;
@@ -126,6 +128,8 @@ pub(crate) struct Duties<'a> {
     pub(crate) state: &'a State,
     /// Runs the hooks of the runtime's side.
     pub(crate) hooks: &'a mut dyn FnMut() -> Result<(), Error>,
+    /// Opens bind sources for a container's first process.
+    pub(crate) sources: Option<Sources<'a>>,
 }
 
 impl Child {
@@ -159,6 +163,7 @@ impl Child {
         let mut terminal = None;
         loop {
             match self.channel.receive()? {
+                Some((Message::Source(position), _)) => self.send_source(position, duties.sources.as_mut())?,
                 Some((Message::Hooks, _)) => {
                     (duties.hooks)()?;
                     self.channel.send(&Message::HooksDone)?;
@@ -214,6 +219,20 @@ impl Child {
     fn fetch(&self, number: i32) -> Result<OwnedFd, Error> {
         rustix::process::pidfd_getfd(&self.pidfd, number, rustix::process::PidfdGetfdFlags::empty())
             .doing(|| "fetch the seccomp listener from the container process".into())
+    }
+
+    /// Answers a request for a bind source. A failure goes to the child, which names the mount.
+    fn send_source(&self, position: u32, sources: Option<&mut Sources<'_>>) -> Result<(), Error> {
+        let found = sources
+            .ok_or_else(|| Error::Invalid("this process mounts nothing".into()))
+            .and_then(|sources| sources.open(self.pid, position as usize));
+        match found {
+            Ok(file) => self.channel.send_with(&Message::Source(position), &[file.as_fd()]),
+            Err(error) => self.channel.send(&Message::Failed {
+                kind: error.kind(),
+                text: error.to_string(),
+            }),
+        }
     }
 
     fn set_limits(&self, program: &Program) -> Result<(), Error> {

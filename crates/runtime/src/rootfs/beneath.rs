@@ -1,7 +1,7 @@
 //! Opening and making paths beneath the container's root, whatever links lie on the way.
 
 use crate::error::{Doing, Error};
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
@@ -24,6 +24,16 @@ impl Root {
     /// The root directory itself.
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
+    }
+
+    /// Whether a descriptor stands for the root directory itself, on the root's own mount.
+    pub(crate) fn is(&self, file: &OwnedFd) -> Result<bool, Errno> {
+        let identity = |file: BorrowedFd<'_>| {
+            let wanted = StatxFlags::INO | StatxFlags::MNT_ID;
+            let found = rustix::fs::statx(file, c"", AtFlags::EMPTY_PATH, wanted)?;
+            Ok::<_, Errno>((found.stx_mnt_id, found.stx_ino))
+        };
+        Ok(identity(file.as_fd())? == identity(self.directory.as_fd())?)
     }
 
     /// Opens a path beneath the root; links are followed as if the root were `/`.

@@ -5,8 +5,9 @@
 //! container's own directory of each hierarchy is bound.
 
 use super::beneath::Root;
-use super::mount::{attach, bind_tree, new_mount};
+use super::mount::attach;
 use super::plan::MountPlan;
+use super::{bind, instance};
 use crate::error::{Doing, Error};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -95,17 +96,13 @@ fn hierarchies(proc_cgroup: &str, directories: &BTreeMap<String, PathBuf>) -> Ve
 /// Mounts the view at the plan's destination.
 pub(crate) fn mount(root: &Root, plan: &MountPlan, view: &View) -> Result<(), Error> {
     let target = root.make_directories(&plan.destination)?;
-    super::proc::check_target(&plan.destination, &target, false)?;
+    super::mount::check_target(root, &plan.destination, &target)?;
+    super::proc::check_target(&plan.destination, &target, None)?;
     match view {
         View::None => Ok(()),
         View::Unified { namespaced, directory } => {
             let mount = unified(plan, *namespaced, directory)?;
-            let change = Change {
-                set: plan.attributes.set,
-                clear: plan.attributes.clear,
-                ..Change::default()
-            };
-            mount_attributes::set(mount.as_fd(), false, change).doing(|| "mount_setattr cgroup".into())?;
+            super::mount::complete(plan, mount.as_fd())?;
             attach(mount.as_fd(), target.as_fd())
         }
         View::Legacy {
@@ -113,14 +110,14 @@ pub(crate) fn mount(root: &Root, plan: &MountPlan, view: &View) -> Result<(), Er
             hierarchies,
         } => {
             let mut base = plan.clone();
-            base.attributes.set = base.attributes.set.without(Attributes::READ_ONLY);
+            base.flags.set = base.flags.set.without(Attributes::READ_ONLY);
             base.data = vec![("mode".into(), Some("755".into()))];
-            let base = new_mount(&base, "tmpfs", "tmpfs")?;
+            let base = instance::make(&base, "tmpfs", "tmpfs", None)?;
             attach(base.as_fd(), target.as_fd())?;
             for hierarchy in hierarchies {
                 mount_hierarchy(base.as_fd(), plan, hierarchy, *namespaced)?;
             }
-            if plan.attributes.set.contains(Attributes::READ_ONLY) {
+            if plan.flags.has(Attributes::READ_ONLY) {
                 let change = Change {
                     set: Attributes::READ_ONLY,
                     ..Change::default()
@@ -135,7 +132,7 @@ pub(crate) fn mount(root: &Root, plan: &MountPlan, view: &View) -> Result<(), Er
 
 fn unified(plan: &MountPlan, namespaced: bool, directory: &Path) -> Result<OwnedFd, Error> {
     if namespaced {
-        match new_mount(plan, "cgroup2", "cgroup") {
+        match instance::make(plan, "cgroup2", "cgroup", None) {
             // In a user namespace that does not own the hierarchy the container's own directory will do.
             Err(Error::Kernel {
                 source: Errno::PERM | Errno::BUSY,
@@ -144,7 +141,9 @@ fn unified(plan: &MountPlan, namespaced: bool, directory: &Path) -> Result<Owned
             result => return result,
         }
     }
-    bind_tree(directory, false)
+    let tree = bind::tree(directory, false)?;
+    bind::set_flags(tree.as_fd(), &plan.flags)?;
+    Ok(tree)
 }
 
 fn mount_hierarchy(
@@ -155,7 +154,7 @@ fn mount_hierarchy(
 ) -> Result<(), Error> {
     let name = hierarchy.name.as_str();
     let mount = match (namespaced, &hierarchy.directory) {
-        (true, _) => match instance(&hierarchy.options, plan.attributes.set) {
+        (true, _) => match hierarchy_instance(&hierarchy.options, plan.flags.attributes()) {
             Ok(mount) => mount,
             // A hierarchy that is not (or no longer) mounted anywhere cannot be mounted anew under load; leave it out.
             Err(Errno::BUSY | Errno::INVAL | Errno::NOENT) => return Ok(()),
@@ -167,13 +166,8 @@ fn mount_hierarchy(
             }
         },
         (false, Some(directory)) => {
-            let mount = bind_tree(directory, false)?;
-            let change = Change {
-                set: plan.attributes.set,
-                clear: plan.attributes.clear,
-                ..Change::default()
-            };
-            mount_attributes::set(mount.as_fd(), false, change).doing(|| format!("mount_setattr cgroup {name}"))?;
+            let mount = bind::tree(directory, false)?;
+            bind::set_flags(mount.as_fd(), &plan.flags)?;
             mount
         }
         (false, None) => return Ok(()),
@@ -192,7 +186,7 @@ fn mount_hierarchy(
 }
 
 /// A mount of a v1 hierarchy as the calling process's cgroup namespace sees it.
-fn instance(options: &[String], attributes: Attributes) -> Result<OwnedFd, Errno> {
+fn hierarchy_instance(options: &[String], attributes: Attributes) -> Result<OwnedFd, Errno> {
     let context = rustix::mount::fsopen("cgroup", FsOpenFlags::FSOPEN_CLOEXEC)?;
     rustix::mount::fsconfig_set_string(&context, "source", "cgroup")?;
     for option in options {

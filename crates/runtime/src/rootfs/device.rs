@@ -1,7 +1,7 @@
 //! Device nodes and links of `/dev`.
 
 use super::beneath::Root;
-use super::mount::{attach, bind_tree};
+use super::{bind, mount::attach};
 use crate::error::{Doing, Error};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid, makedev};
 use rustix::io::Errno;
@@ -143,7 +143,7 @@ fn make_node(parent: &OwnedFd, name: &OsStr, node: &Node) -> Result<(), Error> {
 }
 
 fn bind_node(root: &Root, node: &Node) -> Result<(), Error> {
-    let source = bind_tree(&node.path, false)?;
+    let source = bind::tree(&node.path, false)?;
     let target = root.make_file(&node.path)?;
     attach(source.as_fd(), target.as_fd())
 }

@@ -1,7 +1,8 @@
 //! Hidden and read-only paths.
 
 use super::beneath::Root;
-use super::mount::{attach, clone_of};
+use super::bind::clone_of;
+use super::mount::attach;
 use crate::error::{Doing, Error};
 use rustix::fs::{FileType, Mode, OFlags, makedev};
 use rustix::io::Errno;

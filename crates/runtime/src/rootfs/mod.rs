@@ -5,9 +5,11 @@
 //! `openat2(RESOLVE_IN_ROOT)` and what follows works on the descriptor.
 
 pub(crate) mod beneath;
+pub(crate) mod bind;
 pub(crate) mod cgroup;
 pub(crate) mod copy_up;
 pub(crate) mod device;
+pub(crate) mod instance;
 pub(crate) mod mask;
 pub(crate) mod mount;
 pub(crate) mod options;

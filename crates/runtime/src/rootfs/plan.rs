@@ -1,11 +1,14 @@
 //! Mounts as values: what the document asks for, checked and sorted, before any of it is done.
 
 use super::beneath::clean;
-use super::options::{self, AttributeChange};
+use super::options::{self, AttributeChange, Flags};
 use crate::error::Error;
 use std::path::{Path, PathBuf};
-use tierce_oci::runtime::{IdMapping, Mount, Spec};
-use tierce_sys::mount_attributes::Propagation;
+use tierce_oci::runtime::{IdMapping, Linux, Mount, Spec};
+use tierce_sys::mount_attributes::{Attributes, Propagation};
+
+/// Mappings of users and of groups.
+pub(crate) type Mappings<'a> = (&'a [IdMapping], &'a [IdMapping]);
 
 /// What is mounted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,14 +38,18 @@ pub(crate) struct MountPlan {
     pub(crate) destination: PathBuf,
     /// What.
     pub(crate) what: What,
-    /// Attributes of the mount itself.
-    pub(crate) attributes: AttributeChange,
+    /// What the plain options say of the mount itself.
+    pub(crate) flags: Flags,
     /// Attributes of the mount and all below it.
     pub(crate) recursive: AttributeChange,
     /// Propagation changes, in order, and whether they are recursive.
     pub(crate) propagation: Vec<(Propagation, bool)>,
     /// The file system's own options: name, value.
     pub(crate) data: Vec<(String, Option<String>)>,
+    /// Options that every file system knows: `sync`, `lazytime`, ….
+    pub(crate) switches: Vec<String>,
+    /// Whether an existing mount is changed instead of a new one made.
+    pub(crate) remount: bool,
     /// Whether a new tmpfs first gets a copy of what it hides.
     pub(crate) copy_up: bool,
     /// Whether ids are translated, and if so recursively.
@@ -84,10 +91,12 @@ impl MountPlan {
                     source: source.to_string_lossy().into_owned(),
                 },
             },
-            attributes: AttributeChange::default(),
+            flags: Flags::default(),
             recursive: AttributeChange::default(),
             propagation: Vec::new(),
             data: Vec::new(),
+            switches: Vec::new(),
+            remount: false,
             copy_up: false,
             idmap: None,
             uid_mappings: mount.uid_mappings.clone(),
@@ -125,13 +134,16 @@ impl MountPlan {
                     )));
                 }
                 *from = bundle.join(source);
+                if let Some((option, _)) = self.data.first() {
+                    // The kernel would ignore it, for the file system is mounted already.
+                    return Err(self.invalid(&format!(
+                        "bind mounts cannot have any filesystem-specific options applied: {option:?}"
+                    )));
+                }
             }
             What::New { kind, .. } => {
                 if self.idmap.is_some() {
-                    return Err(Error::Invalid(format!(
-                        "idmapped mount at {} must be a bind mount",
-                        self.destination.display()
-                    )));
+                    return Err(self.invalid("id-mapped mounts are only supported for bind-mounts"));
                 }
                 if !label.is_empty() && !matches!(kind.as_str(), "proc" | "sysfs" | "mqueue") {
                     self.data.push(("context".into(), Some(label.to_owned())));
@@ -140,6 +152,41 @@ impl MountPlan {
             What::ControlGroups => {}
         }
         Ok(self)
+    }
+
+    fn invalid(&self, reason: &str) -> Error {
+        Error::Invalid(format!("invalid mount {}: {reason}", self.destination.display()))
+    }
+
+    /// Whether it becomes read-only after everything else was made: files are still put into `/dev`, and mount targets
+    /// into any tmpfs.
+    pub(crate) fn is_read_only_later(&self) -> bool {
+        let filled = match &self.what {
+            What::New { kind, .. } => kind == "tmpfs" || self.destination == Path::new("/dev"),
+            What::Bind { .. } | What::ControlGroups => false,
+        };
+        filled && !self.remount && self.flags.has(Attributes::READ_ONLY)
+    }
+
+    /// The mappings of its ids: its own, or else the container's. `None` where it keeps its ids, or takes a joined user
+    /// namespace's.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where ids are to be mapped and nothing says how.
+    pub(crate) fn mappings<'a>(&'a self, linux: &'a Linux, joined: bool) -> Result<Option<Mappings<'a>>, Error> {
+        let (uids, gids) = (&self.uid_mappings, &self.gid_mappings);
+        if self.idmap.is_none() {
+            return Ok(None);
+        }
+        let (uids, gids) = match (uids.is_empty() && gids.is_empty(), joined) {
+            (false, _) => (uids, gids),
+            (true, false) => (&linux.uid_mappings, &linux.gid_mappings),
+            (true, true) => return Ok(None),
+        };
+        if uids.is_empty() || gids.is_empty() {
+            return Err(self.invalid("id-mapped mounts must have both uid and gid mappings specified"));
+        }
+        Ok(Some((uids, gids)))
     }
 }
 

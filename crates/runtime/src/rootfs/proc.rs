@@ -5,7 +5,7 @@ use crate::error::{Doing, Error};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// `PROC_SUPER_MAGIC` of linux/magic.h.
@@ -40,11 +40,13 @@ pub(crate) fn is_procfs_root(file: impl AsFd) -> Result<bool, Errno> {
 
 /// Refuses a mount that would hide a part of procfs other than the few replaceable files.
 ///
-/// `target` is what is at the destination now, `proc` whether what is to be mounted is a procfs itself.
-pub(crate) fn check_target(destination: &Path, target: impl AsFd, proc: bool) -> Result<(), Error> {
+/// `target` is what is at the destination now, `tree` what is to be mounted, if it is a bind mount.
+pub(crate) fn check_target(destination: &Path, target: impl AsFd, tree: Option<BorrowedFd<'_>>) -> Result<(), Error> {
     let shown = destination.display();
     if destination == Path::new("/proc") {
-        if proc {
+        if let Some(tree) = tree
+            && is_procfs_root(tree).doing(|| "statfs source".into())?
+        {
             return Ok(());
         }
         return Err(Error::Invalid(format!(

@@ -1,7 +1,7 @@
 //! How mounts of the host and of the container spread, and the container's root as a mount of its own.
 
 use super::beneath::Root;
-use super::mount;
+use super::{bind, mount};
 use crate::error::{Doing, Error};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -67,7 +67,7 @@ pub(crate) fn prepare(rootfs: &Path, wanted: Option<(Propagation, bool)>) -> Res
         // pivot_root(2) and move_mount(2) refuse a shared parent, and the container's mounts must not show there.
         make_parent_private(rootfs)?;
     }
-    let tree = mount::bind_tree(rootfs, true)?;
+    let tree = bind::tree(rootfs, true)?;
     let target = open(rootfs).doing(|| format!("open {}", rootfs.display()))?;
     mount::attach(tree.as_fd(), target.as_fd())?;
     Ok(Root::new(tree))

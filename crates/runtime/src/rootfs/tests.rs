@@ -58,7 +58,7 @@ fn options_mean_what_fstab_says() {
     ))
     .expect("a plan");
     assert_eq!(one.destination, Path::new("/b"));
-    assert!(!one.attributes.set.contains(Attributes::READ_ONLY) && one.attributes.set.contains(Attributes::NO_SUID));
+    assert!(!one.flags.has(Attributes::READ_ONLY) && one.flags.has(Attributes::NO_SUID));
     assert!(one.recursive.set.contains(Attributes::READ_ONLY));
     assert_eq!((one.data.len(), one.propagation.len()), (3, 1));
     let bind = plan(&mount("/a", "none", &["rbind"])).expect("a plan");

@@ -10,6 +10,7 @@ use crate::init::{Container, Hold, Init, Role};
 use crate::options::{Console, CreateOptions, Created};
 use crate::process::channel::Channel;
 use crate::process::parent::{self, Child, Duties};
+use crate::process::source::Sources;
 use crate::program::Program;
 use crate::state::{Home, Record, start_time};
 use crate::{group, guard, hooks, namespaces, timestamp};
@@ -121,6 +122,7 @@ pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Er
             console: &options.console,
             state: &state,
             hooks: &mut run_hooks,
+            sources: Some(Sources::of(&container)),
         };
         let terminal = child.await_ready(&mut duties)?;
         reach(Point::Ready)?;
@@ -227,6 +229,7 @@ fn launch(
             gone: false,
             root: None,
             procfs: None,
+            read_only_later: Vec::new(),
             terminal: None,
             launch: None,
         };

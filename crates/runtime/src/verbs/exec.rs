@@ -105,6 +105,7 @@ fn launch(
                 gone: false,
                 root: None,
                 procfs: None,
+                read_only_later: Vec::new(),
                 terminal: None,
                 launch: None,
             };
@@ -148,6 +149,7 @@ fn finish(
         console: &options.console,
         state,
         hooks: &mut no_hooks,
+        sources: None,
     };
     let terminal = child.await_ready(&mut duties)?;
     reach(Point::FurtherReady)?;
