@@ -64,6 +64,24 @@ fn sealed_copy(program: &Path) -> Result<OwnedFd, Error> {
     Ok(to.into())
 }
 
+/// Looks after the descriptors that this program was given: those to be handed on must be there, lest the program's own
+/// take their numbers, and no other goes to whatever is executed.
+///
+/// # Errors
+/// [`Error::Kernel`] with runc's words for one that is not open.
+pub(crate) fn given_descriptors(preserved: u32) -> Result<(), Error> {
+    for position in 0..preserved {
+        let open = i32::try_from(3 + i64::from(position)).is_ok_and(tierce_sys::descriptors::is_open);
+        if !open {
+            return Err(Error::Kernel {
+                action: format!("unable to stat preserved-fd {position} (of {preserved})"),
+                source: rustix::io::Errno::BADF,
+            });
+        }
+    }
+    tierce_sys::descriptors::close_on_exec_from(preserved.saturating_add(3)).doing(|| "close_range".into())
+}
+
 /// Executes this program again from a protected file, with the same arguments and environment. Returns only when that
 /// is the case already.
 ///

@@ -14,6 +14,35 @@ pub fn close_on_exec_from(first: u32) -> Result<()> {
     if result < 0 { Err(last_error()) } else { Ok(()) }
 }
 
+/// Closes every descriptor from `first` upwards but those of `kept`.
+///
+/// For a forked child on its way to another program. Descriptors are closed under whoever owns them, so the child must
+/// not go back into code that does: it ends in `execve` or [`exit_now`](crate::exec::exit_now).
+///
+/// # Errors
+/// Those of close_range(2); `ENOSYS` before Linux 5.9.
+pub fn close_from_except(first: u32, kept: &mut [RawFd]) -> Result<()> {
+    kept.sort_unstable();
+    let mut next = first;
+    for number in kept
+        .iter()
+        .map(|number| number.cast_unsigned())
+        .filter(|number| *number >= first)
+    {
+        if number > next {
+            close_between(next, number - 1)?;
+        }
+        next = number + 1;
+    }
+    close_between(next, u32::MAX)
+}
+
+fn close_between(first: u32, last: u32) -> Result<()> {
+    // SAFETY: closing touches no memory; that nobody uses a closed number is the promise of the only caller's callers.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    if result < 0 { Err(last_error()) } else { Ok(()) }
+}
+
 /// Makes `number` another name of `file`'s open file, without close-on-exec, replacing what `number` was.
 ///
 /// Meant for a freshly forked child that lays out the descriptors its program expects.

@@ -1,10 +1,10 @@
 //! Standard streams, and what else a program inherits from whoever executes it.
 
-use super::Init;
+use super::{Hold, Init};
 use crate::error::{Doing, Error};
 use rustix::fs::{Gid, Mode, Uid, makedev};
 use rustix::io::Errno;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 /// The mask of file modes of a process whose document names none.
 const DEFAULT_MASK: u32 = 0o022;
@@ -53,11 +53,23 @@ fn own(uid: u32) -> Result<(), Error> {
     Ok(())
 }
 
-/// Nothing of the runtime's reaches the program: every descriptor but the streams, and those to be preserved, closes at
-/// execve (CVE-2024-21626; closing now would cut the channel), signals have their defaults, the mask is the document's.
+/// Nothing of the runtime's reaches the program: every descriptor but the streams, those to be preserved, and those
+/// that are still spoken on (which close at execve), is closed. It must be so already when the working directory is
+/// entered and the program looked up: a path like /proc/self/fd/7/bin/sh would lead to the host (CVE-2024-21626).
+/// Signals have their defaults, and the mask is the document's.
 pub(super) fn inheritance(init: &mut Init<'_>) -> Result<(), Error> {
     let kept = init.program.preserve_fds;
-    tierce_sys::descriptors::close_on_exec_from(3 + kept).doing(|| "close_range".into())?;
+    (init.root, init.procfs) = (None, None);
+    let mut spoken_on = vec![init.channel.number()];
+    if let Hold::Fifo { fifo, answer } = &init.hold {
+        spoken_on.extend(
+            [Some(fifo), answer.as_ref()]
+                .into_iter()
+                .flatten()
+                .map(AsRawFd::as_raw_fd),
+        );
+    }
+    tierce_sys::descriptors::close_from_except(3 + kept, &mut spoken_on).doing(|| "close_range".into())?;
     for number in (3..).take(kept as usize) {
         tierce_sys::descriptors::inherit(number).doing(|| format!("preserve descriptor {number}"))?;
     }

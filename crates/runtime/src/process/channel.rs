@@ -3,7 +3,7 @@
 use super::message::{LONGEST, Message};
 use crate::error::{Doing, Error};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// A datagram socket whose peer is the other half.
 #[derive(Debug)]
@@ -18,6 +18,11 @@ impl Channel {
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .doing(|| "make the channel to the container process".into())?;
         Ok((Self { socket: one }, Self { socket: other }))
+    }
+
+    /// The number of this end's descriptor.
+    pub(crate) fn number(&self) -> RawFd {
+        self.socket.as_raw_fd()
     }
 
     /// Sends a message by write(2). To a peer that is gone that is an error and, between sockets of packets, no signal.

@@ -58,6 +58,8 @@ fn between(
     channel: Channel,
     body: impl FnOnce(),
 ) {
+    // A neighbour in the namespace that is joined may have every power over it, and this process is the runtime.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let clone = || fork(flags | Flags::SIBLING, group).doing(|| format!("clone the container process ({flags:?})"));
     let result = enter().and_then(|()| reach(Point::Joined)).and_then(|()| clone());
     let sent = match result {

@@ -341,6 +341,7 @@ pub(crate) fn flags(
         .and_then(|count| count.parse().ok())
         .unwrap_or(0);
     options.preserve_fds = options.preserve_fds.saturating_add(options.listen_fds);
+    guard::given_descriptors(options.preserve_fds)?;
     options.notify_socket = std::env::var_os("NOTIFY_SOCKET").map(Into::into);
     Ok(options)
 }

@@ -277,6 +277,7 @@ fn process(wishes: Wishes, home: &Home) -> Result<Process, Error> {
 pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8, Error> {
     guard::reexecute()?;
     let (mut options, wishes, detach) = parse(globals, arguments)?;
+    guard::given_descriptors(options.preserve_fds)?;
     let home = Home::of(&options.root, &options.id)?;
     home.load()?;
     let terminal = wishes.terminal;
