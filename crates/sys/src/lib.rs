@@ -4,6 +4,7 @@
 //! it directly. Descriptors are `OwnedFd`/`BorrowedFd`, errors are [`rustix::io::Errno`], and every `unsafe` block
 //! says why it is sound.
 
+pub mod arena;
 pub mod bpf;
 pub mod clone;
 pub mod daemon;
