@@ -25,6 +25,7 @@
 mod argv;
 mod bundle;
 mod capabilities;
+mod checkpoint;
 mod error;
 #[doc(hidden)] // for the test of crashes
 pub mod failpoint;
@@ -46,8 +47,11 @@ mod terminal;
 mod timestamp;
 pub mod verbs;
 
+pub use checkpoint::message::{CgroupsMode, Switch};
+pub use checkpoint::settings::Images;
 pub use error::Error;
 pub use options::{Console, CreateOptions, Created, ExecOptions, Stdio};
+pub use verbs::checkpoint::{CheckpointOptions, checkpoint};
 pub use verbs::command_line;
 pub use verbs::create::create;
 pub use verbs::delete::delete;
@@ -55,6 +59,7 @@ pub use verbs::exec::exec;
 pub use verbs::kill::kill;
 pub use verbs::pause::pause;
 pub use verbs::ps::pids;
+pub use verbs::restore::{RestoreOptions, restore};
 pub use verbs::resume::resume;
 pub use verbs::start::start;
 pub use verbs::state::{control_group, state};

@@ -113,7 +113,7 @@ pub(crate) fn launch(
 
 /// Lives a child's whole life. Not even a defect of ours may let the child return into the caller's code, where it would
 /// go on as a second caller.
-pub(super) fn live(life: impl FnOnce()) -> ! {
+pub(crate) fn live(life: impl FnOnce()) -> ! {
     let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(life));
     tierce_sys::exec::exit_now(255)
 }
@@ -260,7 +260,7 @@ impl Child {
 }
 
 /// Sends the master side of a terminal to whoever listens on the console socket.
-fn send_terminal(path: &Path, master: &OwnedFd) -> Result<(), Error> {
+pub(crate) fn send_terminal(path: &Path, master: &OwnedFd) -> Result<(), Error> {
     let action = || format!("send the terminal to console socket {}", path.display());
     let socket =
         rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).doing(action)?;

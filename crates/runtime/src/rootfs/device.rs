@@ -40,6 +40,11 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn of(device: &Device) -> Result<Self, Error> {
         let wrong = |what: &str| Error::Invalid(format!("device {}: {what}", device.path.display()));
         let kind = match device.kind.as_str() {

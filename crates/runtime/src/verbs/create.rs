@@ -164,7 +164,12 @@ pub(crate) fn check_console(console: &Console, terminal: bool) -> Result<(), Err
     }
 }
 
-fn record(options: &CreateOptions, bundle: &Bundle, container: &Container, group: Option<&dyn Manager>) -> Record {
+pub(crate) fn record(
+    options: &CreateOptions,
+    bundle: &Bundle,
+    container: &Container,
+    group: Option<&dyn Manager>,
+) -> Record {
     let kinds = namespaces::ALL
         .into_iter()
         .filter(|kind| container.namespaces.has(*kind));

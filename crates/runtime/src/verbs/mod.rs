@@ -1,5 +1,6 @@
 //! One file a verb: the function of the library, and its command line.
 
+pub(crate) mod checkpoint;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod events;
@@ -10,6 +11,7 @@ pub(crate) mod kill;
 pub(crate) mod list;
 pub(crate) mod pause;
 pub(crate) mod ps;
+pub(crate) mod restore;
 pub(crate) mod resume;
 pub(crate) mod run;
 pub(crate) mod signal;
@@ -43,6 +45,7 @@ USAGE:
    tierce-runtime [global options] command [command options] [arguments...]
 
 COMMANDS:
+   checkpoint write a running container's processes to files
    create     create a container from a bundle
    delete     delete a container and what it holds
    events     show statistics and out-of-memory events of a container
@@ -52,6 +55,7 @@ COMMANDS:
    list       list containers
    pause      freeze all processes of a container
    ps         list the processes of a container
+   restore    make a container from the files of a checkpoint
    resume     thaw all processes of a paused container
    run        create, start, wait for and delete a container
    spec       write a config.json to start from
@@ -128,6 +132,7 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>, log: &mut Log, verb: 
     }
     log.take_warnings();
     match verb.as_str() {
+        "checkpoint" => checkpoint::command(&globals, &mut arguments),
         "create" => create::command(&globals, &mut arguments),
         "delete" => delete::command(&globals, &mut arguments),
         "events" => events::command(&globals, &mut arguments),
@@ -138,15 +143,13 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>, log: &mut Log, verb: 
         "list" => list::command(&globals, &mut arguments),
         "pause" => pause::command(&globals, &mut arguments),
         "ps" => ps::command(&globals, &mut arguments),
+        "restore" => restore::command(&globals, &mut arguments),
         "resume" => resume::command(&globals, &mut arguments),
         "run" => run::command(&globals, &mut arguments),
         "spec" => spec::command(&mut arguments),
         "start" => start::command(&globals, &mut arguments),
         "state" => state::command(&globals, &mut arguments),
         "update" => update::command(&globals, &mut arguments),
-        "checkpoint" | "restore" => Err(Error::Unsupported(format!(
-            "{verb} is not supported by this runtime: run the container with --runtime runc to use it"
-        ))),
         other => Err(Error::Usage(format!("no such command: {other:?}"))),
     }
 }

@@ -1,0 +1,327 @@
+//! `restore`: a container from a bundle and from the files of a checkpoint, by CRIU.
+
+use super::create::{check_console, record, write_pid_file};
+use super::delete::destroy;
+use super::foreground::{self, Foreground};
+use super::{Globals, create};
+use crate::argv::Arguments;
+use crate::bundle::{self, Bundle};
+use crate::checkpoint::message::{Kind, Options, Switch, Text};
+use crate::checkpoint::settings::Images;
+use crate::checkpoint::{account, criu, external};
+use crate::error::{Doing, Error};
+use crate::hooks::{self, Place};
+use crate::init::Container;
+use crate::options::{Console, CreateOptions, Created};
+use crate::process::parent::{self, live};
+use crate::rootfs::{mount, propagation};
+use crate::state::{Home, Record, start_time};
+use crate::{group, guard, namespaces};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use tierce_cgroup::Manager;
+use tierce_fault::Fault;
+use tierce_oci::runtime::{NamespaceKind, Status};
+use tierce_sys::clone::{Flags, Fork};
+
+/// CRIU's log of a restore.
+const LOG: &str = "restore.log";
+
+/// Directory in the state directory at which CRIU sees the root file system as a mount.
+const ROOT: &str = "criu-root";
+
+/// From this version on CRIU changes the profile of a security module rightly.
+const CHANGES_PROFILES: u32 = 31_600;
+
+/// What a restore takes besides what `create` does.
+#[derive(Debug, Default)]
+pub struct RestoreOptions {
+    /// Where from, and what is switched on.
+    pub images: Images,
+    /// Profile of a security module, `TYPE:NAME`.
+    pub lsm_profile: Option<String>,
+    /// Label of mounts.
+    pub lsm_mount_context: Option<String>,
+}
+
+/// What exists of a container that is being restored; dropped before it is complete, it takes everything back.
+struct Unfinished {
+    home: Home,
+    group: Option<Box<dyn Manager>>,
+    process: Option<OwnedFd>,
+    complete: bool,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if self.complete {
+            return;
+        }
+        // The error that led here is what the caller hears; each of these goes on whatever the one before it met.
+        if let Some(process) = &self.process {
+            let _ = tierce_sys::signals::send(process.as_fd(), 9);
+            let _ = rustix::process::waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED);
+        }
+        if let Some(group) = &self.group {
+            let _ = group.kill_all();
+            let _ = group.delete();
+        }
+        let _ = self.home.remove();
+    }
+}
+
+/// Restores a container. It runs when this returns, and is a child of the caller.
+///
+/// # Errors
+/// Any of [`Error`]; nothing is left behind then.
+pub fn restore(options: &CreateOptions, restoring: &RestoreOptions) -> Result<Created, Error> {
+    let bundle = bundle::read(&options.bundle)?;
+    let (container, program) = bundle::decide(&bundle, options)?;
+    check_console(&options.console, program.process.terminal)?;
+    let version = criu::version()?;
+    let directories = restoring.images.open(false)?;
+    let configuration = bundle.spec.annotations.get("org.criu.config").map(String::as_str);
+    let mut request = restoring.images.options(&directories, LOG, configuration);
+    add_labels(&mut request, restoring, version)?;
+    let home = Home::create(&options.root, &options.id)?;
+    let mut unfinished = Unfinished {
+        home,
+        group: None,
+        process: None,
+        complete: false,
+    };
+    let group = group::open(&options.id, &container.linux, options.systemd_cgroup)?;
+    if let Some(group) = &group {
+        group.refuse_occupied()?;
+    }
+    let mut record = record(options, &bundle, &container, group.as_deref());
+    unfinished.group = group;
+    let inherited = external::namespaces_for_restore(&mut request, &container.linux)?;
+    make_mount_points(&container)?;
+    let rootfs = external::Rootfs::open(&container.rootfs)?;
+    let mounts = external::mounts(&rootfs, &bundle.spec, &container.linux, &record)?;
+    external::name_for_restore(&mut request, &mounts, &container.linux);
+    external::inherit_streams(&mut request, &restoring.images.directory)?;
+    for switch in [Switch::EvasiveDevices, Switch::RestoreSibling] {
+        request.switch(switch);
+    }
+    let terminal = serve(
+        &mut unfinished,
+        options,
+        &container,
+        &bundle,
+        &mut record,
+        request,
+        &inherited,
+    )
+    .inspect_err(|_| account::tell(&restoring.images.log(LOG)))?;
+    if let Some(path) = &options.pid_file {
+        write_pid_file(path, record.pid)?;
+    }
+    let pidfd = unfinished.process.take().ok_or(Error::NotRunning)?;
+    unfinished.complete = true;
+    Ok(Created {
+        pid: record.pid,
+        pidfd,
+        terminal,
+    })
+}
+
+fn add_labels(request: &mut Options, restoring: &RestoreOptions, version: u32) -> Result<(), Error> {
+    let labels = [
+        ("--lsm-profile", Text::LsmProfile, &restoring.lsm_profile),
+        (
+            "--lsm-mount-context",
+            Text::LsmMountContext,
+            &restoring.lsm_mount_context,
+        ),
+    ];
+    for (flag, field, value) in labels {
+        let Some(value) = value.as_deref().filter(|value| !value.is_empty()) else {
+            continue;
+        };
+        if version < CHANGES_PROFILES {
+            return Err(Error::Unsupported(format!("{flag} requires at least CRIU 3.16")));
+        }
+        request.text(field, value);
+    }
+    Ok(())
+}
+
+/// Makes what `create` would make in the root file system and in bind sources: the places that mounts cover. CRIU does
+/// not. A process in a mount namespace of its own mounts as `create` does and ends, so that nothing of it shows.
+fn make_mount_points(container: &Container) -> Result<(), Error> {
+    let (ours, theirs) = crate::process::channel::Channel::pair()?;
+    let fork = tierce_sys::clone::fork(Flags::NEW_MOUNT, None).doing(|| "clone for the mount points".into())?;
+    let Fork::Parent { pidfd, .. } = fork else {
+        live(|| {
+            let surroundings = mount::Surroundings {
+                groups: &container.view,
+                opened: &container.opened,
+            };
+            let made = propagation::prepare(&container.rootfs, container.propagation)
+                .and_then(|root| mount::apply(&root, &container.mounts, &surroundings));
+            if let Err(error) = made {
+                // Without a parent to hear it the failure does not matter.
+                let _ = theirs.send(&crate::process::message::Message::Failed {
+                    kind: error.kind(),
+                    text: error.to_string(),
+                });
+            }
+        })
+    };
+    drop(theirs);
+    let said = ours.receive();
+    let _ = rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
+    match said? {
+        Some((crate::process::message::Message::Failed { kind, text }, _)) => Err(Error::Step {
+            kind,
+            text: format!("create criu restore mountpoints: {text}"),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Has CRIU restore the processes, in the container's control group. Returns the terminal's master side, where it is the
+/// caller's.
+fn serve(
+    unfinished: &mut Unfinished,
+    options: &CreateOptions,
+    container: &Container,
+    bundle: &Bundle,
+    record: &mut Record,
+    mut request: Options,
+    inherited: &[OwnedFd],
+) -> Result<Option<OwnedFd>, Error> {
+    let (mut doors, mut directory) = (Vec::new(), None);
+    if let Some(group) = &unfinished.group {
+        group.create()?;
+        group.set(&group::resources(&container.linux))?;
+        directory = group.directory()?;
+        doors = group::doors(group.as_ref())?;
+    }
+    let place = unfinished.home.path().join(ROOT);
+    std::fs::create_dir(&place).doing(|| format!("mkdir {}", place.display()))?;
+    let place = std::fs::canonicalize(&place).doing(|| format!("resolve {}", place.display()))?;
+    request.text(Text::Root, &place.display().to_string());
+    let criu = criu::Criu::start(&criu::Seat {
+        stdio: Some(&options.stdio),
+        inherited,
+        group: directory.as_ref().map(AsFd::as_fd),
+        doors: &doors,
+        root: Some((&container.rootfs, &place)),
+    })?;
+    for (controller, path) in tierce_cgroup::of_pid(criu.pid.cast_unsigned())? {
+        request.cgroup_root(&controller, &path);
+    }
+    let mut terminal = None;
+    let mut notified = |script: &str, pid: i32, mut files: Vec<OwnedFd>| match script {
+        "setup-namespaces" => set_up_namespaces(container, bundle, record, pid),
+        "orphan-pts-master" => {
+            terminal = hand_over(&options.console, files.pop())?;
+            Ok(())
+        }
+        "post-restore" => {
+            unfinished.process = Some(adopt(&unfinished.home, bundle, record, pid)?);
+            Ok(())
+        }
+        _ => Ok(()),
+    };
+    criu::serve(criu, Kind::Restore, &request, &mut notified)?;
+    std::fs::remove_dir(&place).doing(|| format!("remove {}", place.display()))?;
+    Ok(terminal)
+}
+
+/// The namespaces exist: those hooks run that `create` would run now, and the loopback interface is set up, which is all
+/// that a new network namespace gets from the runtime.
+fn set_up_namespaces(container: &Container, bundle: &Bundle, record: &Record, pid: i32) -> Result<(), Error> {
+    if let Some(lists) = &container.spec.hooks {
+        let mut state = record.document(Status::Creating);
+        state.pid = Some(pid);
+        let place = Place::bundle(&bundle.path);
+        hooks::run("prestart", &lists.prestart, &state, &place)?;
+        hooks::run("createRuntime", &lists.create_runtime, &state, &place)?;
+    }
+    if container.namespaces.is_new(NamespaceKind::Network) {
+        set_loopback_up(pid)?;
+    }
+    Ok(())
+}
+
+fn set_loopback_up(pid: i32) -> Result<(), Error> {
+    let path = PathBuf::from(format!("/proc/{pid}/ns/net"));
+    let namespace = rustix::fs::open(
+        &path,
+        rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    )
+    .doing(|| format!("open {}", path.display()))?;
+    let fork = tierce_sys::clone::fork(Flags::NONE, None).doing(|| "clone to set lo up".into())?;
+    let Fork::Parent { pidfd, .. } = fork else {
+        live(|| {
+            // A namespace without a loopback interface in it is still one to restore into.
+            let _ = tierce_sys::namespaces::join(namespace.as_fd(), namespaces::bit(NamespaceKind::Network))
+                .and_then(|()| tierce_sys::interface::set_up("lo"));
+        })
+    };
+    rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED)
+        .map(drop)
+        .doing(|| "wait for lo".into())
+}
+
+fn hand_over(console: &Console, master: Option<OwnedFd>) -> Result<Option<OwnedFd>, Error> {
+    match (console, master) {
+        (Console::Socket(path), Some(master)) => parent::send_terminal(path, &master).map(|()| None),
+        (_, master) => Ok(master),
+    }
+}
+
+/// The processes exist and are about to run: the first one is the container's.
+fn adopt(home: &Home, bundle: &Bundle, record: &mut Record, pid: i32) -> Result<OwnedFd, Error> {
+    let process = Pid::from_raw(pid).ok_or(Error::NotRunning)?;
+    let pidfd = rustix::process::pidfd_open(process, PidfdFlags::empty()).doing(|| format!("pidfd_open {pid}"))?;
+    record.pid = pid;
+    record.start_time = start_time(pid).unwrap_or(0);
+    let time = namespaces::file_name(NamespaceKind::Time);
+    let link = |pid: &str| std::fs::read_link(Path::new("/proc").join(pid).join("ns").join(time)).ok();
+    // CRIU restores into a time namespace, so that clocks go on where they were.
+    if link("self") != link(&pid.to_string()) && !record.namespaces.iter().any(|name| name == time) {
+        record.namespaces.push(time.to_owned());
+    }
+    home.keep_config(&bundle.bytes)?;
+    home.save(record)?;
+    Ok(pidfd)
+}
+
+/// The command line.
+pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8, Error> {
+    guard::reexecute()?;
+    let mut detach = false;
+    let mut restoring = RestoreOptions::default();
+    let mut options = create::flags(globals, arguments, |flag, arguments| {
+        match flag {
+            "detach" | "d" => detach = arguments.truth()?,
+            "no-subreaper" => drop(arguments.truth()?),
+            "lsm-profile" => restoring.lsm_profile = Some(arguments.value()?),
+            "lsm-mount-context" => restoring.lsm_mount_context = Some(arguments.value()?),
+            name => return restoring.images.flag(name, arguments),
+        }
+        Ok(true)
+    })?;
+    if detach && options.console == Console::Return {
+        options.console = Console::Refuse;
+    }
+    let foreground = if detach { None } else { Some(Foreground::enter()) };
+    let created = restore(&options, &restoring)?;
+    let Some(foreground) = foreground else { return Ok(0) };
+    let code = foreground::wait(&foreground, &created)?;
+    let home = Home::of(&globals.root, &options.id)?;
+    match home.load() {
+        Ok(record) => destroy(&home, &record)?,
+        // Somebody else deleted it while it ran.
+        Err(Error::NotFound) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(code)
+}
