@@ -264,13 +264,3 @@ fn bad_bundles_are_refused_by_name_and_leave_nothing() {
         assert_eq!(bed.traces(), Vec::<String>::new(), "{words}");
     }
 }
-
-#[test]
-fn checkpoint_says_that_it_is_not_here() {
-    let Some(bed) = bed() else { return };
-    let said = bed.verb(&["checkpoint"]);
-    assert!(
-        said.code == 1 && said.err.contains("checkpoint is not supported by this runtime"),
-        "{said:?}"
-    );
-}

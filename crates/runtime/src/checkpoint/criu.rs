@@ -8,13 +8,12 @@ use crate::process::channel::Channel;
 use crate::process::message::Message;
 use crate::process::parent::live;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::mount::{MountPropagationFlags, mount_bind_recursive, mount_change};
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType};
 use rustix::process::{WaitId, WaitIdOptions};
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tierce_fault::{Fault, Kind as FaultKind};
 use tierce_sys::clone::{Flags, Fork};
 use tierce_sys::exec::StringArray;
@@ -45,9 +44,6 @@ pub(crate) struct Seat<'a> {
     pub(crate) group: Option<BorrowedFd<'a>>,
     /// The doors of its v1 groups.
     pub(crate) doors: &'a [OwnedFd],
-    /// A root file system, and the directory at which CRIU sees it as a mount. The mount is in a mount namespace of
-    /// CRIU's own, so that nothing of it can stay.
-    pub(crate) root: Option<(&'a Path, &'a Path)>,
 }
 
 /// A serving CRIU. Dropped, it is waited for; one that does not end is killed.
@@ -90,12 +86,7 @@ impl Criu {
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .doing(|| "make a socket to criu".into())?;
         let (listen, speak) = Channel::pair()?;
-        let flags = if seat.root.is_some() {
-            Flags::NEW_MOUNT
-        } else {
-            Flags::NONE
-        };
-        match tierce_sys::clone::fork(flags, seat.group).doing(|| "clone criu".into())? {
+        match tierce_sys::clone::fork(Flags::NONE, seat.group).doing(|| "clone criu".into())? {
             Fork::Child => live(|| {
                 let error = become_criu(seat, &theirs, &program);
                 // Without a parent to hear it the failure does not matter.
@@ -199,16 +190,11 @@ impl Drop for Criu {
 }
 
 fn failure(response: &Response) -> Error {
-    let (number, said) = &response.error;
+    // CRIU's own text is the first error of its log, which may be one that it got over; the log is told instead.
     let kind = response.kind.map_or_else(|| "?".to_owned(), |kind| kind.to_string());
-    let said = if said.is_empty() {
-        String::new()
-    } else {
-        format!(": {said}")
-    };
     Error::Step {
         kind: FaultKind::Internal,
-        text: format!("criu failed: type {kind} errno {number}{said}"),
+        text: format!("criu failed: type {kind} errno {}", response.error),
     }
 }
 
@@ -233,12 +219,6 @@ fn prepare(seat: &Seat<'_>, socket: &OwnedFd) -> Result<(), Error> {
     tierce_sys::signals::reset();
     for door in seat.doors {
         rustix::io::write(door, b"0").doing(|| "enter the control group".into())?;
-    }
-    if let Some((rootfs, place)) = seat.root {
-        // Nothing goes out of this namespace; what the host mounts still comes in.
-        mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)
-            .doing(|| "cut the mounts loose".into())?;
-        mount_bind_recursive(rootfs, place).doing(|| format!("bind {} for criu", rootfs.display()))?;
     }
     if let Some(stdio) = seat.stdio {
         for (number, stream) in [&stdio.stdin, &stdio.stdout, &stdio.stderr].into_iter().enumerate() {

@@ -269,8 +269,8 @@ pub(crate) struct Response {
     pub(crate) kind: Option<Kind>,
     /// Whether it succeeded.
     pub(crate) success: bool,
-    /// The error number, and what CRIU says about it.
-    pub(crate) error: (i32, String),
+    /// The error number.
+    pub(crate) error: i32,
     /// What happened, and the pid it is about.
     pub(crate) notice: Option<(String, i32)>,
     /// What there is of the features that were asked for.
@@ -299,9 +299,8 @@ impl Response {
                 (1, Value::Number(number)) => response.kind = Kind::of(number),
                 (2, Value::Number(number)) => response.success = number != 0,
                 (5, Value::Bytes(bytes)) => response.notice = Some(notice(bytes)?),
-                (7, Value::Number(number)) => response.error.0 = number as i32,
+                (7, Value::Number(number)) => response.error = number as i32,
                 (8, Value::Bytes(bytes)) => response.features = features(bytes)?,
-                (9, value) => response.error.1 = text(value),
                 (10, Value::Bytes(bytes)) => response.version = Some(version(bytes)?),
                 _ => {}
             }
@@ -403,7 +402,7 @@ mod tests {
         writer.number(7, 3);
         writer.bytes(9, b"no luck");
         let response = Response::read(&writer.finish()).expect("an answer");
-        assert_eq!((response.success, response.error), (false, (3, "no luck".into())));
+        assert_eq!((response.success, response.error), (false, 3));
     }
 
     #[test]

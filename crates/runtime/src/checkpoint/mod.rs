@@ -11,10 +11,11 @@
 //!
 //! Where to read: `wire` the protocol's encoding, `message` its messages, `criu` the process and the conversation,
 //! `settings` what the command line says, `external` what of a container lies outside of it and must be named to CRIU,
-//! `account` what CRIU's log says about a failure. Sources: CRIU's `images/rpc.proto`, <https://criu.org/RPC>,
+//! `account` what CRIU's log says about a failure, `aside` the mounts that CRIU needs for a moment. Sources: CRIU's `images/rpc.proto`, <https://criu.org/RPC>,
 //! <https://criu.org/Docker>.
 
 pub(crate) mod account;
+pub(crate) mod aside;
 pub(crate) mod criu;
 pub(crate) mod external;
 pub(crate) mod message;

@@ -1,10 +1,10 @@
 //! Standard streams, and what else a program inherits from whoever executes it.
 
-use super::{Hold, Init};
+use super::{Hold, Init, Role};
 use crate::error::{Doing, Error};
-use rustix::fs::{Gid, Mode, Uid, makedev};
+use rustix::fs::{FileType, Gid, Mode, OFlags, Uid, makedev};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 /// The mask of file modes of a process whose document names none.
 const DEFAULT_MASK: u32 = 0o022;
@@ -27,9 +27,39 @@ pub(super) fn streams(init: &mut Init<'_>) -> Result<(), Error> {
             }
         }
     }
+    if matches!(init.role, Role::First(_)) {
+        own_null_device()?;
+    }
     let user = &init.program.process.user;
     if user.uid != 0 {
         own(user.uid)?;
+    }
+    Ok(())
+}
+
+/// Puts the container's null device in the place of the host's: a stream that is a file of the host's `/dev` could not be
+/// checkpointed. Where the container's is not the null device, the stream stays as it is.
+fn own_null_device() -> Result<(), Error> {
+    let null = makedev(1, 3);
+    let is_null = |stream: BorrowedFd<'_>| {
+        rustix::fs::fstat(stream).is_ok_and(|stat| {
+            stat.st_rdev == null && FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
+        })
+    };
+    let streams = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
+    let mut own = None;
+    for (number, stream) in (0..).zip(streams) {
+        if !is_null(stream) {
+            continue;
+        }
+        if own.is_none() {
+            let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+            own = rustix::fs::open("/dev/null", flags, Mode::empty()).ok();
+        }
+        let Some(file) = own.as_ref().filter(|file| is_null(file.as_fd())) else {
+            return Ok(());
+        };
+        tierce_sys::descriptors::place(file.as_fd(), number).doing(|| format!("place stream {number}"))?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::Globals;
 use super::delete::destroy;
 use crate::argv::{Arguments, Piece};
 use crate::checkpoint::message::{Features, Kind, Options, Switch, Text};
-use crate::checkpoint::settings::{self, Images};
+use crate::checkpoint::settings::{self, Directories, Images};
 use crate::checkpoint::{account, criu, external};
 use crate::error::{Cause, Doing, Error};
 use crate::log;
@@ -54,9 +54,11 @@ pub fn checkpoint(mut options: CheckpointOptions) -> Result<(), Error> {
             "Container cannot be checkpointed in {status} state"
         )));
     }
+    let directories = options.images.open(true)?;
+    check_parent(&options.images.directory, options.parent.as_deref())?;
     let version = criu::version()?;
     let spec = home.config()?;
-    dump(&mut options, &record, &spec, version)?;
+    dump(&mut options, &directories, &record, &spec, version)?;
     if options.pre_dump || options.images.has(Switch::LeaveRunning) {
         return Ok(());
     }
@@ -66,12 +68,16 @@ pub fn checkpoint(mut options: CheckpointOptions) -> Result<(), Error> {
     Ok(())
 }
 
-fn dump(options: &mut CheckpointOptions, record: &Record, spec: &Spec, version: u32) -> Result<(), Error> {
+fn dump(
+    options: &mut CheckpointOptions,
+    directories: &Directories,
+    record: &Record,
+    spec: &Spec,
+    version: u32,
+) -> Result<(), Error> {
     let linux = spec.linux.clone().unwrap_or_default();
-    let directories = options.images.open(true)?;
-    check_parent(&options.images.directory, options.parent.as_deref())?;
     let configuration = record.annotations.get("org.criu.config").map(String::as_str);
-    let mut request = options.images.options(&directories, LOG, configuration);
+    let mut request = options.images.options(directories, LOG, configuration);
     request.pid(record.pid);
     request.text(Text::Root, &record.rootfs.display().to_string());
     let groups = &record.cgroup_paths;

@@ -6,8 +6,9 @@ use super::foreground::{self, Foreground};
 use super::{Globals, create};
 use crate::argv::Arguments;
 use crate::bundle::{self, Bundle};
+use crate::checkpoint::aside::Aside;
 use crate::checkpoint::message::{Kind, Options, Switch, Text};
-use crate::checkpoint::settings::Images;
+use crate::checkpoint::settings::{Directories, Images};
 use crate::checkpoint::{account, criu, external};
 use crate::error::{Doing, Error};
 use crate::hooks::{self, Place};
@@ -80,10 +81,7 @@ pub fn restore(options: &CreateOptions, restoring: &RestoreOptions) -> Result<Cr
     let (container, program) = bundle::decide(&bundle, options)?;
     check_console(&options.console, program.process.terminal)?;
     let version = criu::version()?;
-    let directories = restoring.images.open(false)?;
-    let configuration = bundle.spec.annotations.get("org.criu.config").map(String::as_str);
-    let mut request = restoring.images.options(&directories, LOG, configuration);
-    add_labels(&mut request, restoring, version)?;
+    let labels = labels(restoring, version)?;
     let home = Home::create(&options.root, &options.id)?;
     let mut unfinished = Unfinished {
         home,
@@ -97,25 +95,15 @@ pub fn restore(options: &CreateOptions, restoring: &RestoreOptions) -> Result<Cr
     }
     let mut record = record(options, &bundle, &container, group.as_deref());
     unfinished.group = group;
-    let inherited = external::namespaces_for_restore(&mut request, &container.linux)?;
     make_mount_points(&container)?;
-    let rootfs = external::Rootfs::open(&container.rootfs)?;
-    let mounts = external::mounts(&rootfs, &bundle.spec, &container.linux, &record)?;
-    external::name_for_restore(&mut request, &mounts, &container.linux);
-    external::inherit_streams(&mut request, &restoring.images.directory)?;
-    for switch in [Switch::EvasiveDevices, Switch::RestoreSibling] {
-        request.switch(switch);
-    }
-    let terminal = serve(
-        &mut unfinished,
+    let plan = Plan {
         options,
-        &container,
-        &bundle,
-        &mut record,
-        request,
-        &inherited,
-    )
-    .inspect_err(|_| account::tell(&restoring.images.log(LOG)))?;
+        images: &restoring.images,
+        labels,
+        container: &container,
+        bundle: &bundle,
+    };
+    let terminal = serve(&mut unfinished, &plan, &mut record)?;
     if let Some(path) = &options.pid_file {
         write_pid_file(path, record.pid)?;
     }
@@ -128,8 +116,18 @@ pub fn restore(options: &CreateOptions, restoring: &RestoreOptions) -> Result<Cr
     })
 }
 
-fn add_labels(request: &mut Options, restoring: &RestoreOptions, version: u32) -> Result<(), Error> {
-    let labels = [
+/// What is restored, decided.
+struct Plan<'a> {
+    options: &'a CreateOptions,
+    images: &'a Images,
+    labels: Vec<(Text, &'a str)>,
+    container: &'a Container,
+    bundle: &'a Bundle,
+}
+
+/// The labels of a security module that were asked for.
+fn labels(restoring: &RestoreOptions, version: u32) -> Result<Vec<(Text, &str)>, Error> {
+    let known = [
         ("--lsm-profile", Text::LsmProfile, &restoring.lsm_profile),
         (
             "--lsm-mount-context",
@@ -137,16 +135,17 @@ fn add_labels(request: &mut Options, restoring: &RestoreOptions, version: u32) -
             &restoring.lsm_mount_context,
         ),
     ];
-    for (flag, field, value) in labels {
+    let mut labels = Vec::new();
+    for (flag, field, value) in known {
         let Some(value) = value.as_deref().filter(|value| !value.is_empty()) else {
             continue;
         };
         if version < CHANGES_PROFILES {
             return Err(Error::Unsupported(format!("{flag} requires at least CRIU 3.16")));
         }
-        request.text(field, value);
+        labels.push((field, value));
     }
-    Ok(())
+    Ok(labels)
 }
 
 /// Makes what `create` would make in the root file system and in bind sources: the places that mounts cover. CRIU does
@@ -158,10 +157,16 @@ fn make_mount_points(container: &Container) -> Result<(), Error> {
         live(|| {
             let surroundings = mount::Surroundings {
                 groups: &container.view,
-                opened: &container.opened,
+                ask: &|_| Err(Error::Unsupported("nobody is there to open a source".into())),
+                may_ask: false,
             };
+            // Places are the same whoever owns what will be there.
+            let mut plans = container.mounts.clone();
+            for plan in &mut plans {
+                plan.idmap = None;
+            }
             let made = propagation::prepare(&container.rootfs, container.propagation)
-                .and_then(|root| mount::apply(&root, &container.mounts, &surroundings));
+                .and_then(|root| mount::apply(&root, &plans, &surroundings));
             if let Err(error) = made {
                 // Without a parent to hear it the failure does not matter.
                 let _ = theirs.send(&crate::process::message::Message::Failed {
@@ -183,67 +188,82 @@ fn make_mount_points(container: &Container) -> Result<(), Error> {
     }
 }
 
+/// The request, besides what the place of the root and the control groups is. Returns with it the descriptors that must
+/// be left to CRIU.
+fn request(plan: &Plan<'_>, directories: &Directories, record: &Record) -> Result<(Options, Vec<OwnedFd>), Error> {
+    let (spec, linux) = (&plan.bundle.spec, &plan.container.linux);
+    let configuration = spec.annotations.get("org.criu.config").map(String::as_str);
+    let mut request = plan.images.options(directories, LOG, configuration);
+    for (field, label) in &plan.labels {
+        request.text(*field, label);
+    }
+    for switch in [Switch::EvasiveDevices, Switch::RestoreSibling] {
+        request.switch(switch);
+    }
+    let inherited = external::namespaces_for_restore(&mut request, linux)?;
+    let rootfs = external::Rootfs::open(&plan.container.rootfs)?;
+    let mounts = external::mounts(&rootfs, spec, linux, record)?;
+    external::name_for_restore(&mut request, &mounts, linux);
+    external::inherit_streams(&mut request, &plan.images.directory)?;
+    Ok((request, inherited))
+}
+
 /// Has CRIU restore the processes, in the container's control group. Returns the terminal's master side, where it is the
 /// caller's.
-fn serve(
-    unfinished: &mut Unfinished,
-    options: &CreateOptions,
-    container: &Container,
-    bundle: &Bundle,
-    record: &mut Record,
-    mut request: Options,
-    inherited: &[OwnedFd],
-) -> Result<Option<OwnedFd>, Error> {
-    let (mut doors, mut directory) = (Vec::new(), None);
+fn serve(unfinished: &mut Unfinished, plan: &Plan<'_>, record: &mut Record) -> Result<Option<OwnedFd>, Error> {
+    let (mut doors, mut group_directory) = (Vec::new(), None);
     if let Some(group) = &unfinished.group {
         group.create()?;
-        group.set(&group::resources(&container.linux))?;
-        directory = group.directory()?;
+        group.set(&group::resources(&plan.container.linux))?;
+        group_directory = group.directory()?;
         doors = group::doors(group.as_ref())?;
     }
     let place = unfinished.home.path().join(ROOT);
     std::fs::create_dir(&place).doing(|| format!("mkdir {}", place.display()))?;
     let place = std::fs::canonicalize(&place).doing(|| format!("resolve {}", place.display()))?;
-    request.text(Text::Root, &place.display().to_string());
+    let aside = Aside::step(&plan.container.rootfs, &place)?;
+    let directories = plan.images.open(false)?;
+    let (mut request, inherited) = request(plan, &directories, record)?;
     let criu = criu::Criu::start(&criu::Seat {
-        stdio: Some(&options.stdio),
-        inherited,
-        group: directory.as_ref().map(AsFd::as_fd),
+        stdio: Some(&plan.options.stdio),
+        inherited: &inherited,
+        group: group_directory.as_ref().map(AsFd::as_fd),
         doors: &doors,
-        root: Some((&container.rootfs, &place)),
     })?;
+    drop(aside);
+    request.text(Text::Root, &place.display().to_string());
     for (controller, path) in tierce_cgroup::of_pid(criu.pid.cast_unsigned())? {
         request.cgroup_root(&controller, &path);
     }
     let mut terminal = None;
     let mut notified = |script: &str, pid: i32, mut files: Vec<OwnedFd>| match script {
-        "setup-namespaces" => set_up_namespaces(container, bundle, record, pid),
+        "setup-namespaces" => set_up_namespaces(plan, record, pid),
         "orphan-pts-master" => {
-            terminal = hand_over(&options.console, files.pop())?;
+            terminal = hand_over(&plan.options.console, files.pop())?;
             Ok(())
         }
         "post-restore" => {
-            unfinished.process = Some(adopt(&unfinished.home, bundle, record, pid)?);
+            unfinished.process = Some(adopt(&unfinished.home, plan.bundle, record, pid)?);
             Ok(())
         }
         _ => Ok(()),
     };
-    criu::serve(criu, Kind::Restore, &request, &mut notified)?;
+    criu::serve(criu, Kind::Restore, &request, &mut notified).inspect_err(|_| account::tell(&plan.images.log(LOG)))?;
     std::fs::remove_dir(&place).doing(|| format!("remove {}", place.display()))?;
     Ok(terminal)
 }
 
 /// The namespaces exist: those hooks run that `create` would run now, and the loopback interface is set up, which is all
 /// that a new network namespace gets from the runtime.
-fn set_up_namespaces(container: &Container, bundle: &Bundle, record: &Record, pid: i32) -> Result<(), Error> {
-    if let Some(lists) = &container.spec.hooks {
+fn set_up_namespaces(plan: &Plan<'_>, record: &Record, pid: i32) -> Result<(), Error> {
+    if let Some(lists) = &plan.container.spec.hooks {
         let mut state = record.document(Status::Creating);
         state.pid = Some(pid);
-        let place = Place::bundle(&bundle.path);
+        let place = Place::bundle(&plan.bundle.path);
         hooks::run("prestart", &lists.prestart, &state, &place)?;
         hooks::run("createRuntime", &lists.create_runtime, &state, &place)?;
     }
-    if container.namespaces.is_new(NamespaceKind::Network) {
+    if plan.container.namespaces.is_new(NamespaceKind::Network) {
         set_loopback_up(pid)?;
     }
     Ok(())
