@@ -2,7 +2,7 @@
 
 use crate::file;
 use crate::{Error, OomWatch, Paths, Result, Stats};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use std::os::fd::OwnedFd;
@@ -13,10 +13,24 @@ use tierce_oci::runtime::Resources;
 ///
 /// A manager holds paths and no state of its own: two managers of the same paths, in different processes, are the
 /// same manager. Order of use: [`create`](Manager::create), [`set`](Manager::set), [`enter`](Manager::enter), …,
-/// [`delete`](Manager::delete). Setting before entering keeps a process from running without its limits.
+/// [`delete`](Manager::delete). Setting before entering keeps a process from running without its limits. Where groups
+/// do not [precede](Manager::precedes_processes) their processes: [`adopt`](Manager::adopt) a process that waits,
+/// [`set`](Manager::set), let it go.
 pub trait Manager: Send + Sync {
     /// Makes the group in every hierarchy, with its parents. A group that exists is left as it is.
     fn create(&self) -> Result<()>;
+
+    /// Whether a group can be made before there is a process in it: not so where systemd makes it.
+    fn precedes_processes(&self) -> bool {
+        true
+    }
+
+    /// Makes the group around a process that is there already, and is its first. After a failure there is no group, or
+    /// one that is not ours.
+    fn adopt(&self, pid: u32) -> Result<()> {
+        self.create()?;
+        self.enter(pid)
+    }
 
     /// Moves a process, with all its threads, into the group.
     fn enter(&self, pid: u32) -> Result<()>;
@@ -96,6 +110,32 @@ impl dyn Manager + '_ {
             }
         }
         if frozen { self.set_frozen(false) } else { Ok(()) }
+    }
+
+    /// Gives a v2 group to a user, who may then make groups in it and move its processes between them: the directory and
+    /// the files that the kernel names for this (`/sys/kernel/cgroup/delegate`, cgroups(7)). Nothing on v1, where that
+    /// would hand out the limits too. Source: runtime-spec `config-linux.md#cgroup-ownership`.
+    pub fn delegate(&self, owner: u32) -> Result<()> {
+        let Some(directory) = self.paths().unified() else {
+            return Ok(());
+        };
+        let names = file::read_path(Path::new("/sys/kernel/cgroup/delegate"))
+            .unwrap_or_else(|_| "cgroup.procs\ncgroup.subtree_control\ncgroup.threads\n".to_owned());
+        let files = names.lines().map(|name| directory.join(name));
+        for path in std::iter::once(directory.to_owned()).chain(files) {
+            match rustix::fs::chown(&path, Some(Uid::from_raw(owner)), None) {
+                // The list is of all controllers, the group has some of them.
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(source) => {
+                    return Err(Error::File {
+                        verb: "chown",
+                        path,
+                        source,
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A descriptor of the group's v2 directory, for `clone3(CLONE_INTO_CGROUP)`; `None` on v1. A process born in it

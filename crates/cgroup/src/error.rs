@@ -1,5 +1,6 @@
 //! What can go wrong with a control group.
 
+use crate::BusError;
 use rustix::io::Errno;
 use std::path::PathBuf;
 use tierce_fault::{Fault, Kind, kind_of_io};
@@ -55,9 +56,20 @@ pub enum Error {
     /// The path names the root of the hierarchy, or leaves it.
     #[error("invalid cgroups path {0:?}: it names no group below the root")]
     Path(String),
-    /// The systemd driver was asked for.
-    #[error("the systemd cgroup driver is not built in: use the cgroupfs driver (native.cgroupdriver=cgroupfs)")]
-    SystemdDriver,
+    /// The systemd driver was asked for where no systemd runs.
+    #[error("systemd not running on this host, cannot use systemd cgroups manager")]
+    NoSystemd,
+    /// Settings of v2 files on v1.
+    #[error("invalid configuration: cannot use unified on cgroup v1")]
+    UnifiedOnV1,
+    /// systemd did not do what it was asked, or could not be asked.
+    #[error("{action}: {cause}")]
+    Systemd {
+        /// What was asked, with the unit.
+        action: String,
+        /// Its answer.
+        cause: BusError,
+    },
     /// A resource setting that can never be.
     #[error("{0}")]
     Invalid(String),
@@ -105,6 +117,14 @@ fn describe(errno: Errno) -> String {
 }
 
 impl Error {
+    /// What systemd was asked, and its answer.
+    pub(crate) fn systemd(action: impl Into<String>, cause: BusError) -> Self {
+        Self::Systemd {
+            action: action.into(),
+            cause,
+        }
+    }
+
     /// The kernel's answer, where there is one.
     pub fn errno(&self) -> Option<Errno> {
         match self {
@@ -122,9 +142,9 @@ impl Fault for Error {
                 errno => kind_of_io(&errno.into()),
             },
             Self::Occupied(_) | Self::Frozen | Self::MemoryInUse { .. } => Kind::Conflict,
-            Self::Path(_) | Self::Invalid(_) | Self::DeviceHole { .. } => Kind::Invalid,
-            Self::SystemdDriver | Self::NoController(_) => Kind::NotImplemented,
-            Self::NotMounted => Kind::Unavailable,
+            Self::Path(_) | Self::Invalid(_) | Self::UnifiedOnV1 | Self::DeviceHole { .. } => Kind::Invalid,
+            Self::NoController(_) => Kind::NotImplemented,
+            Self::NotMounted | Self::NoSystemd | Self::Systemd { .. } => Kind::Unavailable,
             Self::Freeze(_) => Kind::Timeout,
             Self::Parse { .. } => Kind::Internal,
         }

@@ -19,11 +19,12 @@ pub enum Mode {
 
 /// Where systems mount them.
 const MOUNTPOINT: &str = "/sys/fs/cgroup";
-/// `CGROUP2_SUPER_MAGIC` of linux/magic.h
+/// `CGROUP2_SUPER_MAGIC` and `CGROUP_SUPER_MAGIC` of linux/magic.h
 const CGROUP2_MAGIC: u64 = 0x6367_7270;
+const CGROUP_MAGIC: u64 = 0x0027_e0eb;
 
 /// The controllers that the v1 driver knows, in the order in which a process enters them.
-pub(crate) const CONTROLLERS: [&str; 14] = [
+pub(crate) const CONTROLLERS: [&str; 15] = [
     "devices",
     "memory",
     "cpu",
@@ -37,6 +38,7 @@ pub(crate) const CONTROLLERS: [&str; 14] = [
     "perf_event",
     "freezer",
     "rdma",
+    "misc",
     "name=systemd",
 ];
 
@@ -50,7 +52,8 @@ pub(crate) struct Hierarchies {
 }
 
 impl Hierarchies {
-    /// Looks at the machine. A pure v2 machine is known without reading the table of mounts.
+    /// Looks at the machine. The table of mounts, which grows with every container, is read only where hierarchies are
+    /// not at their usual places.
     pub(crate) fn find() -> Result<Self> {
         if is_v2(Path::new(MOUNTPOINT)) {
             return Ok(Self {
@@ -58,12 +61,46 @@ impl Hierarchies {
                 v2: Some(MOUNTPOINT.into()),
             });
         }
+        let membership = file::read_path(Path::new("/proc/self/cgroup"))?;
+        if let Some(found) = Self::at_usual_places(&membership, has_magic) {
+            return Ok(found);
+        }
         let found = Self::parse(&file::read_path(Path::new("/proc/self/mountinfo"))?);
         if found.v1.is_empty() && found.v2.is_none() {
             Err(Error::NotMounted)
         } else {
             Ok(found)
         }
+    }
+
+    /// The hierarchies of proc_pid_cgroup(5), each at `/sys/fs/cgroup/<its controllers>`, if all of them are there.
+    pub(crate) fn at_usual_places(membership: &str, is_a: impl Fn(&Path, u64) -> bool) -> Option<Self> {
+        let mut found = Self::default();
+        for line in membership.lines() {
+            let controllers = line.split(':').nth(1)?;
+            if controllers.is_empty() {
+                let place = Path::new(MOUNTPOINT).join("unified");
+                found.v2 = is_a(&place, CGROUP2_MAGIC).then_some(place);
+                continue;
+            }
+            let place = Path::new(MOUNTPOINT).join(controllers.strip_prefix("name=").unwrap_or(controllers));
+            for controller in controllers.split(',') {
+                let Some(known) = CONTROLLERS.iter().find(|known| **known == controller) else {
+                    continue;
+                };
+                if !is_a(&place, CGROUP_MAGIC) {
+                    return None;
+                }
+                found.v1.push((*known, place.clone()));
+            }
+        }
+        found.sort();
+        (!found.v1.is_empty()).then_some(found)
+    }
+
+    fn sort(&mut self) {
+        self.v1
+            .sort_by_key(|(name, _)| CONTROLLERS.iter().position(|known| known == name));
     }
 
     /// Reads a table of mounts; of several mounts of one hierarchy the first counts.
@@ -95,9 +132,7 @@ impl Hierarchies {
                 _ => {}
             }
         }
-        found
-            .v1
-            .sort_by_key(|(name, _)| CONTROLLERS.iter().position(|known| known == name));
+        found.sort();
         found
     }
 
@@ -113,8 +148,12 @@ impl Hierarchies {
     }
 }
 
+fn has_magic(path: &Path, magic: u64) -> bool {
+    rustix::fs::statfs(path).is_ok_and(|stat| stat.f_type as u64 == magic)
+}
+
 fn is_v2(path: &Path) -> bool {
-    rustix::fs::statfs(path).is_ok_and(|stat| stat.f_type as u64 == CGROUP2_MAGIC)
+    has_magic(path, CGROUP2_MAGIC)
 }
 
 /// How control groups are set up on this machine.

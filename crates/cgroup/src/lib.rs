@@ -30,7 +30,7 @@
 //! ```no_run
 //! use tierce_cgroup::{Driver, open};
 //!
-//! let group = open("/docker/4b825dc6", Driver::Cgroupfs)?;
+//! let group = open("/docker/4b825dc6", Driver::Cgroupfs, &Default::default())?;
 //! group.refuse_occupied()?;
 //! group.create()?;
 //! group.set(&tierce_oci::runtime::Resources::default())?;
@@ -39,6 +39,8 @@
 //! ```
 
 mod control;
+mod conversion;
+mod dbus;
 mod devices;
 mod drivers;
 mod error;
@@ -47,17 +49,19 @@ mod hierarchy;
 mod oom;
 mod path;
 mod plan;
+mod present;
 mod stats;
 
 pub use control::Manager;
+pub use dbus::BusError;
 pub use drivers::{Driver, load, open};
 pub use error::Error;
 pub use hierarchy::{Mode, mode, of_pid};
 pub use oom::OomWatch;
 pub use path::Paths;
 pub use stats::{
-    BlockIo, BlockIoEntry, Cpu, HugePages, Memory, MemoryCounter, Pids, Pressure, PressureLine, Rdma, RdmaEntry, Stats,
-    Throttling,
+    BlockIo, BlockIoEntry, Cpu, Cpuset, HugePages, Memory, MemoryCounter, Pids, Pressure, PressureLine, Rdma,
+    RdmaEntry, Stats, Throttling,
 };
 
 /// What this crate answers.

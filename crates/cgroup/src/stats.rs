@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 pub struct Stats {
     /// Processor time.
     pub cpu: Cpu,
+    /// Placement (v1).
+    pub cpuset: Cpuset,
     /// Memory.
     pub memory: Memory,
     /// Tasks.
@@ -41,6 +43,34 @@ pub struct Cpu {
     pub throttling: Throttling,
     /// Stall information (v2).
     pub pressure: Option<Pressure>,
+}
+
+/// Placement on processors and memory nodes, and the flags of v1's cpuset controller (kernel's `cgroup-v1/cpusets.rst`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cpuset {
+    /// Processors.
+    pub cpus: Vec<u16>,
+    /// Memory nodes.
+    pub mems: Vec<u16>,
+    /// No other group at this place may have these processors.
+    pub cpu_exclusive: u64,
+    /// No other group at this place may have these nodes.
+    pub mem_exclusive: u64,
+    /// The kernel's own memory for the group comes from its nodes.
+    pub mem_hardwall: u64,
+    /// Pages move along when the nodes change.
+    pub memory_migrate: u64,
+    /// The page cache is spread over the nodes.
+    pub memory_spread_page: u64,
+    /// Slab memory is spread over the nodes.
+    pub memory_spread_slab: u64,
+    /// How often memory had to be reclaimed directly.
+    pub memory_pressure: u64,
+    /// The scheduler balances load between the processors.
+    pub sched_load_balance: u64,
+    /// How far it looks for idle ones; -1: as far as the machine's default.
+    pub sched_relax_domain_level: i64,
 }
 
 /// Effects of the CPU quota.
@@ -207,6 +237,15 @@ pub(crate) fn flat_keyed(text: &str) -> impl Iterator<Item = (&str, u64)> {
         let (key, value) = line.split_once(' ')?;
         Some((key, value.trim().parse().ok()?))
     })
+}
+
+/// A list of ranges (`0-3,7`); what is no number is passed over.
+pub(crate) fn ranges(text: &str) -> Vec<u16> {
+    let range = |range: &str| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        Some(first.parse::<u16>().ok()?..=last.parse().ok()?)
+    };
+    text.trim().split(',').filter_map(range).flatten().collect()
 }
 
 /// A file of one number; `max` is the greatest one.

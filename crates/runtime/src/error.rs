@@ -81,6 +81,12 @@ pub enum Error {
     /// Control groups.
     #[error(transparent)]
     Cgroup(#[from] tierce_cgroup::Error),
+    /// The control group of a new container could not be made or entered.
+    #[error("unable to start container process: unable to apply cgroup configuration: {0}")]
+    Join(tierce_cgroup::Error),
+    /// A limit of a new container was refused.
+    #[error("unable to start container process: error setting cgroup config for procHooks process: {0}")]
+    Limit(tierce_cgroup::Error),
     /// The system call filter.
     #[error("unable to compile the seccomp filter: {0}")]
     Seccomp(#[from] tierce_seccomp::Error),
@@ -141,7 +147,7 @@ impl Fault for Error {
             Self::Init { kind, .. } | Self::Step { kind, .. } | Self::Program { kind, .. } => *kind,
             Self::Kernel { source, .. } => tierce_fault::kind_of_io(&(*source).into()),
             Self::Hook { .. } => Kind::Internal,
-            Self::Cgroup(error) => error.kind(),
+            Self::Cgroup(error) | Self::Join(error) | Self::Limit(error) => error.kind(),
             Self::Seccomp(error) => error.kind(),
             Self::Timeout(_) => Kind::Timeout,
         }

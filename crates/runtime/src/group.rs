@@ -1,68 +1,167 @@
 //! The container's control group: which one, with which rules, and how the container sees it.
 
 use crate::error::{Doing, Error};
+use crate::init::Container;
 use crate::namespaces::Namespaces;
 use crate::rootfs::cgroup::View;
 use crate::rootfs::plan::{MountPlan, What};
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use tierce_cgroup::{Driver, Manager};
 use tierce_oci::runtime::{DeviceCgroup, Linux, NamespaceKind, Resources};
+use tierce_sys::mount_attributes::Attributes;
 
-/// Devices that every container may use, whatever its document says: type, major, minor, access. Making nodes is
-/// allowed for all, since making is not using; the list is runc's.
-const ALLOWED: [(&str, Option<i64>, Option<i64>, &str); 11] = [
-    ("c", None, None, "m"),
-    ("b", None, None, "m"),
-    ("c", Some(1), Some(3), "rwm"),
-    ("c", Some(1), Some(8), "rwm"),
-    ("c", Some(1), Some(7), "rwm"),
-    ("c", Some(5), Some(0), "rwm"),
-    ("c", Some(1), Some(5), "rwm"),
-    ("c", Some(1), Some(9), "rwm"),
-    ("c", Some(136), None, "rwm"),
-    ("c", Some(5), Some(2), "rwm"),
-    ("c", Some(10), Some(200), "rwm"),
-];
+/// Who makes groups.
+pub(crate) fn driver(systemd: bool) -> Driver {
+    if systemd { Driver::Systemd } else { Driver::Cgroupfs }
+}
 
 /// The group of a new container; `None` where this machine or user has none to give and the document asks for none.
 ///
 /// # Errors
 /// [`Error::Cgroup`].
-pub(crate) fn open(id: &str, linux: &Linux, systemd: bool) -> Result<Option<Box<dyn Manager>>, Error> {
-    let driver = if systemd { Driver::Systemd } else { Driver::Cgroupfs };
-    let default = format!("/{id}");
-    let path = if linux.cgroups_path.is_empty() {
-        default.as_str()
-    } else {
-        linux.cgroups_path.as_str()
+pub(crate) fn open(id: &str, container: &Container, driver: Driver) -> Result<Option<Box<dyn Manager>>, Error> {
+    let named = container.linux.cgroups_path.as_str();
+    let unnamed = match driver {
+        Driver::Cgroupfs => format!("/{id}"),
+        Driver::Systemd => id.to_owned(),
     };
-    match tierce_cgroup::open(path, driver) {
+    let path = if named.is_empty() { &unnamed } else { named };
+    match tierce_cgroup::open(path, driver, &container.spec.annotations) {
         Ok(group) => Ok(Some(group)),
-        Err(tierce_cgroup::Error::NotMounted) if linux.cgroups_path.is_empty() => Ok(None),
+        Err(tierce_cgroup::Error::NotMounted) if named.is_empty() => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Limits and rules of a container: nothing is allowed but what the document and the list above allow.
+/// Limits and rules of a container: no device is allowed but what the document names and every container may use.
 pub(crate) fn resources(linux: &Linux) -> Resources {
     let mut resources = linux.resources.clone().unwrap_or_default();
-    let mut rules = vec![DeviceCgroup {
+    let nothing = DeviceCgroup {
         allow: false,
         access: "rwm".into(),
         ..DeviceCgroup::default()
-    }];
-    rules.append(&mut resources.devices);
-    rules.extend(ALLOWED.iter().map(|(kind, major, minor, access)| DeviceCgroup {
-        allow: true,
-        kind: (*kind).to_owned(),
-        major: *major,
-        minor: *minor,
-        access: (*access).to_owned(),
-    }));
-    resources.devices = rules;
+    };
+    resources.devices.insert(0, nothing);
     resources
+}
+
+/// Whether a group can be made before there is a process, which is then born in it: on v2 without systemd.
+pub(crate) fn precedes(group: &dyn Manager) -> bool {
+    group.precedes_processes() && group.paths().unified().is_some()
+}
+
+/// Makes a group that precedes its process, and sets its limits. Takes it away where the caller has none to give and
+/// needs none.
+///
+/// # Errors
+/// [`Error::Join`], [`Error::Limit`].
+pub(crate) fn prepare(group: &mut Option<Box<dyn Manager>>, container: &Container) -> Result<(), Error> {
+    let Some(found) = group else { return Ok(()) };
+    let made = found.create().map_err(Error::Join);
+    finish(group, container, made)
+}
+
+/// Makes the group around a new container's process, which waits, where it was not made before. Returns the doors by
+/// which the process has still to enter.
+///
+/// # Errors
+/// [`Error::Join`], [`Error::Limit`].
+pub(crate) fn settle(
+    group: &mut Option<Box<dyn Manager>>,
+    container: &Container,
+    pid: i32,
+) -> Result<Vec<OwnedFd>, Error> {
+    let Some(found) = group else { return Ok(Vec::new()) };
+    if !found.precedes_processes() {
+        if let Err(error) = found.adopt(pid.cast_unsigned()) {
+            // What it could not make is not its to take away: a unit of this name may be somebody else's.
+            *group = None;
+            return Err(Error::Join(error));
+        }
+        return confine(found.as_ref(), container).map(|()| Vec::new());
+    }
+    if precedes(found.as_ref()) {
+        return Ok(Vec::new());
+    }
+    let made = found.create().map_err(Error::Join);
+    finish(group, container, made)?;
+    group.as_deref().map_or(Ok(Vec::new()), doors)
+}
+
+/// An ordinary user has often no right to make groups, and may have containers without, if nothing was asked of groups.
+fn finish(group: &mut Option<Box<dyn Manager>>, container: &Container, made: Result<(), Error>) -> Result<(), Error> {
+    let Some(found) = group else { return Ok(()) };
+    match made {
+        Err(Error::Join(error)) if container.linux.cgroups_path.is_empty() && is_denied(&error) && is_rootless() => {
+            // Of the hierarchies some may have let it be made.
+            let _ = found.delete();
+            *group = None;
+            let limits = Resources {
+                devices: Vec::new(),
+                ..container.linux.resources.clone().unwrap_or_default()
+            };
+            if limits == Resources::default() {
+                Ok(())
+            } else {
+                Err(Error::Invalid(format!(
+                    "rootless needs no limits + no cgrouppath when no permission is granted for cgroups: {error}"
+                )))
+            }
+        }
+        Err(error) => Err(error),
+        Ok(()) => confine(found.as_ref(), container),
+    }
+}
+
+fn is_denied(error: &tierce_cgroup::Error) -> bool {
+    matches!(error.errno(), Some(Errno::ACCESS | Errno::PERM | Errno::ROFS))
+}
+
+/// Whether the caller is no root, or only that of a user namespace.
+fn is_rootless() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    !rustix::process::geteuid().is_root() || !map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
+}
+
+fn confine(group: &dyn Manager, container: &Container) -> Result<(), Error> {
+    let mut resources = resources(&container.linux);
+    match group.set(&resources) {
+        // Device rules are root's alone to make, and nobody else can make nodes anyhow.
+        Err(error) if is_denied(&error) && is_rootless() => {
+            resources.devices.clear();
+            group.set(&resources).map_err(Error::Limit)?;
+        }
+        result => result.map_err(Error::Limit)?,
+    }
+    match owner(container) {
+        Some(owner) => group.delegate(owner).map_err(Error::Join),
+        None => Ok(()),
+    }
+}
+
+/// The host's user to whom a container's v2 group is given: that of its process, if it has a cgroup namespace of its
+/// own and may write to the hierarchy. Source: runtime-spec `config-linux.md#cgroup-ownership`.
+fn owner(container: &Container) -> Option<u32> {
+    let writes = |plan: &MountPlan| {
+        plan.what == What::ControlGroups
+            && plan.destination == Path::new("/sys/fs/cgroup")
+            && !plan.flags.has(Attributes::READ_ONLY)
+    };
+    let is_namespaced = container.namespaces.is_new(NamespaceKind::Cgroup);
+    if !is_namespaced || !container.mounts.iter().any(writes) {
+        return None;
+    }
+    let user = container.spec.process.as_ref().map_or(0, |process| process.user.uid);
+    if !container.namespaces.is_new(NamespaceKind::User) {
+        return Some(user);
+    }
+    container.linux.uid_mappings.iter().find_map(|mapping| {
+        let offset = user.checked_sub(mapping.container_id)?;
+        (offset < mapping.size).then(|| mapping.host_id.checked_add(offset))?
+    })
 }
 
 /// The files by which a process enters a v1 group by itself: `tasks` of each of its directories. Empty on v2.
@@ -128,6 +227,10 @@ mod tests {
     fn row_131_devices_start_from_nothing() {
         let rules = resources(&Linux::default()).devices;
         assert!(!rules[0].allow && rules[0].major.is_none());
-        assert!(rules.iter().skip(1).all(|rule| rule.allow && rule.kind != "a"));
+        assert_eq!(
+            rules.len(),
+            1,
+            "what every container may use is the control groups' part"
+        );
     }
 }

@@ -48,6 +48,9 @@ pub(crate) struct Record {
     pub(crate) annotations: BTreeMap<String, String>,
     /// Where its control group is; empty without one.
     pub(crate) cgroup_paths: tierce_cgroup::Paths,
+    /// Who made it. A record of before there was a choice says nothing.
+    #[serde(default)]
+    pub(crate) cgroup_driver: tierce_cgroup::Driver,
     /// Names of the kinds of namespaces in which it differs from the host.
     pub(crate) namespaces: Vec<String>,
     /// Whether it kept its creator's session keyring.

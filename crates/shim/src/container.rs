@@ -1,5 +1,6 @@
 //! The container that the shim is the parent of.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -41,7 +42,7 @@ impl Container {
             .as_deref()
             .filter(|path| !path.is_empty())
         {
-            return Ok(tierce_cgroup::open(path, driver)?);
+            return Ok(tierce_cgroup::open(path, driver, &BTreeMap::new())?);
         }
         // The runtime has chosen one itself.
         let groups = tierce_cgroup::of_pid(init)?;
@@ -49,7 +50,11 @@ impl Container {
             .iter()
             .find_map(|controller| groups.get(*controller));
         let path = path.ok_or_else(|| Error::refused(Kind::NotFound, "the container has no control group"))?;
-        Ok(tierce_cgroup::open(path, tierce_cgroup::Driver::Cgroupfs)?)
+        Ok(tierce_cgroup::open(
+            path,
+            tierce_cgroup::Driver::Cgroupfs,
+            &BTreeMap::new(),
+        )?)
     }
 }
 

@@ -4,4 +4,4 @@ mod program;
 mod rules;
 
 pub(crate) use program::emit;
-pub(crate) use rules::{Access, Kind, State};
+pub(crate) use rules::{Access, Devices, Kind, State};

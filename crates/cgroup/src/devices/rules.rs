@@ -26,21 +26,15 @@ impl Access {
     const WRITE: Self = Self(4);
     pub(crate) const ALL: Self = Self(7);
 
-    fn parse(text: &str) -> Result<Self> {
-        let mut access = Self(0);
-        for letter in text.chars() {
-            access.0 |= match letter {
-                'r' => Self::READ.0,
-                'w' => Self::WRITE.0,
-                'm' => Self::MKNOD.0,
-                _ => {
-                    return Err(Error::Invalid(format!(
-                        "invalid device access {text:?}: want letters of \"rwm\""
-                    )));
-                }
-            };
-        }
-        Ok(access)
+    /// Other letters mean nothing, as under runc.
+    fn parse(text: &str) -> Self {
+        let bit = |letter| match letter {
+            'r' => Self::READ.0,
+            'w' => Self::WRITE.0,
+            'm' => Self::MKNOD.0,
+            _ => 0,
+        };
+        Self(text.chars().map(bit).fold(0, std::ops::BitOr::bitor))
     }
 }
 
@@ -136,7 +130,7 @@ impl State {
         let access = if rule.access.is_empty() {
             Access::ALL
         } else {
-            Access::parse(&rule.access)?
+            Access::parse(&rule.access)
         };
         let kind = match rule.kind.as_str() {
             "b" => Kind::Block,
@@ -215,7 +209,7 @@ impl State {
             let (major, minor) = (number(words.next()?)?, number(words.next()?)?);
             state
                 .exceptions
-                .insert(Devices { kind, major, minor }, Access::parse(words.next()?).ok()?);
+                .insert(Devices { kind, major, minor }, Access::parse(words.next()?));
         }
         Some(state)
     }

@@ -1,17 +1,21 @@
 //! The one list of drivers, and the choice among them.
 
+mod systemd;
 mod v1;
 mod v2;
 
 use crate::hierarchy::{Hierarchies, Mode, of_self};
 use crate::path::GroupPath;
-use crate::{Error, Manager, Paths, Result};
+use crate::{Manager, Paths, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use tierce_oci::runtime::Rdma;
 use v1::V1;
 use v2::V2;
 
 /// Who writes to the hierarchy.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Driver {
     /// We do, through the file system.
     #[default]
@@ -22,13 +26,16 @@ pub enum Driver {
 
 /// The group that `linux.cgroupsPath` names, on v1 or v2 as this machine has it. Nothing is made yet.
 ///
-/// An absolute path is one below the root of every hierarchy, a relative one below the groups of this process.
+/// For [`Driver::Cgroupfs`] an absolute path is one below the root of every hierarchy, a relative one below the groups
+/// of this process. For [`Driver::Systemd`] it is `slice:prefix:name`, or the name of a container that has no path; the
+/// specification's `annotations` whose names begin with `org.systemd.property.` are further properties of its scope.
 ///
 /// # Errors
-/// [`Error::NotMounted`], [`Error::Path`], [`Error::SystemdDriver`].
-pub fn open(path: &str, driver: Driver) -> Result<Box<dyn Manager>> {
+/// [`NotMounted`](crate::Error::NotMounted), [`Path`](crate::Error::Path), [`NoSystemd`](crate::Error::NoSystemd),
+/// [`Invalid`](crate::Error::Invalid).
+pub fn open(path: &str, driver: Driver, annotations: &BTreeMap<String, String>) -> Result<Box<dyn Manager>> {
     if driver == Driver::Systemd {
-        return Err(Error::SystemdDriver);
+        return Ok(Box::new(systemd::open(path, annotations, of_files)?));
     }
     let path = GroupPath::parse(path)?;
     let hierarchies = Hierarchies::find()?;
@@ -42,11 +49,19 @@ pub fn open(path: &str, driver: Driver) -> Result<Box<dyn Manager>> {
             .map(|(name, mount)| (*name, path.within(mount, own(name))))
             .collect(),
     };
-    Ok(load(paths))
+    Ok(of_files(paths))
 }
 
-/// The group at paths that an earlier process kept.
-pub fn load(paths: Paths) -> Box<dyn Manager> {
+/// The group at paths that an earlier process kept, with the driver that made it.
+pub fn load(paths: Paths, driver: Driver) -> Box<dyn Manager> {
+    match driver {
+        Driver::Cgroupfs => of_files(paths),
+        Driver::Systemd => systemd::load(paths, of_files),
+    }
+}
+
+/// The file system driver of the version that the paths are of.
+fn of_files(paths: Paths) -> Box<dyn Manager> {
     if paths.unified().is_some() {
         Box::new(V2::new(paths))
     } else {

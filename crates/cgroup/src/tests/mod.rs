@@ -11,6 +11,7 @@ mod v2;
 
 use crate::hierarchy::Hierarchies;
 use crate::{Driver, Manager, Mode, load, open};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -47,7 +48,7 @@ impl Group {
     /// On the v1 hierarchies, or `None` with the reason told.
     fn v1() -> Option<Self> {
         if rustix::process::geteuid().is_root() && matches!(crate::mode(), Ok(Mode::Legacy | Mode::Hybrid)) {
-            let manager = open(&format!("/{}/group", unique()), Driver::Cgroupfs).unwrap();
+            let manager = open(&format!("/{}/group", unique()), Driver::Cgroupfs, &BTreeMap::new()).unwrap();
             return Some(Self { manager });
         }
         println!("skipped: needs root and v1 hierarchies");
@@ -59,7 +60,9 @@ impl Group {
         let mountpoint = Hierarchies::find().ok().and_then(|found| found.v2);
         if let Some(mountpoint) = mountpoint.filter(|_| rustix::process::geteuid().is_root()) {
             let paths = [("", mountpoint.join(unique()).join("group"))].into_iter().collect();
-            return Some(Self { manager: load(paths) });
+            return Some(Self {
+                manager: load(paths, Driver::Cgroupfs),
+            });
         }
         println!("skipped: needs root and a v2 hierarchy");
         None

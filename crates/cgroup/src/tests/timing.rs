@@ -50,7 +50,7 @@ fn timing_of_a_containers_group() {
     let mut samples: Vec<Duration> = (0..100)
         .map(|_| {
             let start = Instant::now();
-            open("/docker/x", Driver::Cgroupfs).unwrap();
+            open("/docker/x", Driver::Cgroupfs, &std::collections::BTreeMap::new()).unwrap();
             start.elapsed()
         })
         .collect();

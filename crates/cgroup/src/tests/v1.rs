@@ -2,7 +2,7 @@
 
 use super::devices::{DOCKER, DOCKER_LIST};
 use super::{Group, Shell, exist, is_readable, resources, until};
-use crate::{Error, load, of_pid};
+use crate::{Driver, Error, load, of_pid};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -53,7 +53,10 @@ fn row_123_one_directory_a_subsystem() {
         // Controllers that are mounted together have links of their own names beside the mount point.
         assert_eq!(path, PathBuf::from("/sys/fs/cgroup").join(mount).join(&inner));
     }
-    let again = load(serde_json::from_str(&serde_json::to_string(group.paths()).unwrap()).unwrap());
+    let again = load(
+        serde_json::from_str(&serde_json::to_string(group.paths()).unwrap()).unwrap(),
+        Driver::Cgroupfs,
+    );
     assert_eq!(again.paths(), group.paths());
 }
 

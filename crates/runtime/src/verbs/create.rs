@@ -17,7 +17,7 @@ use crate::{group, guard, hooks, namespaces, timestamp};
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use tierce_cgroup::Manager;
+use tierce_cgroup::{Driver, Manager, Paths};
 use tierce_oci::runtime::{Hooks, NamespaceKind, State, Status};
 
 /// Makes a container from a bundle. Its process is a child of the caller, prepared up to `execve`, and waits for
@@ -96,12 +96,13 @@ pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Er
         complete: false,
     };
     reach(Point::Directory)?;
-    let group = group::open(&options.id, &container.linux, options.systemd_cgroup)?;
+    let driver = group::driver(options.systemd_cgroup);
+    let group = group::open(&options.id, &container, driver)?;
     if let Some(group) = &group {
         group.refuse_occupied()?;
     }
     container.view = group::view(&container.mounts, &container.namespaces, group.as_deref())?;
-    let mut record = record(options, &bundle, &container, group.as_deref());
+    let mut record = record(options, &bundle, &container, (driver, group.as_deref()));
     unfinished.group = group;
     let result = launch(&mut unfinished, options, &container, &program, waiting, &record).and_then(|()| {
         reach(Point::Cloned)?;
@@ -109,7 +110,8 @@ pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Er
         record.pid = child.pid;
         record.start_time = start_time(child.pid).unwrap_or(0);
         let state = record.document(Status::Creating);
-        prepare(&unfinished, child, &container, &program, &record, &bundle)?;
+        prepare(&mut unfinished, &container, &program, &mut record, &bundle)?;
+        let child = unfinished.child.as_ref().ok_or(Error::NotRunning)?;
         let place = Place::bundle(&bundle.path);
         let mut run_hooks = || {
             reach(Point::BeforeHooks)?;
@@ -164,11 +166,12 @@ pub(crate) fn check_console(console: &Console, terminal: bool) -> Result<(), Err
     }
 }
 
+/// What is kept, but for what is known only when there is a process.
 pub(crate) fn record(
     options: &CreateOptions,
     bundle: &Bundle,
     container: &Container,
-    group: Option<&dyn Manager>,
+    (driver, group): (Driver, Option<&dyn Manager>),
 ) -> Record {
     let kinds = namespaces::ALL
         .into_iter()
@@ -183,6 +186,7 @@ pub(crate) fn record(
         created: timestamp::now(),
         annotations: bundle.spec.annotations.clone(),
         cgroup_paths: group.map(|group| group.paths().clone()).unwrap_or_default(),
+        cgroup_driver: driver,
         namespaces: kinds.map(|kind| namespaces::file_name(kind).to_owned()).collect(),
         no_new_keyring: options.no_new_keyring,
     }
@@ -198,16 +202,14 @@ fn launch(
     record: &Record,
 ) -> Result<(), Error> {
     let mut directory = None;
-    if let Some(group) = unfinished
-        .group
-        .as_ref()
-        .filter(|group| group.paths().unified().is_some())
-    {
+    if unfinished.group.as_deref().is_some_and(group::precedes) {
         // Whatever becomes of us, `delete` shall know of the group before there is one.
         unfinished.home.save(record)?;
-        group.create()?;
-        group.set(&group::resources(&container.linux))?;
-        directory = group.directory()?;
+        group::prepare(&mut unfinished.group, container)?;
+        directory = match &unfinished.group {
+            Some(group) => group.directory()?,
+            None => None,
+        };
     }
     reach(Point::Recorded)?;
     let state = &record.document(Status::Creating);
@@ -262,13 +264,13 @@ pub(crate) fn keyring(id: &str, keep: bool) -> Result<Option<CString>, Error> {
 
 /// What the parent does while the child mounts.
 fn prepare(
-    unfinished: &Unfinished,
-    child: &Child,
+    unfinished: &mut Unfinished,
     container: &Container,
     program: &Program,
-    record: &Record,
+    record: &mut Record,
     bundle: &Bundle,
 ) -> Result<(), Error> {
+    let child = unfinished.child.as_ref().ok_or(Error::NotRunning)?;
     if container.namespaces.is_new(NamespaceKind::User) {
         child.map_ids(&container.linux)?;
     }
@@ -276,15 +278,10 @@ fn prepare(
     // Before there is a group, for the same reason.
     unfinished.home.save(record)?;
     reach(Point::Saved)?;
-    let mut doors = Vec::new();
-    if let Some(group) = unfinished
-        .group
-        .as_ref()
-        .filter(|group| group.paths().unified().is_none())
-    {
-        group.create()?;
-        group.set(&group::resources(&container.linux))?;
-        doors = group::doors(group.as_ref())?;
+    let doors = group::settle(&mut unfinished.group, container, child.pid)?;
+    if unfinished.group.is_none() && record.cgroup_paths != Paths::default() {
+        record.cgroup_paths = Paths::default();
+        unfinished.home.save(record)?;
     }
     reach(Point::Grouped)?;
     if let Some(score) = program.process.oom_score_adj {

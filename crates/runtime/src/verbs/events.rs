@@ -1,85 +1,58 @@
 //! `events`: statistics and out-of-memory news, one JSON object a line, in runc's form.
 
+use super::statistics::{Event, Statistics};
 use super::{Globals, state};
 use crate::argv::{Arguments, Piece};
 use crate::error::{Doing, Error};
 use crate::state::Home;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use serde_json::{Value, json};
 use std::io::Write;
 use std::time::{Duration, Instant};
-use tierce_cgroup::{BlockIoEntry, MemoryCounter, Stats};
+use tierce_cgroup::Stats;
 
-fn counter(counter: &MemoryCounter) -> Value {
-    json!({"limit": counter.limit, "usage": counter.usage, "max": counter.max_usage, "failcnt": counter.failures})
-}
-
-fn entries(entries: &[BlockIoEntry]) -> Value {
-    entries
-        .iter()
-        .map(|one| json!({"major": one.major, "minor": one.minor, "op": one.operation, "value": one.value}))
-        .collect()
-}
-
-/// The members of runc's `types/events.go`.
-fn data(stats: &Stats) -> Value {
-    let throttling = &stats.cpu.throttling;
-    let hugetlb: serde_json::Map<String, Value> = stats
-        .huge_pages
-        .iter()
-        .map(|(size, use_)| {
-            (
-                size.clone(),
-                json!({"usage": use_.usage, "max": use_.max_usage, "failcnt": use_.failures}),
-            )
-        })
-        .collect();
-    json!({
-        "cpu": {
-            "usage": {
-                "total": stats.cpu.usage, "percpu": stats.cpu.per_cpu, "percpu_kernel": stats.cpu.per_cpu_system,
-                "percpu_user": stats.cpu.per_cpu_user, "kernel": stats.cpu.system, "user": stats.cpu.user,
-            },
-            "throttling": {
-                "periods": throttling.periods, "throttledPeriods": throttling.throttled_periods,
-                "throttledTime": throttling.throttled_time,
-            },
-        },
-        "memory": {
-            "cache": stats.memory.cache, "usage": counter(&stats.memory.usage), "swap": counter(&stats.memory.swap),
-            "kernel": counter(&stats.memory.kernel), "kernelTCP": counter(&stats.memory.kernel_tcp),
-            "raw": stats.memory.stats,
-        },
-        "pids": {"current": stats.pids.current, "limit": stats.pids.limit},
-        "blkio": {
-            "ioServiceBytesRecursive": entries(&stats.block_io.service_bytes),
-            "ioServicedRecursive": entries(&stats.block_io.serviced),
-        },
-        "hugetlb": hugetlb,
-        "intel_rdt": {},
-        "network_interfaces": null,
-    })
-}
-
-fn emit(kind: &str, id: &str, data: Option<Value>) -> Result<(), Error> {
-    let mut event = json!({"type": kind, "id": id});
-    if let Some(data) = data {
-        event["data"] = data;
-    }
-    writeln!(std::io::stdout(), "{event}").doing(|| "write to standard output".into())
-}
-
-fn duration(text: &str) -> Result<Duration, Error> {
-    let wrong = || Error::Usage(format!("invalid interval {text:?}: give a number with ms, s or m"));
-    let (digits, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    let duration = match unit {
-        "ms" => Duration::from_millis(number),
-        "s" => Duration::from_secs(number),
-        "m" => Duration::from_secs(number.saturating_mul(60)),
-        _ => return Err(wrong()),
+fn emit(kind: &'static str, id: &str, stats: Option<&Stats>) -> Result<(), Error> {
+    let event = Event {
+        kind,
+        id,
+        data: stats.map(Statistics::of),
     };
-    if duration.is_zero() { Err(wrong()) } else { Ok(duration) }
+    let text = serde_json::to_string(&event).map_err(|error| Error::Invalid(format!("write JSON: {error}")))?;
+    writeln!(std::io::stdout(), "{text}").doing(|| "write to standard output".into())
+}
+
+/// Reads a duration as Go writes it: numbers with units (`1m30s`, `1.5s`, `100ms`).
+fn duration(text: &str) -> Result<Duration, Error> {
+    let wrong = || {
+        Error::Usage(format!(
+            "invalid interval {text:?}: give a number with ns, us, ms, s, m or h"
+        ))
+    };
+    let (mut total, mut rest) = (Duration::ZERO, text.strip_prefix('+').unwrap_or(text));
+    if rest.starts_with('-') || rest == "0" {
+        return Err(Error::Usage("duration interval must be greater than 0".into()));
+    }
+    while !rest.is_empty() {
+        let is_number = |c: char| c.is_ascii_digit() || c == '.';
+        let (number, behind) = rest.split_at(rest.find(|c| !is_number(c)).ok_or_else(wrong)?);
+        let (unit, behind) = behind.split_at(behind.find(is_number).unwrap_or(behind.len()));
+        let seconds = match unit {
+            "ns" => 1e-9,
+            "us" | "µs" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return Err(wrong()),
+        };
+        let seconds = number.parse::<f64>().map_err(|_| wrong())? * seconds;
+        let part = Duration::try_from_secs_f64(seconds).map_err(|_| wrong())?;
+        total = total.checked_add(part).ok_or_else(wrong)?;
+        rest = behind;
+    }
+    if total.is_zero() {
+        return Err(Error::Usage("duration interval must be greater than 0".into()));
+    }
+    Ok(total)
 }
 
 /// The command line.
@@ -97,10 +70,13 @@ pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8
     }
     let (id, _) = super::container_id("events", words, 0)?;
     let record = Home::of(&globals.root, &id)?.load()?;
-    let pidfd = record.pidfd()?;
+    let pidfd = match record.pidfd() {
+        Err(Error::NotRunning) => return Err(Error::Status(format!("container with id {id} is not running"))),
+        result => result?,
+    };
     let group = state::group(&record);
     if once {
-        emit("stats", &id, Some(data(&group.stats()?)))?;
+        emit("stats", &id, Some(&group.stats()?))?;
         return Ok(0);
     }
     let mut watch = group.watch_oom()?;
@@ -121,8 +97,26 @@ pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8
             return Ok(0);
         }
         if Instant::now() >= next {
-            emit("stats", &id, Some(data(&group.stats()?)))?;
+            emit("stats", &id, Some(&group.stats()?))?;
             next = Instant::now() + interval;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_gos_durations() {
+        let milliseconds = |text| duration(text).ok().map(|duration| duration.as_millis());
+        assert_eq!(
+            ["100ms", "1s", "1m30s", "1.5s", "2h"].map(milliseconds),
+            [100, 1000, 90_000, 1500, 7_200_000].map(Some)
+        );
+        assert_eq!(
+            ["", "0", "0s", "-1s", "5", "s", "1x", "1e400s", ".s"].map(milliseconds),
+            [None; 9]
+        );
     }
 }

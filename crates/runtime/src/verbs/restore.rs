@@ -89,11 +89,12 @@ pub fn restore(options: &CreateOptions, restoring: &RestoreOptions) -> Result<Cr
         process: None,
         complete: false,
     };
-    let group = group::open(&options.id, &container.linux, options.systemd_cgroup)?;
+    let driver = group::driver(options.systemd_cgroup);
+    let group = group::open(&options.id, &container, driver)?;
     if let Some(group) = &group {
         group.refuse_occupied()?;
     }
-    let mut record = record(options, &bundle, &container, group.as_deref());
+    let mut record = record(options, &bundle, &container, (driver, group.as_deref()));
     unfinished.group = group;
     make_mount_points(&container)?;
     let plan = Plan {
@@ -212,7 +213,7 @@ fn request(plan: &Plan<'_>, directories: &Directories, record: &Record) -> Resul
 /// caller's.
 fn serve(unfinished: &mut Unfinished, plan: &Plan<'_>, record: &mut Record) -> Result<Option<OwnedFd>, Error> {
     let (mut doors, mut group_directory) = (Vec::new(), None);
-    if let Some(group) = &unfinished.group {
+    if let Some(group) = unfinished.group.as_ref().filter(|group| group.precedes_processes()) {
         group.create()?;
         group.set(&group::resources(&plan.container.linux))?;
         group_directory = group.directory()?;
@@ -231,6 +232,10 @@ fn serve(unfinished: &mut Unfinished, plan: &Plan<'_>, record: &mut Record) -> R
         doors: &doors,
     })?;
     drop(aside);
+    if doors.is_empty() && group_directory.is_none() {
+        // systemd makes a group around a process: CRIU, whose children the restored ones are.
+        group::settle(&mut unfinished.group, plan.container, criu.pid)?;
+    }
     request.text(Text::Root, &place.display().to_string());
     for (controller, path) in tierce_cgroup::of_pid(criu.pid.cast_unsigned())? {
         request.cgroup_root(&controller, &path);

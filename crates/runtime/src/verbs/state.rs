@@ -29,7 +29,7 @@ pub fn control_group(root: &Path, id: &str) -> Result<Box<dyn Manager>, Error> {
 
 /// The group of a record.
 pub(crate) fn group(record: &Record) -> Box<dyn Manager> {
-    tierce_cgroup::load(record.cgroup_paths.clone())
+    tierce_cgroup::load(record.cgroup_paths.clone(), record.cgroup_driver)
 }
 
 /// What follows from the record and the kernel.

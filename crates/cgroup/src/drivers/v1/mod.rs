@@ -66,6 +66,9 @@ impl Manager for V1 {
     }
 
     fn set(&self, resources: &Resources) -> Result<()> {
+        if !resources.unified.is_empty() {
+            return Err(Error::UnifiedOnV1);
+        }
         let plan = plan::plan(resources, |file| {
             self.paths
                 .controller("blkio")

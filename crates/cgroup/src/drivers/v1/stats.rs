@@ -1,8 +1,8 @@
 //! Accounting files of v1 → [`Stats`].
 
 use crate::file::{read, read_optional};
-use crate::stats::{flat_keyed, number, parse_rdma};
-use crate::{BlockIo, BlockIoEntry, Cpu, HugePages, Memory, MemoryCounter, Paths, Pids, Result, Stats};
+use crate::stats::{flat_keyed, number, parse_rdma, ranges};
+use crate::{BlockIo, BlockIoEntry, Cpu, Cpuset, HugePages, Memory, MemoryCounter, Paths, Pids, Result, Stats};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -16,6 +16,9 @@ pub(super) fn read_all(paths: &Paths) -> Result<Stats> {
     }
     if let Some(directory) = paths.controller("cpu") {
         throttling(directory, &mut stats.cpu)?;
+    }
+    if let Some(directory) = paths.controller("cpuset") {
+        stats.cpuset = cpuset(directory)?;
     }
     if let Some(directory) = paths.controller("memory") {
         stats.memory = memory(directory)?;
@@ -83,6 +86,25 @@ fn throttling(directory: &Path, cpu: &mut Cpu) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn cpuset(directory: &Path) -> Result<Cpuset> {
+    let list = |name: &str| Ok(ranges(&read_optional(directory, name)?.unwrap_or_default()));
+    let flag = |name: &str| Ok(counter(directory, name)?.unwrap_or(0));
+    let level = read_optional(directory, "cpuset.sched_relax_domain_level")?;
+    Ok(Cpuset {
+        cpus: list("cpuset.cpus")?,
+        mems: list("cpuset.mems")?,
+        cpu_exclusive: flag("cpuset.cpu_exclusive")?,
+        mem_exclusive: flag("cpuset.mem_exclusive")?,
+        mem_hardwall: flag("cpuset.mem_hardwall")?,
+        memory_migrate: flag("cpuset.memory_migrate")?,
+        memory_spread_page: flag("cpuset.memory_spread_page")?,
+        memory_spread_slab: flag("cpuset.memory_spread_slab")?,
+        memory_pressure: flag("cpuset.memory_pressure")?,
+        sched_load_balance: flag("cpuset.sched_load_balance")?,
+        sched_relax_domain_level: level.and_then(|text| text.trim().parse().ok()).unwrap_or(0),
+    })
 }
 
 fn memory(directory: &Path) -> Result<Memory> {

@@ -6,6 +6,7 @@ mod devices;
 mod plan;
 mod stats;
 
+use crate::present;
 use crate::{Error, Manager, OomWatch, Paths, Result, Stats, file};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
@@ -82,13 +83,9 @@ impl Manager for V2 {
     }
 
     fn set(&self, resources: &Resources) -> Result<()> {
-        let plan = plan::plan(resources, |file| file::exists(&self.directory.join(file)))?;
-        if let Some(memory) = resources
-            .memory
-            .filter(|memory| memory.check_before_update == Some(true))
-        {
-            self.check_memory(memory.limit)?;
-        }
+        let resources = present::complete(&self.paths, resources);
+        let plan = plan::plan(&resources, |file| file::exists(&self.directory.join(file)))?;
+        present::check_memory(&self.paths, &resources)?;
         if !resources.devices.is_empty() {
             devices::set(&self.directory, &resources.devices)?;
         }
@@ -158,22 +155,6 @@ impl Manager for V2 {
 }
 
 impl V2 {
-    fn check_memory(&self, limit: Option<i64>) -> Result<()> {
-        let Some(limit) = limit
-            .and_then(|limit| u64::try_from(limit).ok())
-            .filter(|limit| *limit != 0)
-        else {
-            return Ok(());
-        };
-        let usage = file::read_optional(&self.directory, "memory.current")?;
-        match usage.and_then(|text| text.trim().parse::<u64>().ok()) {
-            Some(usage) if limit < usage => Err(Error::Invalid(format!(
-                "rejecting memory limit {limit} < usage {usage}"
-            ))),
-            _ => Ok(()),
-        }
-    }
-
     /// A missing file of a controller that is not enabled says so by the controller's name.
     fn name_missing_controller(&self, error: Error) -> Error {
         let Error::Write {
