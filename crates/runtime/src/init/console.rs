@@ -10,6 +10,7 @@ use crate::process::message::Message;
 use crate::rootfs::beneath::Root;
 use crate::rootfs::{bind, device, mount};
 use rustix::fs::{Mode, OFlags, makedev};
+use rustix::io::Errno;
 use rustix::pty::OpenptFlags;
 use rustix::termios::Winsize;
 use std::os::fd::{AsFd, OwnedFd};
@@ -25,7 +26,12 @@ pub(super) fn first(init: &mut Init<'_>) -> Result<(), Error> {
     }
     let slave = make(init)?;
     let root = init.root()?;
-    let target = root.make_file(Path::new("/dev/console"))?;
+    let path = Path::new("/dev/console");
+    // Nothing but a plain file or node there: a link would have the terminal cover whatever it leads to.
+    let target = match root.open_without_links(path, OFlags::PATH) {
+        Err(Errno::NOENT) => root.make_file(path)?,
+        result => result.doing(|| "open /dev/console of the container".into())?,
+    };
     let tree = bind::clone_of(slave.as_fd(), false).doing(|| "bind the terminal to /dev/console".into())?;
     mount::attach(tree.as_fd(), target.as_fd())?;
     init.terminal = Some(slave);

@@ -30,6 +30,10 @@ pub(crate) fn command() -> Result<u8, Error> {
                     "SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_LOG",
                     "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
                 ],
+                // Those that any profile may have; WAIT_KILLABLE_RECV means something with SCMP_ACT_NOTIFY only.
+                "supportedFlags": [
+                    "SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_LOG",
+                ],
             },
             "apparmor": {"enabled": true},
             "selinux": {"enabled": true},
