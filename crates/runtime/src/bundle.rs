@@ -10,6 +10,7 @@ use crate::rootfs::plan::{self, MountPlan};
 use crate::rootfs::{cgroup::View, device, propagation};
 use std::path::{Path, PathBuf};
 use tierce_oci::runtime::{Linux, Mount, NamespaceKind, Spec};
+use tierce_sys::mount_attributes::Propagation;
 
 /// Where a container finds the socket of sd_notify(3), as under runc.
 const NOTIFY_SOCKET: &str = "/run/notify/notify.sock";
@@ -51,7 +52,7 @@ pub(crate) fn decide(bundle: &Bundle, options: &CreateOptions) -> Result<(Contai
         .process
         .as_ref()
         .ok_or_else(|| Error::Invalid("process property must not be empty".into()))?;
-    let mut program = Program::of(process, linux.seccomp.as_ref(), options.preserve_fds)?;
+    let mut program = Program::of(process, Some(&linux), options.preserve_fds)?;
     if options.listen_fds > 0 {
         program.tell("LISTEN_FDS", &options.listen_fds.to_string());
         program.tell("LISTEN_PID", "1");
@@ -59,21 +60,22 @@ pub(crate) fn decide(bundle: &Bundle, options: &CreateOptions) -> Result<(Contai
     let namespaces = Namespaces::of(&linux)?;
     check(&spec, &linux, &namespaces)?;
     let rootfs = rootfs(bundle)?;
-    let mut mounts = plan::mounts(&spec, &bundle.path)?;
+    let mut mounts = plan::mounts(&spec, &bundle.path, &rootfs)?;
     if let Some(socket) = options.notify_socket.as_ref().filter(|socket| socket.is_absolute()) {
         mounts.push(MountPlan::of(&notify_mount(socket), &bundle.path, "")?);
         program.tell("NOTIFY_SOCKET", NOTIFY_SOCKET);
     }
-    if !namespaces.is_new(NamespaceKind::Mount) && !mounts.is_empty() {
-        return Err(Error::Invalid("mounts need a new mount namespace".into()));
-    }
-    let fills = namespaces.is_new(NamespaceKind::Mount) && plan::fills_devices(&mounts);
-    let nodes = if fills {
+    let nodes = if plan::fills_devices(&mounts) {
         Some(device::nodes(&linux.devices)?)
     } else {
         None
     };
     let propagation = propagation::parse(&linux.rootfs_propagation)?;
+    if options.no_pivot && propagation.is_some_and(|(kind, _)| kind == Propagation::Private) {
+        return Err(Error::Invalid(
+            "rootfsPropagation of [r]private is not safe without pivot_root".into(),
+        ));
+    }
     let may_ask = check_translations(&mounts, &namespaces, &linux)?;
     let container = Container {
         rootfs,
@@ -109,7 +111,7 @@ fn check(spec: &Spec, linux: &Linux, namespaces: &Namespaces) -> Result<(), Erro
         ));
     }
     let restricted = !linux.masked_paths.is_empty() || !linux.readonly_paths.is_empty();
-    if restricted && !namespaces.is_new(NamespaceKind::Mount) {
+    if restricted && !namespaces.has(NamespaceKind::Mount) {
         return Err(Error::Invalid(
             "unable to restrict sys entries without a private MNT namespace".into(),
         ));

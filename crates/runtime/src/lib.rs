@@ -22,6 +22,7 @@
 //! - a working directory outside the root, or a leaked descriptor (CVE-2024-21626): `init/directory.rs`, `init/exec.rs`;
 //! - overwriting the runtime through `/proc/self/exe` (CVE-2019-5736): `guard.rs`.
 
+mod affinity;
 mod argv;
 mod bundle;
 mod capabilities;
@@ -42,6 +43,7 @@ mod options;
 mod process;
 mod program;
 mod rootfs;
+mod schedule;
 mod state;
 mod terminal;
 mod timestamp;

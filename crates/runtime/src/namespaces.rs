@@ -111,12 +111,6 @@ impl Namespaces {
         if !linux.time_offsets.is_empty() && !self.is_new(NamespaceKind::Time) {
             return Err(Error::Invalid("timeOffsets need a new time namespace".into()));
         }
-        let restricts = !linux.masked_paths.is_empty() || !linux.readonly_paths.is_empty();
-        if restricts && !self.is_new(NamespaceKind::Mount) {
-            return Err(Error::Invalid(
-                "unable to restrict sys entries without a private MNT namespace".into(),
-            ));
-        }
         Ok(())
     }
 

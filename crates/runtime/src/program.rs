@@ -4,11 +4,12 @@
 use crate::capabilities::Sets;
 use crate::error::Error;
 use crate::filter::Filter;
+use crate::schedule::Schedule;
 use crate::{label, log};
 use rustix::process::{Resource, Rlimit};
 use std::ffi::CString;
 use std::path::Path;
-use tierce_oci::runtime::{Process, Seccomp};
+use tierce_oci::runtime::{Linux, Process};
 
 /// A process, prepared.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Program {
     pub(crate) capabilities: Sets,
     /// Resource limits.
     pub(crate) limits: Vec<(Resource, Rlimit)>,
+    /// CPUs, priorities, memory.
+    pub(crate) schedule: Schedule,
     /// System call filter.
     pub(crate) filter: Option<Filter>,
     /// Descriptors from 3 upwards that it inherits.
@@ -30,11 +33,11 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Prepares a process.
+    /// Prepares a process of a container whose document has this `linux` member.
     ///
     /// # Errors
     /// [`Error::Invalid`] for what can never run; [`Error::Seccomp`] for a bad profile.
-    pub(crate) fn of(process: &Process, seccomp: Option<&Seccomp>, preserve_fds: u32) -> Result<Self, Error> {
+    pub(crate) fn of(process: &Process, linux: Option<&Linux>, preserve_fds: u32) -> Result<Self, Error> {
         if process.args.is_empty() {
             return Err(Error::Invalid("args must not be empty".into()));
         }
@@ -54,7 +57,11 @@ impl Program {
             environment: strings("environment variable", &process.env)?,
             capabilities,
             limits: limits(process)?,
-            filter: seccomp.map(Filter::compile).transpose()?,
+            schedule: Schedule::of(process, linux)?,
+            filter: linux
+                .and_then(|linux| linux.seccomp.as_ref())
+                .map(Filter::compile)
+                .transpose()?,
             preserve_fds,
             process: process.clone(),
         })

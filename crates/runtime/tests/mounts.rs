@@ -459,3 +459,74 @@ fn ids_are_translated_for_bind_mounts_with_mappings_only() {
         bed.config["mounts"] = mounts;
     }
 }
+
+#[test]
+fn destinations_may_be_given_as_the_host_sees_them() {
+    let Some(mut bed) = bed() else { return };
+    let place = bed.rootfs().canonicalize().expect("a path").join("inner/place");
+    add(
+        &mut bed,
+        json!({"destination": place, "type": "tmpfs", "source": "tmpfs"}),
+    );
+    let said = bed.script("grep -c ' /inner/place ' /proc/self/mountinfo").run();
+    assert_eq!(said.out, "1\n", "{said:?}");
+}
+
+fn without_mount_namespace(bed: &mut Bed) {
+    bed.config["linux"]["namespaces"]
+        .as_array_mut()
+        .expect("a list")
+        .retain(|namespace| namespace["type"] != "mount");
+    bed.config["linux"]["maskedPaths"] = json!([]);
+    bed.config["linux"]["readonlyPaths"] = json!([]);
+}
+
+#[test]
+fn row_117_in_the_hosts_mount_namespace_mounts_stay_below_the_root() {
+    let Some(mut bed) = bed() else { return };
+    without_mount_namespace(&mut bed);
+    let host = |bed: &Bed| {
+        let here = bed.path().display().to_string();
+        let table = std::fs::read_to_string("/proc/self/mountinfo").expect("mountinfo");
+        table.lines().filter(|line| line.contains(&here)).count()
+    };
+    let said = bed
+        .script("readlink /proc/self/ns/mnt; ls -d /dev/null; touch /x")
+        .run();
+    let own = std::fs::read_link("/proc/self/ns/mnt").expect("a link");
+    let mounts = host(&bed);
+    let status = Command::new("umount").args(["-R", "-l"]).arg(bed.rootfs()).status();
+    assert!(status.expect("umount").success());
+    assert_eq!(said.out, format!("{}\n/dev/null\n", own.display()), "{said:?}");
+    assert!(
+        said.err.contains("Read-only file system") && mounts > 5,
+        "{mounts} {said:?}"
+    );
+    // A create that fails takes its mounts back.
+    add(
+        &mut bed,
+        json!({"destination": "/v", "source": "/nowhere", "options": ["bind"]}),
+    );
+    let said = bed.run();
+    assert!(said.code == 1 && said.err.contains("/nowhere"), "{said:?}");
+    assert_eq!(bed.traces(), Vec::<String>::new());
+}
+
+#[test]
+fn row_117_without_pivot_root_the_hosts_procfs_is_out_of_reach() {
+    let Some(mut bed) = bed() else { return };
+    bed.capabilities(&["CAP_SETFCAP"]);
+    bed.script("busybox unshare -mrpf sh -c 'echo inside; mount -t proc none /proc && echo mounted'")
+        .write();
+    let said = bed.verb(&["run", "--no-pivot"]);
+    if !said.out.contains("inside") {
+        println!("skipped: no unshare in busybox, or no user namespaces: {}", said.err);
+        return;
+    }
+    // The container's procfs has hidden parts, so the kernel lets it make no other, unless it sees a whole one.
+    assert_eq!(said.out, "inside\n", "{said:?}");
+    bed.config["linux"]["rootfsPropagation"] = json!("rprivate");
+    bed.write();
+    let said = bed.verb(&["run", "--no-pivot"]);
+    assert!(said.err.contains("not safe without pivot_root"), "{said:?}");
+}

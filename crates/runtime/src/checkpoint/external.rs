@@ -78,7 +78,7 @@ impl Rootfs {
 /// Those of reading the document's mounts.
 pub(crate) fn mounts(rootfs: &Rootfs, spec: &Spec, linux: &Linux, record: &Record) -> Result<Vec<External>, Error> {
     let mut found = Vec::new();
-    for plan in plan::mounts(spec, &record.bundle)? {
+    for plan in plan::mounts(spec, &record.bundle, &record.rootfs)? {
         match &plan.what {
             What::Bind { source, .. } => found.push(rootfs.external(&plan.destination, source)),
             What::ControlGroups => found.extend(groups(rootfs, &plan, record)?),

@@ -1,22 +1,17 @@
 //! The container's file system, still at its place on the host.
 
 use super::Init;
-use crate::error::{Doing, Error};
-use crate::rootfs::{beneath::Root, device, mount, propagation};
-use rustix::fs::{Mode, OFlags};
+use crate::error::Error;
+use crate::rootfs::{device, in_place, mount, propagation};
 use tierce_oci::runtime::NamespaceKind;
 
-/// Makes the root a mount of the new mount namespace.
+/// Makes the root a mount of the container's mount namespace.
 pub(super) fn root(init: &mut Init<'_>) -> Result<(), Error> {
     let container = init.container()?;
-    let root = if container.namespaces.is_new(NamespaceKind::Mount) {
+    let root = if container.namespaces.has(NamespaceKind::Mount) {
         propagation::prepare(&container.rootfs, container.propagation)?
     } else {
-        // A joined or shared mount namespace is somebody else's: nothing is mounted, the root is only entered.
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::open(&container.rootfs, flags, Mode::empty())
-            .doing(|| format!("open {}", container.rootfs.display()))?;
-        Root::new(directory)
+        in_place::prepare(&container.rootfs)?
     };
     init.root = Some(root);
     Ok(())

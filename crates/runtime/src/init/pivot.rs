@@ -2,20 +2,21 @@
 
 use super::Init;
 use crate::error::{Doing, Error};
-use crate::rootfs::propagation;
+use crate::rootfs::{full_view, propagation};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountPropagationFlags, MoveMountFlags, UnmountFlags};
 use tierce_oci::runtime::NamespaceKind;
 
 /// Changes the root: by pivot_root(2), by moving mounts where there is no other way, or by chroot(2) in a mount namespace
-/// that is not ours.
+/// that is shared with the host.
 pub(super) fn pivot(init: &mut Init<'_>) -> Result<(), Error> {
     let container = init.container()?;
     let root = init.root()?;
     rustix::process::fchdir(root.fd()).doing(|| "enter the rootfs".into())?;
-    if !container.namespaces.is_new(NamespaceKind::Mount) {
+    if !container.namespaces.has(NamespaceKind::Mount) {
         rustix::process::chroot(".").doing(|| "chroot".into())?;
     } else if container.no_pivot {
+        full_view::remove(&container.rootfs)?;
         let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
         rustix::mount::move_mount(root.fd(), c"", rustix::fs::CWD, c"/", flags)
             .doing(|| "move the rootfs to /".into())?;
@@ -40,7 +41,7 @@ pub(super) fn pivot(init: &mut Init<'_>) -> Result<(), Error> {
 /// Gives the root the propagation that the document wants.
 pub(super) fn propagation(init: &mut Init<'_>) -> Result<(), Error> {
     let container = init.container()?;
-    if !container.namespaces.is_new(NamespaceKind::Mount) {
+    if !container.namespaces.has(NamespaceKind::Mount) {
         return Ok(());
     }
     propagation::complete(init.root()?, container.propagation)

@@ -9,6 +9,8 @@ pub(crate) mod bind;
 pub(crate) mod cgroup;
 pub(crate) mod copy_up;
 pub(crate) mod device;
+pub(crate) mod full_view;
+pub(crate) mod in_place;
 pub(crate) mod instance;
 pub(crate) mod mask;
 pub(crate) mod mount;

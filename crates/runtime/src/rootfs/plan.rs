@@ -190,16 +190,21 @@ impl MountPlan {
     }
 }
 
-/// All mounts of a document, in its order.
+/// All mounts of a document, in its order. A destination below the root's own path on the host means the same place
+/// inside, as under runc.
 ///
 /// # Errors
 /// As [`MountPlan::of`].
-pub(crate) fn mounts(spec: &Spec, bundle: &Path) -> Result<Vec<MountPlan>, Error> {
+pub(crate) fn mounts(spec: &Spec, bundle: &Path, rootfs: &Path) -> Result<Vec<MountPlan>, Error> {
     let label = spec.linux.as_ref().map_or("", |linux| linux.mount_label.as_str());
-    spec.mounts
-        .iter()
-        .map(|mount| MountPlan::of(mount, bundle, label))
-        .collect()
+    let plan = |mount| {
+        let mut plan = MountPlan::of(mount, bundle, label)?;
+        if let Ok(inside) = plan.destination.strip_prefix(rootfs) {
+            plan.destination = Path::new("/").join(inside);
+        }
+        Ok(plan)
+    };
+    spec.mounts.iter().map(plan).collect()
 }
 
 /// Whether the runtime fills `/dev` with nodes and links: not where the host's directory is bound there.

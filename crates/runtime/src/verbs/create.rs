@@ -12,6 +12,7 @@ use crate::process::channel::Channel;
 use crate::process::parent::{self, Child, Duties};
 use crate::process::source::Sources;
 use crate::program::Program;
+use crate::rootfs::in_place;
 use crate::state::{Home, Record, start_time};
 use crate::{group, guard, hooks, namespaces, timestamp};
 use std::ffi::CString;
@@ -61,12 +62,17 @@ struct Unfinished {
     home: Home,
     group: Option<Box<dyn Manager>>,
     child: Option<Child>,
+    /// For a container that mounts into the caller's own mount namespace.
+    mounts: Option<in_place::Undo>,
     complete: bool,
 }
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
         if self.complete {
+            if let Some(mounts) = &mut self.mounts {
+                mounts.keep();
+            }
             return;
         }
         // The error that led here is what the caller hears; each of these goes on whatever the one before it met.
@@ -89,10 +95,12 @@ pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Er
     let hooks = bundle.spec.hooks.clone().unwrap_or_default();
     reach(Point::Decided)?;
     let home = Home::create(&options.root, &options.id)?;
+    let shared = !container.namespaces.has(NamespaceKind::Mount);
     let mut unfinished = Unfinished {
         home,
         group: None,
         child: None,
+        mounts: shared.then(|| in_place::Undo::of(&container.rootfs)),
         complete: false,
     };
     reach(Point::Directory)?;

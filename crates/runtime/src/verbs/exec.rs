@@ -13,7 +13,7 @@ use crate::process::channel::Channel;
 use crate::process::parent::{self, Child, Duties};
 use crate::program::Program;
 use crate::state::{Home, Record};
-use crate::{group, guard, inherit};
+use crate::{affinity, group, guard, inherit};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
@@ -43,9 +43,8 @@ pub fn exec(options: &ExecOptions) -> Result<Created, Error> {
     }
     let config = home.config()?;
     let process = inherit::from_container(options.process.clone(), config.process.as_ref());
-    // Further processes get the container's filter, as under runc.
-    let seccomp = config.linux.and_then(|linux| linux.seccomp);
-    let program = Program::of(&process, seccomp.as_ref(), options.preserve_fds)?;
+    // Further processes get the container's filter, execution domain and memory policy, as under runc.
+    let program = Program::of(&process, config.linux.as_ref(), options.preserve_fds)?;
     check_console(&options.console, program.process.terminal)?;
     let state = record.document(Status::Running);
     let group = state::group(&record);
@@ -113,6 +112,7 @@ fn launch(
         };
         parent::launch(&namespaces, None, directory.map(AsFd::as_fd), body)
     };
+    let _lent = affinity::lend(program.schedule.initial_cpus.as_ref())?;
     match attempt(group.directory()?.as_ref()) {
         // The container delegates: its own group has controllers and takes no processes; its init knows where they go.
         Err(Error::Kernel {
