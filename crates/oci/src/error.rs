@@ -15,10 +15,12 @@ pub enum Error {
     #[error("{0:?}: unknown operating system or architecture: invalid argument")]
     Platform(String),
     /// JSON that does not fit the document.
-    #[error("parse {document}: {source}")]
+    #[error("parse {document}: {place}{source}")]
     Json {
         /// Which document.
-        document: &'static str,
+        document: String,
+        /// The member, with a colon behind it; empty for the document itself.
+        place: String,
         /// What the parser said, with line and column.
         source: serde_json::Error,
     },

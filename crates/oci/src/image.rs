@@ -5,7 +5,7 @@
 //! Builders written in Go write an empty list as `null`, so `null` is read as the member's zero value.
 
 use crate::container::{self, nullable};
-use crate::{ChainId, DiffId, Digest, Error, Extra, Platform, is_default};
+use crate::{ChainId, DiffId, Digest, Error, Extra, Platform, is_default, json};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -130,17 +130,13 @@ pub struct History {
     pub empty_layer: bool,
 }
 
-fn read<T: serde::de::DeserializeOwned>(document: &'static str, bytes: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(bytes).map_err(|source| Error::Json { document, source })
-}
-
 impl Manifest {
     /// Reads a manifest.
     ///
     /// # Errors
     /// [`Error::Json`].
     pub fn from_json(bytes: &[u8]) -> Result<Self, Error> {
-        read("image manifest", bytes)
+        json::parse("image manifest", bytes)
     }
 }
 
@@ -150,7 +146,7 @@ impl Index {
     /// # Errors
     /// [`Error::Json`].
     pub fn from_json(bytes: &[u8]) -> Result<Self, Error> {
-        read("image index", bytes)
+        json::parse("image index", bytes)
     }
 
     /// The manifest that suits `wanted` best; the first of equals, as Docker does.
@@ -169,7 +165,7 @@ impl ImageConfig {
     /// # Errors
     /// [`Error::Json`].
     pub fn from_json(bytes: &[u8]) -> Result<Self, Error> {
-        read("image configuration", bytes)
+        json::parse("image configuration", bytes)
     }
 
     /// The platform it is built for.

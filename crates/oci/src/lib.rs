@@ -10,6 +10,7 @@ mod platform;
 mod reference;
 
 pub mod container;
+pub mod json;
 pub mod media_type;
 pub mod runtime;
 

@@ -145,7 +145,7 @@ impl Home {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Error::NotFound),
             Err(error) => return Err(error).doing(|| format!("read {}", path.display())),
         };
-        serde_json::from_slice(&bytes).map_err(|error| Error::Invalid(format!("parse {}: {error}", path.display())))
+        Ok(tierce_oci::json::parse(&path.display().to_string(), &bytes)?)
     }
 
     /// Removes the directory. Its being gone already is no error.

@@ -143,10 +143,7 @@ impl Spec {
     /// # Errors
     /// [`crate::Error::Json`] with line and column when it is not the document.
     pub fn from_json(bytes: &[u8]) -> Result<Self, crate::Error> {
-        serde_json::from_slice(bytes).map_err(|source| crate::Error::Json {
-            document: "config.json",
-            source,
-        })
+        crate::json::parse("config.json", bytes)
     }
 }
 

@@ -223,8 +223,7 @@ fn parse(globals: &Globals, arguments: &mut Arguments) -> Result<(ExecOptions, W
 fn process(wishes: Wishes, home: &Home) -> Result<Process, Error> {
     if let Some(path) = &wishes.document {
         let bytes = std::fs::read(path).doing(|| format!("read {}", path.display()))?;
-        return serde_json::from_slice(&bytes)
-            .map_err(|error| Error::Invalid(format!("parse {}: {error}", path.display())));
+        return Ok(tierce_oci::json::parse(&path.display().to_string(), &bytes)?);
     }
     let mut process = home
         .config()?

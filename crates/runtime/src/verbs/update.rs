@@ -164,7 +164,7 @@ fn document(path: &Path) -> Result<Resources, Error> {
     } else {
         bytes = std::fs::read(path).doing(|| format!("read {}", path.display()))?;
     }
-    serde_json::from_slice(&bytes).map_err(|error| Error::Invalid(format!("parse resources: {error}")))
+    Ok(tierce_oci::json::parse("resources", &bytes)?)
 }
 
 #[cfg(test)]
