@@ -44,7 +44,7 @@ fn place(bytes: &[u8], error: &serde_json::Error) -> String {
                 text += &key;
             }
             Open::Object(None, _) => {}
-            Open::Array(position) => text += &format!("[{position}]"),
+            Open::Array(position) => text.extend(["[", &position.to_string(), "]"]),
         }
         if text.len() > LONGEST {
             text.truncate(text.floor_char_boundary(LONGEST));

@@ -13,7 +13,7 @@ use std::str::FromStr;
 /// The arguments that have not been looked at yet.
 #[derive(Debug)]
 pub(crate) struct Arguments {
-    rest: VecDeque<String>,
+    rest: VecDeque<OsString>,
     /// The value of `--flag=value`, until it is asked for.
     attached: Option<String>,
     flag: String,
@@ -31,30 +31,25 @@ pub(crate) enum Piece {
 
 impl Arguments {
     /// Takes the arguments behind the program's name.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] for one that is not UTF-8.
-    pub(crate) fn new(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Error> {
-        let rest = arguments
-            .into_iter()
-            .map(|argument| {
-                argument
-                    .into_string()
-                    .map_err(|argument| Error::Usage(format!("argument {} is not UTF-8", argument.display())))
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            rest,
+    pub(crate) fn new(arguments: impl IntoIterator<Item = OsString>) -> Self {
+        Self {
+            rest: arguments.into_iter().collect(),
             attached: None,
             flag: String::new(),
             flags_ended: false,
-        })
+        }
+    }
+
+    /// The next argument. Only when its turn comes it must be UTF-8, so that the complaint goes to the log that the
+    /// arguments before it named.
+    fn pop(&mut self) -> Result<Option<String>, Error> {
+        self.rest.pop_front().map(utf8).transpose()
     }
 
     /// The next flag or word.
     ///
     /// # Errors
-    /// [`Error::Usage`] when the flag before had a value that nobody asked for.
+    /// [`Error::Usage`] when the flag before had a value that nobody asked for, or the next one is not UTF-8.
     pub(crate) fn next(&mut self) -> Result<Option<Piece>, Error> {
         if let Some(value) = self.attached.take() {
             return Err(Error::Usage(format!(
@@ -62,7 +57,7 @@ impl Arguments {
                 self.flag
             )));
         }
-        let Some(argument) = self.rest.pop_front() else {
+        let Some(argument) = self.pop()? else {
             return Ok(None);
         };
         if self.flags_ended || argument == "-" || !argument.starts_with('-') {
@@ -88,17 +83,24 @@ impl Arguments {
     /// The value of the flag that [`Self::next`] returned last.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is none.
+    /// [`Error::Usage`] when there is none, or it is not UTF-8.
     pub(crate) fn value(&mut self) -> Result<String, Error> {
-        self.attached
-            .take()
-            .or_else(|| self.rest.pop_front())
-            .ok_or_else(|| Error::Usage(format!("flag needs an argument: --{}", self.flag)))
+        match self.attached.take() {
+            Some(value) => Ok(value),
+            None => self.pop()?.ok_or_else(|| self.missing()),
+        }
+    }
+
+    fn missing(&self) -> Error {
+        Error::Usage(format!("flag needs an argument: --{}", self.flag))
     }
 
     /// The value of the last flag as a path.
     pub(crate) fn path(&mut self) -> Result<PathBuf, Error> {
-        self.value().map(PathBuf::from)
+        match self.attached.take() {
+            Some(value) => Ok(value.into()),
+            None => self.rest.pop_front().map(PathBuf::from).ok_or_else(|| self.missing()),
+        }
     }
 
     /// The value of the last flag as a number.
@@ -121,12 +123,14 @@ impl Arguments {
     }
 
     /// Everything behind, flags and words alike.
-    pub(crate) fn remainder(&mut self) -> Vec<String> {
-        let mut rest: Vec<String> = self.rest.drain(..).collect();
-        if !self.flags_ended && rest.first().is_some_and(|first| first == "--") {
-            rest.remove(0);
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for one that is not UTF-8.
+    pub(crate) fn remainder(&mut self) -> Result<Vec<String>, Error> {
+        if !self.flags_ended && self.rest.front().is_some_and(|first| first == "--") {
+            self.rest.pop_front();
         }
-        rest
+        self.rest.drain(..).map(utf8).collect()
     }
 
     /// The error for the last flag, which no one knows.
@@ -135,12 +139,18 @@ impl Arguments {
     }
 }
 
+fn utf8(argument: OsString) -> Result<String, Error> {
+    argument
+        .into_string()
+        .map_err(|argument| Error::Usage(format!("argument {:?} is not UTF-8", argument.display())))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn arguments(words: &[&str]) -> Arguments {
-        Arguments::new(words.iter().map(OsString::from)).expect("UTF-8")
+        Arguments::new(words.iter().map(OsString::from))
     }
 
     #[test]
@@ -168,7 +178,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_command_line_makes_the_lexer_panic_or_spin(words in proptest::collection::vec("[-=a-z]{0,6}", 0..12)) {
-            let mut arguments = Arguments::new(words.iter().map(OsString::from)).expect("UTF-8");
+            let mut arguments = Arguments::new(words.iter().map(OsString::from));
             let mut pieces = 0;
             while let Ok(Some(_)) = arguments.next() {
                 pieces += 1;

@@ -104,6 +104,12 @@ fn notify_mount(socket: &Path) -> Mount {
 }
 
 fn check(spec: &Spec, linux: &Linux, namespaces: &Namespaces) -> Result<(), Error> {
+    for (member, name) in [("hostname", &spec.hostname), ("domainname", &spec.domainname)] {
+        // The kernel would take it, and everybody in the container would see its beginning.
+        if name.contains('\0') {
+            return Err(Error::Invalid(format!("{member} {name:?} contains a NUL byte")));
+        }
+    }
     let named = !spec.hostname.is_empty() || !spec.domainname.is_empty();
     if named && !namespaces.has(NamespaceKind::Uts) {
         return Err(Error::Invalid(

@@ -1,6 +1,7 @@
 //! Where errors are told: standard error, and the file of `--log` in the form that containerd and podman read.
 
 use crate::timestamp;
+use std::borrow::Cow;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -80,13 +81,34 @@ impl Log {
     /// Tells an error. A log that cannot be written is no reason to fail once more.
     pub(crate) fn error(&self, message: &str) {
         self.append(&line(self.format, "error", message));
-        let _ = writeln!(std::io::stderr(), "{message}");
+        let _ = writeln!(std::io::stderr(), "{}", printable(message));
     }
+}
+
+/// The message as a terminal may see it: names in it are strangers', and may hold its control sequences.
+fn printable(message: &str) -> Cow<'_, str> {
+    let hostile = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+    if !message.contains(hostile) {
+        return Cow::Borrowed(message);
+    }
+    let escape = |text: String, character: char| {
+        if hostile(character) {
+            text + &character.escape_debug().to_string()
+        } else {
+            text + character.encode_utf8(&mut [0; 4])
+        }
+    };
+    Cow::Owned(message.chars().fold(String::new(), escape))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stranger_s_name_does_not_reach_the_terminal_as_it_is() {
+        assert_eq!(printable("open a\0b\x1b[2J\nä"), "open a\\0b\\u{1b}[2J\nä");
+    }
 
     #[test]
     fn json_lines_have_the_three_members_that_podman_reads() {

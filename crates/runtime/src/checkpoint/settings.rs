@@ -171,7 +171,7 @@ mod tests {
     use crate::argv::Piece;
 
     fn read(words: &[&str]) -> Result<Images, String> {
-        let mut arguments = Arguments::new(words.iter().map(std::ffi::OsString::from)).expect("UTF-8");
+        let mut arguments = Arguments::new(words.iter().map(std::ffi::OsString::from));
         let mut images = Images::default();
         while let Some(piece) = arguments.next().map_err(|error| error.to_string())? {
             if let Piece::Flag(flag) = piece {

@@ -21,6 +21,7 @@
 //!
 //! What comes after `Listener` is written and read by plain write(2) and read(2), for the filter may know nothing else.
 
+use std::borrow::Cow;
 use tierce_fault::Kind;
 
 /// Longest datagram; longer error texts are cut.
@@ -95,8 +96,7 @@ impl Message {
             Self::Pid(pid) => [&[7][..], &pid.to_le_bytes()].concat(),
             Self::Failed { kind, text } => {
                 let kind = KINDS.iter().position(|known| known == kind).unwrap_or(0) as u8;
-                let text = text.as_bytes();
-                [&[8, kind][..], &text[..text.len().min(LONGEST - 2)]].concat()
+                [&[8, kind][..], shortened(text).as_bytes()].concat()
             }
         }
     }
@@ -127,9 +127,34 @@ impl Message {
     }
 }
 
+/// A text that fits a datagram: the verb and object at its beginning and the cause at its end are kept.
+fn shortened(text: &str) -> Cow<'_, str> {
+    const HALF: usize = LONGEST / 2 - 8;
+    if text.len() <= 2 * HALF {
+        return Cow::Borrowed(text);
+    }
+    let (head, tail) = (
+        text.floor_char_boundary(HALF),
+        text.ceil_char_boundary(text.len() - HALF),
+    );
+    Cow::Owned(format!("{}…{}", &text[..head], &text[tail..]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_failure_keeps_its_cause() {
+        let text = format!("open {}: no such file or directory", "ä/".repeat(9000));
+        let kind = Kind::NotFound;
+        let datagram = Message::Failed { kind, text }.encode();
+        assert!(datagram.len() <= LONGEST);
+        let Some(Message::Failed { text, .. }) = Message::decode(&datagram) else {
+            panic!("{datagram:?}");
+        };
+        assert!(text.starts_with("open ä/") && text.ends_with(": no such file or directory"));
+    }
 
     proptest::proptest! {
         #[test]

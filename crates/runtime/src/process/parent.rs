@@ -147,8 +147,12 @@ impl Child {
     /// Says that the child's ids are mapped, and hands it the doors of its control group.
     pub(crate) fn go(&self, doors: &[OwnedFd]) -> Result<(), Error> {
         let doors: Vec<BorrowedFd<'_>> = doors.iter().map(AsFd::as_fd).collect();
-        // A child that failed meanwhile has said why; that is read later.
-        match self.channel.send_with(&Message::Go, &doors) {
+        self.tell(&Message::Go, &doors)
+    }
+
+    /// Says something to the child. That it is gone is no error: it has said why, or its end is seen when it is heard.
+    fn tell(&self, message: &Message, files: &[BorrowedFd<'_>]) -> Result<(), Error> {
+        match self.channel.send_with(message, files) {
             Err(Error::Kernel {
                 source: rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET,
                 ..
@@ -166,7 +170,7 @@ impl Child {
                 Some((Message::Source(position), _)) => self.send_source(position, duties.sources.as_mut())?,
                 Some((Message::Hooks, _)) => {
                     (duties.hooks)()?;
-                    self.channel.send(&Message::HooksDone)?;
+                    self.tell(&Message::HooksDone, &[])?;
                 }
                 Some((Message::Terminal, mut files)) => match (duties.console, files.pop()) {
                     (Console::Socket(path), Some(master)) => send_terminal(path, &master)?,
@@ -184,7 +188,7 @@ impl Child {
                 }
                 Some((Message::Limits, _)) => {
                     self.set_limits(duties.program)?;
-                    self.channel.send(&Message::LimitsDone)?;
+                    self.tell(&Message::LimitsDone, &[])?;
                 }
                 Some((Message::Ready, _)) => return Ok(terminal),
                 Some((Message::Failed { kind, text }, _)) => return Err(Error::Init { kind, text }),

@@ -306,8 +306,13 @@ pub(crate) fn write_pid_file(path: &Path, pid: i32) -> Result<(), Error> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let temporary = path.with_file_name(format!(".{name}"));
     let action = || format!("write pid file {}", path.display());
-    std::fs::write(&temporary, pid.to_string()).doing(action)?;
-    std::fs::rename(&temporary, path).doing(action)
+    std::fs::write(&temporary, pid.to_string())
+        .and_then(|()| std::fs::rename(&temporary, path))
+        .inspect_err(|_| {
+            // Perhaps it was not even made.
+            let _ = std::fs::remove_file(&temporary);
+        })
+        .doing(action)
 }
 
 /// Reads the flags that `create` and `run` share; `more` takes those that it knows.

@@ -188,7 +188,7 @@ fn parse(globals: &Globals, arguments: &mut Arguments) -> Result<(ExecOptions, W
             None => return Err(Error::Usage("exec: a container id is required".into())),
             Some(Piece::Word(id)) => {
                 options.id = id;
-                wishes.arguments = arguments.remainder();
+                wishes.arguments = arguments.remainder()?;
                 return Ok((options, wishes, detach));
             }
             Some(Piece::Flag(flag)) => flag,

@@ -100,7 +100,7 @@ pub fn command_line(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 }
 
 fn dispatch(arguments: impl IntoIterator<Item = OsString>, log: &mut Log, verb: &mut String) -> Result<u8, Error> {
-    let mut arguments = Arguments::new(arguments.into_iter().skip(1))?;
+    let mut arguments = Arguments::new(arguments.into_iter().skip(1));
     let mut globals = Globals {
         root: DEFAULT_ROOT.into(),
         systemd_cgroup: false,

@@ -30,7 +30,7 @@ pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8
             None => break,
             Some(Piece::Word(word)) => {
                 id = Some(word);
-                options = arguments.remainder();
+                options = arguments.remainder()?;
             }
             Some(Piece::Flag(flag)) => match flag.as_str() {
                 "format" | "f" => as_json = format(&arguments.value()?)?,
