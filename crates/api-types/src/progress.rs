@@ -27,6 +27,9 @@ pub struct ProgressMessage {
     /// The same as text; older clients read only this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// A result in the midst of the stream: what a push has put at the registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aux: Option<serde_json::Value>,
 }
 
 impl ProgressMessage {

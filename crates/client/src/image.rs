@@ -28,6 +28,19 @@ pub struct PullImage {
     pub auth: Option<AuthConfig>,
 }
 
+/// What is pushed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PushImage {
+    /// Name without tag.
+    pub name: String,
+    /// Tag; empty = all tags.
+    pub tag: String,
+    /// OCI's platform document as JSON; empty = whatever the image is for.
+    pub platform: String,
+    /// Credentials for the registry.
+    pub auth: Option<AuthConfig>,
+}
+
 /// How an image is removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RemoveImage {
@@ -53,6 +66,19 @@ impl Images<'_> {
             .with_text("tag", &options.tag)
             .with_text("platform", &options.platform);
         let call = Call::new(Method::POST, target).registry_auth(options.auth.as_ref());
+        let operation = call.operation();
+        Ok(JsonStream::new(ByteStream::new(self.0.send(call).await?, operation)))
+    }
+
+    /// Pushes a tag, or all tags when there is none. A failure after the beginning comes as a message with `error`.
+    pub async fn push(&self, options: &PushImage) -> Result<JsonStream<ProgressMessage>, Error> {
+        let target = Target::path(&["images", &options.name, "push"])
+            .with_text("tag", &options.tag)
+            .with_text("platform", &options.platform);
+        // The daemon wants the header even when there are no credentials.
+        let anonymous = AuthConfig::default();
+        let auth = options.auth.as_ref().unwrap_or(&anonymous);
+        let call = Call::new(Method::POST, target).registry_auth(Some(auth));
         let operation = call.operation();
         Ok(JsonStream::new(ByteStream::new(self.0.send(call).await?, operation)))
     }

@@ -36,7 +36,7 @@ pub use endpoint::Endpoint;
 pub use error::Error;
 pub use exec::Execs;
 pub use hijack::{Hijacked, HijackedReader, HijackedWriter, StreamFormat};
-pub use image::{Images, PullImage, RemoveImage};
+pub use image::{Images, PullImage, PushImage, RemoveImage};
 pub use network::Networks;
 pub use stream::{ByteStream, JsonStream};
 pub use system::{EventsOptions, System};

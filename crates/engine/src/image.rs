@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use tierce_image::{
-    Credentials, Detail, Details, HistoryStep, Image, Message, Progress, Prune, Pruned, Pull, Pulled, Removal, Removed,
-    Silent, Summary,
+    Credentials, Detail, Details, HistoryStep, Image, Message, Progress, Prune, Pruned, Published, Pull, Pulled, Push,
+    Removal, Removed, Silent, Summary,
 };
 pub use tierce_oci::Reference;
 
@@ -35,6 +35,14 @@ impl Images {
                 .publish(Subject::Image, "pull", &image.name, attributes);
         }
         Ok(pulled)
+    }
+
+    /// Pushes a tag, or all tags of a repository. Ends when the caller goes away.
+    pub async fn push(&self, push: Push, progress: Arc<dyn Progress>) -> Result<Vec<Published>> {
+        let reference = push.reference.clone();
+        let published = self.store.push(push, progress).await.map_err(Error::below)?;
+        self.publish("push", &reference.familiar(), &reference.familiar_name());
+        Ok(published)
     }
 
     /// All images.

@@ -10,7 +10,7 @@ use crate::Error;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use tierce_fsops::Durability;
-use tierce_oci::{DiffId, Digest};
+use tierce_oci::{DiffId, Digest, Hasher};
 
 /// Docker keeps so many homes of a layer.
 const MOST_HOMES: usize = 50;
@@ -26,6 +26,51 @@ pub(crate) struct Home {
     /// Proof of credentials used on push; empty after a pull.
     #[serde(rename = "HMAC", default)]
     pub(crate) hmac: String,
+}
+
+impl Home {
+    /// The blob `digest` in `repository`, where it was found without proof.
+    pub(crate) fn of(digest: &Digest, repository: &str) -> Self {
+        Self::signed(digest, repository, None)
+    }
+
+    /// The blob `digest` in `repository`, pushed by who has the fingerprint `key`. The proof tells later that a mount
+    /// from there is likely to be allowed, and does not tell whose it was (moby `ComputeV2MetadataHMAC`).
+    pub(crate) fn signed(digest: &Digest, repository: &str, key: Option<&str>) -> Self {
+        let message = [digest.as_str().as_bytes(), repository.as_bytes()];
+        Self {
+            digest: digest.clone(),
+            source_repository: repository.to_owned(),
+            hmac: key.map_or_else(String::new, |key| hmac(key.as_bytes(), &message)),
+        }
+    }
+}
+
+/// HMAC-SHA256 (RFC 2104) in hexadecimal.
+fn hmac(key: &[u8], message: &[&[u8]]) -> String {
+    const BLOCK: usize = 64;
+    let hashed = raw(&Digest::sha256_of(key));
+    let key = if key.len() > BLOCK { &hashed[..] } else { key };
+    let pad = |mask: u8| -> Vec<u8> {
+        let bytes = key.iter().copied().chain(std::iter::repeat(0));
+        bytes.take(BLOCK).map(|byte| byte ^ mask).collect()
+    };
+    let mut inner = Hasher::default();
+    inner.update(&pad(0x36));
+    for piece in message {
+        inner.update(piece);
+    }
+    let mut outer = Hasher::default();
+    outer.update(&pad(0x5c));
+    outer.update(&raw(&inner.finish()));
+    outer.finish().hex().to_owned()
+}
+
+/// The bytes of a digest.
+fn raw(digest: &Digest) -> Vec<u8> {
+    let nibble = |byte: u8| (byte as char).to_digit(16).unwrap_or_default() as u8;
+    let pairs = digest.hex().as_bytes().chunks_exact(2);
+    pairs.map(|pair| nibble(pair[0]) << 4 | nibble(pair[1])).collect()
 }
 
 /// The two mappings.
@@ -45,24 +90,37 @@ impl Distribution {
         })
     }
 
-    /// Notes that `repository` has the layer `diff_id` as the blob `digest`.
-    pub(crate) fn note(&self, diff_id: &DiffId, digest: &Digest, repository: &str) -> Result<(), Error> {
-        let home = Home {
-            digest: digest.clone(),
-            source_repository: repository.to_owned(),
-            hmac: String::new(),
-        };
+    /// Notes a home of the layer `diff_id`.
+    pub(crate) fn note(&self, diff_id: &DiffId, home: Home) -> Result<(), Error> {
+        let by_digest = self.by_digest.join(home.digest.hex());
         let mut homes = self.homes(diff_id);
         homes.retain(|known| *known != home);
         homes.push(home);
         homes.drain(..homes.len().saturating_sub(MOST_HOMES));
+        self.write_homes(diff_id, &homes)?;
+        write(&by_digest, diff_id.to_string().as_bytes())
+    }
+
+    /// Forgets a home that turned out to be none.
+    pub(crate) fn forget(&self, diff_id: &DiffId, home: &Home) -> Result<(), Error> {
+        let mut homes = self.homes(diff_id);
+        homes.retain(|known| known != home);
+        self.write_homes(diff_id, &homes)
+    }
+
+    fn write_homes(&self, diff_id: &DiffId, homes: &[Home]) -> Result<(), Error> {
         let path = self.by_diff_id.join(diff_id.hex());
-        let json = serde_json::to_vec(&homes).map_err(|error| Error::Damaged {
+        let json = serde_json::to_vec(homes).map_err(|error| Error::Damaged {
             path: path.clone(),
             cause: error.to_string(),
         })?;
-        write(&path, &json)?;
-        write(&self.by_digest.join(digest.hex()), diff_id.to_string().as_bytes())
+        write(&path, &json)
+    }
+
+    /// The layer that a blob holds, where that is known.
+    pub(crate) fn diff_id(&self, digest: &Digest) -> Option<DiffId> {
+        let bytes = tierce_fsops::read_if_exists(&self.by_digest.join(digest.hex())).ok()??;
+        std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
     }
 
     /// Where a layer was seen; nothing when that is not known or the file is damaged.
@@ -97,24 +155,42 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let distribution = Distribution::open(root.path()).unwrap();
         let (diff_id, digest) = (DiffId(Digest::sha256_of(b"tar")), Digest::sha256_of(b"gzip"));
-        distribution
-            .note(&diff_id, &digest, "docker.io/library/alpine")
-            .unwrap();
-        distribution
-            .note(&diff_id, &digest, "docker.io/library/alpine")
-            .unwrap();
+        let home = Home::of(&digest, "docker.io/library/alpine");
+        distribution.note(&diff_id, home.clone()).unwrap();
+        distribution.note(&diff_id, home).unwrap();
         let by_digest = root.path().join("diffid-by-digest/sha256").join(digest.hex());
         assert_eq!(std::fs::read_to_string(by_digest).unwrap(), diff_id.to_string());
         let by_diff_id = root.path().join("v2metadata-by-diffid/sha256").join(diff_id.hex());
         let expected = format!(r#"[{{"Digest":"{digest}","SourceRepository":"docker.io/library/alpine","HMAC":""}}]"#);
         assert_eq!(std::fs::read_to_string(&by_diff_id).unwrap(), expected);
         for number in 0..60 {
-            distribution.note(&diff_id, &digest, &format!("r/{number}")).unwrap();
+            distribution
+                .note(&diff_id, Home::of(&digest, &format!("r/{number}")))
+                .unwrap();
         }
         let homes = distribution.homes(&diff_id);
         assert_eq!((homes.len(), homes[49].source_repository.as_str()), (50, "r/59"));
         std::fs::write(by_diff_id, b"").unwrap();
-        distribution.note(&diff_id, &digest, "r").unwrap();
+        let home = Home::of(&digest, "r");
+        distribution.note(&diff_id, home.clone()).unwrap();
         assert_eq!(distribution.homes(&diff_id).len(), 1);
+        distribution.forget(&diff_id, &home).unwrap();
+        assert_eq!(distribution.homes(&diff_id), []);
+    }
+
+    #[test]
+    fn the_proof_is_the_standards() {
+        // RFC 4231, test cases 2 and 6.
+        assert_eq!(
+            hmac(b"Jefe", &[b"what do ya want ", b"for nothing?"]),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
+        assert_eq!(
+            hmac(
+                &[0xaa; 131],
+                &[b"Test Using Larger Than Block-Size Key - Hash Key First"]
+            ),
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
+        );
     }
 }

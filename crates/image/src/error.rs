@@ -117,6 +117,42 @@ pub enum Error {
         /// What came out.
         actual: DiffId,
     },
+    /// No name of the repository is known here.
+    #[error("An image does not exist locally with the tag: {0}")]
+    NothingToPush(String),
+    /// The tag is not known here.
+    #[error("tag does not exist: {0}")]
+    NoTag(String),
+    /// All names of the repository are digests.
+    #[error("no tags to push for {0}")]
+    NoTags(String),
+    /// A push must name a tag.
+    #[error("cannot push a digest reference")]
+    PushByDigest,
+    /// A name with a tag or digest is not known here.
+    #[error("reference does not exist")]
+    NoReference,
+    /// No layer, nothing to save.
+    #[error("empty export - not implemented")]
+    NothingToSave,
+    /// The image to save is for another platform.
+    #[error("no suitable export target found for platform {0}")]
+    NoExportPlatform(String),
+    /// An archive to load is none, or lies.
+    #[error("{0}")]
+    BadArchive(String),
+    /// The image is for another platform than the one asked for.
+    #[error(
+        "image with reference {reference} was found but its platform ({have}) does not match the specified platform ({wanted})"
+    )]
+    OtherPlatform {
+        /// The name.
+        reference: String,
+        /// What it is for.
+        have: String,
+        /// What was asked for.
+        wanted: String,
+    },
     /// A tag may not look like this.
     #[error("{0}")]
     BadTag(&'static str),
@@ -173,6 +209,11 @@ impl Fault for Error {
         match self {
             Self::NotFound(_)
             | Self::Ambiguous { .. }
+            | Self::NothingToPush(_)
+            | Self::NoTag(_)
+            | Self::NoTags(_)
+            | Self::NoReference
+            | Self::OtherPlatform { .. }
             | Self::NoManifest { .. }
             | Self::NoRepository { .. }
             | Self::Denied { .. }
@@ -182,6 +223,10 @@ impl Fault for Error {
             | Self::Unusable { .. }
             | Self::OperatingSystem { .. }
             | Self::Mismatch { .. }
+            | Self::PushByDigest
+            | Self::NothingToSave
+            | Self::NoExportPlatform(_)
+            | Self::BadArchive(_)
             | Self::BadTag(_) => Kind::Invalid,
             Self::WrongDiffId { .. } | Self::Damaged { .. } | Self::BadHistory { .. } => Kind::DataLoss,
             Self::Cancelled => Kind::Cancelled,

@@ -1,11 +1,11 @@
 //! The layer store, as this room asks it.
 
 use crate::Error;
-use std::collections::{BTreeMap, HashSet};
-use std::io::Read;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::{Read, Write};
 use std::sync::Arc;
 use tierce_layer::{Applied, Ingest, Limits, Store};
-use tierce_oci::ChainId;
+use tierce_oci::{ChainId, DiffId};
 
 /// The layers of one storage driver.
 pub(crate) struct Layers(Arc<Store>);
@@ -46,6 +46,36 @@ impl Layers {
         let mut ingest = self.0.ingest()?;
         let applied = ingest.apply(archive, &Limits::default())?;
         Ok((ingest, applied))
+    }
+
+    /// Writes the archive of the layer on top of a stack, bit for bit as it came.
+    pub(crate) fn archive(&self, chain: &ChainId, output: impl Write) -> Result<u64, tierce_layer::Error> {
+        self.0.tar_stream(chain, output)
+    }
+
+    /// Length of what [`Self::archive`] writes.
+    pub(crate) fn archive_length(&self, chain: &ChainId) -> Result<u64, Error> {
+        Ok(self.0.tar_length(chain)?)
+    }
+
+    /// A stack for each layer that is here, by the digest of the layer's archive.
+    pub(crate) fn by_diff_id(&self) -> HashMap<DiffId, ChainId> {
+        let layers = self.0.layers().into_iter();
+        layers.map(|layer| (layer.diff_id, layer.chain_id)).collect()
+    }
+
+    /// Unpacks once more what is here on another stack.
+    pub(crate) fn unpack_again(&self, chain: &ChainId) -> Result<(Ingest, Applied), Error> {
+        let (reader, writer) = std::io::pipe().map_err(tierce_layer::Error::Read)?;
+        std::thread::scope(|scope| {
+            let packing = scope.spawn(move || self.archive(chain, std::io::BufWriter::new(writer)).map(drop));
+            let unpacked = self.unpack(reader);
+            match packing.join() {
+                // When unpacking fails, packing fails too for want of a reader: the first error is the one to tell.
+                Ok(packed) => unpacked.and_then(|unpacked| packed.map(|()| unpacked).map_err(Error::from)),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
     }
 
     /// Puts an unpacked layer on top of `below`.

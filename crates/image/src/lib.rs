@@ -1,4 +1,4 @@
-//! Names to images: pull, tag, remove, list, history, on Docker's classic on-disk metadata.
+//! Names to images: pull, push, save, load, tag, remove, list, history, on Docker's classic on-disk metadata.
 //!
 //! ```text
 //! DR/image/<driver>/
@@ -23,24 +23,33 @@
 mod distribution;
 mod error;
 mod history;
+mod hold;
 mod images;
 mod import;
 mod inspect;
 mod layers;
 mod list;
+mod load;
 mod model;
 mod names;
 mod progress;
 mod prune;
 mod pull;
+mod push;
 mod records;
 mod remove;
 mod resolve;
+mod save;
 mod tag;
+#[cfg(test)]
+mod testing;
 
 pub use error::Error;
 pub use images::{Config, Images};
 pub use import::Import;
-pub use model::{Details, HistoryStep, Image, Prune, Pruned, Pull, Pulled, Removal, Removed, Summary};
+pub use model::{
+    Details, HistoryStep, Image, Loaded, Prune, Pruned, Published, Pull, Pulled, Push, Removal, Removed, Summary,
+};
 pub use progress::{Detail, Message, Progress, Silent};
+pub use save::Saving;
 pub use tierce_registry::Credentials;

@@ -177,6 +177,37 @@ impl Pull {
     }
 }
 
+/// What to push.
+#[derive(Debug, Clone)]
+pub struct Push {
+    /// Name with a tag, or without for all tags.
+    pub reference: Reference,
+    /// Refuse an image that is not for this platform.
+    pub platform: Option<Platform>,
+    /// Who asks; anonymous when absent.
+    pub credentials: Option<Credentials>,
+}
+
+/// What a push put at a registry, one for each tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The tag.
+    pub tag: String,
+    /// Digest of the manifest.
+    pub digest: Digest,
+    /// Bytes of the manifest.
+    pub size: u64,
+}
+
+/// What a load brought, one for each image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The image.
+    pub id: ImageId,
+    /// Its names in the archive, in familiar form.
+    pub names: Vec<String>,
+}
+
 /// What a pull brought, one for each reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pulled {

@@ -154,6 +154,15 @@ impl Records {
         Ok(())
     }
 
+    /// Notes which image an image was made from here.
+    pub(crate) fn set_parent(&self, id: &ImageId, parent: &ImageId) -> Result<(), Error> {
+        let directory = self.metadata.join(id.hex());
+        tierce_fsops::create_dir_all(&directory, 0o700)?;
+        tierce_fsops::write_atomic(&directory.join("parent"), parent.to_string().as_bytes(), 0o600)?;
+        self.change(id, |image| image.parent = Some(parent.clone()));
+        Ok(())
+    }
+
     /// Removes an image; its children lose their parent.
     pub(crate) fn remove(&self, id: &ImageId) -> Result<(), Error> {
         for child in self.children(id) {

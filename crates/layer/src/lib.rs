@@ -3,6 +3,7 @@
 //! - [`apply`] unpacks one layer's stream beneath a directory, in one pass: decompress, hash, keep what tar-split needs,
 //!   write the files. Layers come from strangers; nothing they contain reaches outside the directory.
 //! - [`tar_split`] writes and reads Docker's `tar-split.json.gz`, from which the archive is rebuilt bit for bit.
+//! - [`archive`] reads archives of files that are not unpacked.
 //! - [`diff`] packs a directory as a layer; [`changes`] lists what a container changed, as `docker diff`.
 //! - [`Store`] keeps Docker's `layerdb` over a storage driver: crash-safe, many layers at once.
 //!
@@ -25,6 +26,7 @@
 //! ```
 
 pub mod apply;
+pub mod archive;
 pub mod changes;
 mod crc64;
 mod decode;

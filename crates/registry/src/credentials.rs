@@ -99,6 +99,23 @@ impl Credentials {
         Ok(Some(credentials).filter(|credentials| *credentials != Self::default()))
     }
 
+    /// A digest that is the same for the same credentials: the key of Docker's notes about who pushed a layer (moby
+    /// `metadata.ComputeV2MetadataHMACKey`).
+    pub fn fingerprint(&self) -> String {
+        let members = [
+            ("username", self.username.as_str()),
+            ("password", self.password.reveal()),
+            ("identitytoken", self.identity_token.reveal()),
+            ("registrytoken", self.registry_token.reveal()),
+        ];
+        let members: Vec<String> = members
+            .iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| format!("{name:?}:{}", serde_json::Value::from(*value)))
+            .collect();
+        tierce_oci::Digest::sha256_of(format!("{{{}}}", members.join(",")).as_bytes()).to_string()
+    }
+
     /// Value of a basic `Authorization` header; `None` without a user.
     pub(crate) fn basic_header(&self) -> Option<String> {
         if self.username.is_empty() {

@@ -49,6 +49,18 @@ pub enum Error {
         /// Why.
         cause: String,
     },
+    /// The proof of who asks ran out in the middle of an upload; there is a new one.
+    #[error("cannot go on with the upload to {url}: the authorization expired")]
+    ProofExpired {
+        /// Address asked.
+        url: String,
+    },
+    /// What was to be uploaded could not be read.
+    #[error("cannot read what is to be uploaded: {cause}")]
+    Source {
+        /// Why.
+        cause: String,
+    },
     /// The answer is not what the protocol says.
     #[error("cannot use the answer of {url}: {cause}")]
     Malformed {
@@ -137,7 +149,7 @@ impl Error {
     /// Whether asking again may help.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::TimedOut { .. } => true,
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::ProofExpired { .. } => true,
             Self::Refused { status, .. } => matches!(status, 408 | 429 | 500 | 502 | 503 | 504),
             _ => false,
         }
@@ -147,7 +159,8 @@ impl Error {
 impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::Unreachable { .. } => Kind::Unavailable,
+            Self::Unreachable { .. } | Self::ProofExpired { .. } => Kind::Unavailable,
+            Self::Source { .. } => Kind::Internal,
             Self::TimedOut { .. } => Kind::Timeout,
             Self::Refused { status, refusal, .. } => match (refusal.code.as_str(), status) {
                 ("DENIED" | "MANIFEST_UNKNOWN" | "NAME_UNKNOWN" | "BLOB_UNKNOWN", _) | (_, 404) => Kind::NotFound,

@@ -1,7 +1,7 @@
-//! Client of the distribution protocol: resolve, fetch, authenticate.
+//! Client of the distribution protocol: resolve, fetch, push, authenticate.
 //!
 //! A [`Client`] is made once; it owns connections, TLS settings and what it learnt about hosts. For one repository of
-//! one pull, [`Client::repository`] gives a [`Repository`], which remembers the endpoint that answered and the token.
+//! one pull, [`Client::repository`] (for a push, [`Client::repository_to_push`]) gives a [`Repository`], which remembers the endpoint that answered and the token.
 //!
 //! ```no_run
 //! # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
@@ -36,6 +36,7 @@ mod resolve;
 mod retry;
 mod tags;
 mod transport;
+mod upload;
 mod url;
 
 pub use config::{Config, Insecure, Timeouts};
@@ -46,6 +47,7 @@ pub use refusal::Refusal;
 pub use repository::{Client, Repository};
 pub use resolve::FetchedManifest;
 pub use transport::Proxies;
+pub use upload::{BlobSource, Mount, Reading, Upload, Written};
 pub use url::Url;
 
 #[cfg(test)]

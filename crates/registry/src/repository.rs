@@ -2,10 +2,10 @@
 
 use crate::auth::{self, challenge};
 use crate::endpoint::{Endpoint, candidates};
-use crate::transport::{Answer, Call, MOST_REDIRECTS, Transport, redirected};
-use crate::{Config, Credentials, Error, Refusal};
-use http::header;
-use std::collections::HashSet;
+use crate::transport::{Answer, Call, Flow, MOST_REDIRECTS, Payload, Transport, redirected};
+use crate::{Config, Credentials, Error, Refusal, Url};
+use http::{Method, header};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tierce_oci::Reference;
 
@@ -42,16 +42,30 @@ impl Client {
         })))
     }
 
-    /// The repository of `reference`, asked in the name of `credentials`.
+    /// The repository of `reference` for pulling, asked in the name of `credentials`.
     pub fn repository(&self, reference: &Reference, credentials: Option<Credentials>) -> Repository {
+        self.open(reference, credentials, Purpose::Pull)
+    }
+
+    /// The repository of `reference` for pushing. Mirrors are not asked.
+    pub fn repository_to_push(&self, reference: &Reference, credentials: Option<Credentials>) -> Repository {
+        self.open(reference, credentials, Purpose::Push)
+    }
+
+    fn open(&self, reference: &Reference, credentials: Option<Credentials>, purpose: Purpose) -> Repository {
         Repository(Arc::new(RepositoryInner {
             client: self.clone(),
             domain: reference.domain().to_owned(),
             path: reference.path().to_owned(),
+            purpose,
             credentials,
             chosen: Mutex::default(),
-            authorization: tokio::sync::Mutex::default(),
+            proof: tokio::sync::Mutex::default(),
         }))
+    }
+
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.0.transport
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -65,7 +79,49 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// One repository, for one pull. Cheap to clone; clones share the token and the endpoint that answered.
+/// What a repository is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Pull,
+    Push,
+}
+
+/// An `Authorization` header, and what it is good for.
+struct Proof {
+    endpoint: Endpoint,
+    scopes: BTreeSet<String>,
+    header: String,
+}
+
+/// A request about a repository, before it is sent.
+#[derive(Clone)]
+pub(crate) struct Ask<'a> {
+    pub(crate) method: Method,
+    /// Path and query beneath the repository: `manifests/latest`.
+    pub(crate) what: &'a str,
+    /// Media types for `Accept`.
+    pub(crate) accept: &'static [&'static str],
+    /// First byte to send, for `Range`.
+    pub(crate) from: u64,
+    pub(crate) payload: Payload,
+    /// Path of another repository that must be readable too.
+    pub(crate) source: Option<&'a str>,
+}
+
+impl<'a> Ask<'a> {
+    pub(crate) fn new(method: Method, what: &'a str) -> Self {
+        Self {
+            method,
+            what,
+            accept: &[],
+            from: 0,
+            payload: Payload::Empty,
+            source: None,
+        }
+    }
+}
+
+/// One repository, for one pull or push. Cheap to clone; clones share the token and the endpoint that answered.
 #[derive(Clone)]
 pub struct Repository(Arc<RepositoryInner>);
 
@@ -73,10 +129,11 @@ struct RepositoryInner {
     client: Client,
     domain: String,
     path: String,
+    purpose: Purpose,
     credentials: Option<Credentials>,
     chosen: Mutex<Option<Endpoint>>,
-    /// The endpoint that a header is for, and the header. Held while a token is fetched, so that it is fetched once.
-    authorization: tokio::sync::Mutex<Option<(Endpoint, String)>>,
+    /// What was proved last. Held while a token is fetched, so that it is fetched once.
+    proof: tokio::sync::Mutex<Option<Proof>>,
 }
 
 impl std::fmt::Debug for Repository {
@@ -102,15 +159,28 @@ impl Repository {
 
     /// Asks for `what` (`manifests/latest`) and returns an answer with status 200 or 206.
     pub(crate) async fn get(&self, what: &str, accept: &'static [&'static str], from: u64) -> Result<Answer, Error> {
-        let chosen = self.0.chosen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let endpoints = match chosen {
+        let ask = Ask {
+            accept,
+            from,
+            ..Ask::new(Method::GET, what)
+        };
+        let answer = self.ask(&ask).await?;
+        match answer.status {
+            200 | 206 => Ok(answer),
+            _ => Err(answer.into_refusal().await),
+        }
+    }
+
+    /// Makes a request and returns an answer with a status of success. The first answer decides on the endpoint.
+    pub(crate) async fn ask(&self, ask: &Ask<'_>) -> Result<Answer, Error> {
+        let endpoints = match self.chosen() {
             Some(endpoint) => vec![endpoint],
-            None => candidates(self.client().config(), &self.0.domain, self.is_known_plain())?,
+            None => self.endpoints()?,
         };
         let last = endpoints.len().saturating_sub(1);
         let mut before = None;
         for (index, endpoint) in endpoints.into_iter().enumerate() {
-            match self.get_from(&endpoint, what, accept, from).await {
+            match self.ask_of(&endpoint, ask).await {
                 Ok(answer) => {
                     self.remember(endpoint);
                     return Ok(answer);
@@ -121,14 +191,87 @@ impl Repository {
                 }
                 // That is what servers of TLS say to plain HTTP: the failure of TLS is the one to tell.
                 Err(Error::Refused { status: 400, .. }) if before.is_some() && !endpoint.base.is_secure() => break,
-                Err(error) => return Err(error),
+                Err(error) => {
+                    // A refusal is an answer too.
+                    if matches!(error, Error::Refused { .. }) && !endpoint.mirror {
+                        self.remember(endpoint);
+                    }
+                    return Err(error);
+                }
             }
         }
-        Err(before.unwrap_or_else(|| Error::BadConfig {
+        Err(before.unwrap_or_else(|| self.nowhere()))
+    }
+
+    /// Makes a request to an address that the registry gave us, such as that of an upload. The proof goes with it only
+    /// to the registry's own origin.
+    pub(crate) async fn ask_at(&self, url: &Url, method: Method, payload: Payload) -> Result<Answer, Error> {
+        let endpoint = self.chosen().ok_or_else(|| self.nowhere())?;
+        let call = Call {
+            payload,
+            ..Call::new(method, url.clone())
+        };
+        self.converse(&endpoint, call, &self.scopes(None)).await
+    }
+
+    /// Sends a flow to an address that the registry gave us. The flow cannot be sent again: when the proof has run out,
+    /// a new one is fetched and the refusal returned, and another try succeeds.
+    pub(crate) async fn stream_to(&self, url: &Url, method: Method, flow: Flow) -> Result<Answer, Error> {
+        let endpoint = self.chosen().ok_or_else(|| self.nowhere())?;
+        let scopes = self.scopes(None);
+        let mut call = Call::new(method, url.clone());
+        if url.origin() == endpoint.base.origin() {
+            call.authorization = self.proved(&endpoint, &scopes).await;
+        }
+        let answer = self.client().transport().stream(&call, flow).await?;
+        match answer.status {
+            200..=299 => Ok(answer),
+            401 => {
+                let challenges = challenges(&answer);
+                let error = refused_proof(answer).await;
+                if url.origin() == endpoint.base.origin() && !challenges.is_empty() {
+                    self.prove(&endpoint, &call, &challenges, &scopes).await?;
+                    return Err(Error::ProofExpired { url: url.shown() });
+                }
+                Err(error)
+            }
+            _ => Err(answer.into_refusal().await),
+        }
+    }
+
+    /// Whether any endpoint has answered so far.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.chosen().is_some()
+    }
+
+    /// The endpoint that answered.
+    fn chosen(&self) -> Option<Endpoint> {
+        self.0.chosen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn endpoints(&self) -> Result<Vec<Endpoint>, Error> {
+        let mut endpoints = candidates(self.client().config(), &self.0.domain, self.is_known_plain())?;
+        endpoints.retain(|endpoint| self.0.purpose == Purpose::Pull || !endpoint.mirror);
+        Ok(endpoints)
+    }
+
+    fn nowhere(&self) -> Error {
+        Error::BadConfig {
             what: "registry",
             value: self.0.domain.clone(),
             cause: "it has no endpoint".to_owned(),
-        }))
+        }
+    }
+
+    /// What a token must be good for.
+    fn scopes(&self, source: Option<&str>) -> BTreeSet<String> {
+        let actions = match self.0.purpose {
+            Purpose::Pull => "pull",
+            Purpose::Push => "pull,push",
+        };
+        let own = format!("repository:{}:{actions}", self.0.path);
+        let source = source.map(|path| format!("repository:{path}:pull"));
+        [own].into_iter().chain(source).collect()
     }
 
     fn is_known_plain(&self) -> bool {
@@ -150,38 +293,40 @@ impl Repository {
         *self.0.chosen.lock().unwrap_or_else(PoisonError::into_inner) = Some(endpoint);
     }
 
-    async fn get_from(
-        &self,
-        endpoint: &Endpoint,
-        what: &str,
-        accept: &'static [&'static str],
-        from: u64,
-    ) -> Result<Answer, Error> {
-        let transport = &self.client().0.transport;
-        let url = endpoint.base.under(&format!("v2/{}/{what}", self.0.path));
-        let mut call = Call {
-            accept,
-            authorization: self.known_authorization(endpoint).await,
-            from,
-            ..Call::get(url)
+    async fn ask_of(&self, endpoint: &Endpoint, ask: &Ask<'_>) -> Result<Answer, Error> {
+        let url = endpoint.base.under(&format!("v2/{}/{}", self.0.path, ask.what));
+        let call = Call {
+            accept: ask.accept,
+            from: ask.from,
+            payload: ask.payload.clone(),
+            ..Call::new(ask.method.clone(), url)
         };
+        self.converse(endpoint, call, &self.scopes(ask.source)).await
+    }
+
+    /// Sends a call, answers a challenge, follows redirects; returns an answer with a status of success.
+    async fn converse(&self, endpoint: &Endpoint, mut call: Call, scopes: &BTreeSet<String>) -> Result<Answer, Error> {
+        let at_home = call.url.origin() == endpoint.base.origin();
+        if at_home {
+            call.authorization = self.proved(endpoint, scopes).await;
+        }
         let (mut proved, mut redirects) = (false, 0);
         loop {
-            let answer = transport.call(&call).await?;
+            let answer = self.client().transport().call(&call).await?;
             match answer.status {
-                200 | 206 => return Ok(answer),
-                401 if redirects == 0 && !proved => {
+                200..=299 => return Ok(answer),
+                401 if at_home && redirects == 0 && !proved => {
                     let challenges = challenges(&answer);
                     if challenges.is_empty() {
                         return Err(answer.into_refusal().await);
                     }
                     // Reads the answer to its end, so that the connection serves the next request.
                     drop(answer.into_refusal().await);
-                    call.authorization = Some(self.prove(endpoint, &call, &challenges).await?);
+                    call.authorization = Some(self.prove(endpoint, &call, &challenges, scopes).await?);
                     proved = true;
                 }
                 401 => return Err(refused_proof(answer).await),
-                301 | 302 | 303 | 307 | 308 => {
+                status @ (301 | 302 | 303 | 307 | 308) if call.only_reads() || status >= 307 => {
                     redirects += 1;
                     if redirects > MOST_REDIRECTS {
                         let target = call.url.shown();
@@ -198,12 +343,13 @@ impl Repository {
         }
     }
 
-    async fn known_authorization(&self, endpoint: &Endpoint) -> Option<String> {
-        let known = self.0.authorization.lock().await;
-        known
+    /// The header that was good for an endpoint and these scopes.
+    async fn proved(&self, endpoint: &Endpoint, scopes: &BTreeSet<String>) -> Option<String> {
+        let proof = self.0.proof.lock().await;
+        proof
             .as_ref()
-            .filter(|(owner, _)| owner == endpoint)
-            .map(|(_, header)| header.clone())
+            .filter(|proof| proof.endpoint == *endpoint && proof.scopes.is_superset(scopes))
+            .map(|proof| proof.header.clone())
     }
 
     /// Answers challenges, unless another request of this repository did so since `call` was made.
@@ -212,26 +358,35 @@ impl Repository {
         endpoint: &Endpoint,
         call: &Call,
         challenges: &[challenge::Challenge],
+        scopes: &BTreeSet<String>,
     ) -> Result<String, Error> {
-        let mut known = self.0.authorization.lock().await;
-        if let Some((owner, header)) = known.as_ref()
-            && owner == endpoint
-            && Some(header) != call.authorization.as_ref()
+        let mut known = self.0.proof.lock().await;
+        if let Some(proof) = known.as_ref()
+            && proof.endpoint == *endpoint
+            && proof.scopes.is_superset(scopes)
+            && Some(&proof.header) != call.authorization.as_ref()
         {
-            return Ok(header.clone());
+            return Ok(proof.header.clone());
         }
         let credentials = self.0.credentials.as_ref().filter(|_| !endpoint.mirror);
-        let transport = &self.client().0.transport;
+        let asked: Vec<String> = scopes.iter().cloned().collect();
         let header = auth::answer(
-            transport,
+            self.client().transport(),
             &call.url,
             challenges,
-            &self.0.path,
+            &asked,
             credentials,
             endpoint.insecure,
         )
         .await?;
-        *known = Some((endpoint.clone(), header.clone()));
+        // A token for a source as well is not kept for the requests after: its server may have granted only a part.
+        if *scopes == self.scopes(None) || known.is_none() {
+            *known = Some(Proof {
+                endpoint: endpoint.clone(),
+                scopes: scopes.clone(),
+                header: header.clone(),
+            });
+        }
         Ok(header)
     }
 }

@@ -557,3 +557,4 @@ async fn small_blobs_are_verified() {
 }
 
 mod real;
+mod upload;

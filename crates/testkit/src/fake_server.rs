@@ -17,7 +17,7 @@ pub struct Received {
     pub target: String,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
-    /// Body, as far as `Content-Length` announced one.
+    /// Body, as far as `Content-Length` announced one or it came in chunks.
     pub body: Vec<u8>,
 }
 
@@ -278,10 +278,33 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Rec
         .and_then(|(_, value)| value.parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     reader.read_exact(&mut body)?;
+    if headers
+        .iter()
+        .any(|(name, value)| name == "transfer-encoding" && value == "chunked")
+    {
+        body = read_chunks(reader)?;
+    }
     Ok(Some(Received {
         method: method.to_owned(),
         target: target.to_owned(),
         headers,
         body,
     }))
+}
+
+/// Reads a body in chunks (RFC 9112 §7.1).
+fn read_chunks(reader: &mut BufReader<TcpStream>) -> std::io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let length = usize::from_str_radix(line.trim(), 16).map_err(std::io::Error::other)?;
+        let start = body.len();
+        body.resize(start + length, 0);
+        reader.read_exact(&mut body[start..])?;
+        reader.read_line(&mut String::new())?;
+        if length == 0 {
+            return Ok(body);
+        }
+    }
 }

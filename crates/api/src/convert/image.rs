@@ -6,8 +6,8 @@ use tierce_api_types::container::GraphDriver;
 use tierce_api_types::image as wire;
 use tierce_api_types::progress::{ProgressDetail, ProgressMessage};
 use tierce_engine::image::{Detail, Details, HistoryStep, Message, Removed, Summary};
-use tierce_oci::Reference;
 use tierce_oci::container::Config;
+use tierce_oci::{Platform, Reference};
 
 use crate::status::Failure;
 
@@ -32,6 +32,19 @@ pub(crate) fn reference(name: &str, tag: &str) -> Result<Reference, Failure> {
         Ok(digest) => Ok(name.with_digest(digest)),
         Err(_) => name.with_tag(tag).map_err(invalid),
     }
+}
+
+/// A platform as newer clients give it: OCI's platform document as JSON. Nothing is no platform.
+pub(crate) fn platform_document(text: &str) -> Result<Option<Platform>, Failure> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let platform: Platform =
+        serde_json::from_str(text).map_err(|error| Failure::invalid(format!("failed to parse platform: {error}")))?;
+    if platform.os.is_empty() || platform.architecture.is_empty() {
+        return Err(Failure::invalid("both OS and Architecture must be provided"));
+    }
+    Ok(Some(platform))
 }
 
 /// A row of the list. `counted` = shared sizes and containers were asked for (only `system/df` does).
@@ -192,11 +205,20 @@ pub(crate) fn progress(message: Message) -> ProgressMessage {
         Detail::Amount { current, total } => Some(bar(current, total)),
         _ => None,
     };
+    let aux = message.published.map(|published| {
+        serde_json::json!({
+            "Tag": published.tag, "Digest": published.digest.to_string(), "Size": published.size
+        })
+    });
+    let text = Some(message.status.into_owned()).filter(|_| aux.is_none());
+    let (stream, status) = if message.output { (text, None) } else { (None, text) };
     ProgressMessage {
-        status: Some(message.status.into_owned()),
+        stream,
+        status,
         progress_detail: detail,
         progress,
         id: message.id,
+        aux,
         ..ProgressMessage::default()
     }
 }

@@ -1,24 +1,16 @@
 //! Images.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_util::{Stream, stream};
 use hyper::StatusCode;
 use tierce_api_types::image::{BuildPruned, HistoryItem, ImageDeleted, ImageSummary, ImagesPruned};
-use tierce_api_types::progress::ProgressMessage;
-use tierce_engine::image::{Credentials, Message, Progress, Pull, Pulled, Removal};
-use tokio::sync::mpsc;
+use tierce_engine::image::{Credentials, Pull, Push, Removal};
 
 use crate::convert;
-use crate::reply::{Reply, json_line};
+use crate::reply::Reply;
 use crate::router::Outcome;
-use crate::routes::{Call, Table};
+use crate::routes::{Call, Table, progress};
 use crate::status::Failure;
-
-/// How many messages may wait for a slow client; more are dropped, since the next tells the newer state.
-const QUEUE: usize = 1024;
 
 /// The routes of this group.
 pub(super) fn routes(table: &mut Table<'_>) {
@@ -27,6 +19,7 @@ pub(super) fn routes(table: &mut Table<'_>) {
     table.post("/images/prune", prune);
     table.get("/images/{name}/json", inspect);
     table.get("/images/{name}/history", history);
+    table.post("/images/{name}/push", push);
     table.post("/images/{name}/tag", tag);
     table.delete("/images/{name}", remove);
     table.post("/build/prune", |_| async { Reply::json(&BuildPruned::default()) });
@@ -105,74 +98,19 @@ async fn create(call: Call) -> Outcome {
         platform: platform.map_err(|error: tierce_oci::Error| Failure::invalid(error.to_string()))?,
         credentials: Credentials::from_docker_header(call.header("x-registry-auth"))?,
     };
-    let (sender, receiver) = mpsc::channel(QUEUE);
     let engine = Arc::clone(&call.engine);
-    // Dropped with the client's connection, which ends the pull.
-    let pull = Box::pin(async move { engine.images.pull(request, Arc::new(Reporter(sender))).await });
-    let mut messages = Messages {
-        receiver,
-        pull: Some(pull),
-        failure: None,
+    progress::answer(|reporter| async move { engine.images.pull(request, reporter).await }).await
+}
+
+/// Pushes a tag, or all tags of a repository. All failures after the first line are told in the stream, as by dockerd.
+async fn push(call: Call) -> Outcome {
+    let query = &call.query;
+    let reference = convert::image::reference(&call.name, query.text("tag"))?;
+    let request = Push {
+        reference,
+        platform: convert::image::platform_document(query.text("platform"))?,
+        credentials: Credentials::from_docker_header(call.header("x-registry-auth"))?,
     };
-    match messages.next().await {
-        Some(Err(failure)) => Err(failure),
-        first => {
-            let first = first.and_then(Result::ok);
-            Ok(Reply::stream("application/json", lines(first, messages)))
-        }
-    }
-}
-
-/// Takes messages of a pull to the client's stream. Never waits.
-struct Reporter(mpsc::Sender<Message>);
-
-impl Progress for Reporter {
-    fn report(&self, message: Message) {
-        // A full queue means a client that does not read; a closed one, a client that left.
-        let _ = self.0.try_send(message);
-    }
-}
-
-/// A running pull with what it reports.
-struct Messages<F> {
-    receiver: mpsc::Receiver<Message>,
-    pull: Option<Pin<Box<F>>>,
-    failure: Option<Failure>,
-}
-
-impl<F: Future<Output = Result<Vec<Pulled>, tierce_engine::Error>>> Messages<F> {
-    /// The next message; when all are told, the failure of a pull that failed, and then `None`.
-    async fn next(&mut self) -> Option<Result<ProgressMessage, Failure>> {
-        if let Some(pull) = &mut self.pull {
-            tokio::select! {
-                biased;
-                Some(message) = self.receiver.recv() => return Some(Ok(convert::image::progress(message))),
-                outcome = pull => {
-                    self.failure = outcome.err().map(Failure::from);
-                    // With the pull goes the sending side, so the queue has an end.
-                    self.pull = None;
-                }
-            }
-        }
-        match self.receiver.recv().await {
-            Some(message) => Some(Ok(convert::image::progress(message))),
-            None => self.failure.take().map(Err),
-        }
-    }
-}
-
-fn lines<F>(first: Option<ProgressMessage>, messages: Messages<F>) -> impl Stream<Item = Bytes> + Send
-where
-    F: Future<Output = Result<Vec<Pulled>, tierce_engine::Error>> + Send,
-{
-    stream::unfold((first, messages), |(first, mut messages)| async move {
-        let message = match first {
-            Some(message) => message,
-            None => match messages.next().await? {
-                Ok(message) => message,
-                Err(failure) => ProgressMessage::failure(failure.message),
-            },
-        };
-        Some((json_line(&message), (None, messages)))
-    })
+    let engine = Arc::clone(&call.engine);
+    progress::answer(|reporter| async move { engine.images.push(request, reporter).await }).await
 }

@@ -4,6 +4,7 @@ mod container;
 mod exec;
 mod image;
 mod network;
+mod progress;
 mod system;
 mod unserved;
 mod volume;

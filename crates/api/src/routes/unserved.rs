@@ -46,7 +46,7 @@ const SWARM: [(Method, &str); 28] = [
 ];
 
 /// Operations that are not written yet.
-const LATER: [(Method, &str); 30] = [
+const LATER: [(Method, &str); 29] = [
     (Method::POST, "/swarm/init"),
     (Method::POST, "/swarm/join"),
     (Method::GET, "/containers/{id}/attach/ws"),
@@ -66,7 +66,6 @@ const LATER: [(Method, &str); 30] = [
     (Method::GET, "/images/get"),
     (Method::POST, "/images/load"),
     (Method::GET, "/images/{name}/get"),
-    (Method::POST, "/images/{name}/push"),
     (Method::GET, "/images/{name}/attestations"),
     (Method::GET, "/distribution/{name}/json"),
     (Method::GET, "/plugins/privileges"),

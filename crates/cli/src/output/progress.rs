@@ -1,4 +1,4 @@
-//! The progress of a pull: one line a layer, kept up to date on a terminal, plain lines elsewhere.
+//! The progress of a pull, push or load: one line a layer, kept up to date on a terminal, plain lines elsewhere.
 //! Source of the form: moby `pkg/jsonmessage`.
 
 use super::units;
@@ -33,6 +33,10 @@ impl<W: Write> Progress<W> {
     pub(crate) fn show(&mut self, message: &ProgressMessage) -> Result<(), Error> {
         if let Some(error) = &message.error {
             return Err(Error::failed(error.clone()));
+        }
+        // A result in the stream is for programs.
+        if message.aux.is_some() && message.status.is_none() && message.stream.is_none() {
+            return Ok(());
         }
         self.write(message)
             .map_err(|error| Error::failed(format!("write progress: {error}")))

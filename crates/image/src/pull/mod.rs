@@ -15,18 +15,17 @@ mod transfer;
 mod under_way;
 mod unpack;
 
-pub(crate) use journal::Journal;
-pub(crate) use transfer::Transfers;
-
 use crate::{Error, Images, Message, Progress, Pull, Pulled};
 use bytes::Bytes;
+pub(crate) use journal::Journal;
 use manifest::Chosen;
 use std::sync::Arc;
 use tierce_oci::{ChainId, ImageConfig, ImageId, Platform, Reference};
 use tierce_registry::Repository;
 use tokio::task::JoinSet;
 use transfer::Blueprint;
-use under_way::UnderWay;
+pub(crate) use transfer::Transfers;
+pub(crate) use under_way::UnderWay;
 
 /// Larger configurations are refused; honest ones have some kilobytes.
 const LONGEST_CONFIG: u64 = 16 << 20;

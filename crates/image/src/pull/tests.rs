@@ -2,4 +2,3 @@
 
 mod faulty;
 mod real;
-mod stage;

@@ -11,6 +11,7 @@
 //! is wanted.
 
 use super::{blocking, unpack};
+use crate::distribution::Home;
 use crate::{Error, Images};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -217,7 +218,7 @@ impl Task {
             let repository = format!("{}/{}", blueprint.repository.domain(), blueprint.repository.path());
             images
                 .distribution
-                .note(&blueprint.diff_id, &blueprint.blob.digest, &repository)
+                .note(&blueprint.diff_id, Home::of(&blueprint.blob.digest, &repository))
         })
         .await
     }

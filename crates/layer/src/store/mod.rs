@@ -204,6 +204,15 @@ impl Store {
         )
     }
 
+    /// Length of the archive that [`Self::tar_stream`] writes, without reading any file of the layer.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Corrupt`].
+    pub fn tar_length(&self, chain_id: &ChainId) -> Result<u64, Error> {
+        self.get(chain_id)?;
+        tar_split::length(&self.records.tar_split(chain_id))
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Layers> {
         // The map is never left half changed, so a panic elsewhere does not spoil it.
         self.layers.read().unwrap_or_else(PoisonError::into_inner)

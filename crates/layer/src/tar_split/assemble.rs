@@ -51,6 +51,24 @@ pub fn assemble(tar_split: &Path, directory: &Path, output: &mut impl Write) -> 
     }
 }
 
+/// Length of the archive whose tar-split file is at `tar_split`.
+///
+/// # Errors
+/// [`Error::Corrupt`] for a damaged tar-split file, file errors.
+pub fn length(tar_split: &Path) -> Result<u64, Error> {
+    let file = File::open(tar_split).map_err(Error::io("open", tar_split))?;
+    let lines = BufReader::with_capacity(64 << 10, GzDecoder::new(BufReader::with_capacity(64 << 10, file)));
+    let mut length = 0;
+    for line in lines.split(b'\n') {
+        let line = line.map_err(|error| corrupt(tar_split, error.to_string()))?;
+        length += match parse(&line).map_err(|reason| corrupt(tar_split, reason))? {
+            Part::Raw(bytes) => bytes.len() as u64,
+            Part::Content { size, .. } => size,
+        };
+    }
+    Ok(length)
+}
+
 fn corrupt(path: &Path, reason: String) -> Error {
     Error::Corrupt {
         path: path.to_owned(),

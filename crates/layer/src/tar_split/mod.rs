@@ -18,7 +18,7 @@ mod assemble;
 mod entry;
 mod writer;
 
-pub use assemble::assemble;
+pub use assemble::{assemble, length};
 pub(crate) use writer::{Shadowed, Writer};
 
 #[cfg(test)]

@@ -11,14 +11,14 @@ use crate::transport::Transport;
 use crate::{Credentials, Error, Url};
 use challenge::Challenge;
 
-/// Answers the challenges of `url` for pulling from the repository `path`.
+/// Answers the challenges of `url` for what `scopes` (`repository:a/b:pull`) name.
 ///
 /// `trusted` says whether credentials may go over plain HTTP (the registry is marked insecure).
 pub(crate) async fn answer(
     transport: &Transport,
     url: &Url,
     challenges: &[Challenge],
-    path: &str,
+    scopes: &[String],
     credentials: Option<&Credentials>,
     trusted: bool,
 ) -> Result<String, Error> {
@@ -29,7 +29,7 @@ pub(crate) async fn answer(
         {
             return Ok(format!("Bearer {}", token.reveal()));
         }
-        return token::fetch(transport, url, bearer, path, credentials, trusted).await;
+        return token::fetch(transport, url, bearer, scopes, credentials, trusted).await;
     }
     if challenges.iter().any(|challenge| challenge.is("basic")) {
         return basic::header(url, credentials, trusted);

@@ -4,7 +4,7 @@
 //! Authentication" (POST with a refresh token).
 
 use super::challenge::Challenge;
-use crate::transport::{Call, Transport};
+use crate::transport::{Call, Payload, Transport};
 use crate::{Credentials, Error, Url};
 use bytes::Bytes;
 use serde::Deserialize;
@@ -21,12 +21,12 @@ struct Answer {
     access_token: String,
 }
 
-/// Fetches a token for pulling from `path` and returns the `Authorization` header.
+/// Fetches a token for `scopes` (`repository:a/b:pull`) and returns the `Authorization` header.
 pub(crate) async fn fetch(
     transport: &Transport,
     registry: &Url,
     challenge: &Challenge,
-    path: &str,
+    scopes: &[String],
     credentials: Option<&Credentials>,
     trusted: bool,
 ) -> Result<String, Error> {
@@ -35,7 +35,6 @@ pub(crate) async fn fetch(
         cause: "the bearer challenge has no realm".to_owned(),
     })?;
     let realm = registry.join(realm)?;
-    let scope = format!("repository:{path}:pull");
     let service = challenge.get("service").unwrap_or_default();
     let call = match credentials {
         Some(credentials) if !realm.is_secure() && !trusted && *credentials != Credentials::default() => {
@@ -44,13 +43,15 @@ pub(crate) async fn fetch(
                 cause: "refused to send credentials over plain HTTP".to_owned(),
             });
         }
-        Some(credentials) if !credentials.identity_token.is_empty() => refresh(realm, service, &scope, credentials),
+        Some(credentials) if !credentials.identity_token.is_empty() => refresh(realm, service, scopes, credentials),
         credentials => {
             let mut url = realm;
             if !service.is_empty() {
                 url = url.with_query("service", service);
             }
-            url = url.with_query("scope", &scope);
+            for scope in scopes {
+                url = url.with_query("scope", scope);
+            }
             let basic = credentials.and_then(Credentials::basic_header);
             if let (Some(_), Some(credentials)) = (&basic, credentials) {
                 url = url
@@ -83,13 +84,13 @@ pub(crate) async fn fetch(
     Ok(format!("Bearer {token}"))
 }
 
-fn refresh(realm: Url, service: &str, scope: &str, credentials: &Credentials) -> Call {
+fn refresh(realm: Url, service: &str, scopes: &[String], credentials: &Credentials) -> Call {
     // The query encoder of an address is also that of a form.
     let form = Url::https("form", 443)
         .with_query("grant_type", "refresh_token")
         .with_query("service", service)
         .with_query("client_id", CLIENT)
-        .with_query("scope", scope)
+        .with_query("scope", &scopes.join(" "))
         .with_query("refresh_token", credentials.identity_token.reveal());
     let body = form
         .path_and_query()
@@ -97,7 +98,7 @@ fn refresh(realm: Url, service: &str, scope: &str, credentials: &Credentials) ->
         .map_or("", |(_, query)| query)
         .to_owned();
     Call {
-        form: Some(Bytes::from(body)),
-        ..Call::get(realm)
+        payload: Payload::Form(Bytes::from(body)),
+        ..Call::new(http::Method::POST, realm)
     }
 }

@@ -1,12 +1,11 @@
 //! Opening connections: TCP, through a proxy where one is set, with TLS where asked.
 
+use super::Upward;
 use super::cause;
 use super::proxy::Proxy;
 use super::tls::Tls;
 use crate::{Config, Error, Url};
-use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -23,12 +22,12 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// The sending half of a connection.
 pub(crate) struct Sender {
-    inner: http1::SendRequest<Full<Bytes>>,
+    inner: http1::SendRequest<Upward>,
     absolute: Option<HeaderValue>,
 }
 
 impl Sender {
-    pub(crate) async fn send_request(&mut self, request: Request<Full<Bytes>>) -> hyper::Result<Response<Incoming>> {
+    pub(crate) async fn send_request(&mut self, request: Request<Upward>) -> hyper::Result<Response<Incoming>> {
         self.inner.send_request(request).await
     }
 

@@ -1,16 +1,18 @@
 //! HTTP/1.1 to one origin at a time: connections, TLS, proxies, time limits. Knows nothing of registries.
 
 mod connect;
+mod flow;
 mod pool;
 mod proxy;
 mod tls;
 
+pub(crate) use flow::Flow;
 pub use proxy::Proxies;
 
 use crate::{Config, Error, Refusal, Url};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Either, Full};
 use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,9 +21,42 @@ use tokio::time::timeout;
 /// Error documents longer than this are cut.
 const LONGEST_REFUSAL: usize = 64 << 10;
 
+/// What a connection carries up: a document, or a flow.
+pub(crate) type Upward = Either<Full<Bytes>, Flow>;
+
+/// What a request that can be sent again has for a body.
+#[derive(Clone, Default)]
+pub(crate) enum Payload {
+    /// Nothing.
+    #[default]
+    Empty,
+    /// A form.
+    Form(Bytes),
+    /// A document of some type.
+    Document(&'static str, Bytes),
+}
+
+impl Payload {
+    fn content_type(&self) -> Option<&'static str> {
+        match self {
+            Self::Empty => None,
+            Self::Form(_) => Some("application/x-www-form-urlencoded"),
+            Self::Document(media_type, _) => Some(media_type),
+        }
+    }
+
+    fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Empty => Bytes::new(),
+            Self::Form(bytes) | Self::Document(_, bytes) => bytes,
+        }
+    }
+}
+
 /// One request.
 #[derive(Clone)]
 pub(crate) struct Call {
+    pub(crate) method: Method,
     pub(crate) url: Url,
     /// Media types for `Accept`; none leaves the header out.
     pub(crate) accept: &'static [&'static str],
@@ -29,19 +64,28 @@ pub(crate) struct Call {
     pub(crate) authorization: Option<String>,
     /// First byte to send, for `Range`.
     pub(crate) from: u64,
-    /// Body of a POST; a GET otherwise.
-    pub(crate) form: Option<Bytes>,
+    pub(crate) payload: Payload,
 }
 
 impl Call {
     pub(crate) fn get(url: Url) -> Self {
+        Self::new(Method::GET, url)
+    }
+
+    pub(crate) fn new(method: Method, url: Url) -> Self {
         Self {
+            method,
             url,
             accept: &[],
             authorization: None,
             from: 0,
-            form: None,
+            payload: Payload::Empty,
         }
+    }
+
+    /// Whether following a redirect keeps what was asked.
+    pub(crate) fn only_reads(&self) -> bool {
+        self.method == Method::GET || self.method == Method::HEAD
     }
 }
 
@@ -165,13 +209,13 @@ impl Transport {
         // A pooled connection may have been closed by the other side just now; that says nothing about the registry,
         // so such a failure is followed by one attempt on a fresh connection.
         if let Some(mut sender) = self.pool.take(&url.origin())
-            && let Ok(Ok(response)) = timeout(stall, sender.send_request(self.request(call, sender.absolute())?)).await
+            && let Ok(Ok(response)) = timeout(stall, sender.send_request(self.document(call, sender.absolute())?)).await
         {
             self.pool.put(url.origin(), sender);
             return Ok(self.answer(call, response));
         }
         let mut sender = self.connector.connect(url).await?;
-        let request = self.request(call, sender.absolute())?;
+        let request = self.document(call, sender.absolute())?;
         let response = timeout(stall, sender.send_request(request))
             .await
             .map_err(|_| Error::TimedOut {
@@ -184,13 +228,46 @@ impl Transport {
         Ok(self.answer(call, response))
     }
 
+    /// Makes one request whose body is a flow, which cannot be sent again. The time limit is on the other side taking
+    /// more of it, and on the answer once all is taken.
+    pub(crate) async fn stream(&self, call: &Call, flow: Flow) -> Result<Answer, Error> {
+        let url = &call.url;
+        let stall = self.config.timeouts.stall;
+        // Not from the pool: a connection that the other side closed just now would take the flow with it.
+        let mut sender = self.connector.connect(url).await?;
+        let mut watch = flow.watch();
+        let request = self.request(call, sender.absolute(), Either::Right(flow))?;
+        let response = {
+            let mut sending = std::pin::pin!(sender.send_request(request));
+            loop {
+                match timeout(stall, &mut sending).await {
+                    Ok(answered) => break answered,
+                    Err(_) if watch.moved() => {}
+                    Err(_) => {
+                        return Err(Error::TimedOut {
+                            url: url.shown(),
+                            waited_for: "sending more of the body",
+                            limit: stall,
+                        });
+                    }
+                }
+            }
+        };
+        let response = response.map_err(|error| Error::Unreachable {
+            url: url.shown(),
+            cause: cause(&error),
+        })?;
+        self.pool.put(url.origin(), sender);
+        Ok(self.answer(call, response))
+    }
+
     /// Makes one request and reads its whole answer, following redirects without credentials.
     pub(crate) async fn read(&self, mut call: Call, object: &str, limit: u64) -> Result<Bytes, Error> {
         for _ in 0..MOST_REDIRECTS {
             let answer = self.call(&call).await?;
             match answer.status {
                 200..=299 => return answer.into_bytes(object, limit).await,
-                301 | 302 | 303 | 307 | 308 if call.form.is_none() => {
+                301 | 302 | 303 | 307 | 308 if call.only_reads() => {
                     call = redirected(&call, &answer, false)?;
                 }
                 _ => return Err(answer.into_refusal().await),
@@ -217,9 +294,14 @@ impl Transport {
         }
     }
 
-    fn request(&self, call: &Call, absolute: Option<&HeaderValue>) -> Result<Request<Full<Bytes>>, Error> {
+    fn document(&self, call: &Call, absolute: Option<&HeaderValue>) -> Result<Request<Upward>, Error> {
+        let body = Either::Left(Full::new(call.payload.clone().into_bytes()));
+        self.request(call, absolute, body)
+    }
+
+    fn request(&self, call: &Call, absolute: Option<&HeaderValue>, body: Upward) -> Result<Request<Upward>, Error> {
         let mut builder = Request::builder()
-            .method(if call.form.is_some() { Method::POST } else { Method::GET })
+            .method(&call.method)
             .uri(match absolute {
                 Some(_) => call.url.to_string(),
                 None => call.url.path_and_query().to_owned(),
@@ -238,15 +320,20 @@ impl Transport {
         if call.from > 0 {
             builder = builder.header(header::RANGE, format!("bytes={}-", call.from));
         }
-        if call.form.is_some() {
-            builder = builder.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let content_type = match &body {
+            Either::Left(_) => call.payload.content_type(),
+            Either::Right(_) => Some("application/octet-stream"),
+        };
+        if let Some(content_type) = content_type {
+            builder = builder.header(header::CONTENT_TYPE, content_type);
+        } else if call.method == Method::POST || call.method == Method::PUT {
+            // hyper announces no length of an empty body by itself, and servers want one (RFC 9110 §8.6).
+            builder = builder.header(header::CONTENT_LENGTH, 0);
         }
-        builder
-            .body(Full::new(call.form.clone().unwrap_or_default()))
-            .map_err(|error| Error::Malformed {
-                url: call.url.shown(),
-                cause: error.to_string(),
-            })
+        builder.body(body).map_err(|error| Error::Malformed {
+            url: call.url.shown(),
+            cause: error.to_string(),
+        })
     }
 }
 

@@ -4,6 +4,7 @@ mod history;
 mod images;
 mod inspect;
 pub(super) mod pull;
+mod push;
 mod rmi;
 mod tag;
 
@@ -20,6 +21,8 @@ pub(crate) enum Verb {
     Images(images::Images),
     /// Download an image from a registry
     Pull(pull::Pull),
+    /// Upload an image to a registry
+    Push(push::Push),
     /// Remove one or more images
     Rmi(rmi::Rmi),
     /// Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE
@@ -32,6 +35,7 @@ impl Verb {
             Self::History(verb) => verb.run(context).await,
             Self::Images(verb) => verb.run(context).await,
             Self::Pull(verb) => verb.run(context).await,
+            Self::Push(verb) => verb.run(context).await,
             Self::Rmi(verb) => verb.run(context).await,
             Self::Tag(verb) => verb.run(context).await,
         }
@@ -50,6 +54,8 @@ pub(crate) enum Group {
     List(images::Images),
     /// Download an image from a registry
     Pull(pull::Pull),
+    /// Upload an image to a registry
+    Push(push::Push),
     /// Remove one or more images
     #[command(visible_alias = "remove")]
     Rm(rmi::Rmi),
@@ -64,6 +70,7 @@ impl Group {
             Self::Inspect(verb) => verb.run(context).await,
             Self::List(verb) => verb.run(context).await,
             Self::Pull(verb) => verb.run(context).await,
+            Self::Push(verb) => verb.run(context).await,
             Self::Rm(verb) => verb.run(context).await,
             Self::Tag(verb) => verb.run(context).await,
         }

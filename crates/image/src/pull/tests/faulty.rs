@@ -1,6 +1,6 @@
 //! Pulls from a registry that misbehaves: each fails with a word on what and where, and leaves nothing.
 
-use super::stage::{Ear, Stage};
+use crate::testing::{Ear, Stage};
 use crate::{Error, Pull, Removal, Silent};
 use serde_json::{Value, json};
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! Pulls from Debian's `docker-registry`, fed by `skopeo`.
 
-use super::stage::{Ear, Stage, entries, or_skip};
+use crate::testing::{Ear, Stage, entries, or_skip};
 use crate::{Error, Pull, Removal, Removed, Silent};
 use std::sync::Arc;
 use tierce_fault::{Fault, Kind};

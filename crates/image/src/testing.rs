@@ -1,11 +1,13 @@
-//! What every pull test stands on: a data root, and an ear for progress.
+//! What the tests of this room stand on: a data root, and an ear for progress.
 
 use crate::{Config, Images, Message, Progress};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tierce_oci::{ChainId, ImageConfig, ImageId, Reference};
 use tierce_registry::{Client, Timeouts};
 use tierce_store::Leases;
+use tierce_testkit::layout::{ImageLayout, Layer};
 
 /// An image store on a data root of its own, with the driver vfs, which works anywhere.
 pub(crate) struct Stage {
@@ -54,6 +56,23 @@ impl Stage {
             leases,
             root,
         }
+    }
+
+    /// Makes an image of these layers from their archives, without any registry.
+    pub(crate) fn image(&self, layers: &[Layer], name: &str) -> ImageId {
+        let mut below = None;
+        for layer in layers {
+            let (ingest, applied) = self.images.layers.unpack(&*layer.blob).unwrap();
+            self.images.layers.register(ingest, below.as_ref()).unwrap();
+            below = Some(ChainId::of(below.as_ref(), &applied.diff_id));
+        }
+        let raw = ImageLayout::config(layers, ("linux", "amd64")).to_string();
+        let config = ImageConfig::from_json(raw.as_bytes()).unwrap();
+        let id = self.images.records.insert(raw.as_bytes(), &config).unwrap();
+        self.images
+            .tag(&id.to_string(), &Reference::parse(name).unwrap())
+            .unwrap();
+        id
     }
 
     pub(crate) fn reopen(self) -> Self {

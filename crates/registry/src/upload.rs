@@ -1,0 +1,325 @@
+//! Blobs and manifests to a registry.
+//!
+//! A blob goes up in one request when it is small, else as a stream into an upload session:
+//!
+//! ```text
+//! HEAD blobs/<digest>                  is it there?
+//! POST blobs/uploads/[?mount=&from=]   201: mounted from another repository; 202: a session at Location
+//! PATCH <location>                     the bytes as they are made; after a failure GET <location> says how many came
+//! PUT <location>?digest=<digest>       done; a small blob comes as the body of this, without PATCH
+//! PUT manifests/<tag>
+//! ```
+//! Source: distribution-spec 1.1 "Push".
+
+use crate::repository::Ask;
+use crate::retry::Attempts;
+use crate::transport::{Answer, Flow, Payload};
+use crate::{Error, Repository, Url};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderName, Method, header};
+use std::io;
+use tierce_oci::Digest;
+use tokio::sync::{mpsc, oneshot};
+
+/// Blobs up to this size are sent in one request.
+const SMALL: usize = 1 << 20;
+
+const BINARY: &str = "application/octet-stream";
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+
+/// A blob that can be read again from its beginning, for another try.
+pub trait BlobSource: Send + Sync {
+    /// Begins to read, leaving out the first `skip` bytes. Dropping the [`Reading`] ends it.
+    fn read(&self, skip: u64) -> Reading;
+}
+
+/// A blob being read.
+#[derive(Debug)]
+pub struct Reading {
+    /// Its bytes. An error breaks the upload off.
+    pub pieces: mpsc::Receiver<io::Result<Bytes>>,
+    /// What it was, once it was read to its end; or why it could not be read.
+    pub end: oneshot::Receiver<Result<Written, String>>,
+}
+
+/// A blob at a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+/// An upload session. Sessions that are not ended are cleared away by the registry in the end.
+#[derive(Debug)]
+pub struct Upload {
+    location: Url,
+    /// Whether bytes may have gone there.
+    begun: bool,
+}
+
+/// What became of a request to mount a blob from another repository.
+#[derive(Debug)]
+pub enum Mount {
+    /// It is here now.
+    Mounted,
+    /// It must be uploaded, into this session.
+    Declined(Upload),
+}
+
+impl Repository {
+    /// Looks whether a blob is there; its size if it is.
+    ///
+    /// # Errors
+    /// Any of [`Error`] but that there is no such blob.
+    pub async fn find_blob(&self, digest: &Digest) -> Result<Option<Written>, Error> {
+        let what = format!("blobs/{digest}");
+        match self.persistently(&Ask::new(Method::HEAD, &what)).await {
+            Err(Error::Refused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+            // Without a length it is of no use for a manifest, and is sent again.
+            Ok(answer) => Ok(answer
+                .header(header::CONTENT_LENGTH)
+                .and_then(|text| text.parse().ok())
+                .map(|size| Written {
+                    digest: digest.clone(),
+                    size,
+                })),
+        }
+    }
+
+    /// Asks for a blob of another repository (by its path) of the same registry.
+    ///
+    /// # Errors
+    /// Any of [`Error`]; a registry that cannot mount gives a session instead.
+    pub async fn mount_blob(&self, digest: &Digest, source: &str) -> Result<Mount, Error> {
+        let query = Url::https("query", 443)
+            .with_query("mount", digest.as_str())
+            .with_query("from", source);
+        let what = format!("blobs/uploads{}", query.path_and_query());
+        let ask = Ask {
+            source: Some(source),
+            ..Ask::new(Method::POST, &what)
+        };
+        let answer = self.ask(&ask).await?;
+        if answer.status == 201 {
+            return Ok(Mount::Mounted);
+        }
+        upload_of(&answer).map(Mount::Declined)
+    }
+
+    /// Uploads a blob, into `session` if there is one already.
+    ///
+    /// # Errors
+    /// Any of [`Error`], once no further attempt is left; [`Error::Source`] when the blob cannot be read.
+    pub async fn push_blob(&self, source: &dyn BlobSource, session: Option<Upload>) -> Result<Written, Error> {
+        let config = self.client().config();
+        let mut attempts = Attempts::new(config.attempts, config.timeouts);
+        let mut session = session;
+        loop {
+            let error = match self.attempt(source, &mut session).await {
+                Ok(written) => return Ok(written),
+                Err(error) => error,
+            };
+            if is_about_session(&error) && session.take().is_some_and(|session| session.begun) {
+                // What an interrupted transfer left cannot be gone on with: once more from the beginning.
+                tracing::info!(%error, "an upload is begun afresh");
+                tokio::time::sleep(attempts.after(Error::Unreachable {
+                    url: self.domain().to_owned(),
+                    cause: error.to_string(),
+                })?)
+                .await;
+            } else {
+                tokio::time::sleep(attempts.after(error)?).await;
+            }
+        }
+    }
+
+    /// Uploads a small blob that is at hand.
+    ///
+    /// # Errors
+    /// Any of [`Error`].
+    pub async fn put_blob(&self, bytes: Bytes) -> Result<Written, Error> {
+        let written = Written {
+            digest: Digest::sha256_of(&bytes),
+            size: bytes.len() as u64,
+        };
+        let config = self.client().config();
+        let mut attempts = Attempts::new(config.attempts, config.timeouts);
+        loop {
+            let sent = async {
+                let upload = self.begin().await?;
+                self.end(&upload, &written.digest, Payload::Document(BINARY, bytes.clone()))
+                    .await
+            };
+            match sent.await {
+                Ok(()) => return Ok(written),
+                Err(error) => tokio::time::sleep(attempts.after(error)?).await,
+            }
+        }
+    }
+
+    /// Puts a manifest under a tag.
+    ///
+    /// # Errors
+    /// Any of [`Error`]; [`Error::WrongDigest`] when the registry says that it has another document.
+    pub async fn put_manifest(&self, tag: &str, kind: &'static str, bytes: Bytes) -> Result<Digest, Error> {
+        let digest = Digest::sha256_of(&bytes);
+        let what = format!("manifests/{tag}");
+        let ask = Ask {
+            payload: Payload::Document(kind, bytes),
+            ..Ask::new(Method::PUT, &what)
+        };
+        let answer = self.persistently(&ask).await?;
+        let said = answer.header(CONTENT_DIGEST).and_then(|text| text.parse().ok());
+        match said.filter(|said: &Digest| said.is_sha256() && *said != digest) {
+            Some(expected) => Err(Error::WrongDigest {
+                url: answer.url.shown(),
+                object: format!("manifest {tag}"),
+                expected,
+                actual: digest,
+            }),
+            None => Ok(digest),
+        }
+    }
+
+    /// Makes a request that may be made twice, again when it fails in passing.
+    async fn persistently(&self, ask: &Ask<'_>) -> Result<Answer, Error> {
+        let config = self.client().config();
+        let mut attempts = Attempts::new(config.attempts, config.timeouts);
+        loop {
+            match self.ask(ask).await {
+                Ok(answer) => return Ok(answer),
+                // A registry that was never there is reported at once.
+                Err(error) if !self.has_answered() && !matches!(error, Error::Refused { .. }) => return Err(error),
+                Err(error) => tokio::time::sleep(attempts.after(error)?).await,
+            }
+        }
+    }
+
+    async fn begin(&self) -> Result<Upload, Error> {
+        let answer = self.ask(&Ask::new(Method::POST, "blobs/uploads/")).await?;
+        upload_of(&answer)
+    }
+
+    async fn end(&self, upload: &Upload, digest: &Digest, payload: Payload) -> Result<(), Error> {
+        let url = upload.location.with_query("digest", digest.as_str());
+        let answer = self.ask_at(&url, Method::PUT, payload).await?;
+        if answer.status == 201 || answer.status == 204 {
+            return Ok(());
+        }
+        let cause = format!("it answered {} to the end of an upload", answer.status);
+        Err(Error::Malformed {
+            url: answer.url.shown(),
+            cause,
+        })
+    }
+
+    /// Sends what the session does not have yet, and ends it.
+    async fn attempt(&self, source: &dyn BlobSource, session: &mut Option<Upload>) -> Result<Written, Error> {
+        let mut have = 0;
+        if let Some(upload) = session.take_if(|upload| upload.begun) {
+            have = self.offset(&upload).await.unwrap_or_default();
+            // The answer of a session without a byte looks like that of one with a single byte: it is left alone.
+            if have > 1 {
+                *session = Some(upload);
+            } else {
+                have = 0;
+            }
+        }
+        let upload = match session {
+            Some(upload) => upload,
+            None => session.insert(self.begin().await?),
+        };
+        let mut reading = source.read(have);
+        let (head, whole) = read_head(&mut reading).await;
+        if whole && have == 0 {
+            let written = ended(reading.end).await?;
+            self.end(upload, &written.digest, Payload::Document(BINARY, head))
+                .await?;
+            return Ok(written);
+        }
+        upload.begun = true;
+        let Reading { pieces, end } = reading;
+        let sent = self
+            .stream_to(&upload.location, Method::PATCH, Flow::new(head, pieces))
+            .await;
+        let answer = match sent {
+            Ok(answer) => answer,
+            Err(error) => {
+                // A source that failed broke the request off: its words are the ones to tell.
+                return match end.await {
+                    Ok(Err(cause)) => Err(Error::Source { cause }),
+                    _ => Err(error),
+                };
+            }
+        };
+        // Read before the source is asked: a registry that answers early has not taken all.
+        let written = ended(end).await?;
+        upload.location = upload_of(&answer)?.location;
+        self.end(upload, &written.digest, Payload::Empty).await?;
+        Ok(written)
+    }
+
+    /// How many bytes a session has.
+    async fn offset(&self, upload: &Upload) -> Result<u64, Error> {
+        let answer = self.ask_at(&upload.location, Method::GET, Payload::Empty).await?;
+        let range = answer.header(header::RANGE).unwrap_or_default();
+        let last = range.rsplit('-').next().and_then(|last| last.parse::<u64>().ok());
+        Ok(last.map_or(0, |last| last + 1))
+    }
+}
+
+/// The session that an answer names.
+fn upload_of(answer: &Answer) -> Result<Upload, Error> {
+    let malformed = |cause: &str| Error::Malformed {
+        url: answer.url.shown(),
+        cause: cause.to_owned(),
+    };
+    let location = answer
+        .header(header::LOCATION)
+        .ok_or_else(|| malformed("it names no place for an upload"))?;
+    let location = answer
+        .url
+        .join(location)
+        .map_err(|_| malformed("the place for an upload is no http or https address"))?;
+    if answer.url.is_secure() && !location.is_secure() {
+        return Err(malformed("the place for an upload leads from TLS to plain HTTP"));
+    }
+    Ok(Upload { location, begun: false })
+}
+
+/// Whether a session is spoilt or gone.
+fn is_about_session(error: &Error) -> bool {
+    match error {
+        Error::Refused { status, refusal, .. } => {
+            matches!(
+                refusal.code.as_str(),
+                "DIGEST_INVALID" | "BLOB_UPLOAD_INVALID" | "BLOB_UPLOAD_UNKNOWN" | "RANGE_INVALID"
+            ) || *status == 416
+        }
+        _ => false,
+    }
+}
+
+/// The first bytes of a blob, and whether they are all.
+async fn read_head(reading: &mut Reading) -> (Bytes, bool) {
+    let mut head = BytesMut::new();
+    while head.len() <= SMALL {
+        match reading.pieces.recv().await {
+            Some(Ok(piece)) => head.extend_from_slice(&piece),
+            // The end tells why.
+            Some(Err(_)) | None => return (head.freeze(), true),
+        }
+    }
+    (head.freeze(), false)
+}
+
+/// What was read, at the end of a source.
+async fn ended(end: oneshot::Receiver<Result<Written, String>>) -> Result<Written, Error> {
+    let source = |cause: String| Error::Source { cause };
+    end.await
+        .map_err(|_| source("the reading broke off".to_owned()))?
+        .map_err(source)
+}
