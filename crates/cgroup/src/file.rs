@@ -20,6 +20,26 @@ pub(crate) fn write(directory: &Path, name: &str, value: &str) -> Result<()> {
     })
 }
 
+/// Writes lines (file, value), each by one write(2); a file is opened once for neighbours of the same name.
+pub(crate) fn write_lines(directory: &Path, lines: &[(&str, String)]) -> Result<()> {
+    for lines in lines.chunk_by(|(one, _), (other, _)| one == other) {
+        let Some((name, value)) = lines.first() else { continue };
+        let path = directory.join(name);
+        let fail = |value: &str, source| Error::Write {
+            value: value.to_owned(),
+            path: path.clone(),
+            source,
+        };
+        let file = rustix::fs::open(&path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|source| fail(value, source))?;
+        for (_, value) in lines {
+            rustix::io::retry_on_intr(|| rustix::io::write(&file, value.as_bytes()))
+                .map_err(|source| fail(value, source))?;
+        }
+    }
+    Ok(())
+}
+
 /// Reads a whole file.
 pub(crate) fn read(directory: &Path, name: &str) -> Result<String> {
     read_path(&directory.join(name))

@@ -19,6 +19,8 @@ pub enum Mode {
 
 /// Where systems mount them.
 const MOUNTPOINT: &str = "/sys/fs/cgroup";
+/// What the kernel says of this process's groups.
+const OWN: &str = "/proc/self/cgroup";
 /// `CGROUP2_SUPER_MAGIC` and `CGROUP_SUPER_MAGIC` of linux/magic.h
 const CGROUP2_MAGIC: u64 = 0x6367_7270;
 const CGROUP_MAGIC: u64 = 0x0027_e0eb;
@@ -190,8 +192,16 @@ pub fn of_pid(pid: u32) -> Result<BTreeMap<String, String>> {
 
 /// The groups of this process.
 pub(crate) fn of_self() -> Result<BTreeMap<String, String>> {
-    let path = PathBuf::from("/proc/self/cgroup");
-    parse_membership(&file::read_path(&path)?).map_err(|found| Error::Parse { path, found })
+    let path = PathBuf::from(OWN);
+    parse_membership(&own_text()?).map_err(|found| Error::Parse { path, found })
+}
+
+/// The groups of this process as the kernel writes them: a line `id:controller,controller:path` a hierarchy.
+///
+/// # Errors
+/// [`Error::File`] when `/proc` is not mounted.
+pub fn own_text() -> Result<String> {
+    file::read_path(Path::new(OWN))
 }
 
 /// Lines of `id:controller,controller:path`.

@@ -56,7 +56,7 @@ pub use control::Manager;
 pub use dbus::BusError;
 pub use drivers::{Driver, load, open};
 pub use error::Error;
-pub use hierarchy::{Mode, mode, of_pid};
+pub use hierarchy::{Mode, mode, of_pid, own_text};
 pub use oom::OomWatch;
 pub use path::Paths;
 pub use stats::{

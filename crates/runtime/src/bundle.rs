@@ -8,6 +8,11 @@ use crate::options::CreateOptions;
 use crate::program::Program;
 use crate::rootfs::plan::{self, MountPlan};
 use crate::rootfs::{cgroup::View, device, propagation};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use std::ffi::OsString;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use tierce_oci::runtime::{Linux, Mount, NamespaceKind, Spec};
 use tierce_sys::mount_attributes::Propagation;
@@ -31,7 +36,7 @@ pub(crate) struct Bundle {
 /// # Errors
 /// [`Error::Kernel`] when there is no `config.json`; [`Error::Document`] when it is none.
 pub(crate) fn read(directory: &Path) -> Result<Bundle, Error> {
-    let path = std::fs::canonicalize(directory).doing(|| format!("bundle {}", directory.display()))?;
+    let path = canonical(directory).doing(|| format!("bundle {}", directory.display()))?;
     let file = path.join("config.json");
     let bytes = std::fs::read(&file).doing(|| format!("JSON specification file {}: open", file.display()))?;
     let spec = Spec::from_json(&bytes)?;
@@ -39,6 +44,21 @@ pub(crate) fn read(directory: &Path) -> Result<Bundle, Error> {
         return Err(Error::Invalid("config.json has no ociVersion".into()));
     }
     Ok(Bundle { path, bytes, spec })
+}
+
+/// The path of a directory without links, `.` and `..`. The kernel knows it of an open directory; going over it name by
+/// name would take a call for each.
+fn canonical(directory: &Path) -> Result<PathBuf, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(directory, flags, Mode::empty())?;
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let path = OsString::from_vec(rustix::fs::readlink(link, Vec::new())?.into_bytes());
+    // The kernel writes "(unreachable)/…" for directories outside the caller's root.
+    if path.as_bytes().starts_with(b"/") {
+        Ok(path.into())
+    } else {
+        Err(Errno::NOENT)
+    }
 }
 
 /// Decides about the container and its first process.
@@ -145,17 +165,19 @@ fn rootfs(bundle: &Bundle) -> Result<PathBuf, Error> {
         .as_ref()
         .ok_or_else(|| Error::Invalid("root must be specified".into()))?;
     let path = bundle.path.join(&root.path);
-    let path = std::fs::canonicalize(&path).doing(|| format!("invalid rootfs: stat {}", path.display()))?;
+    let path = match canonical(&path) {
+        Err(Errno::NOTDIR) => {
+            return Err(Error::Invalid(format!(
+                "invalid rootfs: {} is not a directory",
+                path.display()
+            )));
+        }
+        result => result.doing(|| format!("invalid rootfs: stat {}", path.display()))?,
+    };
     if path == Path::new("/") {
         return Err(Error::Invalid(
             "invalid rootfs: cannot use the host's root directory".into(),
         ));
-    }
-    if !path.is_dir() {
-        return Err(Error::Invalid(format!(
-            "invalid rootfs: {} is not a directory",
-            path.display()
-        )));
     }
     Ok(path)
 }

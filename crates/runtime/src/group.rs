@@ -206,7 +206,7 @@ pub(crate) fn view(mounts: &[MountPlan], namespaces: &Namespaces, group: Option<
             .map_or_else(|| "/sys/fs/cgroup".into(), PathBuf::from);
         return Ok(View::Unified { namespaced, directory });
     }
-    let text = std::fs::read_to_string("/proc/self/cgroup").doing(|| "read /proc/self/cgroup".into())?;
+    let text = tierce_cgroup::own_text()?;
     let directories = group
         .map(|group| {
             group

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use tierce_oci::runtime::{Spec, State, Status};
+use tierce_oci::runtime::{Hooks, Spec, State, Status};
 use tierce_sys::namespaces::Kinds;
 
 /// Where states live when `--root` is not given, as runc's for root.
@@ -55,12 +55,27 @@ pub(crate) struct Record {
     pub(crate) namespaces: Vec<String>,
     /// Whether it kept its creator's session keyring.
     pub(crate) no_new_keyring: bool,
+    /// The document's hooks; kept here so that `start` and `delete` need not read all of the document for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hooks: Option<Hooks>,
 }
 
 /// A container's directory.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Home {
     path: PathBuf,
+}
+
+/// A container's directory, held: it is told from a later one of the same name.
+#[derive(Debug)]
+pub(crate) struct Held(OwnedFd);
+
+impl Held {
+    /// Whether it has been removed since.
+    pub(crate) fn is_removed(&self) -> Result<bool, Error> {
+        let stat = rustix::fs::fstat(&self.0).doing(|| "stat the container's directory".into())?;
+        Ok(stat.st_nlink == 0)
+    }
 }
 
 /// Checks an id: it becomes a file name and a part of control group paths.
@@ -102,6 +117,18 @@ impl Home {
     pub(crate) fn of(root: &Path, id: &str) -> Result<Self, Error> {
         check_id(id)?;
         Ok(Self { path: root.join(id) })
+    }
+
+    /// Holds the directory.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it is gone.
+    pub(crate) fn hold(&self) -> Result<Held, Error> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::open(&self.path, flags, Mode::empty()) {
+            Err(Errno::NOENT) => Err(Error::NotFound),
+            result => result.doing(|| format!("open {}", self.path.display())).map(Held),
+        }
     }
 
     /// The state directory.
@@ -286,8 +313,12 @@ impl Record {
 
 /// The start time of a process that is neither dead nor a zombie (proc_pid_stat(5), fields 3 and 22).
 pub(crate) fn start_time(pid: i32) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    parse_stat(&text)
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(format!("/proc/{pid}/stat"), flags, Mode::empty()).ok()?;
+    // The kernel makes the line anew for each open file and gives it at once; the longest possible is shorter.
+    let mut buffer = [0; 1024];
+    let length = rustix::io::read(&file, &mut buffer).ok()?;
+    parse_stat(&String::from_utf8_lossy(&buffer[..length]))
 }
 
 fn parse_stat(text: &str) -> Option<u64> {

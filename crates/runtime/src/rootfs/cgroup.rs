@@ -9,10 +9,10 @@ use super::mount::attach;
 use super::plan::MountPlan;
 use super::{bind, instance};
 use crate::error::{Doing, Error};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use tierce_sys::mount_attributes::{self, Attributes, Change};
@@ -114,6 +114,7 @@ pub(crate) fn mount(root: &Root, plan: &MountPlan, view: &View) -> Result<(), Er
             base.data = vec![("mode".into(), Some("755".into()))];
             let base = instance::make(&base, "tmpfs", "tmpfs", None)?;
             attach(base.as_fd(), target.as_fd())?;
+            rustix::process::fchdir(&base).doing(|| "enter the cgroup tmpfs".into())?;
             for hierarchy in hierarchies {
                 mount_hierarchy(base.as_fd(), plan, hierarchy, *namespaced)?;
             }
@@ -122,8 +123,8 @@ pub(crate) fn mount(root: &Root, plan: &MountPlan, view: &View) -> Result<(), Er
                     set: Attributes::READ_ONLY,
                     ..Change::default()
                 };
-                mount_attributes::set(base.as_fd(), false, change)
-                    .doing(|| "make the cgroup tmpfs read-only".into())?;
+                mount_attributes::set(base.as_fd(), true, change)
+                    .doing(|| "make the cgroup mounts read-only".into())?;
             }
             Ok(())
         }
@@ -146,6 +147,7 @@ fn unified(plan: &MountPlan, namespaced: bool, directory: &Path) -> Result<Owned
     Ok(tree)
 }
 
+/// Mounts one hierarchy in the directory `base`, which is the working directory.
 fn mount_hierarchy(
     base: BorrowedFd<'_>,
     plan: &MountPlan,
@@ -153,51 +155,41 @@ fn mount_hierarchy(
     namespaced: bool,
 ) -> Result<(), Error> {
     let name = hierarchy.name.as_str();
-    let mount = match (namespaced, &hierarchy.directory) {
-        (true, _) => match hierarchy_instance(&hierarchy.options, plan.flags.attributes()) {
-            Ok(mount) => mount,
+    if !namespaced && hierarchy.directory.is_none() {
+        return Ok(());
+    }
+    let action = || format!("make the directory of cgroup {name}");
+    rustix::fs::mkdirat(base, name, Mode::from_raw_mode(0o755)).doing(action)?;
+    if namespaced {
+        // By name in a directory that is ours alone: one call instead of the nine of the mount API, and all of them
+        // become read-only by one more.
+        let (flags, data) = (instance::plain_flags(plan), hierarchy.options.join(","));
+        match rustix::mount::mount("cgroup", name, "cgroup", flags, CString::new(data).ok().as_deref()) {
+            Ok(()) => {}
             // A hierarchy that is not (or no longer) mounted anywhere cannot be mounted anew under load; leave it out.
-            Err(Errno::BUSY | Errno::INVAL | Errno::NOENT) => return Ok(()),
+            Err(Errno::BUSY | Errno::INVAL | Errno::NOENT) => {
+                return rustix::fs::unlinkat(base, name, AtFlags::REMOVEDIR).doing(action);
+            }
             Err(source) => {
                 return Err(Error::Kernel {
                     action: format!("mount cgroup {name}"),
                     source,
                 });
             }
-        },
-        (false, Some(directory)) => {
-            let mount = bind::tree(directory, false)?;
-            bind::set_flags(mount.as_fd(), &plan.flags)?;
-            mount
         }
-        (false, None) => return Ok(()),
-    };
-    let action = || format!("make the directory of cgroup {name}");
-    rustix::fs::mkdirat(base, name, Mode::from_raw_mode(0o755)).doing(action)?;
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let target = rustix::fs::openat(base, name, flags, Mode::empty()).doing(action)?;
-    attach(mount.as_fd(), target.as_fd())?;
+    } else if let Some(directory) = &hierarchy.directory {
+        let mount = bind::tree(directory, false)?;
+        bind::set_flags(mount.as_fd(), &plan.flags)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let target = rustix::fs::openat(base, name, flags, Mode::empty()).doing(action)?;
+        attach(mount.as_fd(), target.as_fd())?;
+    }
     if name.contains(',') {
         for controller in name.split(',') {
             rustix::fs::symlinkat(name, base, controller).doing(|| format!("link cgroup {controller}"))?;
         }
     }
     Ok(())
-}
-
-/// A mount of a v1 hierarchy as the calling process's cgroup namespace sees it.
-fn hierarchy_instance(options: &[String], attributes: Attributes) -> Result<OwnedFd, Errno> {
-    let context = rustix::mount::fsopen("cgroup", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    rustix::mount::fsconfig_set_string(&context, "source", "cgroup")?;
-    for option in options {
-        match option.split_once('=') {
-            Some((key, value)) => rustix::mount::fsconfig_set_string(&context, key, value)?,
-            None => rustix::mount::fsconfig_set_flag(&context, option.as_str())?,
-        }
-    }
-    rustix::mount::fsconfig_create(&context)?;
-    let attributes = MountAttrFlags::from_bits_retain(attributes.bits() as u32);
-    rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
 #[cfg(test)]

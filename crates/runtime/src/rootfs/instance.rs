@@ -1,4 +1,5 @@
-//! New instances of file systems, by the new mount API where it can say what is wanted.
+//! New instances of file systems: plain ones by mount(2), which is one call where the mount API takes ten; the others,
+//! and those that mount(2) refuses, by the mount API, which can say more and tells why it fails.
 
 use super::beneath::Root;
 use super::bind;
@@ -30,6 +31,42 @@ pub(crate) fn make(plan: &MountPlan, kind: &str, source: &str, mode: Option<u32>
     fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).doing(|| format!("fsmount {kind}"))
 }
 
+/// Whether mount(2) can say all of a plan: no option that needs the mount API, nothing to do to the mount before it is
+/// seen. Read-only is such a thing: mount(2) would make the instance so, which other mounts may share.
+fn is_plain(plan: &MountPlan, source: &str) -> bool {
+    let simple = |text: &str| !text.contains([',', '"', '\0']);
+    !plan.copy_up
+        && plan.recursive.is_empty()
+        && plan.propagation.is_empty()
+        && !plan.flags.has(Attributes::READ_ONLY)
+        && !source.is_empty()
+        && plan
+            .data
+            .iter()
+            .all(|(key, value)| simple(key) && value.as_deref().is_none_or(simple))
+}
+
+/// Makes a plain instance and attaches it to a directory. `false` where it is not plain or mount(2) did not want it;
+/// nothing has happened then. The directory, which is given to mount(2) as ".", stays the working directory.
+pub(crate) fn make_at_once(plan: &MountPlan, kind: &str, source: &str, mode: Option<u32>, target: &OwnedFd) -> bool {
+    if !is_plain(plan, source) || rustix::process::fchdir(target).is_err() {
+        return false;
+    }
+    let flags = plain_flags(plan);
+    let Ok(data) = old_data(plan, mode) else { return false };
+    rustix::mount::mount(source, ".", kind, flags, data.as_c_str()).is_ok()
+}
+
+/// The flags of mount(2) for a plan's options, without read-only: that is for the mount alone, and later.
+pub(crate) fn plain_flags(plan: &MountPlan) -> MountFlags {
+    old_flags(&plan.flags, &plan.switches) - MountFlags::RDONLY
+}
+
+/// The mode to be given to a new tmpfs: that of what it covers, where its options name none.
+fn mode_to_give(plan: &MountPlan, mode: Option<u32>) -> Option<u32> {
+    mode.filter(|_| !plan.copy_up && !plan.data.iter().any(|(key, _)| key == "mode"))
+}
+
 fn configure(context: &OwnedFd, plan: &MountPlan, kind: &str, source: &str, mode: Option<u32>) -> Result<(), Errno> {
     if !source.is_empty() {
         fsconfig_set_string(context, "source", source)?;
@@ -37,7 +74,7 @@ fn configure(context: &OwnedFd, plan: &MountPlan, kind: &str, source: &str, mode
     for switch in &plan.switches {
         fsconfig_set_flag(context, switch.as_str())?;
     }
-    if let Some(mode) = mode.filter(|_| !plan.copy_up && !plan.data.iter().any(|(key, _)| key == "mode")) {
+    if let Some(mode) = mode_to_give(plan, mode) {
         fsconfig_set_string(context, "mode", format!("{mode:o}"))?;
     }
     for (key, value) in &plan.data {
@@ -142,7 +179,8 @@ fn old_flags(flags: &Flags, switches: &[String]) -> MountFlags {
 }
 
 /// All options in one string, as mount(2) takes them.
-fn old_data(plan: &MountPlan) -> Result<CString, Error> {
+fn old_data(plan: &MountPlan, mode: Option<u32>) -> Result<CString, Error> {
+    let mode = mode_to_give(plan, mode).map(|mode| format!("mode={mode:o}"));
     let data: Vec<String> = plan
         .data
         .iter()
@@ -151,6 +189,7 @@ fn old_data(plan: &MountPlan) -> Result<CString, Error> {
             Some(value) => format!("{key}={value}"),
             None => key.clone(),
         })
+        .chain(mode)
         .collect();
     CString::new(data.join(",")).map_err(|_| Error::Invalid("mount option contains a NUL byte".into()))
 }
@@ -165,7 +204,7 @@ pub(crate) fn make_the_old_way(
     target: &OwnedFd,
 ) -> Result<OwnedFd, Error> {
     let flags = old_flags(&plan.flags, &plan.switches);
-    let data = old_data(plan)?;
+    let data = old_data(plan, None)?;
     rustix::mount::mount(source, in_proc(target).as_str(), kind, flags, data.as_c_str())
         .doing(|| format!("mount {kind}"))?;
     let action = || format!("open the new mount {}", plan.destination.display());
@@ -199,7 +238,7 @@ pub(crate) fn change(root: &Root, plan: &MountPlan) -> Result<(), Error> {
     match &plan.what {
         What::New { kind, .. } => {
             let flags = old_flags(&plan.flags, &plan.switches);
-            let data = old_data(plan)?;
+            let data = old_data(plan, None)?;
             rustix::mount::mount_remount(in_proc(&mount).as_str(), flags, data.as_c_str())
                 .doing(|| format!("remount {kind}"))?;
         }

@@ -92,6 +92,9 @@ fn apply_one(
         What::ControlGroups => cgroup::mount(root, plan, surroundings.groups).map(|()| None),
         What::New { kind, source } => {
             let (target, mode) = directory_target(root, plan, kind)?;
+            if instance::make_at_once(plan, kind, source, mode, &target) {
+                return Ok(None);
+            }
             if instance::needs_the_old_way(plan, kind) {
                 let mount = instance::make_the_old_way(root, plan, kind, source, &target)?;
                 complete(plan, mount.as_fd())?;

@@ -19,7 +19,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use tierce_cgroup::{Driver, Manager, Paths};
-use tierce_oci::runtime::{Hooks, NamespaceKind, State, Status};
+use tierce_oci::runtime::{NamespaceKind, Status};
 
 /// Makes a container from a bundle. Its process is a child of the caller, prepared up to `execve`, and waits for
 /// [`start`](crate::start).
@@ -51,10 +51,10 @@ pub(crate) struct Made {
     pub(crate) child: Child,
     /// Its terminal's master side.
     pub(crate) terminal: Option<OwnedFd>,
-    /// Its state document.
-    pub(crate) state: State,
-    /// Its hooks.
-    pub(crate) hooks: Hooks,
+    /// Its directory.
+    pub(crate) home: Home,
+    /// What is kept there of it.
+    pub(crate) record: Record,
 }
 
 /// What exists of a container that is being made; dropped before it is complete, it takes everything back.
@@ -156,8 +156,8 @@ pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Er
     Ok(Made {
         child,
         terminal,
-        state: record.document(Status::Created),
-        hooks,
+        home: unfinished.home.clone(),
+        record,
     })
 }
 
@@ -197,6 +197,7 @@ pub(crate) fn record(
         cgroup_driver: driver,
         namespaces: kinds.map(|kind| namespaces::file_name(kind).to_owned()).collect(),
         no_new_keyring: options.no_new_keyring,
+        hooks: bundle.spec.hooks.clone(),
     }
 }
 

@@ -85,15 +85,14 @@ pub(crate) fn destroy(home: &Home, record: &Record) -> Result<(), Error> {
     };
     let deleted = group.delete();
     reach(Point::GroupDeleted)?;
-    let hooks = home.config().ok().and_then(|spec| spec.hooks);
     let removed = home.remove();
     killed
         .map_err(Error::from)
         .and(deleted.map_err(Error::from))
         .and(removed)?;
     reach(Point::DirectoryRemoved)?;
-    if let Some(lists) = hooks {
-        hooks::after_the_end(&lists, &record.document(Status::Stopped));
+    if let Some(lists) = &record.hooks {
+        hooks::after_the_end(lists, &record.document(Status::Stopped));
     }
     Ok(())
 }

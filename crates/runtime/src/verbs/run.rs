@@ -9,7 +9,6 @@ use crate::error::Error;
 use crate::failpoint::{Point, reach};
 use crate::hooks::Place;
 use crate::options::{Console, Created};
-use crate::state::Home;
 use crate::{guard, hooks};
 use tierce_oci::runtime::Status;
 
@@ -34,23 +33,31 @@ pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8
     let Made {
         child,
         terminal,
-        mut state,
-        hooks: lists,
+        home,
+        record,
     } = make(&options, Waiting::ForCaller)?;
     let give_up = |error| {
         // The failure is what the caller hears; what is left is taken back as far as possible.
         let _ = delete(&globals.root, &options.id, true);
         Err(error)
     };
-    if let Err(error) = reach(Point::Made).and_then(|()| child.start()) {
-        child.destroy();
-        return give_up(error);
-    }
-    state.status = Status::Running;
-    if let Err(error) = hooks::run("poststart", &lists.poststart, &state, &Place::bundle(&state.bundle)) {
-        child.destroy();
-        return give_up(error);
-    }
+    let started = || {
+        reach(Point::Made)?;
+        let held = home.hold()?;
+        child.start()?;
+        if let Some(lists) = &record.hooks {
+            let state = record.document(Status::Running);
+            hooks::run("poststart", &lists.poststart, &state, &Place::bundle(&record.bundle))?;
+        }
+        Ok(held)
+    };
+    let held = match started() {
+        Ok(held) => held,
+        Err(error) => {
+            child.destroy();
+            return give_up(error);
+        }
+    };
     let Some(foreground) = foreground else { return Ok(0) };
     let created = Created {
         pid: child.pid,
@@ -62,14 +69,9 @@ pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8
         Ok(code) => code,
         Err(error) => return give_up(error),
     };
-    if !keep {
-        let home = Home::of(&globals.root, &options.id)?;
-        match home.load() {
-            Ok(record) => destroy(&home, &record)?,
-            // Somebody else deleted it while it ran.
-            Err(Error::NotFound) => {}
-            Err(error) => return Err(error),
-        }
+    // Somebody else may have deleted it while it ran.
+    if !keep && !held.is_removed()? {
+        destroy(&home, &record)?;
     }
     Ok(code)
 }

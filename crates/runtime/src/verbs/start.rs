@@ -24,10 +24,9 @@ pub fn start(root: &Path, id: &str) -> Result<(), Error> {
         return Err(Error::Status("cannot start a container that has stopped".into()));
     }
     reach(Point::Loaded)?;
-    // Only hooks need the document, and reading it is most of the work here.
     let fifo = home.open_fifo_once()?;
     reach(Point::Released)?;
-    let Some(lists) = home.config()?.hooks else {
+    let Some(lists) = &record.hooks else {
         return Ok(());
     };
     if lists.start_container.is_empty() && lists.poststart.is_empty() {

@@ -7,12 +7,18 @@ const FILES: [&str; 2] = ["cpuset.cpus", "cpuset.mems"];
 
 /// Makes a group and gives it, and parents that have none, the CPUs and nodes of the group above.
 pub(super) fn create(directory: &Path) -> Result<()> {
-    // Parents exist in the common case; those made here are as empty as the group itself.
-    if file::make_directory(directory)? {
-        inherit(directory).map(drop)
-    } else {
-        Ok(())
+    if !file::make_directory(directory)? {
+        return Ok(());
     }
+    let Some(parent) = directory.parent() else {
+        return Ok(());
+    };
+    // A new group has nothing to be read (or, by `cgroup.clone_children`, what is written now). Parents have something
+    // in the common case; those made here are as empty as the group itself.
+    for (value, name) in inherit(parent)?.iter().zip(FILES) {
+        file::write(directory, name, value.trim())?;
+    }
+    Ok(())
 }
 
 /// The values of a group, first inherited where it has none. The root always has some.

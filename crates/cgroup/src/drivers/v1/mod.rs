@@ -37,10 +37,7 @@ impl V1 {
             path: directory.join("devices.list"),
             found: list.clone(),
         })?;
-        for (name, line) in wanted.transition(&present) {
-            file::write(directory, name, &line)?;
-        }
-        Ok(())
+        file::write_lines(directory, &wanted.transition(&present))
     }
 }
 
