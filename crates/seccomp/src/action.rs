@@ -23,6 +23,8 @@ pub(crate) const KILL_PROCESS: u32 = 0x8000_0000;
 pub(crate) const ENOSYS: u32 = ERRNO | 0x26;
 
 const EPERM: u32 = 1;
+/// `MAX_ERRNO` of linux/err.h.
+const MAX_ERRNO: u32 = 4095;
 
 /// The return value for an action; without an error number it is `EPERM`, as in runc.
 pub(crate) fn return_value(action: Action, errno: Option<u32>) -> u32 {
@@ -45,6 +47,14 @@ pub(crate) fn check_notify(action: Action, syscall: Option<&str>) -> Result<(), 
     match (action, syscall) {
         (Action::Notify, None) => Err(Error::Notify("as default action")),
         (Action::Notify, Some("write")) => Err(Error::Notify("for the write syscall")),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses error numbers that the kernel would cut down to `MAX_ERRNO` (linux/err.h). A tracer's message is any number.
+pub(crate) fn check_errno(action: Action, errno: Option<u32>) -> Result<(), Error> {
+    match errno {
+        Some(errno) if action == Action::Errno && errno >= MAX_ERRNO => Err(Error::ErrorNumber(errno)),
         _ => Ok(()),
     }
 }

@@ -5,7 +5,7 @@
 //! (seven for Docker's profile), and none at all once the kernel has cached that a number is always allowed.
 
 use crate::Error;
-use crate::action::{ENOSYS, KILL_THREAD, NOTIFY, check_notify, forces_enosys, return_value};
+use crate::action::{ENOSYS, KILL_THREAD, NOTIFY, check_errno, check_notify, forces_enosys, return_value};
 use crate::architecture::{Architecture, X32_BIT, numbers};
 use crate::emit::emit;
 use crate::multiplex::multiplexed;
@@ -98,7 +98,9 @@ pub fn compile(profile: &Seccomp, native: Architecture) -> Result<Program, Error
 
 fn check(profile: &Seccomp) -> Result<(), Error> {
     check_notify(profile.default_action, None)?;
+    check_errno(profile.default_action, profile.default_errno_ret)?;
     for rule in &profile.syscalls {
+        check_errno(rule.action, rule.errno_ret)?;
         for name in &rule.names {
             if name.is_empty() {
                 return Err(Error::EmptyName);

@@ -16,6 +16,9 @@ pub enum Error {
         /// What stood there.
         index: u32,
     },
+    /// No system call fails with that number (libseccomp takes none either).
+    #[error("seccomp errnoRet {0} is no error number (0 to 4094)")]
+    ErrorNumber(u32),
     /// Notification is impossible there: the agent could never be told of the descriptor.
     #[error("SCMP_ACT_NOTIFY cannot be used {0}")]
     Notify(&'static str),

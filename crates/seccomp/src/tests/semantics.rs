@@ -170,6 +170,11 @@ fn bad_rules_are_refused() {
     assert!(matches!(compile_rule(rule(&[""], Action::Log, &[])), Error::EmptyName));
     let six = rule(&["mkdir"], Action::Log, &[when(6, Operator::Equal, 0, 0)]);
     assert!(matches!(compile_rule(six), Error::ArgumentIndex { index: 6, .. }));
+    for errno in [4095, 70_000] {
+        let mut number = rule(&["mkdir"], Action::Errno, &[]);
+        number.errno_ret = Some(errno);
+        assert!(matches!(compile_rule(number), Error::ErrorNumber(_)));
+    }
     let condition = |value| rule(&["mkdir"], Action::Log, &[when(0, Operator::Equal, value, 0)]);
     let many = profile(Action::Allow, vec![], (0..1000).map(condition).collect());
     assert!(matches!(compile(&many, NATIVE), Err(Error::TooLong(_))));
