@@ -49,10 +49,10 @@ impl Arguments {
     /// The next flag or word.
     ///
     /// # Errors
-    /// [`Error::Usage`] when the flag before had a value that nobody asked for, or the next one is not UTF-8.
+    /// [`Error::Misused`] when the flag before had a value that nobody asked for, or the next one is not UTF-8.
     pub(crate) fn next(&mut self) -> Result<Option<Piece>, Error> {
         if let Some(value) = self.attached.take() {
-            return Err(Error::Usage(format!(
+            return Err(Error::Misused(format!(
                 "flag --{} takes no value, but got {value:?}",
                 self.flag
             )));
@@ -83,7 +83,7 @@ impl Arguments {
     /// The value of the flag that [`Self::next`] returned last.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is none, or it is not UTF-8.
+    /// [`Error::Misused`] when there is none, or it is not UTF-8.
     pub(crate) fn value(&mut self) -> Result<String, Error> {
         match self.attached.take() {
             Some(value) => Ok(value),
@@ -92,7 +92,7 @@ impl Arguments {
     }
 
     fn missing(&self) -> Error {
-        Error::Usage(format!("flag needs an argument: --{}", self.flag))
+        Error::Misused(format!("flag needs an argument: --{}", self.flag))
     }
 
     /// The value of the last flag as a path.
@@ -107,7 +107,7 @@ impl Arguments {
     pub(crate) fn number<T: FromStr>(&mut self) -> Result<T, Error> {
         let text = self.value()?;
         text.parse()
-            .map_err(|_| Error::Usage(format!("invalid value {text:?} for flag --{}", self.flag)))
+            .map_err(|_| Error::Misused(format!("invalid value {text:?} for flag --{}", self.flag)))
     }
 
     /// The truth of the last flag: set, unless it says `=false`.
@@ -115,7 +115,7 @@ impl Arguments {
         match self.attached.take().as_deref() {
             None | Some("true" | "1" | "t" | "T" | "TRUE" | "True") => Ok(true),
             Some("false" | "0" | "f" | "F" | "FALSE" | "False") => Ok(false),
-            Some(text) => Err(Error::Usage(format!(
+            Some(text) => Err(Error::Misused(format!(
                 "invalid boolean value {text:?} for flag --{}",
                 self.flag
             ))),
@@ -125,7 +125,7 @@ impl Arguments {
     /// Everything behind, flags and words alike.
     ///
     /// # Errors
-    /// [`Error::Usage`] for one that is not UTF-8.
+    /// [`Error::Misused`] for one that is not UTF-8.
     pub(crate) fn remainder(&mut self) -> Result<Vec<String>, Error> {
         if !self.flags_ended && self.rest.front().is_some_and(|first| first == "--") {
             self.rest.pop_front();
@@ -133,16 +133,19 @@ impl Arguments {
         self.rest.drain(..).map(utf8).collect()
     }
 
-    /// The error for the last flag, which no one knows.
+    /// What follows from the last flag, which no verb knows: help where it asks for it, else an error.
     pub(crate) fn unknown<T>(&self) -> Result<T, Error> {
-        Err(Error::Usage(format!("flag provided but not defined: -{}", self.flag)))
+        if matches!(self.flag.as_str(), "help" | "h") {
+            return Err(Error::Help);
+        }
+        Err(Error::Misused(format!("flag provided but not defined: -{}", self.flag)))
     }
 }
 
 fn utf8(argument: OsString) -> Result<String, Error> {
     argument
         .into_string()
-        .map_err(|argument| Error::Usage(format!("argument {:?} is not UTF-8", argument.display())))
+        .map_err(|argument| Error::Misused(format!("argument {:?} is not UTF-8", argument.display())))
 }
 
 #[cfg(test)]

@@ -27,9 +27,18 @@ pub enum Error {
     /// The bundle's `config.json`, or a document given with the verb, asks for something that cannot be.
     #[error("{0}")]
     Invalid(String),
-    /// The command line is wrong.
+    /// A value on the command line is wrong.
     #[error("{0}")]
     Usage(String),
+    /// The command line cannot be read: an unknown flag, a missing or needless word.
+    #[error("{0}")]
+    Misused(String),
+    /// There is no such command.
+    #[error("No help topic for '{0}'")]
+    NoCommand(String),
+    /// No error: help was asked for instead of what the verb does.
+    #[error("help is asked for")]
+    Help,
     /// A verb or feature that this runtime does not have.
     #[error("{0}")]
     Unsupported(String),
@@ -39,6 +48,14 @@ pub enum Error {
         /// What kind of failure it was.
         kind: Kind,
         /// The account of the failed step.
+        text: String,
+    },
+    /// The program was found, and nothing but its execution was left; the kernel refused it.
+    #[error("unable to start container process: error during container init: {text}")]
+    Executed {
+        /// What kind of failure it was.
+        kind: Kind,
+        /// `exec`, the program and the cause.
         text: String,
     },
     /// A step that tells more than a verb, an object and a cause.
@@ -142,9 +159,18 @@ impl Fault for Error {
         match self {
             Self::NotFound => Kind::NotFound,
             Self::Exists | Self::NotRunning | Self::Status(_) => Kind::Conflict,
-            Self::Id(_) | Self::Invalid(_) | Self::Usage(_) | Self::Document(_) => Kind::Invalid,
+            Self::Id(_)
+            | Self::Invalid(_)
+            | Self::Usage(_)
+            | Self::Misused(_)
+            | Self::NoCommand(_)
+            | Self::Help
+            | Self::Document(_) => Kind::Invalid,
             Self::Unsupported(_) => Kind::NotImplemented,
-            Self::Init { kind, .. } | Self::Step { kind, .. } | Self::Program { kind, .. } => *kind,
+            Self::Init { kind, .. }
+            | Self::Executed { kind, .. }
+            | Self::Step { kind, .. }
+            | Self::Program { kind, .. } => *kind,
             Self::Kernel { source, .. } => tierce_fault::kind_of_io(&(*source).into()),
             Self::Hook { .. } => Kind::Internal,
             Self::Cgroup(error) | Self::Join(error) | Self::Limit(error) => error.kind(),

@@ -64,12 +64,22 @@ fn sealed_copy(program: &Path) -> Result<OwnedFd, Error> {
     Ok(to.into())
 }
 
+/// Begins a verb that puts a process into a container: protects this program's file, and looks after the descriptors
+/// that it was given.
+///
+/// # Errors
+/// As [`reexecute`] and [`given_descriptors`].
+pub(crate) fn begin(preserved: u32) -> Result<(), Error> {
+    reexecute()?;
+    given_descriptors(preserved)
+}
+
 /// Looks after the descriptors that this program was given: those to be handed on must be there, lest the program's own
 /// take their numbers, and no other goes to whatever is executed.
 ///
 /// # Errors
 /// [`Error::Kernel`] with runc's words for one that is not open.
-pub(crate) fn given_descriptors(preserved: u32) -> Result<(), Error> {
+fn given_descriptors(preserved: u32) -> Result<(), Error> {
     for position in 0..preserved {
         let open = i32::try_from(3 + i64::from(position)).is_ok_and(tierce_sys::descriptors::is_open);
         if !open {

@@ -1,9 +1,11 @@
 //! Where errors are told: standard error, and the file of `--log` in the form that containerd and podman read.
 
+use crate::error::{Doing, Error};
 use crate::timestamp;
 use std::borrow::Cow;
-use std::io::Write;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// How lines of the log file look.
@@ -53,10 +55,11 @@ fn tell(level: &str, message: &str) {
     }
 }
 
+/// A line as logrus writes it, which runc logs with.
 fn line(format: Format, level: &str, message: &str) -> String {
-    let time = timestamp::now();
+    let time = timestamp::seconds();
     match format {
-        Format::Text => format!("time=\"{time}\" level={level} msg={message:?}\n"),
+        Format::Text => format!("time=\"{time}\" level={level} msg={}\n", quoted(message)),
         Format::Json => format!(
             "{}\n",
             serde_json::json!({"level": level, "msg": message, "time": time})
@@ -64,7 +67,46 @@ fn line(format: Format, level: &str, message: &str) -> String {
     }
 }
 
+/// A message in quotes, unless it is a plain word.
+fn quoted(message: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._/@^+".contains(c);
+    if !message.is_empty() && message.chars().all(plain) {
+        message.to_owned()
+    } else {
+        format!("{message:?}")
+    }
+}
+
+impl Format {
+    /// Reads `--log-format`.
+    pub(crate) fn parse(word: &str) -> Result<Self, Error> {
+        match word {
+            "" | "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            other => Err(Error::Usage(format!("invalid log-format: {other}"))),
+        }
+    }
+}
+
 impl Log {
+    /// Makes sure that there is a log to write to.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] when the file cannot be opened for appending.
+    pub(crate) fn open(&self) -> Result<(), Error> {
+        let Some(path) = &self.file else { return Ok(()) };
+        // A pipe would be at its end for its reader before anything was said.
+        if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            return Ok(());
+        }
+        // It is not kept open: its number may be one that is handed on to the container.
+        Self::file(path).map(drop).doing(|| format!("open {}", path.display()))
+    }
+
+    fn file(path: &Path) -> std::io::Result<File> {
+        File::options().create(true).append(true).open(path)
+    }
+
     /// Has warnings told from here on, at this log.
     pub(crate) fn take_warnings(&self) {
         // The first one stays; a program has one log.
@@ -73,15 +115,23 @@ impl Log {
 
     fn append(&self, line: &str) {
         if let Some(path) = &self.file {
-            let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-            let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
+            let _ = Self::file(path).and_then(|mut file| file.write_all(line.as_bytes()));
         }
     }
 
-    /// Tells an error. A log that cannot be written is no reason to fail once more.
+    /// Tells an error: in the log, and where that is a file, also on standard error as it is. A log that cannot be
+    /// written is no reason to fail once more.
     pub(crate) fn error(&self, message: &str) {
-        self.append(&line(self.format, "error", message));
-        let _ = writeln!(std::io::stderr(), "{}", printable(message));
+        let line = line(self.format, "error", message);
+        let shown = if self.file.is_some() {
+            self.append(&line);
+            format!("{}\n", printable(message))
+        } else if self.format == Format::Text && std::io::stderr().is_terminal() {
+            format!("ERRO[0000] {}\n", printable(message))
+        } else {
+            line
+        };
+        let _ = std::io::stderr().write_all(shown.as_bytes());
     }
 }
 
@@ -117,5 +167,15 @@ mod tests {
             (parsed["level"].as_str(), parsed["msg"].as_str()),
             (Some("error"), Some("a \"b\""))
         );
+    }
+
+    #[test]
+    fn text_lines_are_logruss() {
+        let line = line(Format::Text, "error", "no \"x\"");
+        assert!(
+            line.starts_with("time=\"") && line.ends_with("Z\" level=error msg=\"no \\\"x\\\"\"\n"),
+            "{line}"
+        );
+        assert_eq!((quoted("a/b-c").as_str(), quoted("").as_str()), ("a/b-c", "\"\""));
     }
 }

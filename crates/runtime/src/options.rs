@@ -1,5 +1,7 @@
 //! What a caller may ask of [`create`](crate::create) and [`exec`](crate::exec), and what it gets back.
 
+use crate::error::Error;
+use crate::verbs::help;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use tierce_oci::runtime::Process;
@@ -10,10 +12,50 @@ pub enum Console {
     /// Returned to the caller in [`Created::terminal`].
     #[default]
     Return,
+    /// Returned as well, with its line feeds passed on as they are and with the caller's size, for a caller that joins
+    /// it to a terminal or a pipe of its own.
+    Foreground,
     /// Sent over this unix socket by SCM_RIGHTS (`--console-socket`). A process without a terminal is refused.
     Socket(PathBuf),
     /// Nowhere: a process with a terminal is refused.
     Refuse,
+}
+
+impl Console {
+    /// The way for a command that stays with the process, or does not, when this is what it was told.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] in runc's words for a socket that nobody needs.
+    pub(crate) fn of_command(self, detach: bool) -> Result<Self, Error> {
+        match self {
+            Self::Return if detach => Ok(Self::Refuse),
+            Self::Return => Ok(Self::Foreground),
+            Self::Socket(_) if !detach => Err(needless_socket()),
+            other => Ok(other),
+        }
+    }
+
+    /// Refuses a terminal without a way, and a way without a terminal.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] in runc's words.
+    pub(crate) fn check(&self, terminal: bool) -> Result<(), Error> {
+        match (self, terminal) {
+            (Self::Refuse, true) => Err(Error::Usage(format!(
+                "cannot allocate tty if {} will detach without setting console socket",
+                help::name()
+            ))),
+            (Self::Socket(_), false) => Err(needless_socket()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn needless_socket() -> Error {
+    Error::Usage(format!(
+        "cannot use console socket if {} will not detach or allocate tty",
+        help::name()
+    ))
 }
 
 /// The standard streams of a process without a terminal; `None` inherits the caller's.
@@ -42,6 +84,8 @@ pub struct CreateOptions {
     pub stdio: Stdio,
     /// File that gets the pid.
     pub pid_file: Option<PathBuf>,
+    /// Unix socket that gets a descriptor of the process by SCM_RIGHTS.
+    pub pidfd_socket: Option<PathBuf>,
     /// Change the root by moving mounts instead of pivot_root (for roots on an initial RAM disk).
     pub no_pivot: bool,
     /// Keep the caller's session keyring.
@@ -71,6 +115,8 @@ pub struct ExecOptions {
     pub stdio: Stdio,
     /// File that gets the pid.
     pub pid_file: Option<PathBuf>,
+    /// Unix socket that gets a descriptor of the process by SCM_RIGHTS.
+    pub pidfd_socket: Option<PathBuf>,
     /// How many descriptors from 3 upwards the process inherits.
     pub preserve_fds: u32,
     /// Go on although the container is paused (the process waits until it is resumed).

@@ -286,6 +286,11 @@ impl Record {
         }
     }
 
+    /// Whether the container has a pid namespace of its own, with whose first process all others end.
+    pub(crate) fn owns_pids(&self) -> bool {
+        self.namespaces.iter().any(|name| name == "pid")
+    }
+
     /// The kinds of namespaces in which the container differs from the host.
     pub(crate) fn kinds(&self) -> Kinds {
         crate::namespaces::ALL

@@ -3,7 +3,7 @@
 use crate::error::{Doing, Error};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
-use rustix::termios::{OptionalActions, Termios};
+use rustix::termios::{OptionalActions, OutputModes, Termios};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The caller's terminal modes, put back when dropped.
@@ -16,8 +16,9 @@ impl Raw {
     fn enter() -> Option<Self> {
         let before = rustix::termios::tcgetattr(rustix::stdio::stdin()).ok()?;
         let mut raw = before.clone();
-        // Raw in both directions: the container's terminal adds the carriage returns, as under docker.
         raw.make_raw();
+        // The caller's terminal goes on adding its carriage returns, for the container's adds none.
+        raw.output_modes.insert(OutputModes::OPOST);
         rustix::termios::tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &raw).ok()?;
         Some(Self { before })
     }
@@ -38,11 +39,29 @@ pub(crate) fn resize(master: &OwnedFd) {
     }
 }
 
+/// Has the container's terminal pass line feeds as they are, as runc does: whoever joins it to a terminal of its own, or
+/// to a pipe, gets what the program wrote.
+fn keep_line_feeds(master: &OwnedFd) -> Result<(), Error> {
+    let doing = || "clear ONLCR of the container's terminal".to_owned();
+    let mut modes = rustix::termios::tcgetattr(master).doing(doing)?;
+    modes.output_modes.remove(OutputModes::ONLCR);
+    rustix::termios::tcsetattr(master, OptionalActions::Now, &modes).doing(doing)
+}
+
+/// Prepares the container's terminal before its program runs.
+///
+/// # Errors
+/// [`Error::Kernel`] when it is no terminal.
+pub(crate) fn prepare(master: &OwnedFd) -> Result<(), Error> {
+    keep_line_feeds(master)?;
+    resize(master);
+    Ok(())
+}
+
 /// Carries bytes both ways until the container's side closes. `signals` is asked after every wait, with the descriptor
 /// that tells of the process's end.
 pub(crate) fn join(master: &OwnedFd, ended: BorrowedFd<'_>, mut signals: impl FnMut()) -> Result<(), Error> {
     let _raw = Raw::enter();
-    resize(master);
     let mut reading = true;
     loop {
         let quiet = rustix::event::Timespec {

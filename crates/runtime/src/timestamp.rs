@@ -8,6 +8,14 @@ pub(crate) fn now() -> String {
     format(since.as_secs(), since.subsec_nanos())
 }
 
+/// `2006-01-02T15:04:05Z`.
+pub(crate) fn seconds() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut text = format(since.as_secs(), 0);
+    text.truncate(text.len() - ".000000000Z".len());
+    text + "Z"
+}
+
 fn format(seconds: u64, nanoseconds: u32) -> String {
     // Days to civil date, after Howard Hinnant's `civil_from_days`: eras of 400 years that begin on 1 March.
     let days = seconds / 86_400 + 719_468;

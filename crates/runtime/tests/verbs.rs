@@ -182,7 +182,7 @@ fn a_terminal_in_the_foreground_is_joined_to_ours() {
         .stdin(std::process::Stdio::null())
         .output();
     let said = bed::Said::from(output.expect("run"));
-    assert_eq!((said.code, said.out.as_str()), (3, "/dev/pts/0\r\n"), "{said:?}");
+    assert_eq!((said.code, said.out.as_str()), (3, "/dev/pts/0\n"), "{said:?}");
     let said = bed.verb(&["run", "--detach"]);
     assert!(said.code == 1 && said.err.contains("cannot allocate tty"), "{said:?}");
 }

@@ -16,15 +16,25 @@ pub(super) fn make(init: &mut Init<'_>) -> Result<(), Error> {
     }
 }
 
-/// Enters it as the user, and makes sure that it lies inside the root: a directory that is reached through a leaked
-/// descriptor of the host has no path from here (CVE-2024-21626).
-pub(super) fn enter(init: &mut Init<'_>) -> Result<(), Error> {
-    let directory = init.program.directory();
-    rustix::process::chdir(directory).map_err(|error| Error::Program {
-        program: directory.display().to_string(),
-        cause: format!("chdir to cwd set in config.json failed: {}", Cause(error)),
-        kind: tierce_fault::kind_of_io(&error.into()),
-    })?;
+/// Enters it while still root, who can enter what the user cannot: the working directory of a volume's owner, say. Where
+/// even root may not (in a user namespace, on a network file system), the user tries again.
+///
+/// All descriptors of the host are closed by now: a path like `/proc/self/fd/7` leads nowhere (CVE-2024-21626).
+pub(super) fn enter_as_root(init: &mut Init<'_>) -> Result<(), Error> {
+    match rustix::process::chdir(init.program.directory()) {
+        Ok(()) => init.entered = true,
+        Err(Errno::ACCESS | Errno::PERM) => {}
+        Err(error) => return Err(failed(init, error)),
+    }
+    Ok(())
+}
+
+/// Enters it as the user, unless that is done, and makes sure that it lies inside the root: a directory that is reached
+/// through a leaked descriptor of the host has no path from here (CVE-2024-21626).
+pub(super) fn enter_as_user(init: &mut Init<'_>) -> Result<(), Error> {
+    if !init.entered {
+        rustix::process::chdir(init.program.directory()).map_err(|error| failed(init, error))?;
+    }
     let doing = || "current working directory is outside of container mount namespace root".to_owned();
     let found = rustix::process::getcwd(Vec::new()).doing(doing)?;
     // The kernel writes "(unreachable)/…" for directories outside the root.
@@ -35,5 +45,16 @@ pub(super) fn enter(init: &mut Init<'_>) -> Result<(), Error> {
             action: doing(),
             source: Errno::NOENT,
         })
+    }
+}
+
+fn failed(init: &Init<'_>, error: Errno) -> Error {
+    Error::Step {
+        kind: tierce_fault::kind_of_io(&error.into()),
+        text: format!(
+            "chdir to cwd (\"{}\") set in config.json failed: {}",
+            init.program.directory().display(),
+            Cause(error)
+        ),
     }
 }

@@ -119,6 +119,8 @@ pub(crate) struct Init<'a> {
     pub(crate) read_only_later: Vec<OwnedFd>,
     /// The slave side of its terminal.
     pub(crate) terminal: Option<OwnedFd>,
+    /// Whether it is in its working directory.
+    pub(crate) entered: bool,
     /// What `execve` will take, once it is known.
     pub(crate) launch: Option<Launch<'a>>,
 }
@@ -167,13 +169,14 @@ pub(crate) const FIRST: &[Step] = steps![
     "scheduling" => scheduling::scheduling,
     "streams" => stdio::streams,
     "inheritance" => stdio::inheritance,
+    "working directory as root" => directory::enter_as_root,
     "limits" => limits::limits,
     "no new privileges" => seccomp::no_new_privileges,
     "seccomp while privileged" => seccomp::while_privileged,
     "bounding set" => capabilities::bounding,
     "user" => user::user,
     "capabilities" => capabilities::sets,
-    "working directory" => directory::enter,
+    "working directory" => directory::enter_as_user,
     "find the program" => exec::find,
     "seccomp without privileges" => seccomp::without_privileges,
     "report and wait" => exec::wait,
@@ -192,13 +195,14 @@ pub(crate) const FURTHER: &[Step] = steps![
     "scheduling" => scheduling::scheduling,
     "streams" => stdio::streams,
     "inheritance" => stdio::inheritance,
+    "working directory as root" => directory::enter_as_root,
     "limits" => limits::limits,
     "no new privileges" => seccomp::no_new_privileges,
     "seccomp while privileged" => seccomp::while_privileged,
     "bounding set" => capabilities::bounding,
     "user" => user::user,
     "capabilities" => capabilities::sets,
-    "working directory" => directory::enter,
+    "working directory" => directory::enter_as_user,
     "find the program" => exec::find,
     "seccomp without privileges" => seccomp::without_privileges,
     "report and wait" => exec::wait,
@@ -217,7 +221,7 @@ impl Init<'_> {
         let failed = steps
             .iter()
             .find_map(|step| self.take(step).err().map(|error| (step.name, error)));
-        let (step, error) = failed.unwrap_or_else(|| ("tierce-runtime", exec::execute(&self)));
+        let (step, error) = failed.unwrap_or_else(|| ("", exec::execute(&self)));
         let failure = Message::Failed {
             kind: error.kind(),
             text: error.to_string(),
@@ -229,6 +233,7 @@ impl Init<'_> {
                 Hold::Fifo {
                     answer: Some(answer), ..
                 } => rustix::io::write(answer, error.to_string().as_bytes()),
+                _ if step.is_empty() => rustix::io::write(rustix::stdio::stderr(), format!("{error}\n").as_bytes()),
                 _ => rustix::io::write(rustix::stdio::stderr(), format!("{step}: {error}\n").as_bytes()),
             };
         }

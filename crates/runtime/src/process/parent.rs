@@ -5,9 +5,11 @@ use super::message::Message;
 use super::source::Sources;
 use super::{middle, user_namespace};
 use crate::error::{Doing, Error};
+use crate::log;
 use crate::namespaces::{self, Namespaces};
 use crate::options::Console;
 use crate::program::Program;
+use crate::terminal;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -90,6 +92,7 @@ pub(crate) fn launch(
             namespaces::join(&namespaces.joined, |_| false)
         };
         let (pid, pidfd, channel) = middle::launch(enter, flags, group, ours, || body(theirs))?;
+        log::debug(|| format!("nsexec container setup: process {pid}"));
         return Ok(Child { pid, pidfd, channel });
     }
     let borrowed = borrow(&namespaces.joined, offsets.as_deref())?;
@@ -102,6 +105,7 @@ pub(crate) fn launch(
         }
         Fork::Parent { pid, pidfd } => {
             drop(borrowed);
+            log::debug(|| format!("nsexec container setup: process {pid}"));
             Ok(Child {
                 pid,
                 pidfd,
@@ -174,7 +178,11 @@ impl Child {
                 }
                 Some((Message::Terminal, mut files)) => match (duties.console, files.pop()) {
                     (Console::Socket(path), Some(master)) => send_terminal(path, &master)?,
-                    (Console::Return | Console::Refuse, master) => terminal = master,
+                    (Console::Foreground, Some(master)) => {
+                        terminal::prepare(&master)?;
+                        terminal = Some(master);
+                    }
+                    (Console::Return | Console::Foreground | Console::Refuse, master) => terminal = master,
                     (Console::Socket(_), None) => {}
                 },
                 Some((Message::Listener(number), mut files)) => {
@@ -190,7 +198,14 @@ impl Child {
                     self.set_limits(duties.program)?;
                     self.tell(&Message::LimitsDone, &[])?;
                 }
-                Some((Message::Ready, _)) => return Ok(terminal),
+                Some((Message::Ready, _)) => {
+                    log::debug(|| format!("child process in init(): process {} is prepared", self.pid));
+                    log::debug(|| match duties.sources {
+                        Some(_) => "init: closing the pipe to signal completion".into(),
+                        None => "setns_init: about to exec".into(),
+                    });
+                    return Ok(terminal);
+                }
                 Some((Message::Failed { kind, text }, _)) => return Err(Error::Init { kind, text }),
                 Some((message, _)) => {
                     return Err(Error::Invalid(format!(
@@ -212,7 +227,7 @@ impl Child {
         self.channel.send(&Message::Start)?;
         match self.channel.receive()? {
             None => Ok(()),
-            Some((Message::Failed { kind, text }, _)) => Err(Error::Init { kind, text }),
+            Some((Message::Failed { kind, text }, _)) => Err(Error::Executed { kind, text }),
             Some((message, _)) => Err(Error::Invalid(format!(
                 "the container process said {message:?} out of turn"
             ))),
@@ -252,6 +267,11 @@ impl Child {
         Ok(())
     }
 
+    /// Sends a descriptor of the child to whoever listens on a unix socket.
+    pub(crate) fn send_descriptor(&self, socket: &Path) -> Result<(), Error> {
+        send_to(socket, "the pidfd", b"pidfd", self.pidfd.as_fd())
+    }
+
     /// Ends the child and collects it; for failures.
     pub(crate) fn destroy(&self) {
         // It may have ended by itself; either way the wait below finds it.
@@ -265,10 +285,15 @@ impl Child {
 
 /// Sends the master side of a terminal to whoever listens on the console socket.
 pub(crate) fn send_terminal(path: &Path, master: &OwnedFd) -> Result<(), Error> {
-    let action = || format!("send the terminal to console socket {}", path.display());
+    send_to(path, "the terminal", b"/dev/ptmx", master.as_fd())
+}
+
+/// Sends a descriptor to whoever listens on a unix socket.
+fn send_to(path: &Path, what: &str, name: &[u8], file: BorrowedFd<'_>) -> Result<(), Error> {
+    let action = || format!("send {what} to socket {}", path.display());
     let socket =
         rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).doing(action)?;
     rustix::net::connect(&socket, &SocketAddrUnix::new(path).doing(action)?).doing(action)?;
-    tierce_sys::passing::send(socket.as_fd(), b"/dev/ptmx", &[master.as_fd()]).doing(action)?;
+    tierce_sys::passing::send(socket.as_fd(), name, &[file]).doing(action)?;
     Ok(())
 }

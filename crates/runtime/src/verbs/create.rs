@@ -91,7 +91,7 @@ impl Drop for Unfinished {
 pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Error> {
     let bundle = bundle::read(&options.bundle)?;
     let (mut container, program) = bundle::decide(&bundle, options)?;
-    check_console(&options.console, program.process.terminal)?;
+    options.console.check(program.process.terminal)?;
     let hooks = bundle.spec.hooks.clone().unwrap_or_default();
     reach(Point::Decided)?;
     let home = Home::create(&options.root, &options.id)?;
@@ -136,6 +136,9 @@ pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Er
         };
         let terminal = child.await_ready(&mut duties)?;
         reach(Point::Ready)?;
+        if let Some(path) = &options.pidfd_socket {
+            child.send_descriptor(path)?;
+        }
         if let Some(path) = &options.pid_file {
             write_pid_file(path, child.pid)?;
         }
@@ -159,19 +162,6 @@ pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Er
         home: unfinished.home.clone(),
         record,
     })
-}
-
-/// Refuses a terminal without a way, and a way without a terminal.
-pub(crate) fn check_console(console: &Console, terminal: bool) -> Result<(), Error> {
-    match (console, terminal) {
-        (Console::Refuse, true) => Err(Error::Usage(
-            "cannot allocate tty without --console-socket when nobody stays to read it".into(),
-        )),
-        (Console::Socket(_), false) => Err(Error::Usage(
-            "cannot use console socket: the process has no terminal".into(),
-        )),
-        _ => Ok(()),
-    }
 }
 
 /// What is kept, but for what is known only when there is a process.
@@ -247,6 +237,7 @@ fn launch(
             procfs: None,
             read_only_later: Vec::new(),
             terminal: None,
+            entered: false,
             launch: None,
         };
         init.run();
@@ -318,6 +309,7 @@ pub(crate) fn write_pid_file(path: &Path, pid: i32) -> Result<(), Error> {
 
 /// Reads the flags that `create` and `run` share; `more` takes those that it knows.
 pub(crate) fn flags(
+    verb: &str,
     globals: &Globals,
     arguments: &mut Arguments,
     mut more: impl FnMut(&str, &mut Arguments) -> Result<bool, Error>,
@@ -341,6 +333,7 @@ pub(crate) fn flags(
             "bundle" | "b" => options.bundle = arguments.path()?,
             "console-socket" => options.console = Console::Socket(arguments.path()?),
             "pid-file" => options.pid_file = Some(arguments.path()?),
+            "pidfd-socket" => options.pidfd_socket = Some(arguments.path()?),
             "no-pivot" => options.no_pivot = arguments.truth()?,
             "no-new-keyring" => options.no_new_keyring = arguments.truth()?,
             "preserve-fds" => options.preserve_fds = arguments.number()?,
@@ -351,24 +344,21 @@ pub(crate) fn flags(
             }
         }
     }
-    (options.id, _) = super::container_id("create", words, 0)?;
+    (options.id, _) = super::container_id(verb, words, 0)?;
     options.listen_fds = std::env::var("LISTEN_FDS")
         .ok()
         .and_then(|count| count.parse().ok())
         .unwrap_or(0);
     options.preserve_fds = options.preserve_fds.saturating_add(options.listen_fds);
-    guard::given_descriptors(options.preserve_fds)?;
     options.notify_socket = std::env::var_os("NOTIFY_SOCKET").map(Into::into);
     Ok(options)
 }
 
 /// The command line.
 pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8, Error> {
-    guard::reexecute()?;
-    let mut options = flags(globals, arguments, |_, _| Ok(false))?;
-    if options.console == Console::Return {
-        options.console = Console::Refuse;
-    }
+    let mut options = flags("create", globals, arguments, |_, _| Ok(false))?;
+    guard::begin(options.preserve_fds)?;
+    options.console = options.console.of_command(true)?;
     create(&options)?;
     Ok(0)
 }

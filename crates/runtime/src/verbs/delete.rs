@@ -78,11 +78,7 @@ pub(crate) fn destroy(home: &Home, record: &Record) -> Result<(), Error> {
     reach(Point::Ended)?;
     let group = state::group(record);
     // Without a pid namespace of its own, processes may have outlived the first one.
-    let killed = if record.namespaces.iter().any(|name| name == "pid") {
-        Ok(())
-    } else {
-        group.kill_all()
-    };
+    let killed = if record.owns_pids() { Ok(()) } else { group.kill_all() };
     let deleted = group.delete();
     reach(Point::GroupDeleted)?;
     let removed = home.remove();

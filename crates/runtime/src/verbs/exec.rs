@@ -1,6 +1,6 @@
 //! `exec`: a further process in a container.
 
-use super::create::{check_console, keyring, write_pid_file};
+use super::create::{keyring, write_pid_file};
 use super::foreground::{self, Foreground};
 use super::{Globals, state};
 use crate::argv::{Arguments, Piece};
@@ -45,7 +45,7 @@ pub fn exec(options: &ExecOptions) -> Result<Created, Error> {
     let process = inherit::from_container(options.process.clone(), config.process.as_ref());
     // Further processes get the container's filter, execution domain and memory policy, as under runc.
     let program = Program::of(&process, config.linux.as_ref(), options.preserve_fds)?;
-    check_console(&options.console, program.process.terminal)?;
+    options.console.check(program.process.terminal)?;
     let state = record.document(Status::Running);
     let group = state::group(&record);
     let child = launch(options, &record, &program, &state, group.as_ref())?;
@@ -106,6 +106,7 @@ fn launch(
                 procfs: None,
                 read_only_later: Vec::new(),
                 terminal: None,
+                entered: false,
                 launch: None,
             };
             init.run();
@@ -153,6 +154,9 @@ fn finish(
     };
     let terminal = child.await_ready(&mut duties)?;
     reach(Point::FurtherReady)?;
+    if let Some(path) = &options.pidfd_socket {
+        child.send_descriptor(path)?;
+    }
     if let Some(path) = &options.pid_file {
         write_pid_file(path, child.pid)?;
     }
@@ -185,7 +189,7 @@ fn parse(globals: &Globals, arguments: &mut Arguments) -> Result<(ExecOptions, W
     let (mut wishes, mut detach) = (Wishes::default(), false);
     loop {
         let flag = match arguments.next()? {
-            None => return Err(Error::Usage("exec: a container id is required".into())),
+            None => return Err(super::misused("exec", "a minimum of 1")),
             Some(Piece::Word(id)) => {
                 options.id = id;
                 wishes.arguments = arguments.remainder()?;
@@ -196,6 +200,7 @@ fn parse(globals: &Globals, arguments: &mut Arguments) -> Result<(ExecOptions, W
         match flag.as_str() {
             "console-socket" => options.console = Console::Socket(arguments.path()?),
             "pid-file" => options.pid_file = Some(arguments.path()?),
+            "pidfd-socket" => options.pidfd_socket = Some(arguments.path()?),
             "preserve-fds" => options.preserve_fds = arguments.number()?,
             "ignore-paused" => options.ignore_paused = arguments.truth()?,
             "detach" | "d" => detach = arguments.truth()?,
@@ -230,7 +235,7 @@ fn process(wishes: Wishes, home: &Home) -> Result<Process, Error> {
         .process
         .ok_or_else(|| Error::Invalid("the container has no process".into()))?;
     if wishes.arguments.is_empty() {
-        return Err(Error::Usage("exec: process args cannot be empty".into()));
+        return Err(Error::Usage("exec args cannot be empty".into()));
     }
     process.args = wishes.arguments;
     process.terminal = wishes.terminal.unwrap_or(false);
@@ -274,9 +279,8 @@ fn process(wishes: Wishes, home: &Home) -> Result<Process, Error> {
 
 /// The command line.
 pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8, Error> {
-    guard::reexecute()?;
     let (mut options, wishes, detach) = parse(globals, arguments)?;
-    guard::given_descriptors(options.preserve_fds)?;
+    guard::begin(options.preserve_fds)?;
     let home = Home::of(&options.root, &options.id)?;
     home.load()?;
     let terminal = wishes.terminal;
@@ -284,9 +288,7 @@ pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8
     if let Some(terminal) = terminal {
         options.process.terminal = terminal;
     }
-    if detach && options.console == Console::Return {
-        options.console = Console::Refuse;
-    }
+    options.console = options.console.of_command(detach)?;
     let foreground = if detach { None } else { Some(Foreground::enter()) };
     let created = exec(&options)?;
     match foreground {

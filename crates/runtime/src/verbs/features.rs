@@ -1,12 +1,14 @@
 //! `features`: what this runtime can do. Source: runtime-spec `features.md`, `features-linux.md`.
 
 use super::state::json;
+use crate::argv::Arguments;
 use crate::capabilities;
 use crate::error::Error;
 use crate::rootfs::options;
 
 /// The command line.
-pub(crate) fn command() -> Result<u8, Error> {
+pub(crate) fn command(arguments: &mut Arguments) -> Result<u8, Error> {
+    super::nothing("features", arguments)?;
     let document = serde_json::json!({
         "ociVersionMin": "1.0.0",
         "ociVersionMax": tierce_oci::runtime::VERSION,

@@ -11,7 +11,8 @@ use std::path::Path;
 const SIGKILL: i32 = 9;
 
 /// Sends a signal. With `all`, to every process of the container's control group, which also reaches those that
-/// outlived a first process without a pid namespace of its own.
+/// outlived a first process without a pid namespace of its own; SIGKILL goes to all of these in any case, for no end of
+/// a namespace takes them along.
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::NotRunning`] when there is no process to be told.
@@ -30,10 +31,13 @@ pub fn kill(root: &Path, id: &str, signal: i32, all: bool) -> Result<(), Error> 
         }
         return Ok(());
     }
+    if signal == SIGKILL && !record.owns_pids() && !group.pids()?.is_empty() {
+        return Ok(group.kill_all()?);
+    }
     let pidfd = record.pidfd()?;
     match tierce_sys::signals::send(pidfd.as_fd(), signal) {
         Err(Errno::SRCH) => return Err(Error::NotRunning),
-        result => result.doing(|| format!("signal {signal} to container {id}"))?,
+        result => result.doing(|| "unable to signal init".to_owned())?,
     }
     if signal == SIGKILL && group.frozen().unwrap_or(false) {
         // A frozen process of v1 would die only when thawed.

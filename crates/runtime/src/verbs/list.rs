@@ -16,7 +16,7 @@ pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8
                 "quiet" | "q" => quiet = arguments.truth()?,
                 _ => return arguments.unknown(),
             },
-            Piece::Word(word) => return Err(Error::Usage(format!("list: unexpected argument {word:?}"))),
+            Piece::Word(_) => return Err(super::misused("list", "exactly 0")),
         }
     }
     let lines = lines(globals)?;

@@ -38,7 +38,7 @@ pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8
             },
         }
     }
-    let id = id.ok_or_else(|| Error::Usage("ps: a container id is required".into()))?;
+    let id = id.ok_or_else(|| super::misused("ps", "a minimum of 1"))?;
     let pids = pids(&globals.root, &id)?;
     if as_json {
         let text = serde_json::to_string(&pids).map_err(|error| Error::Invalid(error.to_string()))?;
@@ -52,7 +52,7 @@ pub(crate) fn format(word: &str) -> Result<bool, Error> {
     match word {
         "json" => Ok(true),
         "table" => Ok(false),
-        _ => Err(Error::Usage(format!("invalid format option {word:?}"))),
+        _ => Err(Error::Usage("invalid format option".into())),
     }
 }
 

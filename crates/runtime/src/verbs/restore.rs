@@ -1,6 +1,6 @@
 //! `restore`: a container from a bundle and from the files of a checkpoint, by CRIU.
 
-use super::create::{check_console, record, write_pid_file};
+use super::create::{record, write_pid_file};
 use super::delete::destroy;
 use super::foreground::{self, Foreground};
 use super::{Globals, create};
@@ -79,7 +79,7 @@ impl Drop for Unfinished {
 pub fn restore(options: &CreateOptions, restoring: &RestoreOptions) -> Result<Created, Error> {
     let bundle = bundle::read(&options.bundle)?;
     let (container, program) = bundle::decide(&bundle, options)?;
-    check_console(&options.console, program.process.terminal)?;
+    options.console.check(program.process.terminal)?;
     let version = criu::version()?;
     let labels = labels(restoring, version)?;
     let home = Home::create(&options.root, &options.id)?;
@@ -321,10 +321,9 @@ fn adopt(home: &Home, bundle: &Bundle, record: &mut Record, pid: i32) -> Result<
 
 /// The command line.
 pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8, Error> {
-    guard::reexecute()?;
     let mut detach = false;
     let mut restoring = RestoreOptions::default();
-    let mut options = create::flags(globals, arguments, |flag, arguments| {
+    let mut options = create::flags("restore", globals, arguments, |flag, arguments| {
         match flag {
             "detach" | "d" => detach = arguments.truth()?,
             "no-subreaper" => drop(arguments.truth()?),
@@ -334,9 +333,8 @@ pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8
         }
         Ok(true)
     })?;
-    if detach && options.console == Console::Return {
-        options.console = Console::Refuse;
-    }
+    guard::begin(options.preserve_fds)?;
+    options.console = options.console.of_command(detach)?;
     let foreground = if detach { None } else { Some(Foreground::enter()) };
     let created = restore(&options, &restoring)?;
     let Some(foreground) = foreground else { return Ok(0) };

@@ -8,15 +8,14 @@ use crate::argv::Arguments;
 use crate::error::Error;
 use crate::failpoint::{Point, reach};
 use crate::hooks::Place;
-use crate::options::{Console, Created};
+use crate::options::Created;
 use crate::{guard, hooks};
 use tierce_oci::runtime::Status;
 
 /// The command line.
 pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8, Error> {
-    guard::reexecute()?;
     let (mut detach, mut keep) = (false, false);
-    let mut options = flags(globals, arguments, |flag, arguments| {
+    let mut options = flags("run", globals, arguments, |flag, arguments| {
         match flag {
             "detach" | "d" => detach = arguments.truth()?,
             "keep" => keep = arguments.truth()?,
@@ -25,9 +24,8 @@ pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8
         }
         Ok(true)
     })?;
-    if detach && options.console == Console::Return {
-        options.console = Console::Refuse;
-    }
+    guard::begin(options.preserve_fds)?;
+    options.console = options.console.of_command(detach)?;
     let foreground = if detach { None } else { Some(Foreground::enter()) };
     // Nobody else is to start it, so it waits for this process and needs no fifo.
     let Made {

@@ -92,7 +92,7 @@ pub(crate) fn command(arguments: &mut Arguments) -> Result<u8, Error> {
                 "rootless" => rootless = arguments.truth()?,
                 _ => return arguments.unknown(),
             },
-            Piece::Word(word) => return Err(Error::Usage(format!("spec: unexpected argument {word:?}"))),
+            Piece::Word(_) => return Err(super::misused("spec", "exactly 0")),
         }
     }
     let mut document = document();

@@ -29,7 +29,10 @@ impl From<Output> for Said {
         Self {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+            // Errors are log lines; what is quoted within them reads better, and is looked for, as it was.
+            err: String::from_utf8_lossy(&output.stderr)
+                .replace("\\\"", "\"")
+                .replace("\\n", "\n"),
         }
     }
 }
