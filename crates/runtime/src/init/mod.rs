@@ -35,7 +35,7 @@ use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use tierce_fault::Fault;
-use tierce_oci::runtime::{Linux, Spec, State};
+use tierce_oci::runtime::{Linux, NamespaceKind, Spec, State};
 use tierce_sys::exec::StringArray;
 use tierce_sys::mount_attributes::Propagation;
 use tierce_sys::namespaces::Kinds;
@@ -76,6 +76,8 @@ pub(crate) enum Role<'a> {
         init: &'a OwnedFd,
         /// In which kinds it differs from the host.
         kinds: Kinds,
+        /// Those of them in which the process is already.
+        entered: Kinds,
     },
 }
 
@@ -212,8 +214,13 @@ impl Init<'_> {
     /// The whole life of the child. Returns only when it failed and said so.
     pub(crate) fn run(mut self) {
         // The process still has the runtime's image: nobody in the container may open it through /proc (CVE-2019-5736)
-        // or trace it. Execve clears this.
-        let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+        // or trace it. Execve clears this. A parent without privilege could not map the child's ids then, so its child
+        // waits for that, alone in its namespaces (`namespaces::become_root`).
+        let mapped_by_owner = matches!(self.role, Role::First(container)
+            if container.namespaces.is_new(NamespaceKind::User) && !container.may_ask);
+        if !mapped_by_owner {
+            let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+        }
         let steps = match self.role {
             Role::First(_) => FIRST,
             Role::Further { .. } => FURTHER,

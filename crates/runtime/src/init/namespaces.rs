@@ -18,11 +18,16 @@ pub(super) fn join(init: &mut Init<'_>) -> Result<(), Error> {
             // The pid namespace was the parent's doing: it takes only children.
             namespaces::join(&container.namespaces.joined, |kind| kind == NamespaceKind::Pid)
         }
-        Role::Further { init: first, kinds } => {
+        Role::Further {
+            init: first,
+            kinds,
+            entered,
+        } => {
+            let kinds = kinds.without(entered);
             if kinds.is_empty() {
                 return Ok(());
             }
-            // One call joins all of them, in the kernel's right order; pid was the parent's doing.
+            // One call joins all of them, in the kernel's right order.
             tierce_sys::namespaces::join(first.as_fd(), kinds).doing(|| "join the container's namespaces".into())
         }
     }

@@ -72,28 +72,19 @@ fn launch(
 ) -> Result<Child, Error> {
     let init = record.pidfd()?;
     let kinds = record.kinds();
-    let mut namespaces = Namespaces::default();
-    if kinds.contains(Kinds::PID) {
-        // Only children can be in a pid namespace: the parent lends itself for the moment of cloning.
-        let path = Path::new("/proc").join(record.pid.to_string()).join("ns/pid");
-        let file = rustix::fs::open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-            .doing(|| format!("open {}", path.display()))?;
-        namespaces.joined.push(Joined {
-            kind: NamespaceKind::Pid,
-            file,
-        });
-    }
-    let others = namespaces::ALL
-        .into_iter()
-        .filter(|kind| *kind != NamespaceKind::Pid && kinds.contains(namespaces::bit(*kind)))
-        .fold(Kinds::NONE, |kinds, kind| kinds | namespaces::bit(kind));
+    let namespaces = first_joined(record, kinds)?;
+    let entered = namespaces
+        .joined
+        .iter()
+        .fold(Kinds::NONE, |kinds, joined| kinds | namespaces::bit(joined.kind));
     let keyring = keyring(&record.id, record.no_new_keyring)?;
     let attempt = |directory: Option<&OwnedFd>| {
         let body = |channel: Channel| {
             let init = Init {
                 role: Role::Further {
                     init: &init,
-                    kinds: others,
+                    kinds,
+                    entered,
                 },
                 program,
                 state,
@@ -121,6 +112,24 @@ fn launch(
         }) => attempt(Some(&group_of_init(record)?)),
         result => result,
     }
+}
+
+/// The namespaces that cannot be joined together with the others: that of pids takes only children, so the parent lends
+/// itself for the moment of cloning; and who is not root may do so only after the user namespace was joined, which a
+/// process in between does.
+fn first_joined(record: &Record, kinds: Kinds) -> Result<Namespaces, Error> {
+    let mut namespaces = Namespaces::default();
+    let unprivileged = !rustix::process::geteuid().is_root();
+    for kind in [NamespaceKind::User, NamespaceKind::Pid] {
+        if kinds.contains(namespaces::bit(kind)) && (kind == NamespaceKind::Pid || unprivileged) {
+            let name = namespaces::file_name(kind);
+            let path = Path::new("/proc").join(record.pid.to_string()).join("ns").join(name);
+            let file = rustix::fs::open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+                .doing(|| format!("open {}", path.display()))?;
+            namespaces.joined.push(Joined { kind, file });
+        }
+    }
+    Ok(namespaces)
 }
 
 /// The v2 group that the container's first process is in now.
