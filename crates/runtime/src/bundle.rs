@@ -8,6 +8,7 @@ use crate::options::CreateOptions;
 use crate::program::Program;
 use crate::rootfs::plan::{self, MountPlan};
 use crate::rootfs::{cgroup::View, device, propagation};
+use crate::rootless;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::OsString;
@@ -96,6 +97,7 @@ pub(crate) fn decide(bundle: &Bundle, options: &CreateOptions) -> Result<(Contai
             "rootfsPropagation of [r]private is not safe without pivot_root".into(),
         ));
     }
+    rootless::check(&linux, &namespaces, &mounts)?;
     let may_ask = check_translations(&mounts, &namespaces, &linux)?;
     let container = Container {
         rootfs,

@@ -43,6 +43,7 @@ mod options;
 mod process;
 mod program;
 mod rootfs;
+mod rootless;
 mod schedule;
 mod state;
 mod terminal;

@@ -1,6 +1,7 @@
 //! Which namespaces a container gets, and by which way: made with the process, joined by path, or shared with us.
 
 use crate::error::{Doing, Error};
+use crate::process::user_namespace;
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -53,6 +54,15 @@ pub(crate) fn file_name(kind: NamespaceKind) -> &'static str {
     }
 }
 
+/// Name of the kind in documents.
+fn word(kind: NamespaceKind) -> &'static str {
+    match kind {
+        NamespaceKind::Mount => "mount",
+        NamespaceKind::Network => "network",
+        kind => file_name(kind),
+    }
+}
+
 /// All kinds.
 pub(crate) const ALL: [NamespaceKind; 8] = [
     NamespaceKind::User,
@@ -75,9 +85,11 @@ impl Namespaces {
         let mut namespaces = Self::default();
         for wanted in &linux.namespaces {
             if namespaces.has(wanted.kind) {
+                let path = wanted.path.clone().unwrap_or_default();
                 return Err(Error::Invalid(format!(
-                    "duplicate {} namespace",
-                    file_name(wanted.kind)
+                    "malformed spec file: duplicated ns {{{:?} {:?}}}",
+                    word(wanted.kind),
+                    path.display().to_string()
                 )));
             }
             match wanted.path.as_deref().filter(|path| !path.as_os_str().is_empty()) {
@@ -97,19 +109,47 @@ impl Namespaces {
     }
 
     fn check(&self, linux: &Linux) -> Result<(), Error> {
-        let mapped = !linux.uid_mappings.is_empty() || !linux.gid_mappings.is_empty();
+        let (uids, gids) = (&linux.uid_mappings, &linux.gid_mappings);
+        let wrong = |text: &str| Err(Error::Invalid(text.to_owned()));
+        let mapped = !uids.is_empty() || !gids.is_empty();
         if mapped && !self.has(NamespaceKind::User) {
-            return Err(Error::Invalid(
-                "user namespaces aren't enabled in the configuration, but mappings are".into(),
-            ));
+            return wrong("user namespace mappings specified, but user namespace isn't enabled in the config");
         }
-        if self.is_new(NamespaceKind::User) && (linux.uid_mappings.is_empty() || linux.gid_mappings.is_empty()) {
-            return Err(Error::Invalid(
-                "a new user namespace needs uidMappings and gidMappings".into(),
-            ));
+        if self.is_new(NamespaceKind::User) {
+            match (uids.is_empty(), gids.is_empty()) {
+                (true, true) => {
+                    return wrong(
+                        "user namespaces enabled, but no namespace path to join nor mappings to apply specified",
+                    );
+                }
+                (true, false) => {
+                    return wrong("user namespaces enabled, but no uid mappings found: linux.uidMappings is empty");
+                }
+                (false, true) => {
+                    return wrong("user namespaces enabled, but no gid mappings found: linux.gidMappings is empty");
+                }
+                (false, false) => {}
+            }
         }
-        if !linux.time_offsets.is_empty() && !self.is_new(NamespaceKind::Time) {
-            return Err(Error::Invalid("timeOffsets need a new time namespace".into()));
+        if let Some(namespace) = self.joined(NamespaceKind::User).filter(|_| mapped) {
+            // containerd and CRI-O give both; they must agree.
+            if user_namespace::mappings_of(namespace)? != (uids.clone(), gids.clone()) {
+                return wrong(
+                    "user namespaces enabled, but both namespace path and non-matching mapping specified -- you may \
+                     only provide one",
+                );
+            }
+        }
+        if !linux.time_offsets.is_empty() {
+            if self.joined(NamespaceKind::Time).is_some() {
+                return wrong(
+                    "time namespace enabled, but both namespace path and time offsets specified -- you may only \
+                     provide one",
+                );
+            }
+            if !self.is_new(NamespaceKind::Time) {
+                return wrong("time namespace offsets specified, but time namespace isn't enabled in the config");
+            }
         }
         Ok(())
     }

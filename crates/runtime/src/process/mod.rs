@@ -1,5 +1,6 @@
 //! Making processes: the parent's half, the channel between both halves, and what is said on it.
 
+pub(crate) mod aside;
 pub(crate) mod channel;
 pub(crate) mod message;
 pub(crate) mod middle;

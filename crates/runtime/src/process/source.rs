@@ -4,10 +4,7 @@
 //! A source is looked up in the container's mount namespace, when its turn has come: it may lie on a mount that was made
 //! just before. So a helper process joins that namespace, opens, and sends the descriptor.
 
-use super::channel::Channel;
-use super::message::Message;
-use super::parent::live;
-use super::user_namespace;
+use super::{aside, user_namespace};
 use crate::error::{Doing, Error};
 use crate::init::Container;
 use crate::rootfs::bind;
@@ -15,9 +12,7 @@ use crate::rootfs::plan::{MountPlan, What};
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use tierce_fault::Fault;
 use tierce_oci::runtime::{IdMapping, NamespaceKind};
-use tierce_sys::clone::{Flags, Fork, fork};
 use tierce_sys::mount_attributes::{self, Change};
 use tierce_sys::namespaces::Kinds;
 
@@ -58,7 +53,7 @@ impl<'a> Sources<'a> {
         let path = format!("/proc/{pid}/ns/mnt");
         let namespace = rustix::fs::open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
             .doing(|| format!("open {path}"))?;
-        elsewhere(|| {
+        aside::open(|| {
             tierce_sys::namespaces::join(namespace.as_fd(), Kinds::MOUNT)
                 .doing(|| "join the container's mount namespace".into())?;
             match translation {
@@ -100,35 +95,4 @@ fn translated(plan: &MountPlan, source: &Path, namespace: &OwnedFd) -> Result<Ow
         )
     })?;
     Ok(tree)
-}
-
-/// Opens something in a process of its own, whose namespaces nobody else has to live in.
-fn elsewhere(open: impl FnOnce() -> Result<OwnedFd, Error>) -> Result<OwnedFd, Error> {
-    let (ours, theirs) = Channel::pair()?;
-    let helper = match fork(Flags::NONE, None).doing(|| "clone the process that opens bind sources".into())? {
-        Fork::Child => live(|| {
-            // If the parent cannot be told, it sees the end of the channel.
-            let _ = match open() {
-                Ok(file) => theirs.send_with(&Message::Source(0), &[file.as_fd()]),
-                Err(error) => theirs.send(&Message::Failed {
-                    kind: error.kind(),
-                    text: error.to_string(),
-                }),
-            };
-        }),
-        Fork::Parent { pidfd, .. } => pidfd,
-    };
-    drop(theirs);
-    let said = ours.receive();
-    let _ = rustix::process::waitid(
-        rustix::process::WaitId::PidFd(helper.as_fd()),
-        rustix::process::WaitIdOptions::EXITED,
-    );
-    match said? {
-        Some((Message::Source(_), mut files)) if files.len() == 1 => Ok(files.remove(0)),
-        Some((Message::Failed { kind, text }, _)) => Err(Error::Step { kind, text }),
-        other => Err(Error::Invalid(format!(
-            "the process that opens bind sources said {other:?}"
-        ))),
-    }
 }

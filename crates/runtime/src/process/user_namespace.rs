@@ -1,11 +1,13 @@
 //! Id mappings of user namespaces, see user_namespaces(7).
 
+use super::aside;
 use crate::error::{Doing, Error};
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
 use tierce_oci::runtime::IdMapping;
 use tierce_sys::clone::{Flags, Fork};
+use tierce_sys::namespaces::Kinds;
 
 /// The mapping as `uid_map` takes it.
 fn lines(mappings: &[IdMapping]) -> String {
@@ -49,6 +51,38 @@ fn ask(helper: &str, pid: i32, mappings: &[IdMapping]) -> Result<(), Error> {
         "{helper}: {}",
         String::from_utf8_lossy(&output.stderr).trim_end()
     )))
+}
+
+/// The mappings of a user namespace, as they look from ours.
+pub(crate) fn mappings_of(namespace: &OwnedFd) -> Result<(Vec<IdMapping>, Vec<IdMapping>), Error> {
+    let read = |name: &str| {
+        let file = aside::open(|| {
+            tierce_sys::namespaces::join(namespace.as_fd(), Kinds::USER)
+                .doing(|| "failed to cache mappings for userns: join it".into())?;
+            rustix::fs::open(
+                format!("/proc/self/{name}"),
+                OFlags::RDONLY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )
+            .doing(|| format!("open /proc/self/{name}"))
+        })?;
+        std::io::read_to_string(std::fs::File::from(file)).doing(|| format!("read {name}"))
+    };
+    Ok((parse(&read("uid_map")?), parse(&read("gid_map")?)))
+}
+
+/// Reads a `uid_map`; lines that are none are left out.
+fn parse(text: &str) -> Vec<IdMapping> {
+    let number = |word: Option<&str>| word?.parse().ok();
+    let line = |line: &str| {
+        let mut words = line.split_ascii_whitespace();
+        Some(IdMapping {
+            container_id: number(words.next())?,
+            host_id: number(words.next())?,
+            size: number(words.next())?,
+        })
+    };
+    text.lines().filter_map(line).collect()
 }
 
 /// A user namespace with these mappings and no process in it, as idmapped mounts need.

@@ -26,6 +26,8 @@ pub(crate) struct Hierarchy {
     pub(crate) options: Vec<String>,
     /// The container's directory in it on the host, if it has one.
     pub(crate) directory: Option<PathBuf>,
+    /// The runtime's own directory in it: what a container sees that was made without a group.
+    pub(crate) own: PathBuf,
 }
 
 /// What there is to be seen.
@@ -71,9 +73,9 @@ impl View {
 fn hierarchies(proc_cgroup: &str, directories: &BTreeMap<String, PathBuf>) -> Vec<Hierarchy> {
     proc_cgroup
         .lines()
-        .filter_map(|line| line.split(':').nth(1))
-        .filter(|controllers| !controllers.is_empty())
-        .map(|controllers| {
+        .filter_map(|line| line.split_once(':')?.1.split_once(':'))
+        .filter(|(controllers, _)| !controllers.is_empty())
+        .map(|(controllers, path)| {
             let named = controllers.strip_prefix("name=");
             let options = match named {
                 Some(_) => vec!["none".to_owned(), controllers.to_owned()],
@@ -88,6 +90,9 @@ fn hierarchies(proc_cgroup: &str, directories: &BTreeMap<String, PathBuf>) -> Ve
                 name: name.to_owned(),
                 options,
                 directory,
+                own: Path::new("/sys/fs/cgroup")
+                    .join(name)
+                    .join(path.trim_start_matches('/')),
             }
         })
         .collect()
@@ -147,6 +152,19 @@ fn unified(plan: &MountPlan, namespaced: bool, directory: &Path) -> Result<Owned
     Ok(tree)
 }
 
+/// The container's directory in a hierarchy; an ordinary user's container may have no group, and sees the runtime's then.
+fn own_tree(hierarchy: &Hierarchy) -> Result<Option<OwnedFd>, Error> {
+    for directory in hierarchy.directory.iter().chain([&hierarchy.own]) {
+        match bind::tree(directory, false) {
+            Err(Error::Kernel {
+                source: Errno::NOENT, ..
+            }) => {}
+            result => return result.map(Some),
+        }
+    }
+    Ok(None)
+}
+
 /// Mounts one hierarchy in the directory `base`, which is the working directory.
 fn mount_hierarchy(
     base: BorrowedFd<'_>,
@@ -155,7 +173,8 @@ fn mount_hierarchy(
     namespaced: bool,
 ) -> Result<(), Error> {
     let name = hierarchy.name.as_str();
-    if !namespaced && hierarchy.directory.is_none() {
+    let bound = if namespaced { None } else { own_tree(hierarchy)? };
+    if !namespaced && bound.is_none() {
         return Ok(());
     }
     let action = || format!("make the directory of cgroup {name}");
@@ -177,8 +196,7 @@ fn mount_hierarchy(
                 });
             }
         }
-    } else if let Some(directory) = &hierarchy.directory {
-        let mount = bind::tree(directory, false)?;
+    } else if let Some(mount) = bound {
         bind::set_flags(mount.as_fd(), &plan.flags)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let target = rustix::fs::openat(base, name, flags, Mode::empty()).doing(action)?;
@@ -209,5 +227,6 @@ mod tests {
             (found[1].name.as_str(), &found[1].options[..]),
             ("systemd", &["none".to_owned(), "name=systemd".to_owned()][..])
         );
+        assert_eq!(found[1].own, Path::new("/sys/fs/cgroup/systemd/x"));
     }
 }

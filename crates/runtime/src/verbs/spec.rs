@@ -68,7 +68,6 @@ fn without_privilege(document: &mut Value) {
         linux.remove("resources");
     }
     if let Some(mounts) = document["mounts"].as_array_mut() {
-        mounts.retain(|mount| mount["destination"] != "/sys/fs/cgroup");
         for mount in mounts {
             if mount["destination"] == "/sys" {
                 *mount = value!({"destination": "/sys", "type": "none", "source": "/sys",
