@@ -99,7 +99,9 @@ fn dump(
     }
     let status = &mut options.status;
     let mut notified = |script: &str, _pid, _files| {
-        if let ("status-ready", Some(status)) = (script, status.take()) {
+        if script == "status-ready"
+            && let Some(status) = status.take()
+        {
             rustix::io::write(&status, &[0]).doing(|| "write to --status-fd".into())?;
         }
         Ok(())
