@@ -51,7 +51,7 @@ mod timestamp;
 pub mod verbs;
 
 pub use checkpoint::message::{CgroupsMode, Switch};
-pub use checkpoint::settings::Images;
+pub use checkpoint::settings::ImageSettings;
 pub use error::Error;
 pub use options::{Console, CreateOptions, Created, ExecOptions, Stdio};
 pub use verbs::checkpoint::{CheckpointOptions, checkpoint};

@@ -98,7 +98,7 @@ pub(crate) enum Text {
     LogFile = 10,
     /// The root file system.
     Root = 13,
-    /// Images of the dump before, relative.
+    /// ImageSettings of the dump before, relative.
     ParentImage = 14,
     /// Something outside the container (repeated).
     External = 37,

@@ -22,7 +22,7 @@ const LOG_LEVEL: i64 = 4;
 
 /// Settings that checkpoint and restore share.
 #[derive(Debug, Clone)]
-pub struct Images {
+pub struct ImageSettings {
     /// Directory of the images.
     pub directory: PathBuf,
     /// Directory of logs; `None` is that of the images.
@@ -33,7 +33,7 @@ pub struct Images {
     pub cgroups: CgroupsMode,
 }
 
-impl Default for Images {
+impl Default for ImageSettings {
     fn default() -> Self {
         Self {
             directory: DEFAULT_IMAGES.into(),
@@ -62,7 +62,7 @@ pub(crate) struct Directories {
     work: Option<OwnedFd>,
 }
 
-impl Images {
+impl ImageSettings {
     /// Takes a flag that both verbs have; false for another.
     pub(crate) fn flag(&mut self, flag: &str, arguments: &mut Arguments) -> Result<bool, Error> {
         match flag {
@@ -170,9 +170,9 @@ mod tests {
     use super::*;
     use crate::argv::Piece;
 
-    fn read(words: &[&str]) -> Result<Images, String> {
+    fn read(words: &[&str]) -> Result<ImageSettings, String> {
         let mut arguments = Arguments::new(words.iter().map(std::ffi::OsString::from));
-        let mut images = Images::default();
+        let mut images = ImageSettings::default();
         while let Some(piece) = arguments.next().map_err(|error| error.to_string())? {
             if let Piece::Flag(flag) = piece {
                 assert!(

@@ -4,7 +4,7 @@ use super::Globals;
 use super::delete::destroy;
 use crate::argv::{Arguments, Piece};
 use crate::checkpoint::message::{Features, Kind, Options, Switch, Text};
-use crate::checkpoint::settings::{self, Directories, Images};
+use crate::checkpoint::settings::{self, Directories, ImageSettings};
 use crate::checkpoint::{account, criu, external};
 use crate::error::{Cause, Doing, Error};
 use crate::log;
@@ -29,8 +29,8 @@ pub struct CheckpointOptions {
     /// Directory of all containers' states (`--root`).
     pub root: PathBuf,
     /// Where to, and what is switched on.
-    pub images: Images,
-    /// Images of an earlier pre-dump, relative to those that are written.
+    pub images: ImageSettings,
+    /// ImageSettings of an earlier pre-dump, relative to those that are written.
     pub parent: Option<PathBuf>,
     /// Only the memory is written, and the container goes on.
     pub pre_dump: bool,

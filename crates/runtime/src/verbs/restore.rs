@@ -8,7 +8,7 @@ use crate::argv::Arguments;
 use crate::bundle::{self, Bundle};
 use crate::checkpoint::aside::Aside;
 use crate::checkpoint::message::{Kind, Options, Switch, Text};
-use crate::checkpoint::settings::{Directories, Images};
+use crate::checkpoint::settings::{Directories, ImageSettings};
 use crate::checkpoint::{account, criu, external};
 use crate::error::{Doing, Error};
 use crate::hooks::{self, Place};
@@ -39,7 +39,7 @@ const CHANGES_PROFILES: u32 = 31_600;
 #[derive(Debug, Default)]
 pub struct RestoreOptions {
     /// Where from, and what is switched on.
-    pub images: Images,
+    pub images: ImageSettings,
     /// Profile of a security module, `TYPE:NAME`.
     pub lsm_profile: Option<String>,
     /// Label of mounts.
@@ -120,7 +120,7 @@ pub fn restore(options: &CreateOptions, restoring: &RestoreOptions) -> Result<Cr
 /// What is restored, decided.
 struct Plan<'a> {
     options: &'a CreateOptions,
-    images: &'a Images,
+    images: &'a ImageSettings,
     labels: Vec<(Text, &'a str)>,
     container: &'a Container,
     bundle: &'a Bundle,
