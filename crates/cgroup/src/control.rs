@@ -64,16 +64,11 @@ impl dyn Manager + '_ {
     /// Refuses a group that something else already uses: one with processes, or a frozen one in which the container
     /// would never start. Called before [`Manager::create`] of a new container.
     pub fn refuse_occupied(&self) -> Result<()> {
-        let Some(directory) = self.paths().processes() else {
-            return Ok(());
-        };
-        if !file::exists(directory) {
-            return Ok(());
-        }
         match self.pids()?.len() {
             0 => {}
             count => return Err(Error::Occupied(count)),
         }
+        // Also of a v1 group that exists in the freezer's hierarchy alone.
         if self.frozen()? { Err(Error::Frozen) } else { Ok(()) }
     }
 

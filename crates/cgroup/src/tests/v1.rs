@@ -240,6 +240,13 @@ fn row_132_a_frozen_group_stands_still_and_can_be_killed() {
 fn an_occupied_or_frozen_group_is_refused_with_runcs_words() {
     let Some(group) = Group::v1() else { return };
     group.refuse_occupied().unwrap();
+    // A group that somebody made for the freezer alone is found frozen, too.
+    let freezer = group.paths().controller("freezer").unwrap().to_owned();
+    std::fs::create_dir_all(&freezer).unwrap();
+    group.set_frozen(true).unwrap();
+    let text = group.refuse_occupied().unwrap_err().to_string();
+    assert_eq!(text, "container's cgroup unexpectedly frozen");
+    group.set_frozen(false).unwrap();
     group.create().unwrap();
     group.refuse_occupied().unwrap();
     let shell = Shell::new(&group, "");
