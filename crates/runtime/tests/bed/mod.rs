@@ -55,7 +55,7 @@ pub fn bed() -> Option<Bed> {
     std::fs::copy(BUSYBOX, bin.join("busybox")).expect("copy busybox");
     for applet in [
         "sh", "true", "false", "ls", "cat", "mount", "id", "sleep", "env", "hostname", "stat", "echo", "touch",
-        "mkdir", "readlink", "grep", "kill", "head", "mknod", "tty", "ps", "ipcs", "wc", "pwd", "rm",
+        "mkdir", "readlink", "grep", "kill", "head", "tail", "mknod", "tty", "ps", "ipcs", "wc", "pwd", "rm",
     ] {
         std::os::unix::fs::symlink("busybox", bin.join(applet)).expect("link");
     }
