@@ -8,7 +8,7 @@ use crate::options::CreateOptions;
 use crate::program::Program;
 use crate::rootfs::plan::{self, MountPlan};
 use crate::rootfs::{cgroup::View, device, propagation};
-use crate::rootless;
+use crate::{network_devices, rootless};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::OsString;
@@ -149,11 +149,7 @@ fn check(spec: &Spec, linux: &Linux, namespaces: &Namespaces) -> Result<(), Erro
             "linux.intelRdt is not supported by this runtime".into(),
         ));
     }
-    if !linux.net_devices.is_empty() {
-        return Err(Error::Unsupported(
-            "linux.netDevices is not supported by this runtime".into(),
-        ));
-    }
+    network_devices::check(linux, namespaces)?;
     if let Some(hooks) = &spec.hooks {
         hooks::check(hooks)?;
     }

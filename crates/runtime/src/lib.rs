@@ -39,6 +39,7 @@ mod init;
 mod label;
 mod log;
 mod namespaces;
+mod network_devices;
 mod options;
 mod process;
 mod program;

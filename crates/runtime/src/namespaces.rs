@@ -172,6 +172,21 @@ impl Namespaces {
             .map(|joined| &joined.file)
     }
 
+    /// Whether a kind is joined by the path of the very namespace that the runtime is in.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] when `/proc` does not show our own.
+    pub(crate) fn joins_own(&self, kind: NamespaceKind) -> Result<bool, Error> {
+        let Some(joined) = self.joined(kind) else {
+            return Ok(false);
+        };
+        let identity = |file: &OwnedFd| {
+            let found = rustix::fs::fstat(file).doing(|| format!("stat {} namespace", file_name(kind)))?;
+            Ok::<_, Error>((found.st_dev, found.st_ino))
+        };
+        Ok(identity(joined)? == identity(&own(kind)?)?)
+    }
+
     /// What `clone3` makes with the process. The cgroup namespace is made by the process itself once it is in its
     /// group, and the time namespace by the parent, for both would otherwise show the wrong root or clock.
     pub(crate) fn clone_flags(&self) -> Flags {

@@ -38,34 +38,51 @@ fn path(name: &str) -> String {
     }
 }
 
-/// Refuses parameters that would change the host.
+/// Refuses parameters that would change the host, in runc's words.
 ///
 /// # Errors
 /// [`Error::Invalid`] naming the parameter.
 pub(crate) fn check(parameters: &BTreeMap<String, String>, namespaces: &Namespaces) -> Result<(), Error> {
     for name in parameters.keys() {
         let path = path(name);
+        let wrong = |what: &str| Err(Error::Invalid(format!("sysctl {:?} {what}", dotted(&path))));
         let clean = path
             .split('/')
             .all(|part| !part.is_empty() && part != "." && part != "..");
         let own = if IPC.contains(&path.as_str()) || path.starts_with("fs/mqueue/") {
-            namespaces.has(NamespaceKind::Ipc)
+            if !namespaces.has(NamespaceKind::Ipc) {
+                return wrong("is not allowed in the hosts ipc namespace");
+            }
+            true
         } else if path.starts_with("net/") {
-            namespaces.has(NamespaceKind::Network)
-        } else if path == "kernel/domainname" || path == "kernel/hostname" {
+            if !namespaces.has(NamespaceKind::Network) || namespaces.joins_own(NamespaceKind::Network)? {
+                return wrong("not allowed in host network namespace");
+            }
+            true
+        } else if path == "kernel/domainname" {
             namespaces.has(NamespaceKind::Uts)
+        } else if path == "kernel/hostname" && namespaces.has(NamespaceKind::Uts) {
+            return wrong("is not allowed as it conflicts with the OCI \"hostname\" field");
         } else if path.starts_with("user/") {
             namespaces.has(NamespaceKind::User)
         } else {
             false
         };
         if !clean || !own {
-            return Err(Error::Invalid(format!(
-                "sysctl {name:?} is not in a separate kernel namespace"
-            )));
+            return wrong("is not in a separate kernel namespace");
         }
     }
     Ok(())
+}
+
+/// The parameter's name with dots as separators, as it is shown.
+fn dotted(path: &str) -> String {
+    let swap = |c| match c {
+        '/' => '.',
+        '.' => '/',
+        c => c,
+    };
+    path.chars().map(swap).collect()
 }
 
 /// Writes the parameters.
@@ -100,6 +117,13 @@ mod tests {
     #[test]
     fn parameters_of_the_host_are_refused() {
         let nothing = Namespaces::default();
+        let text = |name: &str| {
+            check(&BTreeMap::from([(name.to_owned(), "1".to_owned())]), &nothing).map_err(|error| error.to_string())
+        };
+        assert_eq!(
+            text("net/ipv4/conf/eth0.1/forwarding"),
+            Err("sysctl \"net.ipv4.conf.eth0/1.forwarding\" not allowed in host network namespace".into())
+        );
         for name in [
             "vm.swappiness",
             "net.ipv4.ip_forward",

@@ -14,7 +14,7 @@ use crate::process::source::Sources;
 use crate::program::Program;
 use crate::rootfs::in_place;
 use crate::state::{Home, Record, start_time};
-use crate::{group, guard, hooks, namespaces, timestamp};
+use crate::{group, guard, hooks, namespaces, network_devices, timestamp};
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -278,6 +278,7 @@ fn prepare(
     // Before there is a group, for the same reason.
     unfinished.home.save(record)?;
     reach(Point::Saved)?;
+    network_devices::move_all(&container.linux.net_devices, &container.namespaces, child.pid)?;
     let doors = group::settle(&mut unfinished.group, container, child.pid)?;
     if unfinished.group.is_none() && record.cgroup_paths != Paths::default() {
         record.cgroup_paths = Paths::default();
