@@ -45,10 +45,11 @@ fn path(name: &str) -> String {
 pub(crate) fn check(parameters: &BTreeMap<String, String>, namespaces: &Namespaces) -> Result<(), Error> {
     for name in parameters.keys() {
         let path = path(name);
-        let wrong = |what: &str| Err(Error::Invalid(format!("sysctl {:?} {what}", dotted(&path))));
         let clean = path
             .split('/')
             .all(|part| !part.is_empty() && part != "." && part != "..");
+        let shown = if clean { dotted(&path) } else { name.clone() };
+        let wrong = |what: &str| Err(Error::Invalid(format!("sysctl {shown:?} {what}")));
         let own = if IPC.contains(&path.as_str()) || path.starts_with("fs/mqueue/") {
             if !namespaces.has(NamespaceKind::Ipc) {
                 return wrong("is not allowed in the hosts ipc namespace");
