@@ -27,6 +27,7 @@ mod argv;
 mod bundle;
 mod capabilities;
 mod checkpoint;
+mod environment;
 mod error;
 #[doc(hidden)] // for the test of crashes
 pub mod failpoint;
@@ -47,6 +48,8 @@ mod rootfs;
 mod rootless;
 mod schedule;
 mod state;
+mod state_document;
+mod subgroup;
 mod terminal;
 mod timestamp;
 pub mod verbs;

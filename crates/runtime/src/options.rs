@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::verbs::help;
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use tierce_oci::runtime::Process;
@@ -119,6 +120,8 @@ pub struct ExecOptions {
     pub pidfd_socket: Option<PathBuf>,
     /// How many descriptors from 3 upwards the process inherits.
     pub preserve_fds: u32,
+    /// Groups below the container's own to run in, by controller; the empty name stands for all.
+    pub sub_groups: BTreeMap<String, PathBuf>,
     /// Go on although the container is paused (the process waits until it is resumed).
     pub ignore_paused: bool,
 }

@@ -5,7 +5,7 @@ use crate::capabilities::Sets;
 use crate::error::Error;
 use crate::filter::Filter;
 use crate::schedule::Schedule;
-use crate::{label, log};
+use crate::{environment, label, log};
 use rustix::process::{Resource, Rlimit};
 use std::ffi::CString;
 use std::path::Path;
@@ -53,8 +53,8 @@ impl Program {
         }
         label::check(&process.selinux_label)?;
         Ok(Self {
-            arguments: strings("argument", &process.args)?,
-            environment: strings("environment variable", &process.env)?,
+            arguments: arguments(&process.args)?,
+            environment: environment::prepare(&process.env)?,
             capabilities,
             limits: limits(process)?,
             schedule: Schedule::of(process, linux)?,
@@ -69,7 +69,10 @@ impl Program {
 
     /// Adds an environment variable of the runtime's own; the text has no NUL byte.
     pub(crate) fn tell(&mut self, name: &str, value: &str) {
-        self.environment.extend(CString::new(format!("{name}={value}")).ok());
+        let assigned = format!("{name}=");
+        self.environment
+            .retain(|line| !line.as_bytes().starts_with(assigned.as_bytes()));
+        self.environment.extend(CString::new(assigned + value).ok());
     }
 
     /// The value of an environment variable; the last one counts, as in a shell.
@@ -87,11 +90,11 @@ impl Program {
     }
 }
 
-fn strings(what: &str, texts: &[String]) -> Result<Vec<CString>, Error> {
+fn arguments(texts: &[String]) -> Result<Vec<CString>, Error> {
     texts
         .iter()
         .map(|text| {
-            CString::new(text.as_str()).map_err(|_| Error::Invalid(format!("{what} {text:?} contains a NUL byte")))
+            CString::new(text.as_str()).map_err(|_| Error::Invalid(format!("argument {text:?} contains a NUL byte")))
         })
         .collect()
 }

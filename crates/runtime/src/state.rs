@@ -3,7 +3,7 @@
 //! ```text
 //! <root>/<id>/            0700, made first: its existence takes the id
 //!   config.json           the bundle's document as it was at create
-//!   state.json            the Record
+//!   state.json            the Record, in runc's form
 //!   exec.fifo             exists between create and start; init waits for a byte in it
 //!   start.answer          only with startContainer hooks: why init failed after that byte
 //! ```
@@ -15,6 +15,7 @@
 
 use crate::error::{Doing, Error};
 use crate::failpoint::{Point, reach};
+use crate::state_document::Document;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,7 @@ pub(crate) const DEFAULT_ROOT: &str = "/run/tierce/runtime";
 
 /// The kept facts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(from = "Document", into = "Document")]
 pub(crate) struct Record {
     /// The container's id.
     pub(crate) id: String,
@@ -48,15 +50,13 @@ pub(crate) struct Record {
     pub(crate) annotations: BTreeMap<String, String>,
     /// Where its control group is; empty without one.
     pub(crate) cgroup_paths: tierce_cgroup::Paths,
-    /// Who made it. A record of before there was a choice says nothing.
-    #[serde(default)]
+    /// Who made it.
     pub(crate) cgroup_driver: tierce_cgroup::Driver,
     /// Names of the kinds of namespaces in which it differs from the host.
     pub(crate) namespaces: Vec<String>,
     /// Whether it kept its creator's session keyring.
     pub(crate) no_new_keyring: bool,
     /// The document's hooks; kept here so that `start` and `delete` need not read all of the document for them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) hooks: Option<Hooks>,
 }
 

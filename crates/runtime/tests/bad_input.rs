@@ -177,7 +177,7 @@ fn processes_that_can_never_run() {
         (
             "/process/env",
             json!(["A=\0"]),
-            "environment variable \"A=\\0\" contains a NUL byte",
+            "invalid environment variable \"A\": contains nul byte",
         ),
         ("/process/cwd", json!("tmp"), "cwd tmp must be an absolute path"),
         ("/process/cwd", json!(""), "cwd"),

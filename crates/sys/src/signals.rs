@@ -59,6 +59,24 @@ pub fn reset() {
     }
 }
 
+/// Has these signals end this process, although it is the first of its pid namespace, where the kernel keeps those from
+/// it whose default would end it. Execve undoes it.
+pub fn end_on(numbers: &[i32]) {
+    extern "C" fn end(number: libc::c_int) {
+        // SAFETY: takes an integer and ends the process; async-signal-safe by signal-safety(7).
+        unsafe { libc::_exit(128 + number) }
+    }
+    // SAFETY: the structure is all integers, a mask and a pointer that may be null; the handler has the signature of one
+    // without SA_SIGINFO and does nothing but end. A number that cannot be handled is refused, which changes nothing.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = end as extern "C" fn(libc::c_int) as usize;
+        for number in numbers {
+            libc::sigaction(*number, &raw const action, std::ptr::null_mut());
+        }
+    }
+}
+
 /// Waits for any blocked signal and takes it; `None` after the time is over.
 ///
 /// # Errors

@@ -19,7 +19,6 @@ pub(super) fn find(init: &mut Init<'_>) -> Result<(), Error> {
     let path = look_up(name, init.program.variable("PATH"))?;
     let environment = if init.program.variable("HOME").is_none_or(str::is_empty) {
         let mut environment = init.program.environment.clone();
-        environment.retain(|line| line.as_bytes() != b"HOME=");
         environment.extend(CString::new(format!("HOME={}", home(init.program.process.user.uid))).ok());
         StringArray::owning(environment)
     } else {

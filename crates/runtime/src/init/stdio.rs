@@ -9,6 +9,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 /// The mask of file modes of a process whose document names none.
 const DEFAULT_MASK: u32 = 0o022;
 
+/// SIGHUP, SIGINT, SIGQUIT, SIGTERM.
+const ENDING: [i32; 4] = [1, 2, 3, 15];
+
 /// Puts the terminal, or the given streams, on 0, 1 and 2, and gives them to the user who will run there.
 pub(super) fn streams(init: &mut Init<'_>) -> Result<(), Error> {
     if let Some(slave) = init.terminal.take() {
@@ -104,6 +107,10 @@ pub(super) fn inheritance(init: &mut Init<'_>) -> Result<(), Error> {
         tierce_sys::descriptors::inherit(number).doing(|| format!("preserve descriptor {number}"))?;
     }
     tierce_sys::signals::reset();
+    if matches!(init.hold, Hold::Fifo { .. }) {
+        // Whoever stops a container that waits for its start expects that it ends.
+        tierce_sys::signals::end_on(&ENDING);
+    }
     rustix::process::umask(Mode::from_raw_mode(
         init.program.process.user.umask.unwrap_or(DEFAULT_MASK),
     ));

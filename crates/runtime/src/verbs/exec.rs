@@ -13,12 +13,12 @@ use crate::process::channel::Channel;
 use crate::process::parent::{self, Child, Duties};
 use crate::program::Program;
 use crate::state::{Home, Record};
-use crate::{affinity, group, guard, inherit};
+use crate::{affinity, group, guard, inherit, subgroup};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use tierce_cgroup::Manager;
+use tierce_cgroup::{Driver, Manager};
 use tierce_oci::runtime::{Capabilities, NamespaceKind, Process, State, Status};
 use tierce_sys::namespaces::Kinds;
 
@@ -47,7 +47,10 @@ pub fn exec(options: &ExecOptions) -> Result<Created, Error> {
     let program = Program::of(&process, config.linux.as_ref(), options.preserve_fds)?;
     options.console.check(program.process.terminal)?;
     let state = record.document(Status::Running);
-    let group = state::group(&record);
+    let mut group = state::group(&record);
+    if !options.sub_groups.is_empty() {
+        group = tierce_cgroup::load(subgroup::below(group.paths(), &options.sub_groups)?, Driver::Cgroupfs);
+    }
     let child = launch(options, &record, &program, &state, group.as_ref())?;
     let finished = reach(Point::Further).and_then(|()| finish(options, &child, &program, &state, group.as_ref()));
     match finished {
@@ -109,7 +112,13 @@ fn launch(
         // The container delegates: its own group has controllers and takes no processes; its init knows where they go.
         Err(Error::Kernel {
             source: Errno::BUSY, ..
-        }) => attempt(Some(&group_of_init(record)?)),
+        }) if options.sub_groups.is_empty() => attempt(Some(&group_of_init(record)?)),
+        Err(Error::Kernel {
+            source: Errno::BUSY, ..
+        }) => {
+            let directory = group.paths().unified().unwrap_or(Path::new("/"));
+            Err(subgroup::refused(&directory.join("cgroup.procs"), Errno::BUSY))
+        }
         result => result,
     }
 }
@@ -187,6 +196,7 @@ struct Wishes {
     apparmor: Option<String>,
     label: Option<String>,
     no_new_privileges: Option<bool>,
+    groups_below: Vec<String>,
     arguments: Vec<String>,
 }
 
@@ -223,11 +233,7 @@ fn parse(globals: &Globals, arguments: &mut Arguments) -> Result<(ExecOptions, W
             "apparmor" => wishes.apparmor = Some(arguments.value()?),
             "process-label" => wishes.label = Some(arguments.value()?),
             "no-new-privs" => wishes.no_new_privileges = Some(arguments.truth()?),
-            "cgroup" | "no-subreaper" => {
-                return Err(Error::Unsupported(format!(
-                    "exec --{flag} is not supported by this runtime"
-                )));
-            }
+            "cgroup" => wishes.groups_below.push(arguments.value()?),
             _ => return arguments.unknown(),
         }
     }
@@ -293,6 +299,7 @@ pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8
     let home = Home::of(&options.root, &options.id)?;
     home.load()?;
     let terminal = wishes.terminal;
+    options.sub_groups = subgroup::parse(&wishes.groups_below)?;
     options.process = process(wishes, &home)?;
     if let Some(terminal) = terminal {
         options.process.terminal = terminal;

@@ -41,8 +41,7 @@ fn document() -> Value {
         "linux": {
             "resources": {"devices": [{"allow": false, "access": "rwm"}]},
             "namespaces": [
-                {"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"},
-                {"type": "cgroup"}
+                {"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}
             ],
             "maskedPaths": [
                 "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
@@ -51,6 +50,13 @@ fn document() -> Value {
             "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
         }
     })
+}
+
+/// Adds what only makes sense where control groups are one tree: a view of that tree that starts at the container.
+fn on_unified(document: &mut Value) {
+    if let Some(namespaces) = document["linux"]["namespaces"].as_array_mut() {
+        namespaces.push(value!({"type": "cgroup"}));
+    }
 }
 
 /// Changes the document so that a user without privilege can run it.
@@ -95,6 +101,9 @@ pub(crate) fn command(arguments: &mut Arguments) -> Result<u8, Error> {
         }
     }
     let mut document = document();
+    if tierce_cgroup::mode().is_ok_and(|mode| mode == tierce_cgroup::Mode::Unified) {
+        on_unified(&mut document);
+    }
     if rootless {
         without_privilege(&mut document);
     }
@@ -117,6 +126,7 @@ mod tests {
     fn the_document_is_one_that_we_read() {
         for rootless in [false, true] {
             let mut document = document();
+            on_unified(&mut document);
             if rootless {
                 without_privilege(&mut document);
             }
