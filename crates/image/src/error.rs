@@ -141,6 +141,9 @@ pub enum Error {
     /// An archive to load is none, or lies.
     #[error("{0}")]
     BadArchive(String),
+    /// A change of a configuration that is none.
+    #[error("{0}")]
+    BadChange(String),
     /// The image is for another platform than the one asked for.
     #[error(
         "image with reference {reference} was found but its platform ({have}) does not match the specified platform ({wanted})"
@@ -227,6 +230,7 @@ impl Fault for Error {
             | Self::NothingToSave
             | Self::NoExportPlatform(_)
             | Self::BadArchive(_)
+            | Self::BadChange(_)
             | Self::BadTag(_) => Kind::Invalid,
             Self::WrongDiffId { .. } | Self::Damaged { .. } | Self::BadHistory { .. } => Kind::DataLoss,
             Self::Cancelled => Kind::Cancelled,

@@ -1,15 +1,24 @@
-//! An image from a root file system.
+//! An image from a root file system: an archive at hand, or one at an address.
 
-use crate::{Error, Images};
-use std::io::Read;
-use tierce_oci::{Platform, Reference};
+use crate::made::{HistoryEntry, Made};
+use crate::pull::blocking;
+use crate::{Error, Images, Message, Progress};
+use bytes::Bytes;
+use std::io::{self, Read};
+use std::sync::Arc;
+use tierce_oci::container::Config;
+use tierce_oci::{ChainId, ImageConfig, ImageId, Platform, Reference};
 use tierce_store::{Lease, Resource};
+use tokio::sync::mpsc;
+
+/// Pieces between the download and the unpacking.
+const PIECES: usize = 16;
 
 /// What to make an image of besides the archive.
 #[derive(Debug, Clone)]
 pub struct Import {
-    /// The member `config` of the image's configuration: Docker's container configuration as JSON.
-    pub config: serde_json::Map<String, serde_json::Value>,
+    /// How containers of it run.
+    pub config: Config,
     /// Commit message, such as "Imported from -".
     pub message: String,
     /// What the root file system is made for.
@@ -22,55 +31,140 @@ impl Images {
     /// Makes an image of one layer from a tar archive, compressed or not.
     ///
     /// # Errors
-    /// [`Error::Layer`] when the archive cannot be unpacked; [`Error::BadTag`]; file errors.
-    pub fn import(&self, archive: impl Read + Send, import: &Import) -> Result<tierce_oci::ImageId, Error> {
+    /// [`Error::Layer`] when the archive cannot be unpacked; [`Error::BadTag`], [`Error::OperatingSystem`]; file errors.
+    pub fn import(&self, archive: impl Read + Send, import: &Import) -> Result<ImageId, Error> {
         if let Some(name) = &import.name {
             crate::tag::check_target(name)?;
         }
-        let (ingest, applied) = self.layers.unpack(archive)?;
-        let raw = configuration(import, &applied.diff_id.to_string())?;
-        let config = tierce_oci::ImageConfig::from_json(&raw)?;
-        let work = self.work_name("import");
-        let chain = tierce_oci::ChainId::of(None, &applied.diff_id);
-        self.leases.hold(Resource::layer(chain.to_string()), Lease::new(&work));
-        let made = self.layers.register(ingest, None).and_then(|()| {
-            let _change = self.change();
-            let id = self.records.insert(&raw, &config)?;
-            self.records
-                .set_last_updated(&id, &jiff::Timestamp::now().to_string())?;
-            Ok(id)
-        });
-        self.leases.release_all(&work);
-        if made.is_err() {
-            self.release_layers(&[chain])?;
+        if import.platform.os != "linux" {
+            return Err(Error::OperatingSystem {
+                os: import.platform.os.clone(),
+            });
         }
-        let id = made?;
+        let (ingest, applied) = self.layers.unpack(archive)?;
+        let created = jiff::Timestamp::now().to_string();
+        let mut made = Made::new(&import.platform, &import.config, &created);
+        made.comment = &import.message;
+        made.history.push(HistoryEntry {
+            created: Some(&created),
+            author: "",
+            created_by: "",
+            comment: &import.message,
+            empty_layer: false,
+        });
+        made.rootfs.diff_ids.push(&applied.diff_id);
+        let raw = made.to_json()?;
+        let id = self.record_made(&raw, Some((ingest, &applied.diff_id)), None)?;
         if let Some(name) = &import.name {
             self.put_name(&id, name)?;
         }
         Ok(id)
     }
+
+    /// Makes an image from an archive at an `http` or `https` address.
+    ///
+    /// # Errors
+    /// As [`Self::import`]; [`Error::Registry`] when the archive cannot be had.
+    pub async fn import_from(
+        self: &Arc<Self>,
+        address: &str,
+        import: Import,
+        progress: &Arc<dyn Progress>,
+    ) -> Result<ImageId, Error> {
+        let mut remote = self.registry.download(address).await?;
+        progress.report(Message::plain(format!("Downloading from {address}")));
+        let (sender, pieces) = mpsc::channel(PIECES);
+        let images = self.clone();
+        let unpacking = tokio::spawn(blocking("import an image", move || {
+            images.import(Pieces::new(pieces), &import)
+        }));
+        let mut done = 0;
+        loop {
+            let piece = match remote.next().await {
+                Ok(None) => break,
+                Ok(Some(piece)) => Ok(piece),
+                // The size is the archive's to tell; the reading side ends with this, and says so.
+                Err(error) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, error)),
+            };
+            done += piece.as_ref().map_or(0, |piece| piece.len() as u64);
+            progress.report(Message {
+                id: None,
+                ..Message::amount("", "Importing", done, remote.length.unwrap_or(0))
+            });
+            let last = piece.is_err();
+            if sender.send(piece).await.is_err() || last {
+                break;
+            }
+        }
+        drop(sender);
+        unpacking.await.map_err(|error| Error::Task {
+            task: "importing an image",
+            cause: error.to_string(),
+        })?
+    }
+
+    /// Records an image that was made here: its own layer on top of its parent's, its configuration, its parent.
+    pub(crate) fn record_made(
+        &self,
+        raw: &[u8],
+        layer: Option<(tierce_layer::Ingest, &tierce_oci::DiffId)>,
+        parent: Option<&ImageId>,
+    ) -> Result<ImageId, Error> {
+        let config = ImageConfig::from_json(raw)?;
+        let work = self.work_name("made");
+        let chains = ChainId::stack(&config.rootfs.diff_ids);
+        for chain in &chains {
+            self.leases.hold(Resource::layer(chain.to_string()), Lease::new(&work));
+        }
+        let made = (|| {
+            if let Some((ingest, diff_id)) = layer {
+                let above = parent.map(|parent| self.get(parent)).transpose()?;
+                let below = above.and_then(|above| above.chain_id());
+                debug_assert_eq!(Some(&ChainId::of(below.as_ref(), diff_id)), chains.last());
+                self.layers.register(ingest, below.as_ref())?;
+            }
+            let _change = self.change();
+            let id = self.records.insert(raw, &config)?;
+            if let Some(parent) = parent {
+                self.records.set_parent(&id, parent)?;
+            }
+            self.records
+                .set_last_updated(&id, &jiff::Timestamp::now().to_string())?;
+            Ok(id)
+        })();
+        self.leases.release_all(&work);
+        if made.is_err() {
+            self.release_layers(&chains)?;
+        }
+        made
+    }
 }
 
-/// The configuration document, its members in the order in which Docker writes them: sorted.
-fn configuration(import: &Import, diff_id: &str) -> Result<Vec<u8>, Error> {
-    let created = jiff::Timestamp::now().to_string();
-    let mut document = serde_json::json!({
-        "architecture": import.platform.architecture,
-        "comment": import.message,
-        "config": import.config,
-        "created": created,
-        "history": [{"created": created, "comment": import.message}],
-        "os": import.platform.os,
-        "rootfs": {"type": "layers", "diff_ids": [diff_id]},
-    });
-    if !import.platform.variant.is_empty() {
-        document["variant"] = import.platform.variant.clone().into();
+/// The blocking end of the channel.
+struct Pieces {
+    receiver: mpsc::Receiver<io::Result<Bytes>>,
+    current: Bytes,
+}
+
+impl Pieces {
+    fn new(receiver: mpsc::Receiver<io::Result<Bytes>>) -> Self {
+        Self {
+            receiver,
+            current: Bytes::new(),
+        }
     }
-    serde_json::to_vec(&document).map_err(|source| {
-        Error::Record(tierce_store::Error::Encode {
-            name: "image configuration".to_owned(),
-            source,
-        })
-    })
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() {
+            match self.receiver.blocking_recv() {
+                Some(piece) => self.current = piece?,
+                None => return Ok(0),
+            }
+        }
+        let count = self.current.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&self.current.split_to(count));
+        Ok(count)
+    }
 }

@@ -64,6 +64,14 @@ impl Layers {
         layers.map(|layer| (layer.diff_id, layer.chain_id)).collect()
     }
 
+    /// Makes a layer of what a container has changed, not registered yet.
+    pub(crate) fn unpack_changes(&self, container: &str) -> Result<(Ingest, Applied), Error> {
+        let changed = self.0.rw(container)?;
+        let mut ingest = self.0.ingest()?;
+        let applied = ingest.apply_changes(&changed)?;
+        Ok((ingest, applied))
+    }
+
     /// Unpacks once more what is here on another stack.
     pub(crate) fn unpack_again(&self, chain: &ChainId) -> Result<(Ingest, Applied), Error> {
         let (reader, writer) = std::io::pipe().map_err(tierce_layer::Error::Read)?;

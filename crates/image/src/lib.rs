@@ -1,4 +1,4 @@
-//! Names to images: pull, push, save, load, tag, remove, list, history, on Docker's classic on-disk metadata.
+//! Names to images: pull, push, save, load, import, commit, tag, remove, list, history, on Docker's classic on-disk metadata.
 //!
 //! ```text
 //! DR/image/<driver>/
@@ -20,6 +20,7 @@
 //!
 //! Who uses an image is read from [`tierce_store::Leases`] under `Resource::image("sha256:…")`, holder = container id.
 
+mod commit;
 mod distribution;
 mod error;
 mod history;
@@ -27,9 +28,11 @@ mod hold;
 mod images;
 mod import;
 mod inspect;
+pub mod instructions;
 mod layers;
 mod list;
 mod load;
+mod made;
 mod model;
 mod names;
 mod progress;
@@ -44,6 +47,7 @@ mod tag;
 #[cfg(test)]
 mod testing;
 
+pub use commit::Commit;
 pub use error::Error;
 pub use images::{Config, Images};
 pub use import::Import;

@@ -27,6 +27,7 @@
 mod auth;
 mod config;
 mod credentials;
+mod download;
 mod endpoint;
 mod error;
 mod fetch;
@@ -41,6 +42,7 @@ mod url;
 
 pub use config::{Config, Insecure, Timeouts};
 pub use credentials::{Credentials, Secret};
+pub use download::Download;
 pub use error::Error;
 pub use fetch::BlobStream;
 pub use refusal::Refusal;

@@ -209,7 +209,7 @@ async fn all_tags_and_the_texts_of_what_cannot_be_pushed() {
     let name = format!("{}/t/app", registry.authority());
     let import = |text: &str| {
         let import = Import {
-            config: serde_json::Map::new(),
+            config: tierce_oci::container::Config::default(),
             message: String::new(),
             platform: Platform::host(),
             name: Some(Reference::parse(&format!("{name}:{text}")).unwrap()),

@@ -262,11 +262,16 @@ impl Transport {
     }
 
     /// Makes one request and reads its whole answer, following redirects without credentials.
-    pub(crate) async fn read(&self, mut call: Call, object: &str, limit: u64) -> Result<Bytes, Error> {
+    pub(crate) async fn read(&self, call: Call, object: &str, limit: u64) -> Result<Bytes, Error> {
+        self.open(call).await?.into_bytes(object, limit).await
+    }
+
+    /// Makes one request, following redirects without credentials; the answer has a status of success.
+    pub(crate) async fn open(&self, mut call: Call) -> Result<Answer, Error> {
         for _ in 0..MOST_REDIRECTS {
             let answer = self.call(&call).await?;
             match answer.status {
-                200..=299 => return answer.into_bytes(object, limit).await,
+                200..=299 => return Ok(answer),
                 301 | 302 | 303 | 307 | 308 if call.only_reads() => {
                     call = redirected(&call, &answer, false)?;
                 }

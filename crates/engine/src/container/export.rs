@@ -1,0 +1,41 @@
+//! `export`: a container's whole file system as an archive, without what is mounted in it.
+
+use super::context::{Context, blocking};
+use super::state::Status;
+use crate::error::{Error, Result};
+use crate::root_view::RootView;
+use std::io::Write;
+use std::sync::Arc;
+
+/// A container's file system about to be written.
+pub struct Exporting {
+    context: Arc<Context>,
+    container: String,
+    view: RootView,
+}
+
+impl Exporting {
+    /// Writes the archive; waits for the disk.
+    pub fn write(self, output: impl Write) -> Result<()> {
+        tierce_layer::diff::pack_tree(self.view.root().path(), output).map_err(Error::below)?;
+        let container = self.context.find(&self.container)?;
+        self.context.publish(&container.snapshot().record, "export", &[]);
+        Ok(())
+    }
+}
+
+/// See [`super::Containers::export`].
+pub(crate) async fn export(context: &Arc<Context>, name: &str) -> Result<Exporting> {
+    let container = context.find(name)?;
+    let id = container.id.clone();
+    if container.snapshot().record.state.status() == Status::Dead {
+        return Err(Error::Conflict(format!("You cannot export container {id} which is Dead")));
+    }
+    let (rootfs, held) = (Arc::clone(&context.rootfs), id.clone());
+    let view = blocking(move || RootView::open(&rootfs.layout(&held).map_err(Error::below)?)).await?;
+    Ok(Exporting {
+        context: Arc::clone(context),
+        container: id,
+        view,
+    })
+}
