@@ -156,3 +156,19 @@ pub struct BuildPruned {
     /// Bytes freed.
     pub space_reclaimed: u64,
 }
+
+/// A repository that a search found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FoundRepository {
+    /// How many people like it.
+    pub star_count: i64,
+    /// Whether Docker publishes it.
+    pub is_official: bool,
+    /// Name.
+    pub name: String,
+    /// Always false: the index no longer tells.
+    pub is_automated: bool,
+    /// What it is.
+    pub description: String,
+}

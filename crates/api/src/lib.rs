@@ -19,6 +19,7 @@ mod facts;
 mod handle;
 mod hijack;
 mod listen;
+mod pipe;
 mod query;
 mod relay;
 mod reply;

@@ -1,6 +1,6 @@
 //! Answers: a document, nothing, or a stream.
 
-use std::convert::Infallible;
+use std::io;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -14,8 +14,9 @@ use tierce_api_types::ErrorResponse;
 
 use crate::status::{Failure, of_kind};
 
-/// The body of any answer. A failure in the middle of a stream is told in the stream's own way or by its early end.
-pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
+/// The body of any answer. A failure in the middle of a stream is told in the stream's own way; an error breaks the
+/// connection off.
+pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 /// An answer before the middleware adds the common headers.
 pub(crate) struct Reply(pub(crate) Response<Body>);
@@ -23,7 +24,9 @@ pub(crate) struct Reply(pub(crate) Response<Body>);
 impl Reply {
     /// 200 without a body.
     pub(crate) fn empty() -> Self {
-        Self(Response::new(Empty::new().boxed_unsync()))
+        Self(Response::new(
+            Empty::new().map_err(|never| match never {}).boxed_unsync(),
+        ))
     }
 
     /// 204.
@@ -45,8 +48,10 @@ impl Reply {
 
     /// 200 with some bytes.
     pub(crate) fn bytes(content_type: &'static str, bytes: impl Into<Bytes>) -> Self {
-        Self(Response::new(Full::new(bytes.into()).boxed_unsync()))
-            .with_header(CONTENT_TYPE, HeaderValue::from_static(content_type))
+        Self(Response::new(
+            Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync(),
+        ))
+        .with_header(CONTENT_TYPE, HeaderValue::from_static(content_type))
     }
 
     /// 200 whose head is sent at once, and each chunk when it is there. The stream is dropped when the client leaves.
@@ -54,7 +59,15 @@ impl Reply {
     where
         S: Stream<Item = Bytes> + Send + 'static,
     {
-        let body = StreamBody::new(chunks.map(|chunk| Ok::<_, Infallible>(Frame::data(chunk))));
+        Self::transfer(content_type, chunks.map(Ok))
+    }
+
+    /// 200 with a stream that may break off.
+    pub(crate) fn transfer<S>(content_type: &'static str, chunks: S) -> Self
+    where
+        S: Stream<Item = io::Result<Bytes>> + Send + 'static,
+    {
+        let body = StreamBody::new(chunks.map(|chunk| chunk.map(Frame::data)));
         Self(Response::new(body.boxed_unsync())).with_header(CONTENT_TYPE, HeaderValue::from_static(content_type))
     }
 

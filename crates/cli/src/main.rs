@@ -5,6 +5,7 @@
 
 mod commands;
 mod context;
+mod credentials;
 mod error;
 mod flags;
 mod output;

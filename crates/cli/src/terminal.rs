@@ -22,6 +22,29 @@ pub(crate) fn size() -> Option<(u16, u16)> {
         .filter(|(rows, columns)| *rows > 0 && *columns > 0)
 }
 
+/// The terminal shows nothing of what is typed until this is dropped.
+pub(crate) struct Silence {
+    before: Termios,
+}
+
+impl Silence {
+    /// Switches off the echo of standard input; `None` when it is no terminal.
+    pub(crate) fn begin() -> Option<Self> {
+        let before = termios::tcgetattr(rustix::stdio::stdin()).ok()?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(termios::LocalModes::ECHO);
+        termios::tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &silent).ok()?;
+        Some(Self { before })
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        // The terminal may be gone; then there is nothing to restore.
+        let _ = termios::tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &self.before);
+    }
+}
+
 /// The terminal passes every key on unchanged until this is dropped.
 pub(crate) struct RawMode {
     before: Termios,

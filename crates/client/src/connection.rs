@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, UPGRADE, USER_AGENT};
 use hyper::{Method, Request, Response};
@@ -17,6 +17,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OnceCell;
 
 use crate::query::Target;
+use crate::upload::Upload;
 use crate::{Containers, Endpoint, Error, Execs, Images, Networks, System, Volumes};
 
 /// Longest body of an answer that is read as one document (an inspect or a list), in bytes.
@@ -31,12 +32,24 @@ pub struct Client {
     version: OnceCell<ApiVersion>,
 }
 
+/// What a connection carries up.
+type Upward = Either<Full<Bytes>, Upload>;
+
+/// The body of a request.
+#[derive(Debug)]
+enum Body {
+    /// A JSON document.
+    Document(Bytes),
+    /// An archive as it comes.
+    Archive(Upload),
+}
+
 /// A request before it is sent.
 #[derive(Debug)]
 pub(crate) struct Call {
     method: Method,
     target: Target,
-    body: Option<Bytes>,
+    body: Option<Body>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -57,8 +70,14 @@ impl Call {
             operation: self.operation(),
             why: source.to_string(),
         })?;
-        self.body = Some(bytes.into());
+        self.body = Some(Body::Document(bytes.into()));
         Ok(self)
+    }
+
+    /// Sends an archive as the body.
+    pub(crate) fn archive(mut self, upload: Upload) -> Self {
+        self.body = Some(Body::Archive(upload));
+        self
     }
 
     /// Adds registry credentials.
@@ -207,7 +226,7 @@ impl Client {
         }
     }
 
-    fn request(&self, call: Call, prefix: &str) -> Result<Request<Full<Bytes>>, Error> {
+    fn request(&self, call: Call, prefix: &str) -> Result<Request<Upward>, Error> {
         let operation = call.operation();
         let host = match &self.endpoint {
             // dockerd ignores it, but HTTP/1.1 demands one.
@@ -220,14 +239,23 @@ impl Client {
             .uri(format!("{prefix}{}", call.target.as_str()))
             .header(HOST, host)
             .header(USER_AGENT, concat!("tierce/", env!("CARGO_PKG_VERSION")));
-        if call.body.is_some() {
-            builder = builder.header(CONTENT_TYPE, "application/json");
+        let content_type = match &call.body {
+            None => None,
+            Some(Body::Document(_)) => Some("application/json"),
+            Some(Body::Archive(_)) => Some("application/x-tar"),
+        };
+        if let Some(content_type) = content_type {
+            builder = builder.header(CONTENT_TYPE, content_type);
         }
         for (name, value) in call.headers {
             builder = builder.header(name, value);
         }
         builder
-            .body(Full::new(call.body.unwrap_or_default()))
+            .body(match call.body {
+                None => Either::Left(Full::default()),
+                Some(Body::Document(bytes)) => Either::Left(Full::new(bytes)),
+                Some(Body::Archive(upload)) => Either::Right(upload),
+            })
             .map_err(|source| Error::Request {
                 operation,
                 why: source.to_string(),
@@ -236,7 +264,7 @@ impl Client {
 }
 
 /// One request over one connection, which lives on in a task until the answer's body or the upgrade is done with.
-async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, hyper::Error>
+async fn exchange<S>(stream: S, request: Request<Upward>) -> Result<Response<Incoming>, hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

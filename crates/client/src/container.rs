@@ -258,6 +258,13 @@ impl Containers<'_> {
         Ok(changes.unwrap_or_default())
     }
 
+    /// Its whole file system as an archive.
+    pub async fn export(&self, container: &str) -> Result<ByteStream, Error> {
+        let call = Call::new(Method::GET, at(container, "export"));
+        let operation = call.operation();
+        Ok(ByteStream::new(self.0.send(call).await?, operation))
+    }
+
     /// Changes its limits or restart policy.
     pub async fn update(&self, container: &str, request: &UpdateRequest) -> Result<UpdateResponse, Error> {
         self.0

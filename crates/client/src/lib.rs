@@ -27,6 +27,7 @@ mod network;
 mod query;
 mod stream;
 mod system;
+mod upload;
 mod volume;
 
 pub use connection::Client;
@@ -36,8 +37,9 @@ pub use endpoint::Endpoint;
 pub use error::Error;
 pub use exec::Execs;
 pub use hijack::{Hijacked, HijackedReader, HijackedWriter, StreamFormat};
-pub use image::{Images, PullImage, PushImage, RemoveImage};
+pub use image::{CommitContainer, Images, ImportImage, PullImage, PushImage, RemoveImage};
 pub use network::Networks;
 pub use stream::{ByteStream, JsonStream};
 pub use system::{EventsOptions, System};
+pub use upload::Upload;
 pub use volume::Volumes;

@@ -6,17 +6,24 @@ use crate::events::Subject;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use crate::archives::Saving;
+pub use crate::commit::CommitRequest;
 pub use tierce_image::{
-    Credentials, Detail, Details, HistoryStep, Image, Message, Progress, Prune, Pruned, Published, Pull, Pulled, Push,
-    Removal, Removed, Silent, Summary,
+    Credentials, Detail, Details, Found, HistoryStep, Image, Import, Loaded, Message, Progress, Prune, Pruned,
+    Published, Pull, Pulled, Push, Remote, Removal, Removed, Search, Secret, Silent, Summary,
 };
-pub use tierce_oci::Reference;
+pub use tierce_oci::{Platform, Reference};
+
+/// Applies changes in the words of a Dockerfile to a configuration.
+pub fn apply_changes(config: &mut tierce_oci::container::Config, changes: &[String]) -> Result<()> {
+    tierce_image::instructions::apply(config, changes).map_err(Error::below)
+}
 
 /// The image verbs.
 #[derive(Clone)]
 pub struct Images {
-    store: Arc<tierce_image::Images>,
-    context: Arc<Context>,
+    pub(crate) store: Arc<tierce_image::Images>,
+    pub(crate) context: Arc<Context>,
 }
 
 impl Images {
@@ -100,7 +107,7 @@ impl Images {
         }
     }
 
-    fn publish(&self, action: &str, id: &str, name: &str) {
+    pub(crate) fn publish(&self, action: &str, id: &str, name: &str) {
         let attributes = BTreeMap::from([("name".to_owned(), name.to_owned())]);
         self.context.events.publish(Subject::Image, action, id, attributes);
     }

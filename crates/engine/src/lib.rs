@@ -18,6 +18,8 @@
 //! * The record on disk is written before the outcome is told wherever it must survive a power cut.
 
 mod adapters;
+mod archives;
+mod commit;
 pub mod container;
 mod engine;
 mod error;

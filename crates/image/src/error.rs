@@ -144,6 +144,9 @@ pub enum Error {
     /// A change of a configuration that is none.
     #[error("{0}")]
     BadChange(String),
+    /// A search that makes no sense.
+    #[error("{0}")]
+    BadSearch(String),
     /// The image is for another platform than the one asked for.
     #[error(
         "image with reference {reference} was found but its platform ({have}) does not match the specified platform ({wanted})"
@@ -231,6 +234,7 @@ impl Fault for Error {
             | Self::NoExportPlatform(_)
             | Self::BadArchive(_)
             | Self::BadChange(_)
+            | Self::BadSearch(_)
             | Self::BadTag(_) => Kind::Invalid,
             Self::WrongDiffId { .. } | Self::Damaged { .. } | Self::BadHistory { .. } => Kind::DataLoss,
             Self::Cancelled => Kind::Cancelled,

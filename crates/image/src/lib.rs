@@ -40,6 +40,7 @@ mod prune;
 mod pull;
 mod push;
 mod records;
+mod remote;
 mod remove;
 mod resolve;
 mod save;
@@ -55,5 +56,6 @@ pub use model::{
     Details, HistoryStep, Image, Loaded, Prune, Pruned, Published, Pull, Pulled, Push, Removal, Removed, Summary,
 };
 pub use progress::{Detail, Message, Progress, Silent};
+pub use remote::{Remote, Search};
 pub use save::Saving;
-pub use tierce_registry::Credentials;
+pub use tierce_registry::{Credentials, Found, Secret};

@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::changes::{Change, ChangeKind, changes, opaque_attribute};
 use crate::tar::{Entry, EntryKind, Writer, Xattr};
+use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, lgetxattr, llistxattr, openat};
 use rustix::io::Errno;
 use std::collections::HashMap;
@@ -11,7 +12,7 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tierce_snapshot::{Layout, tree};
 
 /// Packs what a snapshot changes as a layer, whiteouts in the form of archives (`.wh.`), names in order.
@@ -31,7 +32,7 @@ pub fn pack_changes<W: Write>(
 ) -> Result<W, Error> {
     let mut pack = Pack::new(output, Some(opaque_attribute(user_xattr)), layout.upper());
     match layout {
-        Layout::Overlay { upper, .. } => pack.directory(upper, b"")?,
+        Layout::Overlay { upper, .. } => pack.directory(&open_directory(upper, OFlags::empty())?, b"")?,
         Layout::Tree { root } => {
             pack.opaque = None;
             for change in changes(layout, parent, user_xattr)? {
@@ -48,8 +49,13 @@ pub fn pack_changes<W: Write>(
 /// File errors, errors of the output.
 pub fn pack_tree<W: Write>(root: &Path, output: W) -> Result<W, Error> {
     let mut pack = Pack::new(output, None, root);
-    pack.directory(root, b"")?;
+    pack.directory(&open_directory(root, OFlags::empty())?, b"")?;
     pack.finish()
+}
+
+fn open_directory(path: &Path, more: OFlags) -> Result<OwnedFd, Error> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | more;
+    openat(CWD, path, flags, Mode::empty()).map_err(Error::io("open", path))
 }
 
 struct Pack<'a, W> {
@@ -87,10 +93,14 @@ impl<'a, W: Write> Pack<'a, W> {
     }
 
     /// Packs everything in a directory; `name` is empty or ends with a slash.
-    fn directory(&mut self, path: &Path, name: &[u8]) -> Result<(), Error> {
-        for child in tree::names(path)? {
+    ///
+    /// The container may run and move directories about. Every step down is through the descriptor of the directory
+    /// above and follows no symbolic link, so that nothing outside can come into the archive.
+    fn directory(&mut self, directory: &OwnedFd, name: &[u8]) -> Result<(), Error> {
+        let here = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()));
+        for child in tree::names(&here)? {
             let name = [name, child.as_bytes()].concat();
-            let path = path.join(&child);
+            let path = here.join(&child);
             let metadata = path.symlink_metadata().map_err(Error::io("look at", &path))?;
             if self.opaque.is_some() && tree::is_whiteout(&metadata) {
                 self.whiteout(&name)?;
@@ -100,11 +110,12 @@ impl<'a, W: Write> Pack<'a, W> {
             if !metadata.is_dir() {
                 continue;
             }
+            let below = open_directory(&path, OFlags::NOFOLLOW)?;
             let inside = [&*name, b"/"].concat();
             if self.opaque.is_some_and(|opaque| tree::is_opaque(&path, opaque)) {
                 self.mark(&[&*inside, b".wh..wh..opq"].concat())?;
             }
-            self.directory(&path, &inside)?;
+            self.directory(&below, &inside)?;
         }
         Ok(())
     }
@@ -116,7 +127,18 @@ impl<'a, W: Write> Pack<'a, W> {
         if change.kind == ChangeKind::Deleted {
             return self.whiteout(name);
         }
-        let path = root.join(relative);
+        // As in `directory`: no link on the way is followed.
+        let parent = relative.parent().unwrap_or(Path::new(""));
+        let mut above = open_directory(root, OFlags::empty())?;
+        for part in parent.components() {
+            let next = Path::new("/proc/self/fd")
+                .join(above.as_raw_fd().to_string())
+                .join(part);
+            above = open_directory(&next, OFlags::NOFOLLOW)?;
+        }
+        let path = Path::new("/proc/self/fd")
+            .join(above.as_raw_fd().to_string())
+            .join(relative.file_name().unwrap_or_default());
         let metadata = path.symlink_metadata().map_err(Error::io("look at", &path))?;
         self.entry(&path, name, &metadata)
     }

@@ -21,6 +21,8 @@ pub struct Config {
     pub attempts: u32,
     /// Where Docker Hub's registry is. Not for users; tests put a stand-in here.
     pub hub: Url,
+    /// Where Docker Hub's search is: the address above `v1/`. Not for users; tests put a stand-in here.
+    pub index: Url,
     /// Value of the header `User-Agent`.
     pub user_agent: String,
     /// Proxies to use.
@@ -36,6 +38,7 @@ impl Default for Config {
             timeouts: Timeouts::default(),
             attempts: 5,
             hub: Url::https("registry-1.docker.io", 443),
+            index: Url::https("index.docker.io", 443),
             user_agent: concat!("tierce/", env!("CARGO_PKG_VERSION"), " (linux)").to_owned(),
             proxies: crate::transport::Proxies::default(),
         }

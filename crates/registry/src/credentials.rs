@@ -62,6 +62,14 @@ impl Credentials {
         }
     }
 
+    /// What the body of a login says: user and password, or an identity token.
+    pub fn from_document(username: &str, password: &str, identity_token: &str) -> Self {
+        Self {
+            identity_token: Secret::new(identity_token),
+            ..Self::basic(username, password)
+        }
+    }
+
     /// Reads the header `X-Registry-Auth`: JSON in URL-safe base64. An empty header or document means anonymous.
     ///
     /// # Errors

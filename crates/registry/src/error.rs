@@ -55,6 +55,14 @@ pub enum Error {
         /// Address asked.
         url: String,
     },
+    /// The registry does not take the credentials.
+    #[error("login attempt to {url} failed with status: {status} {}", reason(*.status))]
+    LoginFailed {
+        /// Address asked.
+        url: String,
+        /// HTTP status.
+        status: u16,
+    },
     /// What was to be uploaded could not be read.
     #[error("cannot read what is to be uploaded: {cause}")]
     Source {
@@ -137,6 +145,12 @@ fn seconds(limit: &Duration) -> String {
     format!("{}s", limit.as_secs_f64())
 }
 
+/// The words of a status.
+fn reason(status: u16) -> &'static str {
+    let known = http::StatusCode::from_u16(status).ok();
+    known.and_then(|known| known.canonical_reason()).unwrap_or_default()
+}
+
 impl Error {
     /// What the registry said, when it answered with an error.
     pub fn refusal(&self) -> Option<&Refusal> {
@@ -169,7 +183,8 @@ impl Fault for Error {
                 (_, 400..=499) if *status != 429 => Kind::Invalid,
                 _ => Kind::Unavailable,
             },
-            Self::Unauthorized { .. } => Kind::Unauthorized,
+            Self::LoginFailed { status, .. } if *status >= 500 => Kind::Unavailable,
+            Self::Unauthorized { .. } | Self::LoginFailed { .. } => Kind::Unauthorized,
             Self::Malformed { .. } | Self::WrongDigest { .. } | Self::WrongSize { .. } => Kind::DataLoss,
             Self::TooLarge { .. } | Self::BadConfig { .. } | Self::Certificate { .. } => Kind::Invalid,
             Self::Redirect { .. } => Kind::Forbidden,

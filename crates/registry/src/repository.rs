@@ -396,7 +396,7 @@ fn falls_through(endpoint: &Endpoint, error: &Error) -> bool {
     endpoint.mirror || matches!(error, Error::Unreachable { .. } | Error::TimedOut { .. })
 }
 
-fn challenges(answer: &Answer) -> Vec<challenge::Challenge> {
+pub(crate) fn challenges(answer: &Answer) -> Vec<challenge::Challenge> {
     let values = answer.headers.get_all(header::WWW_AUTHENTICATE).iter();
     values
         .filter_map(|value| value.to_str().ok())

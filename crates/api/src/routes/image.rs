@@ -4,19 +4,20 @@ use std::sync::Arc;
 
 use hyper::StatusCode;
 use tierce_api_types::image::{BuildPruned, HistoryItem, ImageDeleted, ImageSummary, ImagesPruned};
-use tierce_engine::image::{Credentials, Pull, Push, Removal};
+use tierce_engine::image::{CommitRequest, Credentials, Import, Message, Platform, Pull, Push, Removal};
 
-use crate::convert;
 use crate::reply::Reply;
 use crate::router::Outcome;
 use crate::routes::{Call, Table, progress};
 use crate::status::Failure;
+use crate::{convert, pipe};
 
 /// The routes of this group.
 pub(super) fn routes(table: &mut Table<'_>) {
     table.get("/images/json", list);
     table.post("/images/create", create);
     table.post("/images/prune", prune);
+    table.post("/commit", commit);
     table.get("/images/{name}/json", inspect);
     table.get("/images/{name}/history", history);
     table.post("/images/{name}/push", push);
@@ -82,12 +83,10 @@ async fn prune(call: Call) -> Outcome {
 
 /// Pulls an image. What goes wrong before the first message is an ordinary refusal; after it, the last message tells.
 async fn create(call: Call) -> Outcome {
-    let query = &call.query;
-    if query.optional("fromSrc").is_some() {
-        return Err(Failure::not_implemented(
-            "POST /images/create: import is not served yet",
-        ));
+    if call.query.non_empty("fromImage").is_none() && call.query.non_empty("fromSrc").is_some() {
+        return import(call).await;
     }
+    let query = &call.query;
     let name = query.text("fromImage");
     let reference = convert::image::reference(name, query.text("tag"))?;
     let all_tags = reference.tag().is_none() && reference.digest().is_none();
@@ -100,6 +99,63 @@ async fn create(call: Call) -> Outcome {
     };
     let engine = Arc::clone(&call.engine);
     progress::answer(|reporter| async move { engine.images.pull(request, reporter).await }).await
+}
+
+/// Makes an image from the body, or from what is at an address.
+async fn import(call: Call) -> Outcome {
+    let query = &call.query;
+    let source = query.text("fromSrc").to_owned();
+    let name = match query.text("repo") {
+        "" => None,
+        repository => Some(convert::image::reference(repository, query.text("tag"))?.with_default_tag()),
+    };
+    let platform = query.non_empty("platform").map(|text| text.parse()).transpose();
+    let platform = platform.map_err(|error: tierce_oci::Error| Failure::invalid(error.to_string()))?;
+    let message = query.non_empty("message");
+    let mut import = Import {
+        config: tierce_oci::container::Config::default(),
+        message: message.unwrap_or_else(|| format!("Imported from {source}")),
+        platform: platform.unwrap_or_else(Platform::host),
+        name,
+    };
+    tierce_engine::image::apply_changes(&mut import.config, query.all("changes"))?;
+    let engine = Arc::clone(&call.engine);
+    let input = (source == "-").then(|| pipe::inlet(call.request.body));
+    progress::answer(|reporter| async move {
+        let id = match input {
+            Some(input) => engine.images.import(input, import).await?,
+            None => {
+                engine
+                    .images
+                    .import_from(&source, import, Some(Arc::clone(&reporter)))
+                    .await?
+            }
+        };
+        reporter.report(Message::plain(id.to_string()));
+        Ok(id)
+    })
+    .await
+}
+
+/// Makes an image of a container: 201.
+async fn commit(mut call: Call) -> Outcome {
+    let config = call.json_or_default().await?;
+    let query = &call.query;
+    let name = match query.text("repo") {
+        "" => None,
+        repository => Some(convert::image::reference(repository, query.text("tag"))?),
+    };
+    let request = CommitRequest {
+        container: query.text("container").to_owned(),
+        config,
+        changes: query.all("changes").to_vec(),
+        author: query.text("author").to_owned(),
+        comment: query.text("comment").to_owned(),
+        pause: query.flag_or("pause", true),
+        name,
+    };
+    let id = call.engine.images.commit(request).await?;
+    Ok(Reply::json(&serde_json::json!({"Id": id.to_string()}))?.with_status(StatusCode::CREATED))
 }
 
 /// Pushes a tag, or all tags of a repository. All failures after the first line are told in the stream, as by dockerd.

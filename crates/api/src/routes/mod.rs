@@ -1,10 +1,12 @@
 //! The table of routes; each group has its rows and handlers in its own file.
 
+mod archive;
 mod container;
 mod exec;
 mod image;
 mod network;
 mod progress;
+mod registry;
 mod system;
 mod unserved;
 mod volume;
@@ -103,6 +105,8 @@ pub(crate) fn table(engine: &Arc<Engine>, facts: &Arc<Facts>) -> Vec<Route> {
         container::routes,
         exec::routes,
         image::routes,
+        archive::routes,
+        registry::routes,
         network::routes,
         volume::routes,
         system::routes,

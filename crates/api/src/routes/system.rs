@@ -4,17 +4,14 @@ use futures_util::stream;
 use hyper::Method;
 use hyper::header::{CACHE_CONTROL, HeaderName, HeaderValue, PRAGMA};
 use jiff::Timestamp;
-use tierce_api_types::auth::{AuthConfig, AuthResponse};
 use tierce_api_types::event::EventMessage;
 use tierce_engine::requests::List;
 use tierce_engine::{Filters, Watch};
-use tierce_fault::Kind;
 
 use crate::convert;
 use crate::reply::{Reply, json_line};
 use crate::router::Outcome;
 use crate::routes::{Call, Table};
-use crate::status::Failure;
 use crate::timestamp;
 
 /// The routes of this group.
@@ -25,7 +22,6 @@ pub(super) fn routes(table: &mut Table<'_>) {
     table.get("/info", info);
     table.get("/events", events);
     table.get("/system/df", disk_usage);
-    table.post("/auth", auth);
 }
 
 /// `OK`, and in the headers what clients need to know before anything else. A `HEAD` gets the headers only.
@@ -100,19 +96,4 @@ async fn disk_usage(call: Call) -> Outcome {
         containers,
         call.query.all("type"),
     ))
-}
-
-/// Whether credentials are good is known only when they are used: they are not tried here.
-async fn auth(mut call: Call) -> Outcome {
-    let credentials: AuthConfig = call.json().await?;
-    if credentials.username.is_empty() && credentials.identity_token.is_empty() {
-        return Err(Failure::new(
-            Kind::Unauthorized,
-            "unauthorized: incorrect username or password",
-        ));
-    }
-    Reply::json(&AuthResponse {
-        status: "Login Succeeded".to_owned(),
-        identity_token: String::new(),
-    })
 }

@@ -46,11 +46,10 @@ const SWARM: [(Method, &str); 28] = [
 ];
 
 /// Operations that are not written yet.
-const LATER: [(Method, &str); 29] = [
+const LATER: [(Method, &str); 22] = [
     (Method::POST, "/swarm/init"),
     (Method::POST, "/swarm/join"),
     (Method::GET, "/containers/{id}/attach/ws"),
-    (Method::GET, "/containers/{id}/export"),
     (Method::HEAD, "/containers/{id}/archive"),
     (Method::GET, "/containers/{id}/archive"),
     (Method::PUT, "/containers/{id}/archive"),
@@ -59,15 +58,9 @@ const LATER: [(Method, &str); 29] = [
     (Method::DELETE, "/containers/{id}/checkpoints/{checkpoint}"),
     (Method::POST, "/build"),
     (Method::POST, "/build/cancel"),
-    (Method::POST, "/commit"),
     (Method::POST, "/session"),
     (Method::POST, "/grpc"),
-    (Method::GET, "/images/search"),
-    (Method::GET, "/images/get"),
-    (Method::POST, "/images/load"),
-    (Method::GET, "/images/{name}/get"),
     (Method::GET, "/images/{name}/attestations"),
-    (Method::GET, "/distribution/{name}/json"),
     (Method::GET, "/plugins/privileges"),
     (Method::POST, "/plugins/pull"),
     (Method::POST, "/plugins/create"),

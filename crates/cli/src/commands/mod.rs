@@ -2,6 +2,7 @@
 
 mod container;
 mod image;
+mod registry;
 mod system;
 
 use crate::context::{Context, Global};
@@ -26,6 +27,8 @@ pub(crate) enum Command {
     #[command(flatten)]
     Image(image::Verb),
     #[command(flatten)]
+    Registry(registry::Verb),
+    #[command(flatten)]
     System(system::Verb),
     /// Manage containers
     #[command(name = "container", subcommand)]
@@ -43,6 +46,7 @@ impl Command {
         match self {
             Self::Container(verb) => verb.run(context).await,
             Self::Image(verb) => verb.run(context).await,
+            Self::Registry(verb) => verb.run(context).await,
             Self::System(verb) => verb.run(context).await,
             Self::ContainerGroup(group) => group.run(context).await,
             Self::ImageGroup(group) => group.run(context).await,

@@ -1,5 +1,6 @@
 //! What is printed, and how: tables, templates, documents, times, sizes, progress.
 
+pub(crate) mod archive;
 pub(crate) mod indent;
 pub(crate) mod listing;
 pub(crate) mod ports;

@@ -29,7 +29,9 @@ pub(crate) async fn export(context: &Arc<Context>, name: &str) -> Result<Exporti
     let container = context.find(name)?;
     let id = container.id.clone();
     if container.snapshot().record.state.status() == Status::Dead {
-        return Err(Error::Conflict(format!("You cannot export container {id} which is Dead")));
+        return Err(Error::Conflict(format!(
+            "You cannot export container {id} which is Dead"
+        )));
     }
     let (rootfs, held) = (Arc::clone(&context.rootfs), id.clone());
     let view = blocking(move || RootView::open(&rootfs.layout(&held).map_err(Error::below)?)).await?;

@@ -5,6 +5,25 @@ use tierce_oci::container::{Config, Healthcheck};
 
 /// Fills what the request left open from the image, and checks that there is something to run.
 pub(crate) fn merge(own: &mut Config, image: &Config) -> Result<()> {
+    inherit(own, image);
+    // `--entrypoint ""` takes the image's away.
+    if own
+        .entrypoint
+        .as_ref()
+        .is_some_and(|words| matches!(&words[..], [only] if only.is_empty()))
+    {
+        own.entrypoint = None;
+    }
+    own.labels.get_or_insert_default();
+    let empty = |words: &Option<tierce_oci::container::StrSlice>| words.as_ref().is_none_or(|words| words.is_empty());
+    if empty(&own.entrypoint) && empty(&own.cmd) {
+        return Err(Error::Invalid("no command specified".to_owned()));
+    }
+    Ok(())
+}
+
+/// Fills what a configuration leaves open from another.
+pub(crate) fn inherit(own: &mut Config, image: &Config) {
     if own.user.is_empty() {
         own.user.clone_from(&image.user);
     }
@@ -33,24 +52,10 @@ pub(crate) fn merge(own: &mut Config, image: &Config) -> Result<()> {
             own.entrypoint.clone_from(&image.entrypoint);
         }
     }
-    // `--entrypoint ""` takes the image's away.
-    if own
-        .entrypoint
-        .as_ref()
-        .is_some_and(|words| matches!(&words[..], [only] if only.is_empty()))
-    {
-        own.entrypoint = None;
-    }
     if own.shell.is_none() {
         own.shell.clone_from(&image.shell);
     }
     merge_healthcheck(&mut own.healthcheck, image.healthcheck.as_ref());
-    own.labels.get_or_insert_default();
-    let empty = |words: &Option<tierce_oci::container::StrSlice>| words.as_ref().is_none_or(|words| words.is_empty());
-    if empty(&own.entrypoint) && empty(&own.cmd) {
-        return Err(Error::Invalid("no command specified".to_owned()));
-    }
-    Ok(())
 }
 
 fn union<V: Clone>(

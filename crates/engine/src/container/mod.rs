@@ -8,6 +8,7 @@ mod changes;
 pub(crate) mod context;
 mod create;
 mod defaults;
+mod export;
 mod files;
 mod host;
 mod inspect;
@@ -15,11 +16,11 @@ mod kill;
 mod list;
 mod log_options;
 mod logs;
-mod merge;
+pub(crate) mod merge;
 mod mount_points;
 pub(crate) mod name;
 mod on_exit;
-mod pause;
+pub(crate) mod pause;
 mod prepare;
 mod propagation;
 mod prune;
@@ -48,6 +49,7 @@ pub(crate) use host::runtimes as default_runtimes;
 pub(crate) use prune::until as prune_until;
 
 pub use attach::{Attached, PendingStream};
+pub use export::Exporting;
 pub use host::init_program;
 pub use stats::{Interface, Stats};
 pub use wait::Waiting;
@@ -172,6 +174,11 @@ impl Containers {
     /// What the container changed in its file system (`docker diff`).
     pub async fn changes(&self, name: &str) -> Result<Vec<Difference>> {
         changes::changes(&self.context, name).await
+    }
+
+    /// The container's whole file system, to be written as an archive.
+    pub async fn export(&self, name: &str) -> Result<Exporting> {
+        export::export(&self.context, name).await
     }
 
     /// Removes every container that does not run and passes the filters (`until`, `label`, `label!`).

@@ -229,7 +229,7 @@ fn record(
 }
 
 /// Docker's text and kind for what a registry says about a reference.
-fn translated(error: tierce_registry::Error, reference: &Reference) -> Error {
+pub(crate) fn translated(error: tierce_registry::Error, reference: &Reference) -> Error {
     let code = error.refusal().map(|refusal| refusal.code.clone()).unwrap_or_default();
     match code.as_str() {
         "MANIFEST_UNKNOWN" => Error::NoManifest {

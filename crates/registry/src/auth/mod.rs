@@ -29,7 +29,9 @@ pub(crate) async fn answer(
         {
             return Ok(format!("Bearer {}", token.reveal()));
         }
-        return token::fetch(transport, url, bearer, scopes, credentials, trusted).await;
+        let wish = token::Wish { scopes, offline: false };
+        let granted = token::fetch(transport, url, bearer, &wish, credentials, trusted).await?;
+        return Ok(granted.header);
     }
     if challenges.iter().any(|challenge| challenge.is("basic")) {
         return basic::header(url, credentials, trusted);

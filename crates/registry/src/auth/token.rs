@@ -5,7 +5,7 @@
 
 use super::challenge::Challenge;
 use crate::transport::{Call, Payload, Transport};
-use crate::{Credentials, Error, Url};
+use crate::{Credentials, Error, Secret, Url};
 use bytes::Bytes;
 use serde::Deserialize;
 
@@ -19,17 +19,35 @@ struct Answer {
     token: String,
     #[serde(default)]
     access_token: String,
+    #[serde(default)]
+    refresh_token: Secret,
 }
 
-/// Fetches a token for `scopes` (`repository:a/b:pull`) and returns the `Authorization` header.
+/// What a token shall be good for.
+pub(crate) struct Wish<'a> {
+    /// `repository:a/b:pull` and its like.
+    pub(crate) scopes: &'a [String],
+    /// Whether a token to keep instead of the password is wanted as well.
+    pub(crate) offline: bool,
+}
+
+/// What a token server gave.
+pub(crate) struct Granted {
+    /// Value of the `Authorization` header.
+    pub(crate) header: String,
+    /// Token to keep; empty when there is none.
+    pub(crate) identity: Secret,
+}
+
+/// Fetches a token.
 pub(crate) async fn fetch(
     transport: &Transport,
     registry: &Url,
     challenge: &Challenge,
-    scopes: &[String],
+    wish: &Wish<'_>,
     credentials: Option<&Credentials>,
     trusted: bool,
-) -> Result<String, Error> {
+) -> Result<Granted, Error> {
     let realm = challenge.get("realm").ok_or_else(|| Error::Unauthorized {
         url: registry.shown(),
         cause: "the bearer challenge has no realm".to_owned(),
@@ -43,13 +61,18 @@ pub(crate) async fn fetch(
                 cause: "refused to send credentials over plain HTTP".to_owned(),
             });
         }
-        Some(credentials) if !credentials.identity_token.is_empty() => refresh(realm, service, scopes, credentials),
+        Some(credentials) if !credentials.identity_token.is_empty() => {
+            refresh(realm, service, wish.scopes, credentials)
+        }
         credentials => {
             let mut url = realm;
             if !service.is_empty() {
                 url = url.with_query("service", service);
             }
-            for scope in scopes {
+            if wish.offline {
+                url = url.with_query("offline_token", "true");
+            }
+            for scope in wish.scopes {
                 url = url.with_query("scope", scope);
             }
             let basic = credentials.and_then(Credentials::basic_header);
@@ -81,7 +104,10 @@ pub(crate) async fn fetch(
     if token.is_empty() {
         return Err(malformed("the token document has no token".to_owned()));
     }
-    Ok(format!("Bearer {token}"))
+    Ok(Granted {
+        header: format!("Bearer {token}"),
+        identity: answer.refresh_token,
+    })
 }
 
 fn refresh(realm: Url, service: &str, scopes: &[String], credentials: &Credentials) -> Call {

@@ -1,8 +1,10 @@
 //! Commands on containers.
 
 mod attach;
+mod commit;
 mod create;
 mod exec;
+mod export;
 mod inspect;
 mod kill;
 mod logs;
@@ -29,10 +31,14 @@ pub(super) use inspect::{Inspect, inspect};
 pub(crate) enum Verb {
     /// Attach local standard input, output, and error streams to a running container
     Attach(attach::Attach),
+    /// Create a new image from a container's changes
+    Commit(commit::Commit),
     /// Create a new container
     Create(create::Create),
     /// Execute a command in a running container
     Exec(exec::Exec),
+    /// Export a container's filesystem as a tar archive
+    Export(export::Export),
     /// Kill one or more running containers
     Kill(kill::Kill),
     /// Fetch the logs of a container
@@ -68,8 +74,10 @@ impl Verb {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         match self {
             Self::Attach(verb) => verb.run(context).await,
+            Self::Commit(verb) => verb.run(context).await,
             Self::Create(verb) => verb.run(context).await,
             Self::Exec(verb) => verb.run(context).await,
+            Self::Export(verb) => verb.run(context).await,
             Self::Kill(verb) => verb.run(context).await,
             Self::Logs(verb) => verb.run(context).await,
             Self::Pause(verb) => verb.run(context).await,

@@ -2,15 +2,20 @@
 
 mod history;
 mod images;
+mod import;
 mod inspect;
+mod load;
 pub(super) mod pull;
 mod push;
 mod rmi;
+mod save;
 mod tag;
 
 use crate::context::Context;
 use crate::error::Error;
 use clap::Subcommand;
+
+pub(super) use import::split_name;
 
 /// Commands that stand at the top.
 #[derive(Subcommand)]
@@ -19,12 +24,18 @@ pub(crate) enum Verb {
     History(history::History),
     /// List images
     Images(images::Images),
+    /// Import the contents from a tarball to create a filesystem image
+    Import(import::Import),
+    /// Load an image from a tar archive or STDIN
+    Load(load::Load),
     /// Download an image from a registry
     Pull(pull::Pull),
     /// Upload an image to a registry
     Push(push::Push),
     /// Remove one or more images
     Rmi(rmi::Rmi),
+    /// Save one or more images to a tar archive (streamed to STDOUT by default)
+    Save(save::Save),
     /// Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE
     Tag(tag::Tag),
 }
@@ -34,9 +45,12 @@ impl Verb {
         match self {
             Self::History(verb) => verb.run(context).await,
             Self::Images(verb) => verb.run(context).await,
+            Self::Import(verb) => verb.run(context).await,
+            Self::Load(verb) => verb.run(context).await,
             Self::Pull(verb) => verb.run(context).await,
             Self::Push(verb) => verb.run(context).await,
             Self::Rmi(verb) => verb.run(context).await,
+            Self::Save(verb) => verb.run(context).await,
             Self::Tag(verb) => verb.run(context).await,
         }
     }
@@ -52,6 +66,10 @@ pub(crate) enum Group {
     /// List images
     #[command(name = "ls", visible_alias = "list")]
     List(images::Images),
+    /// Import the contents from a tarball to create a filesystem image
+    Import(import::Import),
+    /// Load an image from a tar archive or STDIN
+    Load(load::Load),
     /// Download an image from a registry
     Pull(pull::Pull),
     /// Upload an image to a registry
@@ -59,6 +77,8 @@ pub(crate) enum Group {
     /// Remove one or more images
     #[command(visible_alias = "remove")]
     Rm(rmi::Rmi),
+    /// Save one or more images to a tar archive (streamed to STDOUT by default)
+    Save(save::Save),
     /// Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE
     Tag(tag::Tag),
 }
@@ -69,9 +89,12 @@ impl Group {
             Self::History(verb) => verb.run(context).await,
             Self::Inspect(verb) => verb.run(context).await,
             Self::List(verb) => verb.run(context).await,
+            Self::Import(verb) => verb.run(context).await,
+            Self::Load(verb) => verb.run(context).await,
             Self::Pull(verb) => verb.run(context).await,
             Self::Push(verb) => verb.run(context).await,
             Self::Rm(verb) => verb.run(context).await,
+            Self::Save(verb) => verb.run(context).await,
             Self::Tag(verb) => verb.run(context).await,
         }
     }

@@ -1,6 +1,7 @@
 //! `tierce pull`, and the pull of `run`.
 
 use crate::context::Context;
+use crate::credentials;
 use crate::error::Error;
 use crate::output::progress::Progress;
 use crate::terminal;
@@ -78,7 +79,7 @@ pub(in crate::commands) async fn pull(
         name: reference.familiar_name(),
         tag,
         platform: platform.to_owned(),
-        auth: None,
+        auth: credentials::for_image(&reference)?,
     };
     let mut messages = context.client.images().pull(&options).await?;
     let mut progress: Progress<Box<dyn std::io::Write>> = match output {

@@ -1,6 +1,7 @@
 //! `tierce push`
 
 use crate::context::Context;
+use crate::credentials;
 use crate::error::Error;
 use crate::output::progress::Progress;
 use crate::terminal;
@@ -45,7 +46,7 @@ impl Push {
             },
             tag: reference.tag().unwrap_or_default().to_owned(),
             platform: platform_document(&self.platform)?,
-            auth: None,
+            auth: credentials::for_image(&reference)?,
         };
         let mut messages = context.client.images().push(&options).await?;
         let mut progress: Progress<Box<dyn std::io::Write>> = if self.quiet {

@@ -1,0 +1,54 @@
+//! `tierce load`
+
+use super::push::platform_document;
+use crate::context::Context;
+use crate::error::Error;
+use crate::output::progress::Progress;
+use crate::terminal;
+use clap::Args;
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use tierce_client::Upload;
+
+#[derive(Args)]
+pub(crate) struct Load {
+    /// Read from tar archive file, instead of STDIN
+    #[arg(short, long, value_name = "string")]
+    input: Option<PathBuf>,
+    /// Load only the given platform variant. Formatted as os[/arch[/variant]] (e.g., "linux/amd64")
+    #[arg(long, default_value = "", hide_default_value = true)]
+    platform: String,
+    /// Suppress the load output
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl Load {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+        let archive = match &self.input {
+            Some(path) => {
+                let file =
+                    File::open(path).map_err(|error| Error::failed(format!("open {}: {error}", path.display())))?;
+                Upload::from_reader(file)
+            }
+            // Nobody types an archive.
+            None if terminal::stdin_is_terminal() => {
+                return Err(Error::failed("requested load from stdin, but stdin is empty"));
+            }
+            None => Upload::from_reader(io::stdin()),
+        };
+        let on_terminal = terminal::stdout_is_terminal();
+        let platform = platform_document(&self.platform)?;
+        let mut messages = context
+            .client
+            .images()
+            .load(archive, self.quiet || !on_terminal, &platform)
+            .await?;
+        let mut progress = Progress::new(io::stdout(), on_terminal);
+        while let Some(message) = messages.next().await? {
+            progress.show(&message)?;
+        }
+        Ok(())
+    }
+}

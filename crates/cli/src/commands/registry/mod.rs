@@ -1,0 +1,38 @@
+//! Commands on registries.
+
+mod login;
+mod logout;
+mod search;
+
+use crate::context::Context;
+use crate::error::Error;
+use clap::Subcommand;
+
+/// Commands that stand at the top.
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    /// Authenticate to a registry
+    Login(login::Login),
+    /// Log out from a registry
+    Logout(logout::Logout),
+    /// Search Docker Hub for images
+    Search(search::Search),
+}
+
+impl Verb {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+        match self {
+            Self::Login(verb) => verb.run(context).await,
+            Self::Logout(verb) => verb.run(),
+            Self::Search(verb) => verb.run(context).await,
+        }
+    }
+}
+
+/// The address under which a registry's credentials are kept, from what the user typed.
+fn address(server: Option<&str>) -> String {
+    match server {
+        None | Some("") => crate::credentials::HUB.to_owned(),
+        Some(server) => crate::credentials::address_of(crate::credentials::host_of(server)).to_owned(),
+    }
+}
