@@ -19,8 +19,14 @@
 //! - a false `/proc` (CVE-2019-16884, CVE-2025-52881): `rootfs/proc.rs`;
 //! - a false `/dev/null` behind masked paths (CVE-2025-31133) or a false console (CVE-2025-52565): `rootfs/mask.rs`,
 //!   `init/console.rs`;
-//! - a working directory outside the root, or a leaked descriptor (CVE-2024-21626): `init/directory.rs`, `init/exec.rs`;
-//! - overwriting the runtime through `/proc/self/exe` (CVE-2019-5736): `guard.rs`.
+//! - a working directory or program outside the root, reached through a leaked descriptor (CVE-2024-21626): all are
+//!   closed before the directory is entered and the program looked up (`init/stdio.rs`), and the directory entered must
+//!   have a path (`init/directory.rs`);
+//! - overwriting the runtime through `/proc/self/exe` (CVE-2019-5736): `guard.rs`; looking into a process that still is
+//!   the runtime (CVE-2016-9962): it cannot be dumped or traced (`init/mod.rs`);
+//! - capabilities that a program could pick up from its file (CVE-2022-29162): inheritable ones are the document's only.
+//!
+//! `tests/escapes.rs` tries each of them.
 
 mod affinity;
 mod argv;

@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// Name of the AppArmor profile that dockerd loads.
-const APPARMOR_PROFILE: &str = "docker-default";
 /// Magic number of the unified control group hierarchy, see statfs(2).
 const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
 
@@ -17,7 +15,7 @@ pub(crate) fn facts() -> HostFacts {
     HostFacts {
         unified_cgroups: rustix::fs::statfs("/sys/fs/cgroup").is_ok_and(|fs| fs.f_type as u64 == CGROUP2_SUPER_MAGIC),
         recursive_read_only: kernel >= (5, 12),
-        apparmor_profile: apparmor_profile(),
+        apparmor_profile: super::apparmor::default_profile(),
         capabilities: effective_mask(&std::fs::read_to_string("/proc/self/status").unwrap_or_default()),
         kernel,
     }
@@ -30,16 +28,8 @@ fn version(release: &str) -> (u32, u32) {
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
-/// Docker's profile, if AppArmor is on and somebody loaded it.
-fn apparmor_profile() -> Option<String> {
-    let profiles = std::fs::read_to_string("/sys/kernel/security/apparmor/profiles").ok()?;
-    profiles
-        .lines()
-        .any(|line| line.split_whitespace().next() == Some(APPARMOR_PROFILE))
-        .then(|| APPARMOR_PROFILE.to_owned())
-}
-
-fn in_path(program: &str) -> Option<PathBuf> {
+/// The program of that name, where a shell would find it.
+pub(super) fn in_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .map(|directory| directory.join(program))

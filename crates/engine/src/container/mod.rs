@@ -3,6 +3,7 @@
 //! [`Containers`] only names the verbs and makes them independent of the asker: a client that hangs up in the middle of
 //! a start does not leave half a container.
 
+mod apparmor;
 pub(crate) mod attach;
 mod changes;
 pub(crate) mod context;

@@ -379,6 +379,19 @@ fn random_conditions_equal_libseccomps() {
     outcome.unwrap();
 }
 
+/// Calls of every kind: old and new, multiplexed on 32-bit x86, and one that nobody knows.
+const NAMES: [&str; 9] = [
+    "read",
+    "mkdir",
+    "socket",
+    "bind",
+    "semop",
+    "accept",
+    "statx",
+    "openat2",
+    "no_such_call",
+];
+
 /// Random profiles of many rules: every action and error number as rule and as default, names that nobody knows, names
 /// in several rules, conditional and not, several conditions on one argument, every set of architectures.
 ///
@@ -392,17 +405,6 @@ fn random_profiles_equal_libseccomps() {
         println!("skipped: no gcc with libseccomp-dev here");
         return;
     };
-    const NAMES: [&str; 9] = [
-        "read",
-        "mkdir",
-        "socket",
-        "bind",
-        "semop",
-        "accept",
-        "statx",
-        "openat2",
-        "no_such_call",
-    ];
     let action = prop::sample::select(vec![
         Action::Kill,
         Action::KillProcess,

@@ -124,6 +124,8 @@ pub(crate) fn options(list: &[String]) -> Result<Options> {
             _ => return Err(Error::Invalid(format!("invalid --security-opt 2: {text:?}"))),
         }
     }
+    // Otherwise the filter would be in force before privileges fall, which it forbids.
+    options.no_new_privileges |= options.seccomp == "strict";
     Ok(options)
 }
 
@@ -302,6 +304,8 @@ mod tests {
     fn security_options_have_dockers_texts() {
         let parsed = options(&words(&["no-new-privileges", "seccomp:unconfined", "label=disable"])).unwrap();
         assert!(parsed.no_new_privileges);
+        let strict = options(&["seccomp=strict".to_owned()]).unwrap();
+        assert!(strict.no_new_privileges);
         assert_eq!(parsed.seccomp, "unconfined");
         let text = |list: &[&str]| options(&words(list)).unwrap_err().to_string();
         assert_eq!(text(&["foo=bar"]), "invalid --security-opt 2: \"foo=bar\"");
