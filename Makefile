@@ -9,9 +9,12 @@ SHELL := /bin/bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 # The shim and the runtime are static: they start in half the time, and a container cannot reach their libraries. The
-# init program is, since it runs where no libraries are.
+# init program is, since it runs where no libraries are. They are linked for a fixed address, too: a relocatable program
+# writes 11 pages of addresses before its first instruction of ours, twice in a run since the runtime executes itself
+# again (24 of 177 page faults, 50,000 of 390,000 instructions, 3 % of the CPU time), and each shim keeps them.
 # musl where its target can be had, else glibc.
 STATIC_TARGET = $(shell (rustup target add x86_64-unknown-linux-musl >/dev/null 2>&1 && echo x86_64-unknown-linux-musl) || echo x86_64-unknown-linux-gnu)
+STATIC_FLAGS := -C target-feature=+crt-static -C relocation-model=static
 OUT := target/dist
 
 .PHONY: help build test test-programs demo lint install clean tools-build tools-test
@@ -28,7 +31,7 @@ tools-test:
 # Programs in release mode, all in $(OUT).
 build: tools-build
 	cargo build --release --locked -p tierce-cli -p tierce-daemon
-	RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile static --locked --target $(STATIC_TARGET) -p tierce-runtime -p tierce-shim -p tierce-init
+	RUSTFLAGS="$(STATIC_FLAGS)" cargo build --profile static --locked --target $(STATIC_TARGET) -p tierce-runtime -p tierce-shim -p tierce-init
 	@mkdir -p $(OUT)
 	@install -m 755 target/release/tierce target/release/tierced $(OUT)
 	@install -m 755 $(addprefix target/$(STATIC_TARGET)/static/,tierce-runtime tierce-init containerd-shim-tierce-v2) $(OUT)
