@@ -6,8 +6,6 @@ use crate::init::{Container, sysctl};
 use crate::namespaces::Namespaces;
 use crate::options::CreateOptions;
 use crate::program::Program;
-use crate::rootfs::plan::{self, MountPlan};
-use crate::rootfs::{cgroup::View, device, propagation};
 use crate::{network_devices, rootless};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -16,6 +14,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use tierce_oci::runtime::{Linux, Mount, NamespaceKind, Spec};
+use tierce_rootfs::plan::{self, MountPlan};
+use tierce_rootfs::{cgroup::View, device, propagation};
 use tierce_sys::mount_attributes::Propagation;
 
 /// Where a container finds the socket of sd_notify(3), as under runc.

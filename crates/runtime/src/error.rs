@@ -3,8 +3,8 @@
 //! `no such file or directory`, `permission denied`.
 
 use rustix::io::Errno;
-use std::fmt;
 use tierce_fault::{Fault, Kind};
+use tierce_sys::Cause;
 
 /// Why a verb of the runtime failed.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +95,9 @@ pub enum Error {
         /// Exit status, signal or time-out, with what it wrote to stderr.
         cause: String,
     },
+    /// The root file system.
+    #[error(transparent)]
+    Rootfs(#[from] tierce_rootfs::Error),
     /// Control groups.
     #[error(transparent)]
     Cgroup(#[from] tierce_cgroup::Error),
@@ -115,18 +118,13 @@ pub enum Error {
     Timeout(String),
 }
 
-/// An error number in the words of Go's runtime (and of runc): lower case, without the number.
-pub(crate) struct Cause(pub(crate) Errno);
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = std::io::Error::from(self.0).to_string();
-        let text = text.split(" (os error").next().unwrap_or(&text);
-        let mut characters = text.chars();
-        if let Some(first) = characters.next() {
-            write!(f, "{}{}", first.to_ascii_lowercase(), characters.as_str())?;
+impl Error {
+    /// The same account, for the room below that asked for a step of ours.
+    pub(crate) fn into_step(self) -> tierce_rootfs::Error {
+        tierce_rootfs::Error::Step {
+            kind: self.kind(),
+            text: self.to_string(),
         }
-        Ok(())
     }
 }
 
@@ -174,6 +172,7 @@ impl Fault for Error {
             Self::Kernel { source, .. } => tierce_fault::kind_of_io(&(*source).into()),
             Self::Hook { .. } => Kind::Internal,
             Self::Cgroup(error) | Self::Join(error) | Self::Limit(error) => error.kind(),
+            Self::Rootfs(error) => error.kind(),
             Self::Seccomp(error) => error.kind(),
             Self::Timeout(_) => Kind::Timeout,
         }
@@ -183,13 +182,6 @@ impl Fault for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn causes_read_like_gos() {
-        assert_eq!(Cause(Errno::NOENT).to_string(), "no such file or directory");
-        assert_eq!(Cause(Errno::ACCESS).to_string(), "permission denied");
-        assert_eq!(Cause(Errno::PERM).to_string(), "operation not permitted");
-    }
 
     #[test]
     fn an_action_names_verb_object_and_cause() {

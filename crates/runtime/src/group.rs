@@ -3,14 +3,14 @@
 use crate::error::{Doing, Error};
 use crate::init::Container;
 use crate::namespaces::Namespaces;
-use crate::rootfs::cgroup::View;
-use crate::rootfs::plan::{MountPlan, What};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use tierce_cgroup::{Driver, Manager};
 use tierce_oci::runtime::{DeviceCgroup, Linux, NamespaceKind, Resources};
+use tierce_rootfs::cgroup::View;
+use tierce_rootfs::plan::{MountPlan, What};
 use tierce_sys::mount_attributes::Attributes;
 
 /// Who makes groups.

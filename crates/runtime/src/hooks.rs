@@ -12,7 +12,7 @@
 //! `env` it gets the runtime's environment, or the container process's where it runs in its place (`startContainer`), as
 //! under runc. Sources: runtime-spec `config.md#posix-platform-hooks`, `runtime.md#lifecycle`.
 
-use crate::error::{Cause, Doing, Error};
+use crate::error::{Doing, Error};
 use crate::log;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::MemfdFlags;
@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use tierce_oci::runtime::{Hook, Hooks, State};
+use tierce_sys::Cause;
 
 /// How much of each of a hook's output streams is kept for the error message.
 const KEPT: usize = 4096;

@@ -50,7 +50,6 @@ mod network_devices;
 mod options;
 mod process;
 mod program;
-mod rootfs;
 mod rootless;
 mod schedule;
 mod state;

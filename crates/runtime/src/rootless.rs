@@ -3,8 +3,8 @@
 
 use crate::error::Error;
 use crate::namespaces::Namespaces;
-use crate::rootfs::plan::MountPlan;
 use tierce_oci::runtime::{IdMapping, Linux, NamespaceKind};
+use tierce_rootfs::plan::MountPlan;
 
 /// Refuses documents that only root can have made real. Root's are all right.
 ///

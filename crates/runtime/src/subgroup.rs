@@ -1,10 +1,11 @@
 //! Groups below a container's own, for `exec --cgroup`: processes that share its namespaces but not all its limits.
 
-use crate::error::{Cause, Error};
+use crate::error::Error;
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use tierce_cgroup::Paths;
+use tierce_sys::Cause;
 
 /// Where the process goes, by controller; the empty name stands for all, and is the only one on v2.
 pub(crate) type Places = BTreeMap<String, PathBuf>;

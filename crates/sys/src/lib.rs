@@ -6,6 +6,7 @@
 
 pub mod arena;
 pub mod bpf;
+mod cause;
 pub mod clone;
 pub mod daemon;
 pub mod descriptors;
@@ -19,3 +20,5 @@ pub mod passing;
 pub mod scheduling;
 pub mod seccomp;
 pub mod signals;
+
+pub use cause::Cause;

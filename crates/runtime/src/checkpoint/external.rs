@@ -4,16 +4,16 @@
 use super::message::{Options, Text};
 use crate::error::{Doing, Error};
 use crate::namespaces;
-use crate::rootfs::beneath::{Root, clean};
-use crate::rootfs::cgroup::View;
-use crate::rootfs::device;
-use crate::rootfs::plan::{self, MountPlan, What};
 use crate::state::Record;
 use rustix::fs::{FileType, Mode, OFlags};
 use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use tierce_oci::runtime::{Linux, NamespaceKind, Spec};
+use tierce_rootfs::beneath::{Root, clean};
+use tierce_rootfs::cgroup::View;
+use tierce_rootfs::device;
+use tierce_rootfs::plan::{self, MountPlan, What};
 
 /// What files hide behind.
 const NULL: &str = "/dev/null";

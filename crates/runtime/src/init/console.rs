@@ -7,14 +7,14 @@
 use super::Init;
 use crate::error::{Doing, Error};
 use crate::process::message::Message;
-use crate::rootfs::beneath::Root;
-use crate::rootfs::{bind, device, mount};
 use rustix::fs::{Mode, OFlags, makedev};
 use rustix::io::Errno;
 use rustix::pty::OpenptFlags;
 use rustix::termios::Winsize;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use tierce_rootfs::beneath::Root;
+use tierce_rootfs::{bind, device, mount};
 
 /// `DEVPTS_SUPER_MAGIC` of linux/magic.h.
 const DEVPTS_MAGIC: i64 = 0x1cd1;

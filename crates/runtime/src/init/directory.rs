@@ -1,18 +1,19 @@
 //! The working directory.
 
 use super::Init;
-use crate::error::{Cause, Doing, Error};
+use crate::error::{Doing, Error};
 use rustix::io::Errno;
+use tierce_sys::Cause;
 
 /// Makes the directory beneath the root where the image lacks it, as runc does.
 pub(super) fn make(init: &mut Init<'_>) -> Result<(), Error> {
     // A path that is no directory shows when it is entered, with the right words.
     match init.root()?.make_directories(init.program.directory()) {
-        Err(Error::Kernel {
+        Err(tierce_rootfs::Error::Kernel {
             source: Errno::NOTDIR | Errno::ROFS,
             ..
         }) => Ok(()),
-        result => result.map(|_| ()),
+        result => Ok(result.map(drop)?),
     }
 }
 

@@ -1,13 +1,14 @@
 //! The last steps: find the program, report, wait, execute.
 
 use super::{Hold, Init, Launch};
-use crate::error::{Cause, Doing, Error};
+use crate::error::{Doing, Error};
 use crate::process::message::Message;
 use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::io::Read;
 use tierce_fault::Kind;
+use tierce_sys::Cause;
 use tierce_sys::exec::StringArray;
 
 /// The most of `/etc/passwd` that is read to find a home directory.

@@ -5,8 +5,9 @@
 
 use super::Init;
 use crate::error::Error;
-use crate::rootfs::proc::Procfs;
 use rustix::io::Errno;
+use tierce_rootfs::Error as Refusal;
+use tierce_rootfs::proc::Procfs;
 
 /// Writes the AppArmor profile and the SELinux label.
 pub(super) fn labels(init: &mut Init<'_>) -> Result<(), Error> {
@@ -28,10 +29,10 @@ pub(super) fn labels(init: &mut Init<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn enter_profile(procfs: &Procfs, line: &[u8]) -> Result<(), Error> {
+fn enter_profile(procfs: &Procfs, line: &[u8]) -> Result<(), Refusal> {
     match procfs.write("self/attr/apparmor/exec", line) {
         // Kernels before 5.8 have only the file that all modules share. So have those without AppArmor, and refuse.
-        Err(Error::Kernel {
+        Err(Refusal::Kernel {
             source: Errno::NOENT,
             action,
         }) if action.starts_with("open") => procfs.write("self/attr/exec", line),
@@ -48,13 +49,13 @@ pub(super) fn keys(init: &mut Init<'_>, labelled: bool) -> Result<(), Error> {
     let label: &[u8] = if labelled { label.as_bytes() } else { &[] };
     match init.procfs()?.write("self/attr/keycreate", label) {
         // Kernels without labels for keys have no such file.
-        Err(Error::Kernel {
+        Err(Refusal::Kernel {
             source: Errno::NOENT, ..
         }) => Ok(()),
         result => result.map_err(|error| named("can't label the session keyring", &error)),
     }
 }
 
-fn named(what: &str, error: &Error) -> Error {
+fn named(what: &str, error: &Refusal) -> Error {
     Error::Invalid(format!("{what}: {error}"))
 }

@@ -2,18 +2,18 @@
 
 use super::Init;
 use crate::error::{Doing, Error};
-use crate::rootfs::{mask, mount};
+use tierce_rootfs::{mask, mount};
 use tierce_sys::mount_attributes::{self, Attributes, Change};
 
 /// Makes the document's read-only paths so.
 pub(super) fn read_only_paths(init: &mut Init<'_>) -> Result<(), Error> {
-    mask::make_read_only(init.root()?, &init.container()?.linux.readonly_paths)
+    Ok(mask::make_read_only(init.root()?, &init.container()?.linux.readonly_paths)?)
 }
 
 /// Hides the document's masked paths.
 pub(super) fn masked_paths(init: &mut Init<'_>) -> Result<(), Error> {
     let linux = &init.container()?.linux;
-    mask::hide(init.root()?, &linux.masked_paths, &linux.mount_label)
+    Ok(mask::hide(init.root()?, &linux.masked_paths, &linux.mount_label)?)
 }
 
 /// Makes read-only what files were put into, and the root itself, after everything that writes to them.

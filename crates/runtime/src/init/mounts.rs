@@ -2,8 +2,8 @@
 
 use super::Init;
 use crate::error::Error;
-use crate::rootfs::{device, in_place, mount, propagation};
 use tierce_oci::runtime::NamespaceKind;
+use tierce_rootfs::{device, in_place, mount, propagation};
 
 /// Makes the root a mount of the container's mount namespace.
 pub(super) fn root(init: &mut Init<'_>) -> Result<(), Error> {
@@ -26,7 +26,7 @@ pub(super) fn mounts(init: &mut Init<'_>) -> Result<(), Error> {
     let container = init.container()?;
     let surroundings = mount::Surroundings {
         groups: &container.view,
-        ask: &|position| init.ask_source(position),
+        ask: &|position| init.ask_source(position).map_err(Error::into_step),
         may_ask: container.may_ask,
     };
     init.read_only_later = mount::apply(init.root()?, &container.mounts, &surroundings)?;
@@ -38,5 +38,5 @@ pub(super) fn devices(init: &mut Init<'_>) -> Result<(), Error> {
     let container = init.container()?;
     let Some(nodes) = &container.nodes else { return Ok(()) };
     device::make(init.root()?, nodes, container.namespaces.has(NamespaceKind::User))?;
-    device::link(init.root()?)
+    Ok(device::link(init.root()?)?)
 }

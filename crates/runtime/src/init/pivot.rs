@@ -2,10 +2,10 @@
 
 use super::Init;
 use crate::error::{Doing, Error};
-use crate::rootfs::{full_view, propagation};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountPropagationFlags, MoveMountFlags, UnmountFlags};
 use tierce_oci::runtime::NamespaceKind;
+use tierce_rootfs::{full_view, propagation};
 
 /// Changes the root: by pivot_root(2), by moving mounts where there is no other way, or by chroot(2) in a mount namespace
 /// that is shared with the host.
@@ -44,5 +44,5 @@ pub(super) fn propagation(init: &mut Init<'_>) -> Result<(), Error> {
     if !container.namespaces.has(NamespaceKind::Mount) {
         return Ok(());
     }
-    propagation::complete(init.root()?, container.propagation)
+    Ok(propagation::complete(init.root()?, container.propagation)?)
 }

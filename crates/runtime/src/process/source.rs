@@ -7,12 +7,12 @@
 use super::{aside, user_namespace};
 use crate::error::{Doing, Error};
 use crate::init::Container;
-use crate::rootfs::bind;
-use crate::rootfs::plan::{MountPlan, What};
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use tierce_oci::runtime::{IdMapping, NamespaceKind};
+use tierce_rootfs::bind;
+use tierce_rootfs::plan::{MountPlan, What};
 use tierce_sys::mount_attributes::{self, Change};
 use tierce_sys::namespaces::Kinds;
 

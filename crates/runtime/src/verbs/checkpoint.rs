@@ -6,7 +6,7 @@ use crate::argv::{Arguments, Piece};
 use crate::checkpoint::message::{Features, Kind, Options, Switch, Text};
 use crate::checkpoint::settings::{self, Directories, ImageSettings};
 use crate::checkpoint::{account, criu, external};
-use crate::error::{Cause, Doing, Error};
+use crate::error::{Doing, Error};
 use crate::log;
 use crate::state::{Home, Record};
 use rustix::fs::OFlags;
@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use tierce_oci::runtime::{Linux, Spec, Status};
+use tierce_sys::Cause;
 
 /// CRIU's log of a dump.
 const LOG: &str = "dump.log";

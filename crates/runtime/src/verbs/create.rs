@@ -12,7 +12,6 @@ use crate::process::channel::Channel;
 use crate::process::parent::{self, Child, Duties};
 use crate::process::source::Sources;
 use crate::program::Program;
-use crate::rootfs::in_place;
 use crate::state::{Home, Record, start_time};
 use crate::{group, guard, hooks, namespaces, network_devices, timestamp};
 use std::ffi::CString;
@@ -20,6 +19,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use tierce_cgroup::{Driver, Manager, Paths};
 use tierce_oci::runtime::{NamespaceKind, Status};
+use tierce_rootfs::in_place;
 
 /// Makes a container from a bundle. Its process is a child of the caller, prepared up to `execve`, and waits for
 /// [`start`](crate::start).

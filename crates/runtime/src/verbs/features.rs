@@ -4,7 +4,7 @@ use super::state::json;
 use crate::argv::Arguments;
 use crate::capabilities;
 use crate::error::Error;
-use crate::rootfs::options;
+use tierce_rootfs::options;
 
 /// The command line.
 pub(crate) fn command(arguments: &mut Arguments) -> Result<u8, Error> {

@@ -15,7 +15,6 @@ use crate::hooks::{self, Place};
 use crate::init::Container;
 use crate::options::{Console, CreateOptions, Created};
 use crate::process::parent::{self, live};
-use crate::rootfs::{mount, propagation};
 use crate::state::{Home, Record, start_time};
 use crate::{group, guard, namespaces};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
@@ -24,6 +23,7 @@ use std::path::{Path, PathBuf};
 use tierce_cgroup::Manager;
 use tierce_fault::Fault;
 use tierce_oci::runtime::{NamespaceKind, Status};
+use tierce_rootfs::{mount, propagation};
 use tierce_sys::clone::{Flags, Fork};
 
 /// CRIU's log of a restore.
@@ -158,7 +158,7 @@ fn make_mount_points(container: &Container) -> Result<(), Error> {
         live(|| {
             let surroundings = mount::Surroundings {
                 groups: &container.view,
-                ask: &|_| Err(Error::Unsupported("nobody is there to open a source".into())),
+                ask: &|_| Err(Error::Unsupported("nobody is there to open a source".into()).into_step()),
                 may_ask: false,
             };
             // Places are the same whoever owns what will be there.

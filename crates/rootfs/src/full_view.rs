@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 /// Unmounts all whole procfs and sysfs that do not lie below `rootfs`, or covers those that may not be unmounted.
-pub(crate) fn remove(rootfs: &Path) -> Result<(), Error> {
+pub fn remove(rootfs: &Path) -> Result<(), Error> {
     let table = std::fs::read_to_string("/proc/self/mountinfo").doing(|| "read /proc/self/mountinfo".into())?;
     for path in table.lines().filter_map(whole).filter(|path| !path.starts_with(rootfs)) {
         let flags = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;

@@ -13,7 +13,7 @@ use tierce_sys::mount_attributes::{self, Change, Propagation};
 ///
 /// # Errors
 /// [`Error::Invalid`] for another word.
-pub(crate) fn parse(word: &str) -> Result<Option<(Propagation, bool)>, Error> {
+pub fn parse(word: &str) -> Result<Option<(Propagation, bool)>, Error> {
     let (word, recursive) = match word.strip_prefix('r') {
         Some(rest) if matches!(rest, "private" | "shared" | "slave" | "unbindable") => (rest, true),
         _ => (word, false),
@@ -49,7 +49,7 @@ fn change(mount: &OwnedFd, recursive: bool, propagation: Propagation) -> Result<
 /// Cuts the new mount namespace loose from the host and makes `rootfs` a mount in it.
 ///
 /// By default the host's later mounts still come in (slave) and nothing goes out; `shared` is asked for explicitly.
-pub(crate) fn prepare(rootfs: &Path, wanted: Option<(Propagation, bool)>) -> Result<Root, Error> {
+pub fn prepare(rootfs: &Path, wanted: Option<(Propagation, bool)>) -> Result<Root, Error> {
     let host = open(Path::new("/")).doing(|| "open /".into())?;
     let first = wanted.map_or(Propagation::Slave, |(propagation, _)| propagation);
     // An unbindable or private tree could not take part in what follows differently from a slave's.
@@ -87,7 +87,7 @@ fn make_parent_private(path: &Path) -> Result<(), Error> {
 }
 
 /// Gives the container's root the propagation that was asked for; after the root has been changed.
-pub(crate) fn complete(root: &Root, wanted: Option<(Propagation, bool)>) -> Result<(), Error> {
+pub fn complete(root: &Root, wanted: Option<(Propagation, bool)>) -> Result<(), Error> {
     let Some((propagation, recursive)) = wanted else {
         return Ok(());
     };

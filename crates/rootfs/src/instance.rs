@@ -20,7 +20,7 @@ use tierce_sys::mount_attributes::Attributes;
 const LONGEST_VALUE: usize = 255;
 
 /// Makes a new instance, not yet attached. `mode` is that of a tmpfs whose options name none.
-pub(crate) fn make(plan: &MountPlan, kind: &str, source: &str, mode: Option<u32>) -> Result<OwnedFd, Error> {
+pub fn make(plan: &MountPlan, kind: &str, source: &str, mode: Option<u32>) -> Result<OwnedFd, Error> {
     let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).doing(|| format!("fsopen {kind}"))?;
     configure(&context, plan, kind, source, mode).map_err(|error| explained(&context, kind, error))?;
     let mut attributes = plan.flags.attributes();
@@ -48,7 +48,7 @@ fn is_plain(plan: &MountPlan, source: &str) -> bool {
 
 /// Makes a plain instance and attaches it to a directory. `false` where it is not plain or mount(2) did not want it;
 /// nothing has happened then. The directory, which is given to mount(2) as ".", stays the working directory.
-pub(crate) fn make_at_once(plan: &MountPlan, kind: &str, source: &str, mode: Option<u32>, target: &OwnedFd) -> bool {
+pub fn make_at_once(plan: &MountPlan, kind: &str, source: &str, mode: Option<u32>, target: &OwnedFd) -> bool {
     if !is_plain(plan, source) || rustix::process::fchdir(target).is_err() {
         return false;
     }
@@ -58,7 +58,7 @@ pub(crate) fn make_at_once(plan: &MountPlan, kind: &str, source: &str, mode: Opt
 }
 
 /// The flags of mount(2) for a plan's options, without read-only: that is for the mount alone, and later.
-pub(crate) fn plain_flags(plan: &MountPlan) -> MountFlags {
+pub fn plain_flags(plan: &MountPlan) -> MountFlags {
     old_flags(&plan.flags, &plan.switches) - MountFlags::RDONLY
 }
 
@@ -129,13 +129,13 @@ fn explained(context: &OwnedFd, kind: &str, error: Errno) -> Error {
 }
 
 /// Whether any option is too long for `fsconfig(2)`.
-pub(crate) fn has_long_values(plan: &MountPlan) -> bool {
+pub fn has_long_values(plan: &MountPlan) -> bool {
     let long = |value: &Option<String>| value.as_ref().is_some_and(|value| value.len() > LONGEST_VALUE);
     plan.data.iter().any(|(_, value)| long(value))
 }
 
 /// Whether an option is too long for `fsconfig(2)` and cannot be taken apart.
-pub(crate) fn needs_the_old_way(plan: &MountPlan, kind: &str) -> bool {
+pub fn needs_the_old_way(plan: &MountPlan, kind: &str) -> bool {
     plan.data.iter().any(|(key, value)| {
         let long = |value: &str| value.len() > LONGEST_VALUE;
         match value.as_deref() {
@@ -196,7 +196,7 @@ fn old_data(plan: &MountPlan, mode: Option<u32>) -> Result<CString, Error> {
 
 /// `mount(2)`. The target is still given by its descriptor; `/proc` here is the host's, since the root has not been
 /// changed yet. Returns the mount, found again at its place.
-pub(crate) fn make_the_old_way(
+pub fn make_the_old_way(
     root: &Root,
     plan: &MountPlan,
     kind: &str,
@@ -231,7 +231,7 @@ fn mount_id(file: &OwnedFd) -> Result<u64, Errno> {
 }
 
 /// The option `remount`: changes the mount at the destination instead of making one.
-pub(crate) fn change(root: &Root, plan: &MountPlan) -> Result<(), Error> {
+pub fn change(root: &Root, plan: &MountPlan) -> Result<(), Error> {
     let action = || format!("open {} in rootfs", plan.destination.display());
     let mount = root.open(&plan.destination, OFlags::PATH).doing(action)?;
     super::mount::check_target(root, &plan.destination, &mount)?;

@@ -26,7 +26,7 @@ const PLAIN: [(Attributes, &str, StatVfsMountFlags); 5] = [
 const NO_SYMLINKS: StatVfsMountFlags = StatVfsMountFlags::from_bits_retain(0x2000);
 
 /// A detached copy of the mount tree at a host path.
-pub(crate) fn tree(source: &Path, recursive: bool) -> Result<OwnedFd, Error> {
+pub fn tree(source: &Path, recursive: bool) -> Result<OwnedFd, Error> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     if recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
@@ -35,7 +35,7 @@ pub(crate) fn tree(source: &Path, recursive: bool) -> Result<OwnedFd, Error> {
 }
 
 /// A detached copy of the mount that a descriptor stands for.
-pub(crate) fn clone_of(file: BorrowedFd<'_>, recursive: bool) -> Result<OwnedFd, Errno> {
+pub fn clone_of(file: BorrowedFd<'_>, recursive: bool) -> Result<OwnedFd, Errno> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
     if recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
@@ -44,7 +44,7 @@ pub(crate) fn clone_of(file: BorrowedFd<'_>, recursive: bool) -> Result<OwnedFd,
 }
 
 /// Gives the topmost mount of a tree the attributes that its options ask for.
-pub(crate) fn set_flags(tree: BorrowedFd<'_>, flags: &Flags) -> Result<(), Error> {
+pub fn set_flags(tree: BorrowedFd<'_>, flags: &Flags) -> Result<(), Error> {
     if flags.is_empty() {
         return Ok(());
     }

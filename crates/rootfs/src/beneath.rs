@@ -11,23 +11,23 @@ const PATIENCE: usize = 40;
 
 /// The root directory of a container, as a descriptor of the mount that it is.
 #[derive(Debug)]
-pub(crate) struct Root {
+pub struct Root {
     directory: OwnedFd,
 }
 
 impl Root {
     /// The root that this descriptor (opened `O_PATH`) stands for.
-    pub(crate) fn new(directory: OwnedFd) -> Self {
+    pub fn new(directory: OwnedFd) -> Self {
         Self { directory }
     }
 
     /// The root directory itself.
-    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+    pub fn fd(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
     }
 
     /// Whether a descriptor stands for the root directory itself, on the root's own mount.
-    pub(crate) fn is(&self, file: &OwnedFd) -> Result<bool, Errno> {
+    pub fn is(&self, file: &OwnedFd) -> Result<bool, Errno> {
         let identity = |file: BorrowedFd<'_>| {
             let wanted = StatxFlags::INO | StatxFlags::MNT_ID;
             let found = rustix::fs::statx(file, c"", AtFlags::EMPTY_PATH, wanted)?;
@@ -37,12 +37,12 @@ impl Root {
     }
 
     /// Opens a path beneath the root; links are followed as if the root were `/`.
-    pub(crate) fn open(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    pub fn open(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
         self.open_with(path, flags, ResolveFlags::IN_ROOT)
     }
 
     /// Opens a path beneath the root on which no link may lie.
-    pub(crate) fn open_without_links(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    pub fn open_without_links(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
         self.open_with(path, flags, ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS)
     }
 
@@ -63,7 +63,7 @@ impl Root {
     }
 
     /// Opens a directory, making it and those above it where they are missing.
-    pub(crate) fn make_directories(&self, path: &Path) -> Result<OwnedFd, Error> {
+    pub fn make_directories(&self, path: &Path) -> Result<OwnedFd, Error> {
         match self.open(path, OFlags::PATH | OFlags::DIRECTORY) {
             Err(Errno::NOENT) => {}
             result => return result.doing(|| format!("open directory {} in rootfs", path.display())),
@@ -126,7 +126,7 @@ impl Root {
     }
 
     /// The directory above a path, made where missing, and the path's last name.
-    pub(crate) fn parent<'a>(&self, path: &'a Path) -> Result<(OwnedFd, &'a std::ffi::OsStr), Error> {
+    pub fn parent<'a>(&self, path: &'a Path) -> Result<(OwnedFd, &'a std::ffi::OsStr), Error> {
         let name = path
             .file_name()
             .ok_or_else(|| Error::Invalid(format!("{} has no file name", path.display())))?;
@@ -134,7 +134,7 @@ impl Root {
     }
 
     /// Opens a file (`O_PATH`) as the target of a mount, making an empty one where nothing is.
-    pub(crate) fn make_file(&self, path: &Path) -> Result<OwnedFd, Error> {
+    pub fn make_file(&self, path: &Path) -> Result<OwnedFd, Error> {
         let mut path = clean(path);
         for _ in 0..PATIENCE {
             match self.open(&path, OFlags::PATH) {
@@ -173,7 +173,7 @@ fn as_path(bytes: &[u8]) -> &Path {
 }
 
 /// The path from `/` with `.`, `..` and doubled slashes resolved by their letters, as Go's `filepath.Clean("/"+path)`.
-pub(crate) fn clean(path: &Path) -> PathBuf {
+pub fn clean(path: &Path) -> PathBuf {
     let mut cleaned = PathBuf::from("/");
     for part in path.components() {
         match part {

@@ -15,7 +15,7 @@ use tierce_sys::mount_attributes::{self, Attributes, Change};
 ///
 /// It is the host's null device, opened before the root changes and checked by its number, since the container's could
 /// be a link to anything (CVE-2025-31133). Missing paths are passed over. `label` is the SELinux label of mounts, or empty.
-pub(crate) fn hide(root: &Root, paths: &[String], label: &str) -> Result<(), Error> {
+pub fn hide(root: &Root, paths: &[String], label: &str) -> Result<(), Error> {
     let mut null: Option<OwnedFd> = None;
     let mut empty: Option<OwnedFd> = None;
     for path in paths {
@@ -42,7 +42,7 @@ pub(crate) fn hide(root: &Root, paths: &[String], label: &str) -> Result<(), Err
 }
 
 /// Makes paths read-only by binding each onto itself. Missing paths are passed over.
-pub(crate) fn make_read_only(root: &Root, paths: &[String]) -> Result<(), Error> {
+pub fn make_read_only(root: &Root, paths: &[String]) -> Result<(), Error> {
     for path in paths {
         let Some(target) = open(root, path)? else { continue };
         let action = || format!("make {path} read-only");

@@ -8,14 +8,16 @@ use tierce_sys::mount_attributes::{Attributes, Propagation};
 
 /// Attributes to set and to clear, of a mount and all below it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct AttributeChange {
-    pub(crate) set: Attributes,
-    pub(crate) clear: Attributes,
+pub struct AttributeChange {
+    /// Those to set.
+    pub set: Attributes,
+    /// Those to clear.
+    pub clear: Attributes,
 }
 
 impl AttributeChange {
     /// Whether nothing changes.
-    pub(crate) fn is_empty(self) -> bool {
+    pub fn is_empty(self) -> bool {
         self.set.is_empty() && self.clear.is_empty()
     }
 
@@ -44,7 +46,7 @@ impl AttributeChange {
 
 /// When the kernel writes access times of files. Exactly one of them holds for each mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AccessTime {
+pub enum AccessTime {
     /// When the file was changed since, or once a day.
     Relative,
     /// Never.
@@ -55,7 +57,7 @@ pub(crate) enum AccessTime {
 
 impl AccessTime {
     /// As the kernel wants it: relative is what is left when neither bit is set.
-    pub(crate) fn attribute(self) -> Attributes {
+    pub fn attribute(self) -> Attributes {
         match self {
             Self::Relative => Attributes::NONE,
             Self::Never => Attributes::NO_ACCESS_TIME,
@@ -66,37 +68,37 @@ impl AccessTime {
 
 /// What the plain options say of one mount.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Flags {
+pub struct Flags {
     /// Attributes that are asked for, access time modes left out.
-    pub(crate) set: Attributes,
+    pub set: Attributes,
     /// Attributes that the mount shall not have.
-    pub(crate) cleared: Attributes,
+    pub cleared: Attributes,
     /// The access time mode that is asked for.
-    pub(crate) access_time: Option<AccessTime>,
+    pub access_time: Option<AccessTime>,
     /// The access time mode that the mount shall not have.
-    pub(crate) cleared_access_time: Option<AccessTime>,
+    pub cleared_access_time: Option<AccessTime>,
     /// Options that only a new instance of a file system obeys; but a bind mount that names one has options, too.
-    pub(crate) others: bool,
+    pub others: bool,
 }
 
 impl Flags {
     /// Whether no option was given.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
     /// Whether an attribute is asked for.
-    pub(crate) fn has(&self, attribute: Attributes) -> bool {
+    pub fn has(&self, attribute: Attributes) -> bool {
         self.set.contains(attribute)
     }
 
     /// Everything that is asked for, as the kernel wants it.
-    pub(crate) fn attributes(&self) -> Attributes {
+    pub fn attributes(&self) -> Attributes {
         self.set | self.access_time.map_or(Attributes::NONE, AccessTime::attribute)
     }
 
     /// Whether any of the access time options is asked for; if not, a bind mount keeps what its source has.
-    pub(crate) fn names_access_time(&self) -> bool {
+    pub fn names_access_time(&self) -> bool {
         self.access_time.is_some() || self.has(Attributes::NO_DIRECTORY_ACCESS_TIME)
     }
 
@@ -169,7 +171,7 @@ fn propagation(option: &str) -> Option<(Propagation, bool)> {
 }
 
 /// Sorts one option into the plan. Anything unknown is the file system's own.
-pub(super) fn sort(plan: &mut MountPlan, option: &str) {
+pub(crate) fn sort(plan: &mut MountPlan, option: &str) {
     if let Some(word) = word(option) {
         plan.flags.apply(word);
     } else if let Some(word) = option.strip_prefix('r').and_then(word) {
@@ -201,7 +203,7 @@ pub(super) fn sort(plan: &mut MountPlan, option: &str) {
 }
 
 /// Every option that has a meaning of its own; for `features`.
-pub(crate) const KNOWN: &[&str] = &[
+pub const KNOWN: &[&str] = &[
     "async",
     "atime",
     "bind",

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use tierce_sys::mount_attributes::{self, Change, Propagation};
 
 /// Makes the root a mount of its own, whose mounts spread nowhere.
-pub(crate) fn prepare(rootfs: &Path) -> Result<Root, Error> {
+pub fn prepare(rootfs: &Path) -> Result<Root, Error> {
     let tree = bind::tree(rootfs, true)?;
     let private = Change {
         propagation: Some(Propagation::Private),
@@ -27,7 +27,7 @@ pub(crate) fn prepare(rootfs: &Path) -> Result<Root, Error> {
 
 /// Takes the root's mount away when dropped, if there is one that was not there before and it is not to be kept.
 #[derive(Debug)]
-pub(crate) struct Undo {
+pub struct Undo {
     rootfs: PathBuf,
     before: Option<u64>,
     kept: bool,
@@ -35,7 +35,7 @@ pub(crate) struct Undo {
 
 impl Undo {
     /// Remembers what is at the root now.
-    pub(crate) fn of(rootfs: &Path) -> Self {
+    pub fn of(rootfs: &Path) -> Self {
         Self {
             rootfs: rootfs.to_owned(),
             before: mount_id(rootfs),
@@ -44,7 +44,7 @@ impl Undo {
     }
 
     /// Leaves the mount where it is.
-    pub(crate) fn keep(&mut self) {
+    pub fn keep(&mut self) {
         self.kept = true;
     }
 }

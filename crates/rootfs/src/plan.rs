@@ -8,11 +8,11 @@ use tierce_oci::runtime::{IdMapping, Linux, Mount, Spec};
 use tierce_sys::mount_attributes::{Attributes, Propagation};
 
 /// Mappings of users and of groups.
-pub(crate) type Mappings<'a> = (&'a [IdMapping], &'a [IdMapping]);
+pub type Mappings<'a> = (&'a [IdMapping], &'a [IdMapping]);
 
 /// What is mounted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum What {
+pub enum What {
     /// A path of the host.
     Bind {
         /// Absolute path.
@@ -33,31 +33,31 @@ pub(crate) enum What {
 
 /// One mount of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct MountPlan {
+pub struct MountPlan {
     /// Where: absolute, clean, inside the container.
-    pub(crate) destination: PathBuf,
+    pub destination: PathBuf,
     /// What.
-    pub(crate) what: What,
+    pub what: What,
     /// What the plain options say of the mount itself.
-    pub(crate) flags: Flags,
+    pub flags: Flags,
     /// Attributes of the mount and all below it.
-    pub(crate) recursive: AttributeChange,
+    pub recursive: AttributeChange,
     /// Propagation changes, in order, and whether they are recursive.
-    pub(crate) propagation: Vec<(Propagation, bool)>,
+    pub propagation: Vec<(Propagation, bool)>,
     /// The file system's own options: name, value.
-    pub(crate) data: Vec<(String, Option<String>)>,
+    pub data: Vec<(String, Option<String>)>,
     /// Options that every file system knows: `sync`, `lazytime`, ….
-    pub(crate) switches: Vec<String>,
+    pub switches: Vec<String>,
     /// Whether an existing mount is changed instead of a new one made.
-    pub(crate) remount: bool,
+    pub remount: bool,
     /// Whether a new tmpfs first gets a copy of what it hides.
-    pub(crate) copy_up: bool,
+    pub copy_up: bool,
     /// Whether ids are translated, and if so recursively.
-    pub(crate) idmap: Option<bool>,
+    pub idmap: Option<bool>,
     /// The translation of users; empty: the container's.
-    pub(crate) uid_mappings: Vec<IdMapping>,
+    pub uid_mappings: Vec<IdMapping>,
     /// The translation of groups.
-    pub(crate) gid_mappings: Vec<IdMapping>,
+    pub gid_mappings: Vec<IdMapping>,
 }
 
 impl MountPlan {
@@ -65,7 +65,7 @@ impl MountPlan {
     ///
     /// # Errors
     /// [`Error::Invalid`] for an empty destination, the root itself, or a bind mount without source.
-    pub(crate) fn of(mount: &Mount, bundle: &Path, label: &str) -> Result<Self, Error> {
+    pub fn of(mount: &Mount, bundle: &Path, label: &str) -> Result<Self, Error> {
         if mount.destination.as_os_str().is_empty() {
             return Err(Error::Invalid("mount destination is empty".into()));
         }
@@ -109,7 +109,7 @@ impl MountPlan {
     }
 
     /// Turns the plan into a bind mount, whatever the type said (as mount(8) and runc do).
-    pub(super) fn make_bind(&mut self, recursive: bool) {
+    pub(crate) fn make_bind(&mut self, recursive: bool) {
         let (before, source) = match &self.what {
             What::Bind { source, recursive } => (*recursive, source.clone()),
             What::New { source, .. } => (false, PathBuf::from(source)),
@@ -160,7 +160,7 @@ impl MountPlan {
 
     /// Whether it becomes read-only after everything else was made: files are still put into `/dev`, and mount targets
     /// into any tmpfs.
-    pub(crate) fn is_read_only_later(&self) -> bool {
+    pub fn is_read_only_later(&self) -> bool {
         let filled = match &self.what {
             What::New { kind, .. } => kind == "tmpfs" || self.destination == Path::new("/dev"),
             What::Bind { .. } | What::ControlGroups => false,
@@ -173,7 +173,7 @@ impl MountPlan {
     ///
     /// # Errors
     /// [`Error::Invalid`] where ids are to be mapped and nothing says how.
-    pub(crate) fn mappings<'a>(&'a self, linux: &'a Linux, joined: bool) -> Result<Option<Mappings<'a>>, Error> {
+    pub fn mappings<'a>(&'a self, linux: &'a Linux, joined: bool) -> Result<Option<Mappings<'a>>, Error> {
         let (uids, gids) = (&self.uid_mappings, &self.gid_mappings);
         if self.idmap.is_none() {
             return Ok(None);
@@ -195,7 +195,7 @@ impl MountPlan {
 ///
 /// # Errors
 /// As [`MountPlan::of`].
-pub(crate) fn mounts(spec: &Spec, bundle: &Path, rootfs: &Path) -> Result<Vec<MountPlan>, Error> {
+pub fn mounts(spec: &Spec, bundle: &Path, rootfs: &Path) -> Result<Vec<MountPlan>, Error> {
     let label = spec.linux.as_ref().map_or("", |linux| linux.mount_label.as_str());
     let plan = |mount| {
         let mut plan = MountPlan::of(mount, bundle, label)?;
@@ -208,7 +208,7 @@ pub(crate) fn mounts(spec: &Spec, bundle: &Path, rootfs: &Path) -> Result<Vec<Mo
 }
 
 /// Whether the runtime fills `/dev` with nodes and links: not where the host's directory is bound there.
-pub(crate) fn fills_devices(mounts: &[MountPlan]) -> bool {
+pub fn fills_devices(mounts: &[MountPlan]) -> bool {
     !mounts
         .iter()
         .any(|plan| plan.destination == Path::new("/dev") && matches!(plan.what, What::Bind { .. }))

@@ -19,20 +19,20 @@ use tierce_sys::mount_attributes::{self, Attributes, Change};
 
 /// One v1 hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Hierarchy {
+pub struct Hierarchy {
     /// Name of its directory: the controllers joined by commas, or the name of a named one.
-    pub(crate) name: String,
+    pub name: String,
     /// Mount options that select it: controllers, or `none` and `name=…`.
-    pub(crate) options: Vec<String>,
+    pub options: Vec<String>,
     /// The container's directory in it on the host, if it has one.
-    pub(crate) directory: Option<PathBuf>,
+    pub directory: Option<PathBuf>,
     /// The runtime's own directory in it: what a container sees that was made without a group.
-    pub(crate) own: PathBuf,
+    pub own: PathBuf,
 }
 
 /// What there is to be seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum View {
+pub enum View {
     /// No control group mount is asked for.
     None,
     /// Version 2 only.
@@ -53,7 +53,7 @@ pub(crate) enum View {
 
 impl View {
     /// Whether the group's own directories are mounted, which must therefore exist.
-    pub(crate) fn shows_directories(&self) -> bool {
+    pub fn shows_directories(&self) -> bool {
         match self {
             Self::None => false,
             Self::Unified { namespaced, .. } | Self::Legacy { namespaced, .. } => !namespaced,
@@ -61,7 +61,7 @@ impl View {
     }
 
     /// The v1 hierarchies of `/proc/self/cgroup`, with the container's directories by controller.
-    pub(crate) fn legacy(namespaced: bool, proc_cgroup: &str, directories: &BTreeMap<String, PathBuf>) -> Self {
+    pub fn legacy(namespaced: bool, proc_cgroup: &str, directories: &BTreeMap<String, PathBuf>) -> Self {
         Self::Legacy {
             namespaced,
             hierarchies: hierarchies(proc_cgroup, directories),
@@ -99,7 +99,7 @@ fn hierarchies(proc_cgroup: &str, directories: &BTreeMap<String, PathBuf>) -> Ve
 }
 
 /// Mounts the view at the plan's destination.
-pub(crate) fn mount(root: &Root, plan: &MountPlan, view: &View) -> Result<(), Error> {
+pub fn mount(root: &Root, plan: &MountPlan, view: &View) -> Result<(), Error> {
     let target = root.make_directories(&plan.destination)?;
     super::mount::check_target(root, &plan.destination, &target)?;
     super::proc::check_target(&plan.destination, &target, None)?;

@@ -30,7 +30,7 @@ const LINKS: [(&str, &str); 4] = [
 
 /// One node to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Node {
+pub struct Node {
     path: PathBuf,
     kind: FileType,
     number: u64,
@@ -41,7 +41,7 @@ pub(crate) struct Node {
 
 impl Node {
     /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
@@ -73,7 +73,7 @@ impl Node {
 ///
 /// # Errors
 /// [`Error::Invalid`] for an unknown type or a number out of range.
-pub(crate) fn nodes(devices: &[Device]) -> Result<Vec<Node>, Error> {
+pub fn nodes(devices: &[Device]) -> Result<Vec<Node>, Error> {
     let mut nodes = devices.iter().map(Node::of).collect::<Result<Vec<_>, _>>()?;
     for (path, major, minor) in DEFAULTS {
         if !nodes.iter().any(|node| node.path == Path::new(path)) {
@@ -91,7 +91,7 @@ pub(crate) fn nodes(devices: &[Device]) -> Result<Vec<Node>, Error> {
 }
 
 /// Makes the nodes. With `bind` (in a user namespace, where device nodes cannot be made) the host's are bound instead.
-pub(crate) fn make(root: &Root, nodes: &[Node], bind: bool) -> Result<(), Error> {
+pub fn make(root: &Root, nodes: &[Node], bind: bool) -> Result<(), Error> {
     // Modes are the document's, whatever the caller's mask says.
     let mask = rustix::process::umask(Mode::empty());
     let mut directory: Option<(PathBuf, OwnedFd)> = None;
@@ -154,7 +154,7 @@ fn bind_node(root: &Root, node: &Node) -> Result<(), Error> {
 }
 
 /// Makes the links of `/dev`, and `/dev/ptmx` for the container's own pseudo-terminals.
-pub(crate) fn link(root: &Root) -> Result<(), Error> {
+pub fn link(root: &Root) -> Result<(), Error> {
     let directory = root.make_directories(Path::new("/dev"))?;
     let action = |name: &str| format!("symlink /dev/{name}");
     for (name, target) in LINKS {
@@ -189,6 +189,6 @@ pub(crate) fn link(root: &Root) -> Result<(), Error> {
 }
 
 /// Opens a terminal device beneath the root (`O_PATH` would not do: it is used).
-pub(crate) fn open_terminal(root: &Root, path: &Path) -> Result<OwnedFd, Errno> {
+pub fn open_terminal(root: &Root, path: &Path) -> Result<OwnedFd, Errno> {
     root.open(path, OFlags::RDWR | OFlags::NOCTTY)
 }

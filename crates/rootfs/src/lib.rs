@@ -4,20 +4,23 @@
 //! that runs already. So no path inside is ever handed to the kernel as a string; [`beneath`] opens it with
 //! `openat2(RESOLVE_IN_ROOT)` and what follows works on the descriptor.
 
-pub(crate) mod beneath;
-pub(crate) mod bind;
-pub(crate) mod cgroup;
-pub(crate) mod copy_up;
-pub(crate) mod device;
-pub(crate) mod full_view;
-pub(crate) mod in_place;
-pub(crate) mod instance;
-pub(crate) mod mask;
-pub(crate) mod mount;
-pub(crate) mod options;
-pub(crate) mod plan;
-pub(crate) mod proc;
-pub(crate) mod propagation;
+pub mod beneath;
+pub mod bind;
+pub mod cgroup;
+pub mod copy_up;
+pub mod device;
+mod error;
+pub mod full_view;
+pub mod in_place;
+pub mod instance;
+pub mod mask;
+pub mod mount;
+pub mod options;
+pub mod plan;
+pub mod proc;
+pub mod propagation;
+
+pub use error::Error;
 
 #[cfg(test)]
 mod tests;

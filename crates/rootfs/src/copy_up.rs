@@ -11,7 +11,7 @@ use std::path::Path;
 const DEEPEST: usize = 128;
 
 /// Copies what lies at `path` beneath the root into the root directory of a detached mount.
-pub(crate) fn copy(root: &Root, path: &Path, mount: BorrowedFd<'_>) -> Result<(), Error> {
+pub fn copy(root: &Root, path: &Path, mount: BorrowedFd<'_>) -> Result<(), Error> {
     let from = root
         .open(path, OFlags::RDONLY | OFlags::DIRECTORY)
         .doing(|| format!("open {} for tmpcopyup", path.display()))?;

@@ -29,19 +29,19 @@ const REPLACEABLE: [&str; 11] = [
 ];
 
 /// Whether a descriptor lies on a procfs.
-pub(crate) fn is_procfs(file: impl AsFd) -> Result<bool, Errno> {
+pub fn is_procfs(file: impl AsFd) -> Result<bool, Errno> {
     Ok(rustix::fs::fstatfs(file)?.f_type as i64 == MAGIC)
 }
 
 /// Whether a descriptor is the root directory of a procfs.
-pub(crate) fn is_procfs_root(file: impl AsFd) -> Result<bool, Errno> {
+pub fn is_procfs_root(file: impl AsFd) -> Result<bool, Errno> {
     Ok(is_procfs(&file)? && rustix::fs::fstat(file)?.st_ino == ROOT_INODE)
 }
 
 /// Refuses a mount that would hide a part of procfs other than the few replaceable files.
 ///
 /// `target` is what is at the destination now, `tree` what is to be mounted, if it is a bind mount.
-pub(crate) fn check_target(destination: &Path, target: impl AsFd, tree: Option<BorrowedFd<'_>>) -> Result<(), Error> {
+pub fn check_target(destination: &Path, target: impl AsFd, tree: Option<BorrowedFd<'_>>) -> Result<(), Error> {
     let shown = destination.display();
     if destination == Path::new("/proc") {
         if let Some(tree) = tree
@@ -64,14 +64,14 @@ pub(crate) fn check_target(destination: &Path, target: impl AsFd, tree: Option<B
 
 /// The root directory of a procfs of our own pid namespace.
 #[derive(Debug)]
-pub(crate) struct Procfs {
+pub struct Procfs {
     root: OwnedFd,
 }
 
 impl Procfs {
     /// Makes a private procfs mount that nobody can cover; where a user namespace forbids that, takes `/proc` if it is
     /// the real one.
-    pub(crate) fn open() -> Result<Self, Error> {
+    pub fn open() -> Result<Self, Error> {
         let private = || {
             let context = rustix::mount::fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC)?;
             rustix::mount::fsconfig_create(&context)?;
@@ -91,7 +91,7 @@ impl Procfs {
     }
 
     /// Writes a file of procfs. No mount on the way may cover it.
-    pub(crate) fn write(&self, path: &str, bytes: &[u8]) -> Result<(), Error> {
+    pub fn write(&self, path: &str, bytes: &[u8]) -> Result<(), Error> {
         let shown = PathBuf::from("/proc").join(path);
         let file = rustix::fs::openat2(
             &self.root,

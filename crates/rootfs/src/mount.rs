@@ -30,17 +30,17 @@ fn failed(plan: &MountPlan, error: &Error) -> Error {
 }
 
 /// What mounting needs to know of the container besides the plan.
-pub(crate) struct Surroundings<'a> {
+pub struct Surroundings<'a> {
     /// The control groups as the container shall see them.
-    pub(crate) groups: &'a cgroup::View,
+    pub groups: &'a cgroup::View,
     /// Asks whoever started the container for the source of the bind mount at this position of the plans.
-    pub(crate) ask: &'a dyn Fn(usize) -> Result<OwnedFd, Error>,
+    pub ask: &'a dyn Fn(usize) -> Result<OwnedFd, Error>,
     /// Whether it is worth asking: the container's root may reach less than whoever started it.
-    pub(crate) may_ask: bool,
+    pub may_ask: bool,
 }
 
 /// Applies all plans in order. Returns the mounts that are to become read-only when all else is done.
-pub(crate) fn apply(root: &Root, plans: &[MountPlan], surroundings: &Surroundings<'_>) -> Result<Vec<OwnedFd>, Error> {
+pub fn apply(root: &Root, plans: &[MountPlan], surroundings: &Surroundings<'_>) -> Result<Vec<OwnedFd>, Error> {
     let mut later = Vec::new();
     for (position, plan) in plans.iter().enumerate() {
         let mount = apply_one(root, plan, position, surroundings).map_err(|error| failed(plan, &error))?;
@@ -50,7 +50,7 @@ pub(crate) fn apply(root: &Root, plans: &[MountPlan], surroundings: &Surrounding
 }
 
 /// Makes mounts read-only.
-pub(crate) fn make_read_only(mounts: &[OwnedFd]) -> Result<(), Error> {
+pub fn make_read_only(mounts: &[OwnedFd]) -> Result<(), Error> {
     let change = Change {
         set: Attributes::READ_ONLY,
         ..Change::default()
@@ -164,7 +164,7 @@ fn ordinary_directory(root: &Root, destination: &Path, kind: &str) -> Result<Own
 }
 
 /// Refuses a destination that a link leads to the root itself: what was opened of the root would lie below the mount.
-pub(super) fn check_target(root: &Root, destination: &Path, target: &OwnedFd) -> Result<(), Error> {
+pub(crate) fn check_target(root: &Root, destination: &Path, target: &OwnedFd) -> Result<(), Error> {
     if root.is(target).doing(|| format!("stat {}", destination.display()))? {
         return Err(Error::Invalid(format!(
             "mountpoint {} is on the top of rootfs: change root.path instead",
@@ -190,7 +190,7 @@ fn attach_bind(root: &Root, plan: &MountPlan, tree: BorrowedFd<'_>) -> Result<()
 }
 
 /// Gives a detached mount what concerns all below it, and its propagation.
-pub(super) fn complete(plan: &MountPlan, mount: BorrowedFd<'_>) -> Result<(), Error> {
+pub(crate) fn complete(plan: &MountPlan, mount: BorrowedFd<'_>) -> Result<(), Error> {
     let AttributeChange { set, clear } = plan.recursive;
     if !plan.recursive.is_empty() {
         let change = Change {
@@ -211,7 +211,7 @@ pub(super) fn complete(plan: &MountPlan, mount: BorrowedFd<'_>) -> Result<(), Er
 }
 
 /// Attaches a detached mount to an open target.
-pub(crate) fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<(), Error> {
+pub fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<(), Error> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     move_mount(mount, c"", target, c"", flags).doing(|| "move_mount".into())
 }
