@@ -4,6 +4,7 @@ use crate::error::{Doing, Error};
 use crate::hooks;
 use crate::init::{Container, sysctl};
 use crate::namespaces::Namespaces;
+use crate::notify;
 use crate::options::CreateOptions;
 use crate::program::Program;
 use crate::{network_devices, rootless};
@@ -13,13 +14,10 @@ use std::ffi::OsString;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use tierce_oci::runtime::{Linux, Mount, NamespaceKind, Spec};
+use tierce_oci::runtime::{Linux, NamespaceKind, Spec};
 use tierce_rootfs::plan::{self, MountPlan};
 use tierce_rootfs::{cgroup::View, device, propagation};
 use tierce_sys::mount_attributes::Propagation;
-
-/// Where a container finds the socket of sd_notify(3), as under runc.
-const NOTIFY_SOCKET: &str = "/run/notify/notify.sock";
 
 /// The document as it was read, and the bundle's absolute path.
 #[derive(Debug)]
@@ -82,9 +80,15 @@ pub(crate) fn decide(bundle: &Bundle, options: &CreateOptions) -> Result<(Contai
     check(&spec, &linux, &namespaces)?;
     let rootfs = rootfs(bundle)?;
     let mut mounts = plan::mounts(&spec, &bundle.path, &rootfs)?;
-    if let Some(socket) = options.notify_socket.as_ref().filter(|socket| socket.is_absolute()) {
-        mounts.push(MountPlan::of(&notify_mount(socket), &bundle.path, "")?);
-        program.tell("NOTIFY_SOCKET", NOTIFY_SOCKET);
+    if options.notify_socket.is_some() {
+        let root = std::path::absolute(&options.root).doing(|| format!("resolve {}", options.root.display()))?;
+        mounts.push(MountPlan::of(
+            &notify::mount(&root.join(&options.id)),
+            &bundle.path,
+            "",
+        )?);
+        let (name, value) = notify::VARIABLE;
+        program.tell(name, value);
     }
     let nodes = if plan::fills_devices(&mounts) {
         Some(device::nodes(&linux.devices)?)
@@ -112,17 +116,6 @@ pub(crate) fn decide(bundle: &Bundle, options: &CreateOptions) -> Result<(Contai
         spec,
     };
     Ok((container, program))
-}
-
-/// The mount that brings the host's socket of sd_notify(3) in.
-fn notify_mount(socket: &Path) -> Mount {
-    Mount {
-        destination: NOTIFY_SOCKET.into(),
-        kind: Some("bind".into()),
-        source: Some(socket.to_owned()),
-        options: vec!["bind".into(), "nosuid".into(), "nodev".into(), "noexec".into()],
-        ..Mount::default()
-    }
 }
 
 fn check(spec: &Spec, linux: &Linux, namespaces: &Namespaces) -> Result<(), Error> {

@@ -47,6 +47,7 @@ mod label;
 mod log;
 mod namespaces;
 mod network_devices;
+mod notify;
 mod options;
 mod process;
 mod program;

@@ -1,7 +1,8 @@
 //! What a caller may ask of [`create`](crate::create) and [`exec`](crate::exec), and what it gets back.
 
-use crate::error::Error;
+use crate::error::{Doing, Error};
 use crate::verbs::help;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -52,6 +53,21 @@ impl Console {
     }
 }
 
+impl Console {
+    /// Connects to whoever takes the terminal, before anything is made: who is not there is known at once.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] for a path that is too long, no socket, or one on which nobody listens.
+    pub(crate) fn connect(&self) -> Result<Option<OwnedFd>, Error> {
+        let Self::Socket(path) = self else { return Ok(None) };
+        let action = || format!("connect to console socket {}", path.display());
+        let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+            .doing(action)?;
+        rustix::net::connect(&socket, &SocketAddrUnix::new(path).doing(action)?).doing(action)?;
+        Ok(Some(socket))
+    }
+}
+
 fn needless_socket() -> Error {
     Error::Usage(format!(
         "cannot use console socket if {} will not detach or allocate tty",
@@ -97,7 +113,7 @@ pub struct CreateOptions {
     pub preserve_fds: u32,
     /// How many of these are sockets of sd_listen_fds(3); the process is told.
     pub listen_fds: u32,
-    /// Socket of sd_notify(3) on the host, bound into the container; the process is told.
+    /// Socket of sd_notify(3) on the host. The container gets one of its own, which `start` listens on.
     pub notify_socket: Option<PathBuf>,
 }
 

@@ -3,7 +3,7 @@
 use crate::clone::last_error;
 use rustix::io::{Errno, Result};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 /// The highest signal number.
@@ -106,6 +106,24 @@ pub fn wait(limit: Option<Duration>) -> Result<Option<i32>> {
             error => return Err(error),
         }
     }
+}
+
+/// A descriptor that is readable while a held back signal waits, to be taken with [`wait`]. Source: signalfd(2).
+///
+/// # Errors
+/// `EMFILE` and its like.
+pub fn watch() -> Result<OwnedFd> {
+    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigfillset initialises the set, which signalfd reads; -1 asks for a new descriptor.
+    let number = unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::signalfd(-1, all.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
+    };
+    if number < 0 {
+        return Err(last_error());
+    }
+    // SAFETY: the kernel just made it for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// Sends a signal to the process that a pidfd stands for; 0 only asks whether it may be sent.

@@ -4,6 +4,7 @@
 use super::message::{Options, Text};
 use crate::error::{Doing, Error};
 use crate::namespaces;
+use crate::notify;
 use crate::state::Record;
 use rustix::fs::{FileType, Mode, OFlags};
 use std::collections::BTreeMap;
@@ -72,12 +73,23 @@ impl Rootfs {
     }
 }
 
-/// All external mounts that the document makes, except masks.
+/// All external mounts that the document makes, except masks, and the directory of the notify socket in the state
+/// directory, if there is one.
 ///
 /// # Errors
 /// Those of reading the document's mounts.
-pub(crate) fn mounts(rootfs: &Rootfs, spec: &Spec, linux: &Linux, record: &Record) -> Result<Vec<External>, Error> {
+pub(crate) fn mounts(
+    rootfs: &Rootfs,
+    spec: &Spec,
+    linux: &Linux,
+    record: &Record,
+    home: &Path,
+) -> Result<Vec<External>, Error> {
     let mut found = Vec::new();
+    let directory = notify::directory(home);
+    if directory.is_dir() {
+        found.push(rootfs.external(Path::new(notify::INSIDE), &directory));
+    }
     for plan in plan::mounts(spec, &record.bundle, &record.rootfs)? {
         match &plan.what {
             What::Bind { source, .. } => found.push(rootfs.external(&plan.destination, source)),

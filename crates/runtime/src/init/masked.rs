@@ -7,7 +7,10 @@ use tierce_sys::mount_attributes::{self, Attributes, Change};
 
 /// Makes the document's read-only paths so.
 pub(super) fn read_only_paths(init: &mut Init<'_>) -> Result<(), Error> {
-    Ok(mask::make_read_only(init.root()?, &init.container()?.linux.readonly_paths)?)
+    Ok(mask::make_read_only(
+        init.root()?,
+        &init.container()?.linux.readonly_paths,
+    )?)
 }
 
 /// Hides the document's masked paths.

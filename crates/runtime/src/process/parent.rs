@@ -128,6 +128,8 @@ pub(crate) struct Duties<'a> {
     pub(crate) program: &'a Program,
     /// Where the terminal goes.
     pub(crate) console: &'a Console,
+    /// Its socket, connected.
+    pub(crate) socket: Option<&'a OwnedFd>,
     /// The container's state, for those who are told of it.
     pub(crate) state: &'a State,
     /// Runs the hooks of the runtime's side.
@@ -177,7 +179,7 @@ impl Child {
                     self.tell(&Message::HooksDone, &[])?;
                 }
                 Some((Message::Terminal, mut files)) => match (duties.console, files.pop()) {
-                    (Console::Socket(path), Some(master)) => send_terminal(path, &master)?,
+                    (Console::Socket(_), Some(master)) => send_terminal(duties.socket, &master)?,
                     (Console::Foreground, Some(master)) => {
                         terminal::prepare(&master)?;
                         terminal = Some(master);
@@ -283,9 +285,12 @@ impl Child {
     }
 }
 
-/// Sends the master side of a terminal to whoever listens on the console socket.
-pub(crate) fn send_terminal(path: &Path, master: &OwnedFd) -> Result<(), Error> {
-    send_to(path, "the terminal", b"/dev/ptmx", master.as_fd())
+/// Sends the master side of a terminal to whoever listens at the other end of the console socket.
+pub(crate) fn send_terminal(socket: Option<&OwnedFd>, master: &OwnedFd) -> Result<(), Error> {
+    let socket = socket.ok_or_else(|| Error::Invalid("there is no console socket".into()))?;
+    tierce_sys::passing::send(socket.as_fd(), b"/dev/ptmx", &[master.as_fd()])
+        .map(drop)
+        .doing(|| "send the terminal to the console socket".into())
 }
 
 /// Sends a descriptor to whoever listens on a unix socket.

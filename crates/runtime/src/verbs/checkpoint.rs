@@ -154,7 +154,8 @@ fn name_outside(
     linux: &Linux,
 ) -> Result<(), Error> {
     let rootfs = external::Rootfs::open(&record.rootfs)?;
-    let mounts = external::mounts(&rootfs, spec, linux, record)?;
+    let home = Home::of(&options.root, &options.id)?;
+    let mounts = external::mounts(&rootfs, spec, linux, record, home.path())?;
     external::name_for_dump(request, &mounts, &external::masks(record.pid, linux)?);
     external::keep_streams(record.pid, &options.images.directory)
 }

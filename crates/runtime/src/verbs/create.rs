@@ -13,7 +13,7 @@ use crate::process::parent::{self, Child, Duties};
 use crate::process::source::Sources;
 use crate::program::Program;
 use crate::state::{Home, Record, start_time};
-use crate::{group, guard, hooks, namespaces, network_devices, timestamp};
+use crate::{group, guard, hooks, namespaces, network_devices, notify, timestamp};
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -92,6 +92,7 @@ pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Er
     let bundle = bundle::read(&options.bundle)?;
     let (mut container, program) = bundle::decide(&bundle, options)?;
     options.console.check(program.process.terminal)?;
+    let socket = options.console.connect()?;
     let hooks = bundle.spec.hooks.clone().unwrap_or_default();
     reach(Point::Decided)?;
     let home = Home::create(&options.root, &options.id)?;
@@ -104,6 +105,9 @@ pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Er
         complete: false,
     };
     reach(Point::Directory)?;
+    if options.notify_socket.is_some() {
+        notify::make_directory(unfinished.home.path())?;
+    }
     let driver = group::driver(options.systemd_cgroup);
     let group = group::open(&options.id, &container, driver)?;
     if let Some(group) = &group {
@@ -130,6 +134,7 @@ pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Er
         let mut duties = Duties {
             program: &program,
             console: &options.console,
+            socket: socket.as_ref(),
             state: &state,
             hooks: &mut run_hooks,
             sources: Some(Sources::of(&container)),
@@ -346,13 +351,20 @@ pub(crate) fn flags(
         }
     }
     (options.id, _) = super::container_id(verb, words, 0)?;
-    options.listen_fds = std::env::var("LISTEN_FDS")
-        .ok()
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(0);
+    options.listen_fds = listen_fds();
     options.preserve_fds = options.preserve_fds.saturating_add(options.listen_fds);
-    options.notify_socket = std::env::var_os("NOTIFY_SOCKET").map(Into::into);
+    options.notify_socket = super::notify_socket();
     Ok(options)
+}
+
+/// How many sockets were handed to this very process, by the protocol of sd_listen_fds(3).
+fn listen_fds() -> u32 {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
+    if number("LISTEN_PID") == Some(std::process::id()) {
+        number("LISTEN_FDS").unwrap_or(0)
+    } else {
+        0
+    }
 }
 
 /// The command line.

@@ -46,13 +46,15 @@ pub fn exec(options: &ExecOptions) -> Result<Created, Error> {
     // Further processes get the container's filter, execution domain and memory policy, as under runc.
     let program = Program::of(&process, config.linux.as_ref(), options.preserve_fds)?;
     options.console.check(program.process.terminal)?;
+    let socket = options.console.connect()?;
     let state = record.document(Status::Running);
     let mut group = state::group(&record);
     if !options.sub_groups.is_empty() {
         group = tierce_cgroup::load(subgroup::below(group.paths(), &options.sub_groups)?, Driver::Cgroupfs);
     }
     let child = launch(options, &record, &program, &state, group.as_ref())?;
-    let finished = reach(Point::Further).and_then(|()| finish(options, &child, &program, &state, group.as_ref()));
+    let finished =
+        reach(Point::Further).and_then(|()| finish(options, &child, &program, &state, group.as_ref(), socket.as_ref()));
     match finished {
         Ok(terminal) => Ok(Created {
             pid: child.pid,
@@ -156,6 +158,7 @@ fn finish(
     program: &Program,
     state: &State,
     group: &dyn Manager,
+    socket: Option<&OwnedFd>,
 ) -> Result<Option<OwnedFd>, Error> {
     if let Some(score) = program.process.oom_score_adj {
         child.set_oom_score(score)?;
@@ -166,6 +169,7 @@ fn finish(
     let mut duties = Duties {
         program,
         console: &options.console,
+        socket,
         state,
         hooks: &mut no_hooks,
         sources: None,
@@ -309,6 +313,6 @@ pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8
     let created = exec(&options)?;
     match foreground {
         None => Ok(0),
-        Some(foreground) => foreground::wait(&foreground, &created),
+        Some(foreground) => foreground::wait(&foreground, &created, None),
     }
 }

@@ -188,6 +188,13 @@ fn default_root() -> PathBuf {
     }
 }
 
+/// The socket of whoever supervises this process, by the protocol of sd_notify(3).
+pub(crate) fn notify_socket() -> Option<PathBuf> {
+    std::env::var_os("NOTIFY_SOCKET")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
+}
+
 /// Writes to standard output.
 pub(crate) fn print(text: &str) -> Result<u8, Error> {
     std::io::stdout()

@@ -16,7 +16,8 @@ use crate::init::Container;
 use crate::options::{Console, CreateOptions, Created};
 use crate::process::parent::{self, live};
 use crate::state::{Home, Record, start_time};
-use crate::{group, guard, namespaces};
+use crate::terminal;
+use crate::{group, guard, namespaces, notify};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -80,6 +81,7 @@ pub fn restore(options: &CreateOptions, restoring: &RestoreOptions) -> Result<Cr
     let bundle = bundle::read(&options.bundle)?;
     let (container, program) = bundle::decide(&bundle, options)?;
     options.console.check(program.process.terminal)?;
+    let socket = options.console.connect()?;
     let version = criu::version()?;
     let labels = labels(restoring, version)?;
     let home = Home::create(&options.root, &options.id)?;
@@ -96,11 +98,15 @@ pub fn restore(options: &CreateOptions, restoring: &RestoreOptions) -> Result<Cr
     }
     let mut record = record(options, &bundle, &container, (driver, group.as_deref()));
     unfinished.group = group;
+    if options.notify_socket.is_some() {
+        notify::make_directory(unfinished.home.path())?;
+    }
     make_mount_points(&container)?;
     let plan = Plan {
         options,
         images: &restoring.images,
         labels,
+        socket,
         container: &container,
         bundle: &bundle,
     };
@@ -122,6 +128,7 @@ struct Plan<'a> {
     options: &'a CreateOptions,
     images: &'a ImageSettings,
     labels: Vec<(Text, &'a str)>,
+    socket: Option<OwnedFd>,
     container: &'a Container,
     bundle: &'a Bundle,
 }
@@ -191,7 +198,12 @@ fn make_mount_points(container: &Container) -> Result<(), Error> {
 
 /// The request, besides what the place of the root and the control groups is. Returns with it the descriptors that must
 /// be left to CRIU.
-fn request(plan: &Plan<'_>, directories: &Directories, record: &Record) -> Result<(Options, Vec<OwnedFd>), Error> {
+fn request(
+    plan: &Plan<'_>,
+    directories: &Directories,
+    record: &Record,
+    home: &Path,
+) -> Result<(Options, Vec<OwnedFd>), Error> {
     let (spec, linux) = (&plan.bundle.spec, &plan.container.linux);
     let configuration = spec.annotations.get("org.criu.config").map(String::as_str);
     let mut request = plan.images.options(directories, LOG, configuration);
@@ -203,7 +215,7 @@ fn request(plan: &Plan<'_>, directories: &Directories, record: &Record) -> Resul
     }
     let inherited = external::namespaces_for_restore(&mut request, linux)?;
     let rootfs = external::Rootfs::open(&plan.container.rootfs)?;
-    let mounts = external::mounts(&rootfs, spec, linux, record)?;
+    let mounts = external::mounts(&rootfs, spec, linux, record, home)?;
     external::name_for_restore(&mut request, &mounts, linux);
     external::inherit_streams(&mut request, &plan.images.directory)?;
     Ok((request, inherited))
@@ -224,7 +236,7 @@ fn serve(unfinished: &mut Unfinished, plan: &Plan<'_>, record: &mut Record) -> R
     let place = std::fs::canonicalize(&place).doing(|| format!("resolve {}", place.display()))?;
     let aside = Aside::step(&plan.container.rootfs, &place)?;
     let directories = plan.images.open(false)?;
-    let (mut request, inherited) = request(plan, &directories, record)?;
+    let (mut request, inherited) = request(plan, &directories, record, unfinished.home.path())?;
     let criu = criu::Criu::start(&criu::Seat {
         stdio: Some(&plan.options.stdio),
         inherited: &inherited,
@@ -244,7 +256,7 @@ fn serve(unfinished: &mut Unfinished, plan: &Plan<'_>, record: &mut Record) -> R
     let mut notified = |script: &str, pid: i32, mut files: Vec<OwnedFd>| match script {
         "setup-namespaces" => set_up_namespaces(plan, record, pid),
         "orphan-pts-master" => {
-            terminal = hand_over(&plan.options.console, files.pop())?;
+            terminal = hand_over(plan, files.pop())?;
             Ok(())
         }
         "post-restore" => {
@@ -295,9 +307,10 @@ fn set_loopback_up(pid: i32) -> Result<(), Error> {
         .doing(|| "wait for lo".into())
 }
 
-fn hand_over(console: &Console, master: Option<OwnedFd>) -> Result<Option<OwnedFd>, Error> {
-    match (console, master) {
-        (Console::Socket(path), Some(master)) => parent::send_terminal(path, &master).map(|()| None),
+fn hand_over(plan: &Plan<'_>, master: Option<OwnedFd>) -> Result<Option<OwnedFd>, Error> {
+    match (&plan.options.console, master) {
+        (Console::Socket(_), Some(master)) => parent::send_terminal(plan.socket.as_ref(), &master).map(|()| None),
+        (Console::Foreground, Some(master)) => terminal::prepare(&master).map(|()| Some(master)),
         (_, master) => Ok(master),
     }
 }
@@ -338,7 +351,7 @@ pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8
     let foreground = if detach { None } else { Some(Foreground::enter()) };
     let created = restore(&options, &restoring)?;
     let Some(foreground) = foreground else { return Ok(0) };
-    let code = foreground::wait(&foreground, &created)?;
+    let code = foreground::wait(&foreground, &created, None)?;
     let home = Home::of(&globals.root, &options.id)?;
     match home.load() {
         Ok(record) => destroy(&home, &record)?,

@@ -8,8 +8,10 @@ use crate::argv::Arguments;
 use crate::error::Error;
 use crate::failpoint::{Point, reach};
 use crate::hooks::Place;
+use crate::notify::Proxy;
 use crate::options::Created;
 use crate::{guard, hooks};
+use std::os::fd::AsFd;
 use tierce_oci::runtime::Status;
 
 /// The command line.
@@ -42,27 +44,33 @@ pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8
     let started = || {
         reach(Point::Made)?;
         let held = home.hold()?;
+        let proxy = Proxy::of(home.path(), options.notify_socket.as_deref())?;
         child.start()?;
         if let Some(lists) = &record.hooks {
             let state = record.document(Status::Running);
             hooks::run("poststart", &lists.poststart, &state, &Place::bundle(&record.bundle))?;
         }
-        Ok(held)
+        Ok((held, proxy))
     };
-    let held = match started() {
-        Ok(held) => held,
+    let (held, proxy) = match started() {
+        Ok(started) => started,
         Err(error) => {
             child.destroy();
             return give_up(error);
         }
     };
-    let Some(foreground) = foreground else { return Ok(0) };
+    let Some(foreground) = foreground else {
+        return match proxy {
+            Some(proxy) => proxy.attend(child.pidfd.as_fd(), child.pid).map(|()| 0),
+            None => Ok(0),
+        };
+    };
     let created = Created {
         pid: child.pid,
         pidfd: child.pidfd,
         terminal,
     };
-    let waited = reach(Point::Started).and_then(|()| foreground::wait(&foreground, &created));
+    let waited = reach(Point::Started).and_then(|()| foreground::wait(&foreground, &created, proxy));
     let code = match waited.and_then(|code| reach(Point::Waited).map(|()| code)) {
         Ok(code) => code,
         Err(error) => return give_up(error),

@@ -5,10 +5,11 @@ use crate::argv::Arguments;
 use crate::error::{Doing, Error};
 use crate::failpoint::{Point, reach};
 use crate::hooks::{self, Place};
+use crate::notify::Proxy;
 use crate::state::Home;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use tierce_fault::Kind;
 use tierce_oci::runtime::Status;
@@ -60,6 +61,22 @@ fn await_program(fifo: &OwnedFd) -> Result<(), Error> {
 /// The command line.
 pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8, Error> {
     let id = super::only_id("start", arguments)?;
+    let Some(host) = super::notify_socket() else {
+        start(&globals.root, &id)?;
+        return Ok(0);
+    };
+    let home = Home::of(&globals.root, &id)?;
+    let record = home.load()?;
+    // Before the program runs, for it may say at once that it is ready; but not for one that cannot be started.
+    let proxy = if home.has_fifo() {
+        Proxy::of(home.path(), Some(&host))?
+    } else {
+        None
+    };
+    let pidfd = record.pidfd();
     start(&globals.root, &id)?;
+    if let Some(proxy) = proxy {
+        proxy.attend(pidfd?.as_fd(), record.pid)?;
+    }
     Ok(0)
 }
