@@ -1,22 +1,11 @@
-//! Paths beneath a hostile root, and mount options of any kind.
+//! The plan of a mount: what options of any kind and order make of it.
 
-use super::beneath::{Root, clean};
+use super::options::{AccessTime, KNOWN};
 use super::plan::{MountPlan, What};
 use proptest::prelude::*;
-use rustix::fs::{Mode, OFlags};
-use std::os::unix::fs::symlink;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 use tierce_oci::runtime::Mount;
 use tierce_sys::mount_attributes::Attributes;
-
-fn root(path: &Path) -> Root {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    Root::new(rustix::fs::open(path, flags, Mode::empty()).expect("a directory"))
-}
-
-fn entries(path: &Path) -> usize {
-    std::fs::read_dir(path).expect("a directory").count()
-}
 
 fn mount(destination: &str, kind: &str, options: &[&str]) -> Mount {
     Mount {
@@ -30,23 +19,6 @@ fn mount(destination: &str, kind: &str, options: &[&str]) -> Mount {
 
 fn plan(mount: &Mount) -> Result<MountPlan, crate::Error> {
     MountPlan::of(mount, Path::new("/bundle"), "")
-}
-
-#[test]
-fn dangling_links_are_made_where_they_point_inside() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let inside = directory.path().join("root");
-    std::fs::create_dir_all(inside.join("var")).expect("mkdir");
-    symlink("/run", inside.join("var/run")).expect("link");
-    symlink("../../../../outside/file", inside.join("var/file")).expect("link");
-    symlink("loop", inside.join("loop")).expect("link");
-    let root = root(&inside);
-    root.make_directories(Path::new("/var/run/lock/deep")).expect("made");
-    assert!(inside.join("run/lock/deep").is_dir());
-    root.make_file(Path::new("/var/file")).expect("made");
-    assert!(inside.join("outside/file").is_file());
-    assert!(root.make_directories(Path::new("/loop/x")).is_err());
-    assert_eq!(entries(directory.path()), 1);
 }
 
 #[test]
@@ -84,34 +56,74 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn clean_paths_have_only_names(path in "[./a-c]{0,30}") {
-        let cleaned = clean(Path::new(&path));
-        prop_assert!(cleaned.is_absolute());
-        prop_assert!(cleaned.components().skip(1).all(|part| matches!(part, Component::Normal(_))));
-    }
-
-    #[test]
     fn no_options_panic(options in proptest::collection::vec("[a-z=,]{0,12}", 0..8)) {
         let options: Vec<&str> = options.iter().map(String::as_str).collect();
         let _ = plan(&mount("/x", "tmpfs", &options));
     }
 
     #[test]
-    fn nothing_is_made_outside_whatever_links_there_are(
-        links in proptest::collection::vec(("[ab]", "(/|\\.\\./|)([ab]|\\.\\.|c)(/([ab]|\\.\\.))?"), 0..5),
-        wanted in proptest::collection::vec("[abc]|\\.\\.", 1..5),
-    ) {
-        let directory = tempfile::tempdir().expect("a directory");
-        let inside = directory.path().join("jail/root");
-        std::fs::create_dir_all(&inside).expect("mkdir");
-        for (name, target) in &links {
-            let _ = symlink(target, inside.join(name));
+    fn destinations_are_inside_and_never_the_root(destination in "[./a-c]{0,20}") {
+        if let Ok(plan) = plan(&mount(&destination, "tmpfs", &[])) {
+            prop_assert!(plan.destination.is_absolute() && plan.destination != Path::new("/"));
+            prop_assert!(plan.destination.components().skip(1).all(|part| matches!(part, Component::Normal(_))));
         }
-        let path: PathBuf = Path::new("/").join(wanted.iter().collect::<PathBuf>());
-        let root = root(&inside);
-        let _ = root.make_directories(&path);
-        let _ = root.make_file(&path.join("file"));
-        prop_assert_eq!(entries(directory.path()), 1);
-        prop_assert_eq!(entries(&directory.path().join("jail")), 1);
+    }
+
+    #[test]
+    fn the_last_word_counts_and_recursive_words_are_words_of_their_own(
+        words in proptest::collection::vec((0..ATTRIBUTES.len(), any::<bool>(), any::<bool>()), 0..20),
+    ) {
+        let text: Vec<String> = words
+            .iter()
+            .map(|(which, set, recursive)| {
+                let (yes, no, _) = ATTRIBUTES[*which];
+                format!("{}{}", if *recursive { "r" } else { "" }, if *set { yes } else { no })
+            })
+            .collect();
+        let text: Vec<&str> = text.iter().map(String::as_str).collect();
+        prop_assert!(text.iter().all(|word| KNOWN.contains(word)), "{:?}", text);
+        let plan = plan(&mount("/x", "bind", &text)).expect("a plan");
+        for (which, (_, _, attribute)) in ATTRIBUTES.iter().enumerate() {
+            let last = |recursive| {
+                let said = words.iter().rev().find(|word| word.0 == which && word.2 == recursive);
+                said.map(|word| word.1)
+            };
+            prop_assert_eq!(plan.flags.has(*attribute), last(false) == Some(true));
+            prop_assert_eq!(plan.flags.cleared.contains(*attribute), last(false) == Some(false));
+            prop_assert_eq!(plan.recursive.set.contains(*attribute), last(true) == Some(true));
+            prop_assert_eq!(plan.recursive.clear.contains(*attribute), last(true) == Some(false));
+        }
+    }
+
+    #[test]
+    fn there_is_at_most_one_access_time_mode(
+        words in proptest::collection::vec("(no)?(rel|strict|)atime|no?diratime", 0..8),
+    ) {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let plan = plan(&mount("/x", "tmpfs", &words)).expect("a plan");
+        let modes = Attributes::NO_ACCESS_TIME | Attributes::STRICT_ACCESS_TIME;
+        prop_assert!(!plan.flags.attributes().contains(modes));
+        let last = words.iter().rev().find(|word| matches!(**word, "noatime" | "relatime" | "strictatime"));
+        match plan.flags.access_time {
+            Some(mode) => {
+                let word = match mode {
+                    AccessTime::Never => "noatime",
+                    AccessTime::Relative => "relatime",
+                    AccessTime::Always => "strictatime",
+                };
+                prop_assert_eq!(last, Some(&word));
+            }
+            None => prop_assert!(last.is_none() || words.last() != last),
+        }
     }
 }
+
+/// Words that set and clear an attribute.
+const ATTRIBUTES: [(&str, &str, Attributes); 6] = [
+    ("ro", "rw", Attributes::READ_ONLY),
+    ("nosuid", "suid", Attributes::NO_SUID),
+    ("nodev", "dev", Attributes::NO_DEVICES),
+    ("noexec", "exec", Attributes::NO_EXECUTE),
+    ("nodiratime", "diratime", Attributes::NO_DIRECTORY_ACCESS_TIME),
+    ("nosymfollow", "symfollow", Attributes::NO_SYMLINKS),
+];

@@ -31,7 +31,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("cgroup", &["oci", "sys", "fsops"]),
     ("seccomp", &["oci"]),
     ("task", &["oci", "sys"]),
-    ("rootfs", &["oci", "sys"]),
+    ("rootfs", &["oci", "sys", "fsops"]),
     ("runtime", &["rootfs", "cgroup", "seccomp", "oci", "sys", "fsops"]),
     ("shim", &["task", "logs", "runtime", "cgroup", "oci", "sys", "fsops"]),
     ("init", &["sys"]),

@@ -2,8 +2,8 @@
 
 use crate::Error;
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, XattrFlags, mkdirat, mknodat, openat, openat2,
-    readlinkat, statat, unlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, XattrFlags, mkdirat, mknodat, openat, readlinkat, statat,
+    unlinkat,
 };
 use rustix::io::Errno;
 use std::collections::VecDeque;
@@ -48,7 +48,7 @@ impl Creator {
 
 /// The layer's root.
 pub(super) struct Beneath {
-    root: OwnedFd,
+    root: tierce_fsops::Beneath,
     path: PathBuf,
     opaque: &'static str,
     /// The directory used last: archives list directory by directory.
@@ -66,7 +66,7 @@ impl Beneath {
             "trusted.overlay.opaque"
         };
         Ok(Self {
-            root,
+            root: tierce_fsops::Beneath::new(root),
             path: path.to_owned(),
             opaque,
             last: None,
@@ -132,17 +132,9 @@ impl Beneath {
         }
     }
 
-    /// `openat2` in the root.
+    /// Opens a name in the root.
     pub(super) fn resolve(&self, name: &[u8], flags: OFlags, extra: ResolveFlags) -> rustix::io::Result<OwnedFd> {
-        let name = if name.is_empty() { b"." } else { name };
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | extra;
-        loop {
-            match openat2(&self.root, name, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
-                // A rename elsewhere in the file system raced with `..`; the kernel asks to try again.
-                Err(Errno::AGAIN | Errno::INTR) => {}
-                result => return result,
-            }
-        }
+        self.root.open_with(name, flags, Mode::empty(), extra)
     }
 
     /// Walks a name part by part, follows links by hand, and makes what is missing.
