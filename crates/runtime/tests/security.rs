@@ -369,6 +369,33 @@ fn row_140_exec_adds_capabilities_and_raises_ambient_ones_only_of_inheritable() 
     assert_sets(&said, plain);
 }
 
+/// Gives the container a user namespace, with ids that nobody else has.
+fn in_user_namespace(bed: &mut Bed) {
+    let list = bed.config["linux"]["namespaces"].as_array_mut().expect("a list");
+    list.push(json!({"type": "user"}));
+    let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+    bed.config["linux"]["uidMappings"] = map.clone();
+    bed.config["linux"]["gidMappings"] = map;
+    // Its root may not make them in a directory of the host's root.
+    for name in ["proc", "sys", "dev"] {
+        std::fs::create_dir_all(bed.rootfs().join(name)).expect("mkdir");
+    }
+}
+
+/// All capabilities of a user namespace are had there, those too that the runtime itself lacks on the host.
+#[test]
+fn row_140_in_a_user_namespace_every_capability_can_be_had() {
+    let Some(mut bed) = bed() else { return };
+    in_user_namespace(&mut bed);
+    let names = ["CAP_SYS_RESOURCE", "CAP_SYS_MODULE", "CAP_KILL"];
+    bed.capabilities(&names);
+    let mask = 1 << 24 | 1 << 16 | KILL;
+    let said = bed.args(&["cat", "/proc/self/status"]).run();
+    assert_sets(&said, [0, mask, mask, mask, 0]);
+    bed.args(&["sleep", "60"]).start();
+    assert_sets(&bed.exec(&["cat", "/proc/self/status"]), [0, mask, mask, mask, 0]);
+}
+
 #[test]
 fn row_140_a_user_other_than_root_keeps_only_ambient_ones() {
     let Some(mut bed) = bed() else { return };
@@ -434,6 +461,10 @@ fn the_session_keyring_is_the_containers_and_can_be_searched() {
     let said = bed.run();
     // Possessor: everything; user: view, read and search; nobody else.
     assert_eq!(ring(&bed, &said.out).as_deref(), Some("3f1b0000"), "{said:?}");
+    in_user_namespace(&mut bed);
+    let said = bed.run();
+    // The container's own users are others to the host's root, whose keyring it is.
+    assert_eq!(ring(&bed, &said.out).as_deref(), Some("3f130008"), "{said:?}");
 }
 
 #[test]
