@@ -134,12 +134,8 @@ impl MountPlan {
                     )));
                 }
                 *from = bundle.join(source);
-                if let Some((option, _)) = self.data.first() {
-                    // The kernel would ignore it, for the file system is mounted already.
-                    return Err(self.invalid(&format!(
-                        "bind mounts cannot have any filesystem-specific options applied: {option:?}"
-                    )));
-                }
+                // They are for whoever mounts a file system, and this one is mounted: the kernel would ignore them.
+                self.data.clear();
             }
             What::New { kind, .. } => {
                 if self.idmap.is_some() {

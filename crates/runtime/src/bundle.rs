@@ -3,6 +3,7 @@
 use crate::error::{Doing, Error};
 use crate::hooks;
 use crate::init::{Container, sysctl};
+use crate::label;
 use crate::namespaces::Namespaces;
 use crate::notify;
 use crate::options::CreateOptions;
@@ -65,13 +66,15 @@ fn canonical(directory: &Path) -> Result<PathBuf, Errno> {
 /// # Errors
 /// [`Error::Invalid`] and its like, naming the member.
 pub(crate) fn decide(bundle: &Bundle, options: &CreateOptions) -> Result<(Container, Program), Error> {
-    let spec = bundle.spec.clone();
+    let mut spec = bundle.spec.clone();
+    if let Some(linux) = &mut spec.linux {
+        linux.mount_label = label::of_mounts(std::mem::take(&mut linux.mount_label));
+    }
     let linux = spec.linux.clone().unwrap_or_default();
-    let process = spec
-        .process
-        .as_ref()
-        .ok_or_else(|| Error::Invalid("process property must not be empty".into()))?;
-    let mut program = Program::of(process, Some(&linux), options.preserve_fds)?;
+    let mut program = match &spec.process {
+        Some(process) => Program::of(process, Some(&linux), options.preserve_fds)?,
+        None => Program::none(Some(&linux))?,
+    };
     if options.listen_fds > 0 {
         program.tell("LISTEN_FDS", &options.listen_fds.to_string());
         program.tell("LISTEN_PID", "1");

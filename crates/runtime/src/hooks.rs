@@ -2,7 +2,8 @@
 //!
 //! | Stage | Namespaces | Status told | Working directory | A failure |
 //! |---|---|---|---|---|
-//! | `prestart`, `createRuntime` | runtime's | creating | bundle | undoes `create` |
+//! | `prestart` | runtime's | created | bundle | undoes `create` |
+//! | `createRuntime` | runtime's | creating | bundle | undoes `create` |
 //! | `createContainer` | container's, root not changed yet | creating | rootfs | undoes `create` |
 //! | `startContainer` | container's | created | the process's | fails `start`, the container stops |
 //! | `poststart` | runtime's | running | bundle | fails `start`, the container is killed |

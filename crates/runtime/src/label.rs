@@ -1,6 +1,7 @@
 //! SELinux labels: whether they mean anything here. See selinux(8).
 
 use crate::error::Error;
+use crate::log;
 use rustix::fs::StatVfsMountFlags;
 
 /// `SELINUX_MAGIC` of linux/magic.h.
@@ -26,6 +27,15 @@ pub(crate) fn check(label: &str) -> Result<(), Error> {
     Err(Error::Invalid(
         "selinux label is specified in config, but selinux is disabled or not supported".into(),
     ))
+}
+
+/// The label for mounts, or none where no file system would know what to do with it.
+pub(crate) fn of_mounts(label: String) -> String {
+    if label.is_empty() || is_enabled() {
+        return label;
+    }
+    log::warn("linux.mountLabel is left out, for SELinux is disabled or not supported");
+    String::new()
 }
 
 #[cfg(test)]

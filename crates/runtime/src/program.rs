@@ -30,6 +30,8 @@ pub(crate) struct Program {
     pub(crate) filter: Option<Filter>,
     /// Descriptors from 3 upwards that it inherits.
     pub(crate) preserve_fds: u32,
+    /// Whether the document names none: the container can be created, and ends when it is started.
+    pub(crate) absent: bool,
 }
 
 impl Program {
@@ -63,7 +65,24 @@ impl Program {
                 .map(Filter::compile)
                 .transpose()?,
             preserve_fds,
+            absent: false,
             process: process.clone(),
+        })
+    }
+
+    /// Stands for the process of a document without one.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub(crate) fn none(linux: Option<&Linux>) -> Result<Self, Error> {
+        let process = Process {
+            args: vec![String::new()],
+            cwd: "/".into(),
+            ..Process::default()
+        };
+        Self::of(&process, linux, 0).map(|program| Self {
+            absent: true,
+            ..program
         })
     }
 

@@ -77,7 +77,7 @@ fn quietly(bed: &Bed, words: &[&str]) -> Said {
     Said {
         code: status.code().unwrap_or(-1),
         out: String::new(),
-        err: std::fs::read_to_string(errors).expect("errors"),
+        err: bed::unquoted(&std::fs::read_to_string(errors).expect("errors")),
     }
 }
 

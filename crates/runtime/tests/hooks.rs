@@ -49,7 +49,7 @@ fn check_records(bed: &bed::Bed, pid: Option<i64>) {
     assert_eq!(stages, STAGES);
     let host = std::fs::read_link("/proc/self/ns/mnt").expect("a link");
     let host = host.to_string_lossy();
-    let statuses = ["creating", "creating", "creating", "created", "running", "stopped"];
+    let statuses = ["created", "creating", "creating", "created", "running", "stopped"];
     for ((stage, namespace, directory, state), status) in records.iter().zip(statuses) {
         let inside = ["createContainer", "startContainer"].contains(&stage.as_str());
         assert_eq!(*namespace != host, inside, "{stage} is in {namespace}");

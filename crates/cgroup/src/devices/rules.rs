@@ -90,12 +90,21 @@ const ALWAYS_ALLOWED: [(Kind, Option<u32>, Option<u32>, Access); 11] = [
 ];
 
 /// What rules amount to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Eq)]
 pub(crate) struct State {
     /// What holds for devices that are no exception.
     pub(crate) default_allow: bool,
     /// The exceptions, with the accesses that they concern.
     pub(crate) exceptions: BTreeMap<Devices, Access>,
+    /// The exceptions in the order in which they came up, which is the order of the v1 controller's list.
+    order: Vec<Devices>,
+}
+
+impl PartialEq for State {
+    /// The order changes nothing of what is allowed.
+    fn eq(&self, other: &Self) -> bool {
+        (self.default_allow, &self.exceptions) == (other.default_allow, &other.exceptions)
+    }
 }
 
 impl State {
@@ -104,6 +113,7 @@ impl State {
         let mut state = Self {
             default_allow: false,
             exceptions: BTreeMap::new(),
+            order: Vec::new(),
         };
         for rule in rules {
             state.apply(rule)?;
@@ -159,7 +169,10 @@ impl State {
 
     #[allow(clippy::unnecessary_wraps)] // the two halves of a change have one form
     fn add(&mut self, devices: Devices, access: Access) -> Result<()> {
-        let exception = self.exceptions.entry(devices).or_insert(Access(0));
+        let exception = self.exceptions.entry(devices).or_insert_with(|| {
+            self.order.push(devices);
+            Access(0)
+        });
         exception.0 |= access.0;
         Ok(())
     }
@@ -187,6 +200,7 @@ impl State {
         let mut state = Self {
             default_allow: false,
             exceptions: BTreeMap::new(),
+            order: Vec::new(),
         };
         for line in list.lines() {
             let mut words = line.split([' ', ':']);
@@ -235,7 +249,10 @@ impl State {
                 writes.push((file(self.default_allow), format!("{devices} {superfluous}")));
             }
         }
-        for (devices, access) in &self.exceptions {
+        // In the rules' order, which the specification asks for and the list shows.
+        let mut added: Vec<_> = self.exceptions.iter().collect();
+        added.sort_by_key(|(devices, _)| self.order.iter().position(|one| one == *devices));
+        for (devices, access) in added {
             let missing = without(held, devices, *access);
             if missing.0 != 0 {
                 writes.push((file(!self.default_allow), format!("{devices} {missing}")));

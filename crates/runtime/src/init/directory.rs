@@ -23,19 +23,29 @@ pub(super) fn make(init: &mut Init<'_>) -> Result<(), Error> {
 /// All descriptors of the host are closed by now: a path like `/proc/self/fd/7` leads nowhere (CVE-2024-21626).
 pub(super) fn enter_as_root(init: &mut Init<'_>) -> Result<(), Error> {
     match rustix::process::chdir(init.program.directory()) {
-        Ok(()) => init.entered = true,
+        Ok(()) => {
+            // Asked now, for a filter may forbid to ask later.
+            inside()?;
+            init.entered = true;
+        }
         Err(Errno::ACCESS | Errno::PERM) => {}
         Err(error) => return Err(failed(init, error)),
     }
     Ok(())
 }
 
-/// Enters it as the user, unless that is done, and makes sure that it lies inside the root: a directory that is reached
-/// through a leaked descriptor of the host has no path from here (CVE-2024-21626).
+/// Enters it as the user, unless that is done.
 pub(super) fn enter_as_user(init: &mut Init<'_>) -> Result<(), Error> {
-    if !init.entered {
-        rustix::process::chdir(init.program.directory()).map_err(|error| failed(init, error))?;
+    if init.entered {
+        return Ok(());
     }
+    rustix::process::chdir(init.program.directory()).map_err(|error| failed(init, error))?;
+    inside()
+}
+
+/// Makes sure that the working directory lies inside the root: one that is reached through a leaked descriptor of the
+/// host has no path from here (CVE-2024-21626).
+fn inside() -> Result<(), Error> {
     let doing = || "current working directory is outside of container mount namespace root".to_owned();
     let found = rustix::process::getcwd(Vec::new()).doing(doing)?;
     // The kernel writes "(unreachable)/…" for directories outside the root.

@@ -16,6 +16,9 @@ const LONGEST_PASSWD: u64 = 1 << 20;
 
 /// Finds the program as a shell would, before the container counts as created, so that `create` can say what is missing.
 pub(super) fn find(init: &mut Init<'_>) -> Result<(), Error> {
+    if init.program.absent {
+        return Ok(());
+    }
     let name = init.program.arguments[0].as_c_str();
     let path = look_up(name, init.program.variable("PATH"))?;
     let environment = if init.program.variable("HOME").is_none_or(str::is_empty) {
@@ -88,6 +91,9 @@ pub(super) fn wait(init: &mut Init<'_>) -> Result<(), Error> {
 
 /// Becomes the program. Returns only its failure.
 pub(super) fn execute(init: &Init<'_>) -> Error {
+    if init.program.absent {
+        tierce_sys::exec::exit_now(0);
+    }
     let Some(launch) = &init.launch else {
         return Error::Invalid("the program has not been looked up".into());
     };

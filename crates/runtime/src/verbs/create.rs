@@ -92,6 +92,9 @@ pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Er
     let bundle = bundle::read(&options.bundle)?;
     let (mut container, program) = bundle::decide(&bundle, options)?;
     options.console.check(program.process.terminal)?;
+    if program.absent && waiting == Waiting::ForCaller {
+        return Err(Error::Invalid("process property must not be empty".into()));
+    }
     let socket = options.console.connect()?;
     let hooks = bundle.spec.hooks.clone().unwrap_or_default();
     reach(Point::Decided)?;
@@ -127,7 +130,12 @@ pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Er
         let place = Place::bundle(&bundle.path);
         let mut run_hooks = || {
             reach(Point::BeforeHooks)?;
-            hooks::run("prestart", &hooks.prestart, &state, &place)?;
+            // The oldest kind runs when the environment "has been created": what it is told is that, as under crun.
+            let created = tierce_oci::runtime::State {
+                status: Status::Created,
+                ..state.clone()
+            };
+            hooks::run("prestart", &hooks.prestart, &created, &place)?;
             hooks::run("createRuntime", &hooks.create_runtime, &state, &place)?;
             reach(Point::AfterHooks)
         };

@@ -17,7 +17,7 @@ pub(crate) fn command(arguments: &mut Arguments) -> Result<u8, Error> {
         "linux": {
             "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
             "capabilities": capabilities::all_names().collect::<Vec<_>>(),
-            "cgroup": {"v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true},
+            "cgroup": {"v1": true, "v2": true, "systemd": true, "systemdUser": true, "rdma": true},
             "seccomp": {
                 "enabled": true,
                 "actions": [
@@ -53,8 +53,12 @@ pub(crate) fn command(arguments: &mut Arguments) -> Result<u8, Error> {
                 "flags": ["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"],
             },
         },
-        "annotations": {"org.opencontainers.runtime-spec.features": "tierce-runtime"},
-        "potentiallyUnsafeConfigAnnotations": [],
+        "annotations": {
+            "io.tierce.runtime.version": env!("CARGO_PKG_VERSION"),
+            "org.opencontainers.runc.checkpoint.enabled": "true",
+        },
+        // The first gives properties to the container's unit, the second a configuration file to CRIU.
+        "potentiallyUnsafeConfigAnnotations": ["org.systemd.property.", "org.criu.config"],
     });
     super::print(&json(&document)?)
 }

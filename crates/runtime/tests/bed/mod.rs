@@ -29,12 +29,14 @@ impl From<Output> for Said {
         Self {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            // Errors are log lines; what is quoted within them reads better, and is looked for, as it was.
-            err: String::from_utf8_lossy(&output.stderr)
-                .replace("\\\"", "\"")
-                .replace("\\n", "\n"),
+            err: unquoted(&String::from_utf8_lossy(&output.stderr)),
         }
     }
+}
+
+/// Errors are log lines; what is quoted within them reads better, and is looked for, as it was.
+pub fn unquoted(lines: &str) -> String {
+    lines.replace("\\\"", "\"").replace("\\n", "\n")
 }
 
 /// The bed, or `None` with the reason printed where this machine cannot have one.
