@@ -133,12 +133,24 @@ impl dyn Manager + '_ {
         Ok(())
     }
 
+    /// Makes the v2 group of a hybrid machine before the others, and returns a descriptor as [`directory`] does; `None`
+    /// elsewhere, and where it cannot be had.
+    ///
+    /// [`directory`]: #method.directory
+    pub fn create_beside(&self) -> Option<OwnedFd> {
+        let _ = file::make_directory(self.paths().beside()?);
+        self.directory().ok().flatten()
+    }
+
     /// A descriptor of the group's v2 directory, for `clone3(CLONE_INTO_CGROUP)`; `None` on v1. A process born in it
-    /// needs no [`Manager::enter`].
+    /// needs no [`Manager::enter`], but on a hybrid machine to the v1 groups.
     pub fn directory(&self) -> Result<Option<OwnedFd>> {
-        let Some(path) = self.paths().unified() else {
+        let Some(path) = self.paths().controller("") else {
             return Ok(None);
         };
+        if self.paths().beside().is_some() && !file::exists(path) {
+            return Ok(None);
+        }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         rustix::fs::open(path, flags, Mode::empty())
             .map(Some)

@@ -138,6 +138,18 @@ impl Hierarchies {
         found
     }
 
+    /// The hierarchies in which a container has a group: the v2 one under the empty name, alone, or on a hybrid machine
+    /// beside those of v1.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let v1 = if self.mode() == Mode::Unified {
+            &[][..]
+        } else {
+            &self.v1[..]
+        };
+        let v2 = self.v2.iter().map(|mount| ("", mount.as_path()));
+        v1.iter().map(|(name, mount)| (*name, mount.as_path())).chain(v2)
+    }
+
     /// Whether the v2 hierarchy alone carries the controllers.
     pub(crate) fn mode(&self) -> Mode {
         // `name=systemd` alone is what systemd keeps for itself on some v2 machines.

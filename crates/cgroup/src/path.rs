@@ -13,9 +13,14 @@ use std::path::{Component, Path, PathBuf};
 pub struct Paths(BTreeMap<String, PathBuf>);
 
 impl Paths {
-    /// The v2 directory.
+    /// The v2 directory that has all controllers; `None` on v1, and on a hybrid machine, whose v2 directory has none.
     pub fn unified(&self) -> Option<&Path> {
-        self.controller("")
+        self.controller("").filter(|_| self.0.len() == 1)
+    }
+
+    /// The v2 directory without controllers that stands beside those of v1 on a hybrid machine.
+    pub fn beside(&self) -> Option<&Path> {
+        self.controller("").filter(|_| self.0.len() > 1)
     }
 
     /// The v1 directory of a controller (`memory`, `name=systemd`).
@@ -38,7 +43,7 @@ impl Paths {
 
     /// A directory whose `cgroup.procs` shows all processes of the container.
     pub(crate) fn processes(&self) -> Option<&Path> {
-        ["", "devices", "freezer", "memory"]
+        ["devices", "freezer", "memory", ""]
             .iter()
             .find_map(|name| self.controller(name))
             .or_else(|| self.0.values().next().map(PathBuf::as_path))

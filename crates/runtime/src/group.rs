@@ -176,7 +176,9 @@ pub(crate) fn doors(group: &dyn Manager) -> Result<Vec<OwnedFd>, Error> {
     if group.paths().unified().is_some() {
         return Ok(Vec::new());
     }
-    let mut directories: Vec<&Path> = group.paths().iter().map(|(_, path)| path).collect();
+    // On a hybrid machine the process is born in its v2 group.
+    let v1 = group.paths().iter().filter(|(name, _)| !name.is_empty());
+    let mut directories: Vec<&Path> = v1.map(|(_, path)| path).collect();
     directories.sort_unstable();
     directories.dedup();
     directories

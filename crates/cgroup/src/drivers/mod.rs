@@ -4,7 +4,7 @@ mod systemd;
 mod v1;
 mod v2;
 
-use crate::hierarchy::{Hierarchies, Mode, of_self};
+use crate::hierarchy::{Hierarchies, of_self};
 use crate::path::GroupPath;
 use crate::{Manager, Paths, Result};
 use serde::{Deserialize, Serialize};
@@ -41,14 +41,10 @@ pub fn open(path: &str, driver: Driver, annotations: &BTreeMap<String, String>) 
     let hierarchies = Hierarchies::find()?;
     let own = if path.absolute { None } else { Some(of_self()?) };
     let own = |name: &str| own.as_ref().and_then(|own| own.get(name)).map(String::as_str);
-    let paths: Paths = match (hierarchies.mode(), &hierarchies.v2) {
-        (Mode::Unified, Some(mountpoint)) => [("", path.within(mountpoint, own("")))].into_iter().collect(),
-        _ => hierarchies
-            .v1
-            .iter()
-            .map(|(name, mount)| (*name, path.within(mount, own(name))))
-            .collect(),
-    };
+    let paths: Paths = hierarchies
+        .places()
+        .map(|(name, mount)| (name, path.within(mount, own(name))))
+        .collect();
     Ok(of_files(paths))
 }
 

@@ -222,6 +222,11 @@ fn launch(
             Some(group) => group.directory()?,
             None => None,
         };
+    } else if let Some(group) = unfinished.group.as_ref().filter(|group| group.precedes_processes())
+        && group.paths().beside().is_some()
+    {
+        unfinished.home.save(record)?;
+        directory = group.create_beside();
     }
     reach(Point::Recorded)?;
     let state = &record.document(Status::Creating);

@@ -121,6 +121,16 @@ fn launch(
             let directory = group.paths().unified().unwrap_or(Path::new("/"));
             Err(subgroup::refused(&directory.join("cgroup.procs"), Errno::BUSY))
         }
+        // An ordinary user may not move processes between what belongs to its session and to its systemd, but that
+        // systemd may. A container that has no group in truth is no reason to fail.
+        Err(Error::Kernel {
+            source: Errno::ACCESS | Errno::PERM,
+            ..
+        }) if !rustix::process::geteuid().is_root() => {
+            let child = attempt(None)?;
+            let _ = group.enter(child.pid.cast_unsigned());
+            Ok(child)
+        }
         result => result,
     }
 }

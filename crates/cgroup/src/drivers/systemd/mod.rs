@@ -84,14 +84,10 @@ pub(super) fn open(
         directory = Path::new(own.trim_start_matches('/')).join(directory);
         client = Some(asked);
     }
-    let paths: Paths = match (hierarchies.mode(), hierarchies.v2) {
-        (Mode::Unified, Some(mountpoint)) => [("", mountpoint.join(&directory))].into_iter().collect(),
-        _ => hierarchies
-            .v1
-            .iter()
-            .map(|(name, mount)| (*name, mount.join(&directory)))
-            .collect(),
-    };
+    let paths: Paths = hierarchies
+        .places()
+        .map(|(name, mount)| (name, mount.join(&directory)))
+        .collect();
     Ok(Systemd {
         files: over(paths),
         unit,

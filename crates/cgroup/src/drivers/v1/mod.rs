@@ -46,6 +46,9 @@ impl Manager for V1 {
         for (name, directory) in self.paths.iter() {
             if name == "cpuset" {
                 cpuset::create(directory)?;
+            } else if name.is_empty() {
+                // The v2 hierarchy of a hybrid machine limits nothing: who may not have a group there does without.
+                let _ = file::make_directory(directory);
             } else {
                 // Controllers mounted together meet the same directory twice, which is no error.
                 file::make_directory(directory)?;
@@ -57,7 +60,10 @@ impl Manager for V1 {
     fn enter(&self, pid: u32) -> Result<()> {
         let pid = pid.to_string();
         for directory in self.paths.directories() {
-            enter_one(directory, &pid)?;
+            match enter_one(directory, &pid) {
+                Err(_) if self.paths.beside() == Some(directory) => {}
+                result => result?,
+            }
         }
         Ok(())
     }
