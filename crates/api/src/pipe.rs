@@ -13,10 +13,12 @@ use tokio::sync::mpsc;
 const PIECE: usize = 128 << 10;
 const PIECES: usize = 8;
 
-/// The body of a request, to be read where blocking is allowed.
+/// The body of a request, to be read where blocking is allowed. What is not read is taken in and thrown away, so that
+/// the client is not cut off in the middle of sending and gets to see the answer.
 pub(crate) fn inlet(mut body: Incoming) -> Inlet {
     let (sender, pieces) = mpsc::channel(PIECES);
     tokio::spawn(async move {
+        let mut wanted = true;
         while let Some(frame) = body.frame().await {
             let piece = match frame {
                 Ok(frame) => match frame.into_data() {
@@ -25,7 +27,9 @@ pub(crate) fn inlet(mut body: Incoming) -> Inlet {
                 },
                 Err(error) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, error)),
             };
-            if sender.send(piece).await.is_err() {
+            let broken = piece.is_err();
+            wanted = wanted && sender.send(piece).await.is_ok();
+            if broken {
                 return;
             }
         }

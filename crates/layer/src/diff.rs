@@ -58,6 +58,11 @@ fn open_directory(path: &Path, more: OFlags) -> Result<OwnedFd, Error> {
     openat(CWD, path, flags, Mode::empty()).map_err(Error::io("open", path))
 }
 
+/// The path of an open directory; its last part is no link, so that it may be opened without following any.
+fn beneath(directory: &OwnedFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}/.", directory.as_raw_fd()))
+}
+
 struct Pack<'a, W> {
     writer: Writer<W>,
     /// Attribute of opaque directories; `None` when whiteouts have no meaning here.
@@ -97,7 +102,7 @@ impl<'a, W: Write> Pack<'a, W> {
     /// The container may run and move directories about. Every step down is through the descriptor of the directory
     /// above and follows no symbolic link, so that nothing outside can come into the archive.
     fn directory(&mut self, directory: &OwnedFd, name: &[u8]) -> Result<(), Error> {
-        let here = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()));
+        let here = beneath(directory);
         for child in tree::names(&here)? {
             let name = [name, child.as_bytes()].concat();
             let path = here.join(&child);
@@ -131,14 +136,9 @@ impl<'a, W: Write> Pack<'a, W> {
         let parent = relative.parent().unwrap_or(Path::new(""));
         let mut above = open_directory(root, OFlags::empty())?;
         for part in parent.components() {
-            let next = Path::new("/proc/self/fd")
-                .join(above.as_raw_fd().to_string())
-                .join(part);
-            above = open_directory(&next, OFlags::NOFOLLOW)?;
+            above = open_directory(&beneath(&above).join(part), OFlags::NOFOLLOW)?;
         }
-        let path = Path::new("/proc/self/fd")
-            .join(above.as_raw_fd().to_string())
-            .join(relative.file_name().unwrap_or_default());
+        let path = beneath(&above).join(relative.file_name().unwrap_or_default());
         let metadata = path.symlink_metadata().map_err(Error::io("look at", &path))?;
         self.entry(&path, name, &metadata)
     }

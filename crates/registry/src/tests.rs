@@ -556,5 +556,6 @@ async fn small_blobs_are_verified() {
     assert!(matches!(error, Error::WrongDigest { .. }), "{error}");
 }
 
+mod login;
 mod real;
 mod upload;

@@ -116,9 +116,9 @@ impl Repository {
     pub async fn push_blob(&self, source: &dyn BlobSource, session: Option<Upload>) -> Result<Written, Error> {
         let config = self.client().config();
         let mut attempts = Attempts::new(config.attempts, config.timeouts);
-        let mut session = session;
+        let (mut session, mut sent) = (session, None);
         loop {
-            let error = match self.attempt(source, &mut session).await {
+            let error = match self.attempt(source, &mut session, &mut sent).await {
                 Ok(written) => return Ok(written),
                 Err(error) => error,
             };
@@ -216,8 +216,19 @@ impl Repository {
         })
     }
 
-    /// Sends what the session does not have yet, and ends it.
-    async fn attempt(&self, source: &dyn BlobSource, session: &mut Option<Upload>) -> Result<Written, Error> {
+    /// Sends what the session does not have yet, and ends it. `sent` is what an attempt before has sent to its end.
+    async fn attempt(
+        &self,
+        source: &dyn BlobSource,
+        session: &mut Option<Upload>,
+        sent: &mut Option<Written>,
+    ) -> Result<Written, Error> {
+        // All was sent before, and only the last answer did not come: the registry may have it by now.
+        if let Some(before) = sent.take()
+            && let Some(there) = self.find_blob(&before.digest).await?
+        {
+            return Ok(there);
+        }
         let mut have = 0;
         if let Some(upload) = session.take_if(|upload| upload.begun) {
             have = self.offset(&upload).await.unwrap_or_default();
@@ -258,6 +269,7 @@ impl Repository {
         // Read before the source is asked: a registry that answers early has not taken all.
         let written = ended(end).await?;
         upload.location = upload_of(&answer)?.location;
+        *sent = Some(written.clone());
         self.end(upload, &written.digest, Payload::Empty).await?;
         Ok(written)
     }

@@ -116,6 +116,9 @@ impl Daemon {
     /// `tierce ARGUMENTS` on this daemon: our client.
     pub fn tierce_command(&self) -> Command {
         let mut command = self.host.command(binary("tierce"));
+        command
+            .env("DOCKER_CONFIG", self.root.path().join("tierce"))
+            .env_remove("DOCKER_HOST");
         command.arg("-H").arg(format!("unix://{}", self.socket().display()));
         command
     }

@@ -114,6 +114,30 @@ async fn an_upload_goes_on_where_it_broke_off() {
 }
 
 #[tokio::test]
+async fn a_blob_whose_last_answer_was_lost_is_not_sent_twice() {
+    let server = FakeServer::start(move |request| match request.method.as_str() {
+        "POST" => begun(),
+        "PATCH" => Reply::status(202, &[("Location", SESSION)], ""),
+        "PUT" => Reply::Close,
+        // The length of an answer to HEAD is that of the body it does not have.
+        _ => Reply::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n".to_vec()),
+    });
+    let written = to_push(&server, None)
+        .push_blob(&memory(2_000_000), None)
+        .await
+        .unwrap();
+    assert_eq!(written.size, 2_000_000);
+    let count = |method: &str| {
+        server
+            .received()
+            .iter()
+            .filter(|request| request.method == method)
+            .count()
+    };
+    assert_eq!((count("POST"), count("PATCH"), count("HEAD")), (1, 1, 1));
+}
+
+#[tokio::test]
 async fn a_session_that_is_gone_or_spoilt_is_begun_afresh() {
     let puts = AtomicUsize::new(0);
     let server = FakeServer::start(move |request| match request.method.as_str() {
