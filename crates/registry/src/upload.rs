@@ -253,10 +253,10 @@ impl Repository {
         }
         upload.begun = true;
         let Reading { pieces, end } = reading;
-        let sent = self
+        let streamed = self
             .stream_to(&upload.location, Method::PATCH, Flow::new(head, pieces))
             .await;
-        let answer = match sent {
+        let answer = match streamed {
             Ok(answer) => answer,
             Err(error) => {
                 // A source that failed broke the request off: its words are the ones to tell.
