@@ -9,6 +9,11 @@
 //!     state.json  <──────────── paths()  ──load()──> the same manager in a later process
 //! ```
 //!
+//! Where systemd runs the machine it can make the group: a scope, asked for over D-Bus (`dbus`, `drivers/systemd`), over
+//! the same file system drivers. There a group has a first process from its beginning: [`Manager::adopt`].
+//!
+//! On a hybrid machine, whose v2 hierarchy has no controllers, a container has a v2 group beside those of v1.
+//!
 //! Vocabulary, as in cgroups(7): a *hierarchy* is one mounted tree, a *controller* (v1: *subsystem*) governs one
 //! resource, a *group* is a directory of a hierarchy, a *task* is a thread in it. Where v1 has a file and v2 another:
 //!
