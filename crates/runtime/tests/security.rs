@@ -477,3 +477,88 @@ fn masks_need_a_mount_namespace_of_ones_own() {
     let words = "unable to restrict sys entries without a private MNT namespace";
     assert!(said.code == 1 && said.err.contains(words), "{said:?}");
 }
+
+/// An AppArmor profile in the kernel, which forgets it again.
+struct Profile {
+    name: String,
+    text: String,
+}
+
+impl Profile {
+    /// Everything is allowed but reading one file. `None`: there is no AppArmor here.
+    fn load(bed: &Bed) -> Option<Self> {
+        let switch = std::fs::read_to_string("/sys/module/apparmor/parameters/enabled");
+        if !switch.is_ok_and(|text| text.starts_with('Y')) {
+            println!("skipped: AppArmor is off here");
+            return None;
+        }
+        let name = bed.id.clone();
+        let text = format!(
+            "profile {name} flags=(attach_disconnected,mediate_deleted) {{\n  file,\n  capability,\n  network,\n  \
+             mount,\n  umount,\n  signal,\n  ptrace,\n  deny /secret r,\n}}\n"
+        );
+        let profile = Self { name, text };
+        if profile.parser("-Kr") {
+            return Some(profile);
+        }
+        println!("skipped: needs apparmor_parser (package apparmor)");
+        None
+    }
+
+    fn parser(&self, flags: &str) -> bool {
+        let mut command = Command::new("apparmor_parser");
+        command.arg(flags).stdin(Stdio::piped());
+        let Ok(mut child) = command.spawn() else { return false };
+        let mut input = child.stdin.take().expect("a pipe");
+        std::io::Write::write_all(&mut input, self.text.as_bytes()).expect("write");
+        drop(input);
+        child.wait().expect("wait").success()
+    }
+}
+
+impl Drop for Profile {
+    fn drop(&mut self) {
+        self.parser("-R");
+    }
+}
+
+#[test]
+fn row_139_a_profile_confines_the_first_process_and_further_ones() {
+    let Some(mut bed) = bed() else { return };
+    let Some(profile) = Profile::load(&bed) else { return };
+    std::fs::write(bed.rootfs().join("secret"), "secret\n").expect("write");
+    let script = "cat /proc/self/attr/current /secret";
+    let confined = format!("{} (enforce)\n", profile.name);
+    bed.config["process"]["apparmorProfile"] = json!(profile.name);
+    let said = bed.script(script).run();
+    assert!(
+        said.out == confined && said.err.contains("Permission denied"),
+        "{said:?}"
+    );
+
+    bed.args(&["sleep", "60"]).start();
+    let exec = |flags: &[&str]| -> bed::Said {
+        let mut command = bed.command();
+        command.arg("exec").args(flags).arg(&bed.id).args(["sh", "-c", script]);
+        command.output().expect("exec").into()
+    };
+    let said = exec(&[]);
+    assert!(
+        said.out == confined && said.err.contains("Permission denied"),
+        "{said:?}"
+    );
+    assert_eq!(exec(&["--apparmor", "unconfined"]).out, "unconfined\nsecret\n");
+    let words = "unable to apply apparmor profile: apparmor failed to apply profile: write /proc/self/attr/apparmor/exec: \
+                 no such file or directory";
+    let said = exec(&["--apparmor", "no-such-profile"]);
+    assert!(said.code == 255 && said.err.contains(words), "{said:?}");
+    assert_eq!(bed.verb(&["delete", "--force"]).code, 0);
+
+    bed.config["process"]["apparmorProfile"] = json!("no-such-profile");
+    let said = bed.args(&["true"]).run();
+    assert!(said.code == 1 && said.err.contains(words), "{said:?}");
+    assert_eq!(bed.traces(), Vec::<String>::new());
+    in_user_namespace(&mut bed);
+    bed.config["process"]["apparmorProfile"] = json!(profile.name);
+    assert_eq!(bed.script("cat /proc/self/attr/current").run().out, confined);
+}
