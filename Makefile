@@ -2,6 +2,8 @@
 #
 #   make demo [IMAGE=alpine]   from nothing to a running web server, each step with its time
 #   make test                  all tests: units, and end to end with the real kernel, registry and docker client
+#   make fuzz [SECONDS=60] [TARGETS=…]   search for inputs that break a parser
+#   make deny                  licences, sources and banned crates of the dependencies (needs cargo-deny)
 #   make install               programs and systemd units under $(DESTDIR)$(PREFIX)
 
 PREFIX ?= /usr/local
@@ -17,7 +19,7 @@ STATIC_TARGET = $(shell (rustup target add x86_64-unknown-linux-musl >/dev/null 
 STATIC_FLAGS := -C target-feature=+crt-static -C relocation-model=static
 OUT := target/dist
 
-.PHONY: help build test test-programs demo lint install clean tools-build tools-test
+.PHONY: help build test test-programs demo lint fuzz deny install clean tools-build tools-test
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -50,6 +52,13 @@ lint:
 	cargo fmt --all -- --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo run --quiet --locked -p xtask -- tidy
+
+fuzz:
+	@packaging/fuzz $(or $(SECONDS),60) $(TARGETS)
+
+# Known vulnerabilities are asked for where the network gives the advisories: `cargo deny check advisories`.
+deny:
+	cargo deny --locked check licenses bans sources
 
 install: build
 	packaging/install --prefix "$(PREFIX)" --destdir "$(DESTDIR)" --programs $(OUT)

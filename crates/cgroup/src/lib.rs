@@ -50,6 +50,8 @@ mod devices;
 mod drivers;
 mod error;
 mod file;
+#[doc(hidden)] // for the fuzz targets
+pub mod fuzzing;
 mod hierarchy;
 mod oom;
 mod path;

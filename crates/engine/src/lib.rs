@@ -26,6 +26,8 @@ mod error;
 pub mod events;
 pub mod exec;
 mod filters;
+#[doc(hidden)] // for the fuzz targets
+pub mod fuzzing;
 pub mod image;
 pub mod network;
 pub mod parts;

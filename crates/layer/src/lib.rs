@@ -32,6 +32,8 @@ mod crc64;
 mod decode;
 pub mod diff;
 mod error;
+#[doc(hidden)] // for the fuzz targets
+pub mod fuzzing;
 mod init;
 mod limits;
 mod name;

@@ -28,6 +28,8 @@ mod driver;
 pub mod drivers;
 mod entry;
 mod error;
+#[doc(hidden)] // for the fuzz targets
+pub mod fuzzing;
 pub mod time;
 
 pub use driver::Driver;

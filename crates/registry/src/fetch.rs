@@ -188,7 +188,7 @@ impl BlobStream {
 }
 
 /// The first byte of `bytes first-last/length`.
-fn range_start(content_range: &str) -> Option<u64> {
+pub(crate) fn range_start(content_range: &str) -> Option<u64> {
     let (first, _) = content_range.trim().strip_prefix("bytes ")?.split_once('-')?;
     first.trim().parse().ok()
 }

@@ -31,6 +31,8 @@ mod download;
 mod endpoint;
 mod error;
 mod fetch;
+#[doc(hidden)] // for the fuzz targets
+pub mod fuzzing;
 mod login;
 mod refusal;
 mod repository;

@@ -38,6 +38,8 @@ mod error;
 #[doc(hidden)] // for the test of crashes
 pub mod failpoint;
 mod filter;
+#[doc(hidden)] // for the fuzz targets
+pub mod fuzzing;
 mod group;
 pub mod guard;
 mod hooks;

@@ -277,6 +277,10 @@ impl Drop for Daemon {
         self.registry.take();
         if !std::thread::panicking() {
             self.wait_until_nothing_is_left();
+            // The kernel takes a network namespace apart after its last process is gone.
+            wait_until("no container's cable is left", PATIENCE, || {
+                !self.host.links().iter().any(|link| link.starts_with("veth"))
+            });
         }
         leaks::remove_group_everywhere(&self.cgroup_parent());
     }

@@ -7,7 +7,15 @@ use std::path::Path;
 /// The documents that are held to it.
 const DOCUMENTS: &[&str] = &["ARCHITECTURE.md", "README.md", "docs/glossary.md"];
 /// Where paths of ours begin.
-const TOPS: &[&str] = &["crates/", "xtask/", "conformance/", "packaging/", "bench/", "docs/"];
+const TOPS: &[&str] = &[
+    "crates/",
+    "xtask/",
+    "conformance/",
+    "fuzz/",
+    "packaging/",
+    "bench/",
+    "docs/",
+];
 
 /// Looks up every code span of the documents that is a path of ours.
 pub(super) fn check(root: &Path, findings: &mut Vec<Finding>) -> Result<()> {

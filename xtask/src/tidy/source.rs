@@ -47,7 +47,7 @@ impl SourceFile {
 /// All files of the project that are not tests.
 pub(super) fn read_tree(root: &Path) -> Result<Vec<SourceFile>> {
     let mut files = Vec::new();
-    for top in ["crates", "xtask", "conformance"] {
+    for top in ["crates", "xtask", "conformance", "fuzz"] {
         walk(root, &root.join(top), &mut files)?;
     }
     Ok(files)

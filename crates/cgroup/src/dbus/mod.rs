@@ -27,5 +27,20 @@ pub use error::BusError;
 pub(crate) use text::parse as parse_text;
 pub(crate) use value::Value;
 
+/// Reads bytes of a bus as everything that they could be: a message, an address, an annotation; for the fuzz targets.
+pub(crate) fn read(bytes: &[u8]) {
+    if let Ok(message) = message::Message::decode(bytes) {
+        // What can be read can be written, and read again.
+        assert!(message::Message::decode(&message.encode()).is_ok(), "{message:?}");
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let _ = address::parse(&text);
+    if let Ok(value) = parse_text(&text) {
+        let _ = value.signature();
+        let mut bytes = Vec::new();
+        encode::encode(&value, &mut bytes);
+    }
+}
+
 #[cfg(test)]
 mod tests;

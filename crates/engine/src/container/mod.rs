@@ -187,3 +187,10 @@ impl Containers {
         prune::prune(&self.context, &filters).await
     }
 }
+
+/// Reads a text of a request as everything that it could be; for the fuzz targets.
+pub(crate) fn read_words(text: &str) {
+    mount_points::read(text);
+    let _ = signal::parse(text);
+    validate::read_list(text);
+}

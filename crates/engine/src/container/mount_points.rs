@@ -282,6 +282,12 @@ fn mount_of_volume(mount: &MountConfig, base: MountPoint) -> Result<Wish> {
     })
 }
 
+/// Reads a text as everything of this file that it could be; for the fuzz targets.
+pub(crate) fn read(text: &str) {
+    let _ = parse_bind(text, "local");
+    let _ = parse_volumes_from(text);
+}
+
 /// Parses `--volumes-from`: container and mode.
 pub(crate) fn parse_volumes_from(text: &str) -> Result<(String, bool)> {
     let (name, mode) = text.split_once(':').unwrap_or((text, ""));

@@ -293,6 +293,11 @@ fn set(what: &str, word: &str, wanted: &str, available: &str) -> Result<()> {
     Ok(())
 }
 
+/// Reads a list of processors; for the fuzz targets.
+pub(crate) fn read_list(text: &str) {
+    assert!(parse_list(text).is_none_or(|list| list.len() <= 1 << 17));
+}
+
 /// Reads the kernel's list form, `0-3,7`. `None` when it is none, or absurdly long.
 fn parse_list(text: &str) -> Option<Vec<u32>> {
     let mut numbers = Vec::new();

@@ -5,7 +5,7 @@
 
 mod header;
 mod pax;
-mod reader;
+pub(crate) mod reader;
 mod sparse;
 mod writer;
 

@@ -19,7 +19,13 @@ mod entry;
 mod writer;
 
 pub use assemble::{assemble, length};
+
 pub(crate) use writer::{Shadowed, Writer};
+
+/// Reads a line as reassembly would; for the fuzz targets.
+pub(crate) fn read_line(line: &[u8]) {
+    let _ = entry::parse(line);
+}
 
 #[cfg(test)]
 mod tests;

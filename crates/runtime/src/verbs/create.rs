@@ -18,7 +18,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use tierce_cgroup::{Driver, Manager, Paths};
-use tierce_oci::runtime::{NamespaceKind, Status};
+use tierce_oci::runtime::{Hooks, NamespaceKind, State, Status};
 use tierce_rootfs::in_place;
 
 /// Makes a container from a bundle. Its process is a child of the caller, prepared up to `execve`, and waits for
@@ -128,17 +128,7 @@ pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Er
         prepare(&mut unfinished, &container, &program, &mut record, &bundle)?;
         let child = unfinished.child.as_ref().ok_or(Error::NotRunning)?;
         let place = Place::bundle(&bundle.path);
-        let mut run_hooks = || {
-            reach(Point::BeforeHooks)?;
-            // The oldest kind runs when the environment "has been created": what it is told is that, as under crun.
-            let created = tierce_oci::runtime::State {
-                status: Status::Created,
-                ..state.clone()
-            };
-            hooks::run("prestart", &hooks.prestart, &created, &place)?;
-            hooks::run("createRuntime", &hooks.create_runtime, &state, &place)?;
-            reach(Point::AfterHooks)
-        };
+        let mut run_hooks = || hooks_before_pivot(&hooks, &state, &place);
         let mut duties = Duties {
             program: &program,
             console: &options.console,
@@ -175,6 +165,19 @@ pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Er
         home: unfinished.home.clone(),
         record,
     })
+}
+
+/// Runs the hooks of the runtime's side, while the container's namespaces exist and its root has not changed yet.
+fn hooks_before_pivot(hooks: &Hooks, state: &State, place: &Place) -> Result<(), Error> {
+    reach(Point::BeforeHooks)?;
+    // The oldest kind runs when the environment "has been created": what it is told is that, as under crun.
+    let created = State {
+        status: Status::Created,
+        ..state.clone()
+    };
+    hooks::run("prestart", &hooks.prestart, &created, place)?;
+    hooks::run("createRuntime", &hooks.create_runtime, state, place)?;
+    reach(Point::AfterHooks)
 }
 
 /// What is kept, but for what is known only when there is a process.

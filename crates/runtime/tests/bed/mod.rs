@@ -223,6 +223,9 @@ impl Bed {
 impl Drop for Bed {
     fn drop(&mut self) {
         let _ = self.command().args(["delete", "--force", &self.id]).output();
+        if !std::thread::panicking() {
+            assert_eq!(self.traces(), Vec::<String>::new(), "the test leaves something");
+        }
     }
 }
 

@@ -43,5 +43,17 @@ pub struct Options {
     pub attributes: BTreeMap<String, String>,
 }
 
+/// Reads a line, and whatever it is as a message that a container wrote, there and back; for the fuzz targets.
+pub(crate) fn read_line(bytes: &[u8]) {
+    let _ = parse::parse(bytes);
+    let mut line = b"{\"log\":\"".to_vec();
+    escape::escape_into(bytes, &mut line);
+    line.extend_from_slice(b"\",\"stream\":\"stdout\",\"time\":\"2026-01-02T03:04:05.000000006Z\"}");
+    let entry = parse::parse(&line);
+    // What is no text comes back with replacements, as Docker writes it.
+    let same = |entry: crate::Entry| entry.line == bytes || std::str::from_utf8(bytes).is_err();
+    assert!(entry.is_some_and(same), "{bytes:?} does not come back");
+}
+
 #[cfg(test)]
 mod tests;
