@@ -484,7 +484,7 @@ fn cve_2021_30465_and_2024_45310_nothing_is_made_or_mounted_outside_in_a_race() 
     let host = || std::fs::read_to_string("/proc/self/mountinfo").expect("mountinfo");
     let racer = Racer::swapping(directory.clone(), link);
     let mut whole = 0;
-    for _ in 0..60 {
+    for _ in 0..30 {
         let said = bed.verb(&["run"]);
         // Mounts go to where the link leads inside, if anywhere: a name that begins at the container's root.
         whole += u32::from(!said.out.is_empty());
@@ -506,7 +506,7 @@ fn cve_2019_19921_proc_is_not_mounted_elsewhere_in_a_race() {
     bed.script("grep -c '/volume' /proc/self/mountinfo").write();
     let racer = Racer::swapping(place, link);
     let mut refused = 0;
-    for _ in 0..60 {
+    for _ in 0..30 {
         let said = bed.verb(&["run"]);
         // No line counted: it is at its place, was refused, or went away with its directory after it was mounted.
         assert!(["", "0\n"].contains(&said.out.as_str()), "{said:?}");
@@ -540,7 +540,7 @@ fn cve_2025_31133_masks_hold_in_a_race() {
     bed.script("stat -c %t:%T /proc/timer_list /proc/keys").write();
     let racer = Racer::swapping(null, link);
     let mut masked = 0;
-    for _ in 0..40 {
+    for _ in 0..30 {
         let said = bed.verb(&["run"]);
         masked += u32::from(said.code == 0);
         assert!(said.code == 1 || said.out == "1:3\n1:3\n", "{said:?}");
