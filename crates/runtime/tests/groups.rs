@@ -203,9 +203,9 @@ fn row_125_quota_and_period_are_updated_one_by_one() {
             format!("{quota} {}", setting(pid, "cpu.cfs_period_us", ""))
         };
         let steps: [(&[&str], &str); 5] = [
-            (&["--cpu-period", "900000"], "500000 900000"),
-            (&["--cpu-quota", "630000"], "630000 900000"),
-            (&["--cpu-quota", "-1"], "max 900000"),
+            (&["--cpu-period", "400000"], "500000 400000"),
+            (&["--cpu-quota", "620000"], "620000 400000"),
+            (&["--cpu-quota", "-1"], "max 400000"),
             (&["--cpu-quota", "5000", "--cpu-period", "10000"], "5000 10000"),
             (&["--cpu-quota", "-1", "--cpu-period", "100000"], "max 100000"),
         ];

@@ -25,7 +25,7 @@ use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use tierce_oci::runtime::Resources;
+use tierce_oci::runtime::{Cpu, Resources};
 use unit::Unit;
 
 /// Prefix of annotations that are properties of the unit.
@@ -208,7 +208,13 @@ impl Manager for Systemd {
     }
 
     fn set(&self, resources: &Resources) -> Result<()> {
-        let resources = present::complete(self.paths(), resources);
+        let mut resources = present::complete(self.paths(), resources);
+        let quota = |cpu: &Cpu| properties::rounded(cpu.quota?, cpu.period.unwrap_or(0));
+        if let Some(quota) = resources.cpu.as_ref().and_then(quota)
+            && let Some(cpu) = &mut resources.to_mut().cpu
+        {
+            cpu.quota = Some(quota);
+        }
         // Before systemd is told: it would have the processes killed for the new limit.
         present::check_memory(self.paths(), &resources)?;
         let unified = self.paths().unified().is_some();

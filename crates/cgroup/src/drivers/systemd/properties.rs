@@ -95,8 +95,6 @@ impl Properties {
         self.set("AllowedMemoryNodes", "mems", &cpu.mems)
     }
 
-    /// systemd counts whole per cents of a processor: the quota is rounded up, so that groups inside can still have
-    /// the quota that they were promised.
     fn quota(&mut self, quota: i64, period: u64) {
         if quota == 0 && period == 0 {
             return;
@@ -104,15 +102,7 @@ impl Properties {
         if period != 0 && self.version >= KNOWS_QUOTA_PERIOD {
             self.number("CPUQuotaPeriodUSec", period);
         }
-        let period = if period == 0 { USUAL_PERIOD } else { period };
-        let second = match u64::try_from(quota) {
-            Ok(quota) if quota > 0 => {
-                let second = (u128::from(quota) * 1_000_000 / u128::from(period)).next_multiple_of(10_000);
-                u64::try_from(second).unwrap_or(u64::MAX)
-            }
-            _ => u64::MAX,
-        };
-        self.number("CPUQuotaPerSecUSec", second);
+        self.number("CPUQuotaPerSecUSec", per_second(quota, period));
     }
 
     fn set(&mut self, name: &str, member: &str, list: &str) -> Result<()> {
@@ -161,6 +151,26 @@ impl Properties {
         }
         Ok(())
     }
+}
+
+/// A quota as systemd has it: microseconds a second, in whole per cents of a processor. It is rounded up, so that groups
+/// inside can still have what they were promised.
+fn per_second(quota: i64, period: u64) -> u64 {
+    let period = if period == 0 { USUAL_PERIOD } else { period };
+    match u64::try_from(quota) {
+        Ok(quota) if quota > 0 => {
+            let second = (u128::from(quota) * 1_000_000 / u128::from(period)).next_multiple_of(10_000);
+            u64::try_from(second).unwrap_or(u64::MAX)
+        }
+        _ => u64::MAX,
+    }
+}
+
+/// The quota that systemd will write for this one, which is to be written by ourselves then; `None`: this one.
+pub(super) fn rounded(quota: i64, period: u64) -> Option<i64> {
+    let second = Some(per_second(quota, period)).filter(|second| *second != u64::MAX)?;
+    let period = if period == 0 { USUAL_PERIOD } else { period };
+    i64::try_from(u128::from(second) * u128::from(period) / 1_000_000).ok()
 }
 
 /// A list of ranges (`0-3,7`) as a bit mask, the lowest byte first.
@@ -239,6 +249,13 @@ mod tests {
                 "TasksMax=7"
             ]
         );
+    }
+
+    #[test]
+    fn row_125_both_sides_have_the_same_quota() {
+        assert_eq!(rounded(500_000, 900_000), Some(504_000));
+        assert_eq!(rounded(50_000, 0), Some(50_000));
+        assert_eq!([rounded(-1, 900_000), rounded(0, 900_000)], [None; 2]);
     }
 
     #[test]

@@ -41,7 +41,10 @@ pub(super) fn plan(resources: &Resources, has: impl Fn(&str) -> bool) -> Result<
                 "unified resource {file:?} must be a file name (no slashes)"
             )));
         }
-        plan.add("", file.clone(), value);
+        // A file takes one line at a time.
+        for line in value.lines().filter(|line| !line.trim().is_empty()) {
+            plan.add("", file.clone(), line);
+        }
     }
     Ok(plan)
 }
@@ -156,7 +159,7 @@ mod tests {
         let json = r#"{"cpu":{"shares":1024,"quota":50000,"cpus":"0"},"memory":{"limit":1000,"swap":3000,"reservation":500},
             "pids":{"limit":-1},"blockIO":{"weight":500,"throttleReadBpsDevice":[{"major":8,"minor":0,"rate":99}]},
             "hugepageLimits":[{"pageSize":"2MB","limit":4}],"rdma":{"mlx":{"hcaHandles":3}},
-            "unified":{"memory.high":"800"}}"#;
+            "unified":{"io.max":"7:0 riops=1\n7:1 riops=2\n","memory.high":"800"}}"#;
         let plan = plan(&serde_json::from_str(json).unwrap(), |_| false).unwrap();
         let lines: Vec<String> = plan.0.iter().map(|s| format!("{}={}", s.file, s.value)).collect();
         assert_eq!(
@@ -174,6 +177,8 @@ mod tests {
                 "hugetlb.2MB.max=4",
                 "hugetlb.2MB.rsvd.max=4",
                 "rdma.max=mlx hca_handle=3",
+                "io.max=7:0 riops=1",
+                "io.max=7:1 riops=2",
                 "memory.high=800",
             ]
         );
