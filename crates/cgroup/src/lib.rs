@@ -57,6 +57,7 @@ mod oom;
 mod path;
 mod plan;
 mod present;
+pub mod resctrl;
 mod stats;
 
 pub use control::Manager;

@@ -15,6 +15,7 @@ use std::ffi::OsString;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use tierce_cgroup::resctrl::Class;
 use tierce_oci::runtime::{Linux, NamespaceKind, Spec};
 use tierce_rootfs::plan::{self, MountPlan};
 use tierce_rootfs::{cgroup::View, device, propagation};
@@ -104,6 +105,11 @@ pub(crate) fn decide(bundle: &Bundle, options: &CreateOptions) -> Result<(Contai
             "rootfsPropagation of [r]private is not safe without pivot_root".into(),
         ));
     }
+    let class = linux
+        .intel_rdt
+        .as_ref()
+        .map(|settings| Class::of(settings, &options.id))
+        .transpose()?;
     rootless::check(&linux, &namespaces, &mounts)?;
     let may_ask = check_translations(&mounts, &namespaces, &linux)?;
     let container = Container {
@@ -111,6 +117,7 @@ pub(crate) fn decide(bundle: &Bundle, options: &CreateOptions) -> Result<(Contai
         namespaces,
         mounts,
         may_ask,
+        class,
         nodes,
         view: View::None,
         propagation,
@@ -138,11 +145,6 @@ fn check(spec: &Spec, linux: &Linux, namespaces: &Namespaces) -> Result<(), Erro
     if restricted && !namespaces.has(NamespaceKind::Mount) {
         return Err(Error::Invalid(
             "unable to restrict sys entries without a private MNT namespace".into(),
-        ));
-    }
-    if linux.intel_rdt.is_some() {
-        return Err(Error::Unsupported(
-            "linux.intelRdt is not supported by this runtime".into(),
         ));
     }
     network_devices::check(linux, namespaces)?;

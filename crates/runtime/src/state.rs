@@ -52,6 +52,8 @@ pub(crate) struct Record {
     pub(crate) cgroup_paths: tierce_cgroup::Paths,
     /// Who made it.
     pub(crate) cgroup_driver: tierce_cgroup::Driver,
+    /// The directory of resctrl that is taken away with it; empty without one.
+    pub(crate) resctrl: PathBuf,
     /// Names of the kinds of namespaces in which it differs from the host.
     pub(crate) namespaces: Vec<String>,
     /// Whether it kept its creator's session keyring.

@@ -22,8 +22,8 @@ pub(crate) struct Document {
     cgroup_paths: Paths,
     #[serde(skip_deserializing)]
     namespace_paths: BTreeMap<&'static str, String>,
-    #[serde(skip_deserializing)]
-    intel_rdt_path: &'static str,
+    #[serde(default)]
+    intel_rdt_path: PathBuf,
     tierce: Own,
 }
 
@@ -120,7 +120,7 @@ impl From<Record> for Document {
             rootless: !rustix::process::geteuid().is_root(),
             cgroup_paths: record.cgroup_paths,
             namespace_paths,
-            intel_rdt_path: "",
+            intel_rdt_path: record.resctrl,
             tierce: Own {
                 bundle: record.bundle,
                 annotations: record.annotations,
@@ -146,6 +146,7 @@ impl From<Document> for Record {
             annotations: tierce.annotations,
             cgroup_paths: document.cgroup_paths,
             cgroup_driver: tierce.cgroup_driver,
+            resctrl: document.intel_rdt_path,
             namespaces: namespaces::ALL
                 .into_iter()
                 .filter(kept)
@@ -175,6 +176,7 @@ mod tests {
                 .into_iter()
                 .collect(),
             cgroup_driver: Driver::default(),
+            resctrl: PathBuf::new(),
             namespaces: vec!["user".into(), "pid".into(), "mnt".into()],
             no_new_keyring: true,
             hooks: None,

@@ -227,7 +227,7 @@ fn cve_2019_5736_the_runtime_that_executes_itself_inside_cannot_be_overwritten()
     libraries(&bed);
     // A copy, so that a failing test destroys nothing.
     let copy = bed.path().join("runtime");
-    std::fs::copy(program(), &copy).expect("copy");
+    bed::copy_program(program().as_ref(), &copy);
     let before = std::fs::read(&copy).expect("read");
     symlink("/proc/self/exe", bed.rootfs().join("link")).expect("link");
     std::fs::write(bed.rootfs().join("script"), "#!/proc/self/exe --log=/hold\n").expect("write");
@@ -268,7 +268,7 @@ fn cve_2019_5736_the_runtime_that_executes_itself_inside_cannot_be_overwritten()
 fn cve_2019_5736_the_runtimes_file_cannot_be_written_through_proc() {
     let Some(mut bed) = bed() else { return };
     let copy = bed.path().join("runtime");
-    std::fs::copy(program(), &copy).expect("copy");
+    bed::copy_program(program().as_ref(), &copy);
     let before = std::fs::read(&copy).expect("read");
     bed.args(&["true"]).write();
     let created = bed

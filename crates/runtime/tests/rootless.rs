@@ -13,7 +13,7 @@ const USER: u32 = 4711;
 fn ordinary() -> Option<Bed> {
     let mut bed = bed()?;
     // The user may not reach the program where it was built.
-    std::fs::copy(bed::program(), bed.path().join("runtime")).expect("copy");
+    bed::copy_program(bed::program().as_ref(), &bed.path().join("runtime"));
     let bundle = bed.path().join("bundle");
     std::fs::remove_file(bundle.join("config.json")).expect("remove");
     let own = Command::new("chown")

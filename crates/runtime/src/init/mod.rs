@@ -29,6 +29,7 @@ use crate::program::Program;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use tierce_cgroup::resctrl::Class;
 use tierce_fault::Fault;
 use tierce_oci::runtime::{Linux, NamespaceKind, Spec, State};
 use tierce_rootfs::beneath::Root;
@@ -57,6 +58,8 @@ pub(crate) struct Container {
     pub(crate) may_ask: bool,
     /// Its device nodes; `None` where `/dev` is the host's.
     pub(crate) nodes: Option<Vec<Node>>,
+    /// Its class of cache and memory bandwidth.
+    pub(crate) class: Option<Class>,
     /// Its view of the control groups.
     pub(crate) view: View,
     /// Propagation of its root.

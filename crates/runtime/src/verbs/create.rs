@@ -16,7 +16,8 @@ use crate::state::{Home, Record, start_time};
 use crate::{group, guard, hooks, namespaces, network_devices, notify, timestamp};
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use tierce_cgroup::resctrl::{self, Class};
 use tierce_cgroup::{Driver, Manager, Paths};
 use tierce_oci::runtime::{Hooks, NamespaceKind, State, Status};
 use tierce_rootfs::in_place;
@@ -62,6 +63,8 @@ struct Unfinished {
     home: Home,
     group: Option<Box<dyn Manager>>,
     child: Option<Child>,
+    /// A class of resctrl, or a monitoring group.
+    resctrl: Option<PathBuf>,
     /// For a container that mounts into the caller's own mount namespace.
     mounts: Option<in_place::Undo>,
     complete: bool,
@@ -82,6 +85,9 @@ impl Drop for Unfinished {
         if let Some(group) = &self.group {
             let _ = group.kill_all();
             let _ = group.delete();
+        }
+        if let Some(directory) = &self.resctrl {
+            let _ = resctrl::remove(directory);
         }
         let _ = self.home.remove();
     }
@@ -104,6 +110,7 @@ pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Er
         home,
         group: None,
         child: None,
+        resctrl: None,
         mounts: shared.then(|| in_place::Undo::of(&container.rootfs)),
         complete: false,
     };
@@ -201,6 +208,12 @@ pub(crate) fn record(
         annotations: bundle.spec.annotations.clone(),
         cgroup_paths: group.map(|group| group.paths().clone()).unwrap_or_default(),
         cgroup_driver: driver,
+        resctrl: container
+            .class
+            .as_ref()
+            .and_then(Class::removable)
+            .map(Path::to_owned)
+            .unwrap_or_default(),
         namespaces: kinds.map(|kind| namespaces::file_name(kind).to_owned()).collect(),
         no_new_keyring: options.no_new_keyring,
         hooks: bundle.spec.hooks.clone(),
@@ -304,6 +317,10 @@ fn prepare(
     if unfinished.group.is_none() && record.cgroup_paths != Paths::default() {
         record.cgroup_paths = Paths::default();
         unfinished.home.save(record)?;
+    }
+    if let Some(class) = &container.class {
+        unfinished.resctrl = class.removable().map(Path::to_owned);
+        class.enter(child.pid.cast_unsigned())?;
     }
     reach(Point::Grouped)?;
     if let Some(score) = program.process.oom_score_adj {

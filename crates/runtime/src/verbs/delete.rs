@@ -9,6 +9,7 @@ use crate::state::{Home, Record};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use tierce_cgroup::resctrl;
 use tierce_oci::runtime::Status;
 
 /// How long a killed process may take to end.
@@ -79,7 +80,11 @@ pub(crate) fn destroy(home: &Home, record: &Record) -> Result<(), Error> {
     let group = state::group(record);
     // Without a pid namespace of its own, processes may have outlived the first one.
     let killed = if record.owns_pids() { Ok(()) } else { group.kill_all() };
-    let deleted = group.delete();
+    let deleted = group.delete().and(if record.resctrl.as_os_str().is_empty() {
+        Ok(())
+    } else {
+        resctrl::remove(&record.resctrl)
+    });
     reach(Point::GroupDeleted)?;
     let removed = home.remove();
     killed

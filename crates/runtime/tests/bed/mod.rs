@@ -54,7 +54,7 @@ pub fn bed() -> Option<Bed> {
     std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("chmod");
     let bin = directory.path().join("bundle/rootfs/bin");
     std::fs::create_dir_all(&bin).expect("mkdir");
-    std::fs::copy(BUSYBOX, bin.join("busybox")).expect("copy busybox");
+    copy_program(BUSYBOX.as_ref(), &bin.join("busybox"));
     for applet in [
         "sh", "true", "false", "ls", "cat", "mount", "id", "sleep", "env", "hostname", "stat", "echo", "touch",
         "mkdir", "readlink", "grep", "kill", "head", "tail", "mknod", "tty", "ps", "ipcs", "wc", "pwd", "rm",
@@ -83,6 +83,13 @@ pub fn bed() -> Option<Bed> {
         NEXT.fetch_add(1, Ordering::Relaxed)
     );
     Some(Bed { directory, id, config })
+}
+
+/// Copies a program. A process of its own writes it: a descriptor of ours, open for writing, would be inherited by the
+/// processes that other tests start meanwhile, and a program that is open for writing cannot be executed.
+pub fn copy_program(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg(from).arg(to).status().expect("cp");
+    assert!(status.success(), "copy {}", from.display());
 }
 
 /// The program under test.
