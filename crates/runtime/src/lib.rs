@@ -15,7 +15,7 @@
 //!
 //! Escapes that this design closes, and where:
 //! - a path of the root file system that leads out of it (CVE-2021-30465): every path is opened beneath the root by
-//!   `openat2(RESOLVE_IN_ROOT)` and mounts attach to that descriptor (`rootfs/beneath.rs`, `rootfs/mount.rs`);
+//!   `openat2(RESOLVE_IN_ROOT)` and mounts attach to that descriptor (`fsops/beneath.rs`, `rootfs/mount.rs`);
 //! - a false `/proc` (CVE-2019-16884, CVE-2025-52881): `rootfs/proc.rs`;
 //! - a false `/dev/null` behind masked paths (CVE-2025-31133) or a false console (CVE-2025-52565): `rootfs/mask.rs`,
 //!   `init/console.rs`;
