@@ -9,8 +9,9 @@ use super::mount::attach;
 use super::plan::MountPlan;
 use super::{bind, instance};
 use crate::error::{Doing, Error};
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
+use rustix::mount::mount_bind;
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -123,14 +124,12 @@ pub fn mount(root: &Root, plan: &MountPlan, view: &View) -> Result<(), Error> {
             for hierarchy in hierarchies {
                 mount_hierarchy(base.as_fd(), plan, hierarchy, *namespaced)?;
             }
-            if plan.flags.has(Attributes::READ_ONLY) {
-                let change = Change {
-                    set: Attributes::READ_ONLY,
-                    ..Change::default()
-                };
-                mount_attributes::set(base.as_fd(), true, change)
-                    .doing(|| "make the cgroup mounts read-only".into())?;
-            }
+            // What the options ask for, of all of them at once; what binds brought from the host stays besides.
+            let change = Change {
+                set: plan.flags.attributes(),
+                ..Change::default()
+            };
+            mount_attributes::set(base.as_fd(), true, change).doing(|| "mount_setattr of the cgroup mounts".into())?;
             Ok(())
         }
     }
@@ -152,20 +151,8 @@ fn unified(plan: &MountPlan, namespaced: bool, directory: &Path) -> Result<Owned
     Ok(tree)
 }
 
-/// The container's directory in a hierarchy; an ordinary user's container may have no group, and sees the runtime's then.
-fn own_tree(hierarchy: &Hierarchy) -> Result<Option<OwnedFd>, Error> {
-    for directory in hierarchy.directory.iter().chain([&hierarchy.own]) {
-        match bind::tree(directory, false) {
-            Err(Error::Kernel {
-                source: Errno::NOENT, ..
-            }) => {}
-            result => return result.map(Some),
-        }
-    }
-    Ok(None)
-}
-
-/// Mounts one hierarchy in the directory `base`, which is the working directory.
+/// Makes one hierarchy's directory in `base`, which is the working directory, and mounts it there: by name, since the
+/// directory is ours alone, which takes one call instead of the seven to nine of the mount API.
 fn mount_hierarchy(
     base: BorrowedFd<'_>,
     plan: &MountPlan,
@@ -173,34 +160,30 @@ fn mount_hierarchy(
     namespaced: bool,
 ) -> Result<(), Error> {
     let name = hierarchy.name.as_str();
-    let bound = if namespaced { None } else { own_tree(hierarchy)? };
-    if !namespaced && bound.is_none() {
-        return Ok(());
-    }
     let action = || format!("make the directory of cgroup {name}");
     rustix::fs::mkdirat(base, name, Mode::from_raw_mode(0o755)).doing(action)?;
-    if namespaced {
-        // By name in a directory that is ours alone: one call instead of the nine of the mount API, and all of them
-        // become read-only by one more.
+    let mounted = if namespaced {
         let (flags, data) = (instance::plain_flags(plan), hierarchy.options.join(","));
-        match rustix::mount::mount("cgroup", name, "cgroup", flags, CString::new(data).ok().as_deref()) {
-            Ok(()) => {}
-            // A hierarchy that is not (or no longer) mounted anywhere cannot be mounted anew under load; leave it out.
-            Err(Errno::BUSY | Errno::INVAL | Errno::NOENT) => {
-                return rustix::fs::unlinkat(base, name, AtFlags::REMOVEDIR).doing(action);
-            }
-            Err(source) => {
-                return Err(Error::Kernel {
-                    action: format!("mount cgroup {name}"),
-                    source,
-                });
-            }
+        rustix::mount::mount("cgroup", name, "cgroup", flags, CString::new(data).ok().as_deref())
+    } else {
+        match hierarchy.directory.as_deref().map(|group| mount_bind(group, name)) {
+            // An ordinary user's container may have no group, and sees the runtime's then.
+            None | Some(Err(Errno::NOENT)) => mount_bind(&hierarchy.own, name),
+            Some(result) => result,
         }
-    } else if let Some(mount) = bound {
-        bind::set_flags(mount.as_fd(), &plan.flags)?;
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let target = rustix::fs::openat(base, name, flags, Mode::empty()).doing(action)?;
-        attach(mount.as_fd(), target.as_fd())?;
+    };
+    match mounted {
+        Ok(()) => {}
+        // A hierarchy that is not (or no longer) mounted anywhere cannot be mounted anew under load; leave it out.
+        Err(error) if error == Errno::NOENT || namespaced && matches!(error, Errno::BUSY | Errno::INVAL) => {
+            return rustix::fs::unlinkat(base, name, AtFlags::REMOVEDIR).doing(action);
+        }
+        Err(source) => {
+            return Err(Error::Kernel {
+                action: format!("mount cgroup {name}"),
+                source,
+            });
+        }
     }
     if name.contains(',') {
         for controller in name.split(',') {
