@@ -20,5 +20,6 @@ pub mod passing;
 pub mod scheduling;
 pub mod seccomp;
 pub mod signals;
+pub mod usage;
 
 pub use cause::Cause;

@@ -137,15 +137,15 @@ impl Engine {
     }
 }
 
-/// Compiles the C bound into the scratch folder, static, so that it runs wherever that folder is seen.
-pub(super) fn compile_bound(project: &Path, scratch: &Path) {
-    let (source, program) = (project.join("bench/bound.c"), bound_in(scratch));
+/// Compiles a C program of `bench/` into the scratch folder, static, so that it runs wherever that folder is seen.
+pub(super) fn compile(name: &str, project: &Path, scratch: &Path) {
+    let (source, program) = (project.join(format!("bench/{name}.c")), scratch.join(name));
     let changed = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
     if changed(&program) < changed(&source) {
         let mut compiler = Command::new("cc");
         compiler.args(["-O2", "-static", "-o"]).arg(&program).arg(&source);
         if let Err(error) = run(&mut compiler) {
-            println!("the C bound cannot be compiled: {error:#}");
+            println!("bench/{name}.c cannot be compiled: {error:#}");
         }
     }
 }
@@ -196,18 +196,40 @@ impl Runtime {
         all
     }
 
+    /// Whether it is a runtime, and not the bound.
+    pub(super) fn has_verbs(&self) -> bool {
+        self.root.is_some()
+    }
+
+    /// The program.
+    pub(super) fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// The command that runs the bundle's `true` under this id.
     pub(super) fn command(&self, bundle: &Path, id: &str) -> Command {
+        if self.has_verbs() {
+            return self.made("run", bundle, id);
+        }
         let mut command = Command::new(&self.program);
-        match &self.root {
-            Some(root) => command
-                .arg("--root")
-                .arg(root)
-                .args(["run", "--bundle"])
-                .arg(bundle)
-                .arg(id),
-            None => command.arg(bundle.join("rootfs")).arg("/bin/true"),
-        };
+        command.arg(bundle.join("rootfs")).arg("/bin/true");
+        command
+    }
+
+    /// The command that makes a container of a bundle: `run` or `create`.
+    pub(super) fn made(&self, verb: &str, bundle: &Path, id: &str) -> Command {
+        let mut command = self.verb(&[verb]);
+        command.arg("--bundle").arg(bundle).arg(id);
+        command
+    }
+
+    /// The command that these words make.
+    pub(super) fn verb(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        if let Some(root) = &self.root {
+            command.arg("--root").arg(root);
+        }
+        command.args(words);
         command
     }
 

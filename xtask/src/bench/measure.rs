@@ -98,24 +98,13 @@ pub(super) fn run_parallel(commands: Vec<Command>, width: usize) -> Result<(Dura
     Ok((wall, outputs))
 }
 
-/// CPU time of all children that were waited for, in ticks of 1/100 s.
-///
-/// The kernel sums nanoseconds and rounds only here, so a difference over many runs is exact to a tick; over one run it
-/// says little.
-pub(super) fn children_ticks() -> Result<u64> {
-    let stat = fs::read_to_string("/proc/self/stat").context("read /proc/self/stat")?;
-    // proc_pid_stat(5): the command may contain spaces and parentheses; `cutime` and `cstime` are fields 16 and 17.
-    let after = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let fields: Vec<&str> = after.split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok());
-    ticks(13)
-        .zip(ticks(14))
-        .map(|(user, system)| user + system)
-        .context("parse /proc/self/stat")
+/// What `act` gives, and the CPU time of what it started and waited for.
+pub(super) fn with_cpu<T>(act: impl FnOnce() -> Result<T>) -> Result<(T, Duration)> {
+    let before = tierce_sys::usage::cpu_of_children()?;
+    let given = act()?;
+    let after = tierce_sys::usage::cpu_of_children()?;
+    Ok((given, after.saturating_sub(before)))
 }
-
-/// Milliseconds of a tick: `USER_HZ` is 100 on every architecture that we build for.
-pub(super) const TICK_MILLISECONDS: f64 = 10.0;
 
 /// Memory of a process, bytes.
 #[derive(Debug, Default, Clone, Copy)]
@@ -205,7 +194,6 @@ mod tests {
         let memory = memory(own).unwrap();
         assert!(memory.resident >= memory.proportional && memory.proportional >= memory.private && memory.private > 0);
         assert!(parent_of(own).unwrap() > 0);
-        children_ticks().unwrap();
         let name = fs::read_to_string("/proc/self/comm").unwrap();
         assert!(processes_named(&[name.trim_end()]).unwrap().contains(&own));
     }

@@ -1,11 +1,10 @@
 //! The rows: what each measures, over all contestants in turn (A B C A B C …), after a warm-up.
 
 use super::contestant::{Engine, Named, Runtime, leave_out};
-use super::measure::{
-    Memory, TICK_MILLISECONDS, children_ticks, memory, parent_of, processes_named, run, run_parallel,
-};
+use super::measure::{Memory, memory, parent_of, processes_named, run, run_parallel, with_cpu};
 use super::stage::Stage;
 use super::table::{Measure, Series, Unit};
+use super::{count, verbs};
 use anyhow::{Context as _, Result};
 use std::path::Path;
 use std::time::Duration;
@@ -19,6 +18,10 @@ pub(super) enum Row {
     RunNone,
     /// A bundle of `true`, run by the OCI runtime alone: wall and CPU time
     Runtime,
+    /// The runtimes' other verbs: wall and CPU time
+    Verbs,
+    /// What our runtime costs by count (instructions, system calls, memory, size), and whether that is within its limits
+    Budget,
     /// `exec CONTAINER true`
     Exec,
     /// 50 containers started, 10 at a time
@@ -34,7 +37,7 @@ pub(super) enum Row {
 impl Row {
     /// Whether it needs daemons and an image.
     pub(super) fn needs_engines(self) -> bool {
-        !matches!(self, Self::Runtime | Self::Startup)
+        !matches!(self, Self::Runtime | Self::Verbs | Self::Budget | Self::Startup)
     }
 
     /// Measures it.
@@ -43,6 +46,8 @@ impl Row {
             Self::RunBridge => run_container(stage, "run-bridge", &["run", "--rm"], rounds),
             Self::RunNone => run_container(stage, "run-none", &["run", "--rm", "--network", "none"], rounds),
             Self::Runtime => runtime(stage, scratch, rounds),
+            Self::Verbs => verbs::measure(stage, scratch, rounds),
+            Self::Budget => count::measure(stage, scratch),
             Self::Exec => exec(stage, rounds),
             Self::Parallel => parallel(stage, rounds.min(3)),
             Self::ShimMemory => shim_memory(stage),
@@ -53,11 +58,13 @@ impl Row {
 }
 
 /// Rounds before those that count: caches are warm, modules are loaded.
-const WARM_UP: usize = 2;
+pub(super) const WARM_UP: usize = 2;
+/// Rounds of a row that measures single runs of a runtime, for each round that was asked for.
+const RUNS_A_ROUND: usize = 10;
 
 /// Lets the contestants act in turn and keeps the values of the rounds after the warm-up, one list each. Ours, the
 /// first, must not fail; a peer that does is left out from then on, and the reason told.
-fn in_turn<C: Named>(
+pub(super) fn in_turn<C: Named>(
     stage: &Stage,
     warm_up: usize,
     rounds: usize,
@@ -89,11 +96,11 @@ fn in_turn<C: Named>(
     Ok(series.collect())
 }
 
-fn milliseconds(duration: Duration) -> f64 {
+pub(super) fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-fn measure(name: &str, unit: Unit, series: Vec<Series>) -> Measure {
+pub(super) fn measure(name: &str, unit: Unit, series: Vec<Series>) -> Measure {
     Measure {
         name: name.to_owned(),
         unit,
@@ -157,45 +164,36 @@ fn parallel(stage: &Stage, rounds: usize) -> Result<Vec<Measure>> {
 }
 
 fn runtime(stage: &Stage, scratch: &Path, rounds: usize) -> Result<Vec<Measure>> {
-    /// Runs between two looks at the CPU clock, which has ticks of 10 ms.
-    const BLOCK: usize = 40;
     let bundle = stage.bundle()?;
     let runtimes = Runtime::all(&stage.programs, scratch, &stage.states());
     for runtime in &runtimes {
         println!("{} {}", runtime.name, runtime.version());
     }
     let mut number = 0;
-    // Blocks of the wall and of the CPU clock, one after the other in one list.
     let act = |_, runtime: &Runtime| {
-        let before = children_ticks()?;
-        let mut values = Vec::with_capacity(BLOCK + 1);
-        for _ in 0..BLOCK {
-            number += 1;
-            let mut command = runtime.command(&bundle, &format!("bench{number}"));
-            values.push(milliseconds(run(&mut command)?.wall));
-        }
-        let ticks = children_ticks()? - before;
-        values.push(ticks as f64 * TICK_MILLISECONDS / BLOCK as f64);
-        Ok(values)
+        number += 1;
+        let mut command = runtime.command(&bundle, &format!("bench{number}"));
+        let (finished, cpu) = with_cpu(|| run(&mut command))?;
+        Ok(vec![milliseconds(finished.wall), milliseconds(cpu)])
     };
-    let mut wall = in_turn(stage, 1, rounds, &runtimes, act)?;
-    let mut cpu = Vec::new();
-    for series in &mut wall {
-        let blocks = series.values.chunks(BLOCK + 1);
-        let (walls, cpus): (Vec<_>, Vec<_>) = blocks
-            .filter_map(<[f64]>::split_last)
-            .map(|(cpu, walls)| (walls.to_vec(), *cpu))
-            .unzip();
-        series.values = walls.concat();
-        cpu.push(Series {
+    // One round of the others is one of many here: a run takes milliseconds.
+    let series = in_turn(stage, WARM_UP, rounds * RUNS_A_ROUND, &runtimes, act)?;
+    Ok(wall_and_cpu("runtime", &series))
+}
+
+/// Splits lists in which wall time and CPU time alternate.
+pub(super) fn wall_and_cpu(name: &str, both: &[Series]) -> Vec<Measure> {
+    let every_second = |first: usize| {
+        let series = both.iter().map(|series| Series {
             name: series.name.clone(),
-            values: cpus,
+            values: series.values.iter().copied().skip(first).step_by(2).collect(),
         });
-    }
-    Ok(vec![
-        measure("runtime wall", Unit::Milliseconds, wall),
-        measure("runtime cpu", Unit::MeanMilliseconds, cpu),
-    ])
+        series.collect()
+    };
+    vec![
+        measure(&format!("{name} wall"), Unit::Milliseconds, every_second(0)),
+        measure(&format!("{name} cpu"), Unit::Milliseconds, every_second(1)),
+    ]
 }
 
 fn shim_memory(stage: &Stage) -> Result<Vec<Measure>> {

@@ -95,7 +95,19 @@ impl Stage {
 
     /// Makes a bundle that runs `true` in a busybox root, with the document of `tierce-runtime spec`.
     pub(super) fn bundle(&self) -> Result<PathBuf> {
-        let bundle = self.disk.path().join("bundle");
+        self.bundle_of("bundle", &["/bin/true"])
+    }
+
+    /// The same for a program that does nothing.
+    pub(super) fn idle_bundle(&self) -> Result<PathBuf> {
+        self.bundle_of("idle", &["/bin/busybox", "sleep", "100000"])
+    }
+
+    fn bundle_of(&self, name: &str, program: &[&str]) -> Result<PathBuf> {
+        let bundle = self.disk.path().join(name);
+        if bundle.exists() {
+            return Ok(bundle);
+        }
         let root = bundle.join("rootfs");
         for directory in ["bin", "dev", "etc", "proc", "sys", "tmp"] {
             fs::create_dir_all(root.join(directory))?;
@@ -116,7 +128,7 @@ impl Stage {
         let path = bundle.join("config.json");
         let mut document: Value = serde_json::from_slice(&fs::read(&path)?).context("parse config.json")?;
         document["process"]["terminal"] = json!(false);
-        document["process"]["args"] = json!(["/bin/true"]);
+        document["process"]["args"] = json!(program);
         fs::write(&path, serde_json::to_vec_pretty(&document)?)?;
         Ok(bundle)
     }

@@ -8,8 +8,8 @@ use std::fmt::{self, Write as _};
 pub(super) enum Unit {
     /// Time of one run; the middle value speaks.
     Milliseconds,
-    /// Time of one run as the mean of a block; the mean of all blocks speaks, because the clock has coarse ticks.
-    MeanMilliseconds,
+    /// A count.
+    Number,
     /// Memory.
     Bytes,
 }
@@ -36,16 +36,14 @@ pub(super) struct Measure {
 
 impl Unit {
     /// The value that stands for all, and is compared.
-    fn typical(self, values: &[f64]) -> f64 {
-        match self {
-            Self::Milliseconds | Self::Bytes => median(values),
-            Self::MeanMilliseconds => values.iter().sum::<f64>() / values.len().max(1) as f64,
-        }
+    fn typical(values: &[f64]) -> f64 {
+        median(values)
     }
 
     fn text(self, value: f64) -> String {
         match self {
-            Self::Milliseconds | Self::MeanMilliseconds => format!("{value:.1} ms"),
+            Self::Milliseconds => format!("{value:.2} ms"),
+            Self::Number => format!("{value:.0}"),
             Self::Bytes => format!("{:.2} MiB", value / f64::from(1 << 20)),
         }
     }
@@ -69,13 +67,27 @@ impl Table<'_> {
     /// How many first targets are missed.
     pub(super) fn missed(&self) -> usize {
         let verdicts = self.0.iter().flat_map(|measure| {
-            let ours = measure.series.first().map(|ours| measure.unit.typical(&ours.values));
+            let ours = measure.series.first().map(|ours| Unit::typical(&ours.values));
             measure.series.iter().skip(1).filter_map(move |peer| {
                 let budget = budget::find(&measure.name, &peer.name)?;
-                Some(budget.judge(ours? / measure.unit.typical(&peer.values)))
+                Some(budget.judge(ours? / Unit::typical(&peer.values)))
             })
         });
         verdicts.filter(|verdict| *verdict == Verdict::Missed).count()
+    }
+
+    /// What is over its limit, a line each.
+    pub(super) fn over(&self) -> Vec<String> {
+        let over = self.0.iter().filter_map(|measure| {
+            let (limit, ours) = (budget::limit(&measure.name)?, measure.series.first()?);
+            let ours = Unit::typical(&ours.values);
+            (ours > limit).then(|| {
+                let percent = (ours / limit - 1.0) * 100.0;
+                let [ours, limit] = [ours, limit].map(|value| measure.unit.text(value));
+                format!("{}: {ours} are {percent:.1} % more than {limit}", measure.name)
+            })
+        });
+        over.collect()
     }
 }
 
@@ -87,11 +99,11 @@ impl fmt::Display for Table<'_> {
             "measure", "who", "min", "median", "ours/peer", "target (goal)"
         )?;
         for measure in self.0 {
-            let Some(ours) = measure.series.first().map(|ours| measure.unit.typical(&ours.values)) else {
+            let Some(ours) = measure.series.first().map(|ours| Unit::typical(&ours.values)) else {
                 continue;
             };
             for (index, series) in measure.series.iter().enumerate() {
-                let typical = measure.unit.typical(&series.values);
+                let typical = Unit::typical(&series.values);
                 let least = series.values.iter().copied().fold(f64::INFINITY, f64::min);
                 let mut line = format!(
                     "{:<20} {:<15} {:>11} {:>11}",
@@ -100,6 +112,11 @@ impl fmt::Display for Table<'_> {
                     measure.unit.text(least),
                     measure.unit.text(typical),
                 );
+                if let Some(limit) = budget::limit(&measure.name).filter(|_| index == 0) {
+                    let bound = format!("≤ {}", measure.unit.text(limit));
+                    let verdict = if ours > limit { "OVER" } else { "kept" };
+                    write!(line, " {:>9}  {bound:<18} {verdict}", "")?;
+                }
                 if index > 0 {
                     let ratio = ours / typical;
                     write!(line, " {ratio:>9.3}")?;
@@ -141,10 +158,28 @@ mod tests {
         let measures = [measure(&[10.0, 30.0, 20.0], &[100.0, 100.0])];
         let table = Table(&measures);
         let text = table.to_string();
-        assert!(text.contains("10.0 ms     20.0 ms"), "{text}");
+        assert!(text.contains("10.00 ms    20.00 ms"), "{text}");
         assert!(text.contains("0.200  ≤ 0.25 (≤ 0.12)    first target"), "{text}");
         assert_eq!(table.missed(), 0);
         assert_eq!(Table(&[measure(&[50.0], &[100.0])]).missed(), 1);
+    }
+
+    #[test]
+    fn what_is_over_its_limit_is_named() {
+        let counted = |value: f64| Measure {
+            name: "run calls".to_owned(),
+            unit: Unit::Number,
+            series: vec![Series {
+                name: "tierce-runtime".to_owned(),
+                values: vec![value],
+            }],
+        };
+        assert_eq!(Table(&[counted(1.0)]).over(), Vec::<String>::new());
+        let over = Table(&[counted(1e9)]).over();
+        assert!(
+            over.len() == 1 && over[0].starts_with("run calls: 1000000000 are "),
+            "{over:?}"
+        );
     }
 
     #[test]
