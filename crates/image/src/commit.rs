@@ -2,6 +2,7 @@
 //!
 //! Source: moby `daemon/images/image_commit.go`, `image/image.go` (`NewChildImage`).
 
+use crate::import::record_made;
 use crate::made::{HistoryEntry, Made};
 use crate::{Error, Images};
 use tierce_oci::container::Config;
@@ -72,7 +73,7 @@ impl Images {
         }
         let raw = made.to_json()?;
         let layer = (!empty).then_some((ingest, &applied.diff_id));
-        let id = self.record_made(&raw, layer, commit.parent.as_ref())?;
+        let id = record_made(self, &raw, layer, commit.parent.as_ref())?;
         if let Some(name) = &commit.name {
             self.put_name(&id, name)?;
         }

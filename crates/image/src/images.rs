@@ -127,23 +127,24 @@ impl Images {
 
     /// [`Self::release_layers`] for who holds [`Self::change`] already.
     pub(crate) fn release_layers_in_change(&self, chains: &[ChainId]) -> Result<Vec<(ChainId, u64)>, Error> {
-        let used = self.used_layers();
+        let used = used_layers(self);
         let candidates = chains
             .iter()
             .filter(|chain| !used.contains(chain) && self.layers.has(chain))
             .collect();
         self.layers.remove(&candidates)
     }
+}
 
-    fn used_layers(&self) -> HashSet<ChainId> {
-        let leased = self.leases.held(tierce_store::ResourceKind::Layer);
-        let leased = leased.into_iter().filter_map(|resource| resource.id.parse().ok());
-        let of_images = self.records.all();
-        let of_images = of_images
-            .iter()
-            .flat_map(|image| ChainId::stack(&image.config.rootfs.diff_ids));
-        of_images.chain(leased).collect()
-    }
+/// Layers that an image has, or that somebody holds.
+fn used_layers(images: &Images) -> HashSet<ChainId> {
+    let leased = images.leases.held(tierce_store::ResourceKind::Layer);
+    let leased = leased.into_iter().filter_map(|resource| resource.id.parse().ok());
+    let of_images = images.records.all();
+    let of_images = of_images
+        .iter()
+        .flat_map(|image| ChainId::stack(&image.config.rootfs.diff_ids));
+    of_images.chain(leased).collect()
 }
 
 /// An image without its layers is none.

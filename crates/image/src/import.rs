@@ -54,7 +54,7 @@ impl Images {
         });
         made.rootfs.diff_ids.push(&applied.diff_id);
         let raw = made.to_json()?;
-        let id = self.record_made(&raw, Some((ingest, &applied.diff_id)), None)?;
+        let id = record_made(self, &raw, Some((ingest, &applied.diff_id)), None)?;
         if let Some(name) = &import.name {
             self.put_name(&id, name)?;
         }
@@ -102,42 +102,45 @@ impl Images {
             cause: error.to_string(),
         })?
     }
+}
 
-    /// Records an image that was made here: its own layer on top of its parent's, its configuration, its parent.
-    pub(crate) fn record_made(
-        &self,
-        raw: &[u8],
-        layer: Option<(tierce_layer::Ingest, &tierce_oci::DiffId)>,
-        parent: Option<&ImageId>,
-    ) -> Result<ImageId, Error> {
-        let config = ImageConfig::from_json(raw)?;
-        let work = self.work_name("made");
-        let chains = ChainId::stack(&config.rootfs.diff_ids);
-        for chain in &chains {
-            self.leases.hold(Resource::layer(chain.to_string()), Lease::new(&work));
-        }
-        let made = (|| {
-            if let Some((ingest, diff_id)) = layer {
-                let above = parent.map(|parent| self.get(parent)).transpose()?;
-                let below = above.and_then(|above| above.chain_id());
-                debug_assert_eq!(Some(&ChainId::of(below.as_ref(), diff_id)), chains.last());
-                self.layers.register(ingest, below.as_ref())?;
-            }
-            let _change = self.change();
-            let id = self.records.insert(raw, &config)?;
-            if let Some(parent) = parent {
-                self.records.set_parent(&id, parent)?;
-            }
-            self.records
-                .set_last_updated(&id, &jiff::Timestamp::now().to_string())?;
-            Ok(id)
-        })();
-        self.leases.release_all(&work);
-        if made.is_err() {
-            self.release_layers(&chains)?;
-        }
-        made
+/// Records an image that was made here: its own layer on top of its parent's, its configuration, its parent.
+pub(crate) fn record_made(
+    images: &Images,
+    raw: &[u8],
+    layer: Option<(tierce_layer::Ingest, &tierce_oci::DiffId)>,
+    parent: Option<&ImageId>,
+) -> Result<ImageId, Error> {
+    let config = ImageConfig::from_json(raw)?;
+    let work = images.work_name("made");
+    let chains = ChainId::stack(&config.rootfs.diff_ids);
+    for chain in &chains {
+        images
+            .leases
+            .hold(Resource::layer(chain.to_string()), Lease::new(&work));
     }
+    let made = (|| {
+        if let Some((ingest, diff_id)) = layer {
+            let above = parent.map(|parent| images.get(parent)).transpose()?;
+            let below = above.and_then(|above| above.chain_id());
+            debug_assert_eq!(Some(&ChainId::of(below.as_ref(), diff_id)), chains.last());
+            images.layers.register(ingest, below.as_ref())?;
+        }
+        let _change = images.change();
+        let id = images.records.insert(raw, &config)?;
+        if let Some(parent) = parent {
+            images.records.set_parent(&id, parent)?;
+        }
+        images
+            .records
+            .set_last_updated(&id, &jiff::Timestamp::now().to_string())?;
+        Ok(id)
+    })();
+    images.leases.release_all(&work);
+    if made.is_err() {
+        images.release_layers(&chains)?;
+    }
+    made
 }
 
 /// The blocking end of the channel.

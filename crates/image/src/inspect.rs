@@ -18,7 +18,7 @@ impl Images {
         Ok(Details {
             repo_tags,
             repo_digests,
-            size: self.size(&image),
+            size: crate::list::size(self, &image),
             driver: self.layers.driver().to_owned(),
             driver_data,
             image: (*image).clone(),

@@ -34,14 +34,14 @@ impl Images {
         list.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.id.cmp(&b.id)));
         list
     }
+}
 
-    /// Bytes of all layers of an image.
-    pub(crate) fn size(&self, image: &Image) -> u64 {
-        ChainId::stack(&image.config.rootfs.diff_ids)
-            .iter()
-            .map(|chain| self.layers.size(chain))
-            .sum()
-    }
+/// Bytes of all layers of an image.
+pub(crate) fn size(images: &Images, image: &Image) -> u64 {
+    ChainId::stack(&image.config.rootfs.diff_ids)
+        .iter()
+        .map(|chain| images.layers.size(chain))
+        .sum()
 }
 
 /// One line; `users` counts the images that have a layer.
@@ -73,7 +73,7 @@ fn summary(
         created: image.created_unix(),
         size,
         shared_size,
-        containers: store.users(&image.id).len() as u64,
+        containers: crate::remove::users(store, &image.id).len() as u64,
         labels: labels(image),
         platform: image.config.platform(),
     }

@@ -39,7 +39,7 @@ impl Images {
 fn prunable_names(images: &Images, image: &Image, prune: &Prune) -> Vec<String> {
     let references = images.names.of(&image.id);
     let tagged = references.iter().any(|reference| reference.digest().is_none());
-    if (tagged && !prune.all) || !prune.matches(image) || !images.users(&image.id).is_empty() {
+    if (tagged && !prune.all) || !prune.matches(image) || !crate::remove::users(images, &image.id).is_empty() {
         return Vec::new();
     }
     if references.is_empty() {

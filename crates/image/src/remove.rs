@@ -29,11 +29,11 @@ impl Images {
         let _change = self.change();
         Ok(remove_in_change(self, name, removal)?.0)
     }
+}
 
-    /// The containers that were made from an image.
-    pub(crate) fn users(&self, id: &ImageId) -> Vec<Lease> {
-        self.leases.holders(&Resource::image(id.to_string()))
-    }
+/// The containers that were made from an image.
+pub(crate) fn users(images: &Images, id: &ImageId) -> Vec<Lease> {
+    images.leases.holders(&Resource::image(id.to_string()))
 }
 
 /// [`Images::remove`] for who holds [`Images::change`]; also says how many bytes went.
@@ -77,7 +77,7 @@ struct Work<'a> {
 impl Work<'_> {
     /// A name that is the last of an image stays while a container was made from the image.
     fn check_reference(&self, name: &str, id: &ImageId) -> Result<(), Error> {
-        let Some(user) = self.images.users(id).into_iter().next() else {
+        let Some(user) = users(self.images, id).into_iter().next() else {
             return Ok(());
         };
         Err(Error::ReferenceInUse {
@@ -168,7 +168,7 @@ impl Work<'_> {
         if !self.images.records.children(id).is_empty() {
             return conflict(true, false, "image has dependent child images".to_owned());
         }
-        let users = self.images.users(id);
+        let users = users(self.images, id);
         if let Some(user) = users.iter().find(|user| user.running) {
             return conflict(
                 true,

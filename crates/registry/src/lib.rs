@@ -54,7 +54,7 @@ pub use repository::{Client, Repository};
 pub use resolve::FetchedManifest;
 pub use search::Found;
 pub use transport::Proxies;
-pub use upload::{BlobSource, Mount, Reading, Upload, Written};
+pub use upload::{BlobSource, Destination, Mount, Reading, Upload, Written};
 pub use url::Url;
 
 #[cfg(test)]

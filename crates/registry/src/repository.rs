@@ -3,7 +3,7 @@
 use crate::auth::{self, challenge};
 use crate::endpoint::{Endpoint, candidates};
 use crate::transport::{Answer, Call, Flow, MOST_REDIRECTS, Payload, Transport, redirected};
-use crate::{Config, Credentials, Error, Refusal, Url};
+use crate::{Config, Credentials, Destination, Error, Refusal, Url};
 use http::{Method, header};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,8 +48,8 @@ impl Client {
     }
 
     /// The repository of `reference` for pushing. Mirrors are not asked.
-    pub fn repository_to_push(&self, reference: &Reference, credentials: Option<Credentials>) -> Repository {
-        self.open(reference, credentials, Purpose::Push)
+    pub fn repository_to_push(&self, reference: &Reference, credentials: Option<Credentials>) -> Destination {
+        Destination(self.open(reference, credentials, Purpose::Push))
     }
 
     fn open(&self, reference: &Reference, credentials: Option<Credentials>, purpose: Purpose) -> Repository {

@@ -68,7 +68,11 @@ pub enum Mount {
     Declined(Upload),
 }
 
-impl Repository {
+/// One repository to be pushed to. Mirrors are not asked. Cheap to clone, as [`Repository`].
+#[derive(Debug, Clone)]
+pub struct Destination(pub(crate) Repository);
+
+impl Destination {
     /// Looks whether a blob is there; its size if it is.
     ///
     /// # Errors
@@ -102,7 +106,7 @@ impl Repository {
             source: Some(source),
             ..Ask::new(Method::POST, &what)
         };
-        let answer = self.ask(&ask).await?;
+        let answer = self.0.ask(&ask).await?;
         if answer.status == 201 {
             return Ok(Mount::Mounted);
         }
@@ -114,7 +118,7 @@ impl Repository {
     /// # Errors
     /// Any of [`Error`], once no further attempt is left; [`Error::Source`] when the blob cannot be read.
     pub async fn push_blob(&self, source: &dyn BlobSource, session: Option<Upload>) -> Result<Written, Error> {
-        let config = self.client().config();
+        let config = self.0.client().config();
         let mut attempts = Attempts::new(config.attempts, config.timeouts);
         let (mut session, mut sent) = (session, None);
         loop {
@@ -126,7 +130,7 @@ impl Repository {
                 // What an interrupted transfer left cannot be gone on with: once more from the beginning.
                 tracing::info!(%error, "an upload is begun afresh");
                 tokio::time::sleep(attempts.after(Error::Unreachable {
-                    url: self.domain().to_owned(),
+                    url: self.0.domain().to_owned(),
                     cause: error.to_string(),
                 })?)
                 .await;
@@ -145,7 +149,7 @@ impl Repository {
             digest: Digest::sha256_of(&bytes),
             size: bytes.len() as u64,
         };
-        let config = self.client().config();
+        let config = self.0.client().config();
         let mut attempts = Attempts::new(config.attempts, config.timeouts);
         loop {
             let sent = async {
@@ -186,26 +190,26 @@ impl Repository {
 
     /// Makes a request that may be made twice, again when it fails in passing.
     async fn persistently(&self, ask: &Ask<'_>) -> Result<Answer, Error> {
-        let config = self.client().config();
+        let config = self.0.client().config();
         let mut attempts = Attempts::new(config.attempts, config.timeouts);
         loop {
-            match self.ask(ask).await {
+            match self.0.ask(ask).await {
                 Ok(answer) => return Ok(answer),
                 // A registry that was never there is reported at once.
-                Err(error) if !self.has_answered() && !matches!(error, Error::Refused { .. }) => return Err(error),
+                Err(error) if !self.0.has_answered() && !matches!(error, Error::Refused { .. }) => return Err(error),
                 Err(error) => tokio::time::sleep(attempts.after(error)?).await,
             }
         }
     }
 
     async fn begin(&self) -> Result<Upload, Error> {
-        let answer = self.ask(&Ask::new(Method::POST, "blobs/uploads/")).await?;
+        let answer = self.0.ask(&Ask::new(Method::POST, "blobs/uploads/")).await?;
         upload_of(&answer)
     }
 
     async fn end(&self, upload: &Upload, digest: &Digest, payload: Payload) -> Result<(), Error> {
         let url = upload.location.with_query("digest", digest.as_str());
-        let answer = self.ask_at(&url, Method::PUT, payload).await?;
+        let answer = self.0.ask_at(&url, Method::PUT, payload).await?;
         if answer.status == 201 || answer.status == 204 {
             return Ok(());
         }
@@ -254,6 +258,7 @@ impl Repository {
         upload.begun = true;
         let Reading { pieces, end } = reading;
         let streamed = self
+            .0
             .stream_to(&upload.location, Method::PATCH, Flow::new(head, pieces))
             .await;
         let answer = match streamed {
@@ -276,7 +281,7 @@ impl Repository {
 
     /// How many bytes a session has.
     async fn offset(&self, upload: &Upload) -> Result<u64, Error> {
-        let answer = self.ask_at(&upload.location, Method::GET, Payload::Empty).await?;
+        let answer = self.0.ask_at(&upload.location, Method::GET, Payload::Empty).await?;
         let range = answer.header(header::RANGE).unwrap_or_default();
         let last = range.rsplit('-').next().and_then(|last| last.parse::<u64>().ok());
         Ok(last.map_or(0, |last| last + 1))

@@ -38,10 +38,12 @@ async fn save(call: Call, names: Vec<String>) -> Outcome {
 
 /// Loads images; without `quiet`, layers are told as they come.
 async fn load(call: Call) -> Outcome {
-    let platform = platform(&call)?;
+    let platform = platform(&call);
     let quiet = call.query.flag_or("quiet", true);
     let engine = Arc::clone(&call.engine);
+    // Before anything is refused: who still sends does not hear the answer.
     let input = pipe::inlet(call.request.body);
+    let platform = platform?;
     progress::answer(move |reporter| async move { engine.images.load(input, platform, quiet, reporter).await }).await
 }
 

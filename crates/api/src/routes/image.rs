@@ -6,6 +6,7 @@ use hyper::StatusCode;
 use tierce_api_types::image::{BuildPruned, HistoryItem, ImageDeleted, ImageSummary, ImagesPruned};
 use tierce_engine::image::{CommitRequest, Credentials, Import, Message, Platform, Pull, Push, Removal};
 
+use crate::query::Query;
 use crate::reply::Reply;
 use crate::router::Outcome;
 use crate::routes::{Call, Table, progress};
@@ -103,8 +104,28 @@ async fn create(call: Call) -> Outcome {
 
 /// Makes an image from the body, or from what is at an address.
 async fn import(call: Call) -> Outcome {
-    let query = &call.query;
+    let Call { engine, request, .. } = call;
+    let query = request.query;
     let source = query.text("fromSrc").to_owned();
+    // Before anything is refused: who still sends does not hear the answer.
+    let input = (source == "-").then(|| pipe::inlet(request.body));
+    let import = import_of(&query, &source)?;
+    progress::answer(|reporter| async move {
+        let id = match input {
+            Some(input) => engine.images.import(input, import).await?,
+            None => {
+                let reporter = Some(Arc::clone(&reporter));
+                engine.images.import_from(&source, import, reporter).await?
+            }
+        };
+        reporter.report(Message::plain(id.to_string()));
+        Ok(id)
+    })
+    .await
+}
+
+/// What is to be made of an archive.
+fn import_of(query: &Query, source: &str) -> Result<Import, Failure> {
     let name = match query.text("repo") {
         "" => None,
         repository => Some(convert::image::reference(repository, query.text("tag"))?.with_default_tag()),
@@ -119,22 +140,7 @@ async fn import(call: Call) -> Outcome {
         name,
     };
     tierce_engine::image::apply_changes(&mut import.config, query.all("changes"))?;
-    let engine = Arc::clone(&call.engine);
-    let input = (source == "-").then(|| pipe::inlet(call.request.body));
-    progress::answer(|reporter| async move {
-        let id = match input {
-            Some(input) => engine.images.import(input, import).await?,
-            None => {
-                engine
-                    .images
-                    .import_from(&source, import, Some(Arc::clone(&reporter)))
-                    .await?
-            }
-        };
-        reporter.report(Message::plain(id.to_string()));
-        Ok(id)
-    })
-    .await
+    Ok(import)
 }
 
 /// Makes an image of a container: 201.

@@ -63,7 +63,7 @@ impl Images {
             if platform.is_some_and(|platform| config.platform().distance(platform) != Some(0)) {
                 continue;
             }
-            let one = self.load_one(&plan, &config, &mut contents, progress)?;
+            let one = load_one(self, &plan, &config, &mut contents, progress)?;
             parents.extend(plan.parent.map(|parent| (one.id.clone(), parent)));
             loaded.push(one);
         }
@@ -71,7 +71,7 @@ impl Images {
             .into_iter()
             .filter(|(_, parent)| loaded.iter().any(|one| one.id == *parent))
         {
-            self.set_checked_parent(&id, &parent)?;
+            set_checked_parent(self, &id, &parent)?;
         }
         // Docker names the ids only when the last image has no name.
         if loaded.last().is_some_and(|last| last.names.is_empty()) {
@@ -81,78 +81,79 @@ impl Images {
         }
         Ok(loaded)
     }
+}
 
-    fn load_one(
-        self: &Arc<Self>,
-        plan: &Plan,
-        config: &ImageConfig,
-        contents: &mut Contents,
-        progress: &Arc<dyn Progress>,
-    ) -> Result<Loaded, Error> {
-        let diff_ids = &config.rootfs.diff_ids;
-        if plan.layers.len() != diff_ids.len() {
+/// Registers the layers of one image, and records and names it.
+fn load_one(
+    images: &Arc<Images>,
+    plan: &Plan,
+    config: &ImageConfig,
+    contents: &mut Contents,
+    progress: &Arc<dyn Progress>,
+) -> Result<Loaded, Error> {
+    let diff_ids = &config.rootfs.diff_ids;
+    if plan.layers.len() != diff_ids.len() {
+        return Err(Error::BadArchive(format!(
+            "invalid manifest, layers length mismatch: expected {}, got {}",
+            plan.layers.len(),
+            diff_ids.len()
+        )));
+    }
+    let chains = ChainId::stack(diff_ids);
+    let (under_way, _) = UnderWay::begin(images.clone()).hold(&chains)?;
+    for (index, chain) in chains.iter().enumerate() {
+        if images.layers.has(chain) {
+            continue;
+        }
+        let (actual, ingest) = contents.layer(&plan.layers[index])?;
+        if actual != diff_ids[index] {
             return Err(Error::BadArchive(format!(
-                "invalid manifest, layers length mismatch: expected {}, got {}",
-                plan.layers.len(),
-                diff_ids.len()
+                "invalid diffID for layer {index}: expected \"{}\", got \"{actual}\"",
+                diff_ids[index]
             )));
         }
-        let chains = ChainId::stack(diff_ids);
-        let (under_way, _) = UnderWay::begin(self.clone()).hold(&chains)?;
-        for (index, chain) in chains.iter().enumerate() {
-            if self.layers.has(chain) {
-                continue;
-            }
-            let (actual, ingest) = contents.layer(&plan.layers[index])?;
-            if actual != diff_ids[index] {
-                return Err(Error::BadArchive(format!(
-                    "invalid diffID for layer {index}: expected \"{}\", got \"{actual}\"",
-                    diff_ids[index]
+        let below = index.checked_sub(1).map(|below| &chains[below]);
+        images.layers.register(ingest, below)?;
+        contents.registered(&actual, chain);
+    }
+    let id = ImageId(Digest::sha256_of(&plan.config));
+    let mut familiar = Vec::new();
+    {
+        let _change = images.change();
+        images.records.insert(&plan.config, config)?;
+        for name in &plan.names {
+            let before = images.names.get(name).filter(|before| *before != id);
+            if let Some(before) = before {
+                progress.report(Message::output(format!(
+                    "The image {} already exists, renaming the old one with ID {before} to empty string\n",
+                    name.familiar()
                 )));
             }
-            let below = index.checked_sub(1).map(|below| &chains[below]);
-            self.layers.register(ingest, below)?;
-            contents.registered(&actual, chain);
+            familiar.push(name.familiar());
         }
-        let id = ImageId(Digest::sha256_of(&plan.config));
-        let mut familiar = Vec::new();
-        {
-            let _change = self.change();
-            self.records.insert(&plan.config, config)?;
-            for name in &plan.names {
-                let before = self.names.get(name).filter(|before| *before != id);
-                if let Some(before) = before {
-                    progress.report(Message::output(format!(
-                        "The image {} already exists, renaming the old one with ID {before} to empty string\n",
-                        name.familiar()
-                    )));
-                }
-                familiar.push(name.familiar());
-            }
-            let entries: Vec<_> = plan.names.iter().map(|name| (name.clone(), id.clone())).collect();
-            self.names.set(&entries)?;
-        }
-        under_way.finish()?;
-        for name in &familiar {
-            progress.report(Message::output(format!("Loaded image: {name}\n")));
-        }
-        Ok(Loaded { id, names: familiar })
+        let entries: Vec<_> = plan.names.iter().map(|name| (name.clone(), id.clone())).collect();
+        images.names.set(&entries)?;
     }
+    under_way.finish()?;
+    for name in &familiar {
+        progress.report(Message::output(format!("Loaded image: {name}\n")));
+    }
+    Ok(Loaded { id, names: familiar })
+}
 
-    /// Notes what an image was made from, if their histories agree.
-    fn set_checked_parent(&self, id: &ImageId, parent: &ImageId) -> Result<(), Error> {
-        let (child, above) = (self.get(id)?, self.get(parent)?);
-        let (ours, theirs) = (&child.config.history, &above.config.history);
-        let fits = (ours.is_empty() && theirs.is_empty())
-            || (ours.len() == theirs.len() + 1 && ours[..theirs.len()] == theirs[..]);
-        if !fits {
-            return Err(Error::BadArchive(format!(
-                "image {parent} is not a valid parent for {id}"
-            )));
-        }
-        let _change = self.change();
-        self.records.set_parent(id, parent)
+/// Notes what an image was made from, if their histories agree.
+fn set_checked_parent(images: &Images, id: &ImageId, parent: &ImageId) -> Result<(), Error> {
+    let (child, above) = (images.get(id)?, images.get(parent)?);
+    let (ours, theirs) = (&child.config.history, &above.config.history);
+    let fits = (ours.is_empty() && theirs.is_empty())
+        || (ours.len() == theirs.len() + 1 && ours[..theirs.len()] == theirs[..]);
+    if !fits {
+        return Err(Error::BadArchive(format!(
+            "image {parent} is not a valid parent for {id}"
+        )));
     }
+    let _change = images.change();
+    images.records.set_parent(id, parent)
 }
 
 /// Reads a configuration and checks what a pull checks of it.

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tierce_oci::{ChainId, DiffId, ImageId, Reference};
-use tierce_registry::Repository;
+use tierce_registry::Destination;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -35,7 +35,7 @@ impl Images {
     pub async fn push(self: &Arc<Self>, push: Push, progress: Arc<dyn Progress>) -> Result<Vec<Published>, Error> {
         let name = push.reference.name();
         progress.report(Message::plain(format!("The push refers to repository [{name}]")));
-        let tags = self.tags_to_push(&push.reference)?;
+        let tags = tags_to_push(self, &push.reference)?;
         if let Some(platform) = &push.platform {
             for (reference, id) in &tags {
                 let have = self.get(id)?.config.platform();
@@ -64,35 +64,35 @@ impl Images {
         }
         Ok(pushed)
     }
+}
 
-    /// The tags that `reference` means: itself, or all of its repository.
-    fn tags_to_push(&self, reference: &Reference) -> Result<Vec<(Reference, ImageId)>, Error> {
-        let mut known = self.names.all();
-        known.retain(|(known, _)| known.name() == reference.name());
-        if known.is_empty() {
-            return Err(Error::NothingToPush(reference.familiar_name()));
-        }
-        if reference.tag().is_some() {
-            let id = self.names.get(reference).filter(|_| reference.digest().is_none());
-            let id = id.ok_or_else(|| Error::NoTag(reference.familiar()))?;
-            return Ok(vec![(reference.clone(), id)]);
-        }
-        if reference.digest().is_some() {
-            return Err(Error::PushByDigest);
-        }
-        known.retain(|(known, _)| known.digest().is_none());
-        if known.is_empty() {
-            return Err(Error::NoTags(reference.familiar_name()));
-        }
-        Ok(known)
+/// The tags that `reference` means: itself, or all of its repository.
+fn tags_to_push(images: &Images, reference: &Reference) -> Result<Vec<(Reference, ImageId)>, Error> {
+    let mut known = images.names.all();
+    known.retain(|(known, _)| known.name() == reference.name());
+    if known.is_empty() {
+        return Err(Error::NothingToPush(reference.familiar_name()));
     }
+    if reference.tag().is_some() {
+        let id = images.names.get(reference).filter(|_| reference.digest().is_none());
+        let id = id.ok_or_else(|| Error::NoTag(reference.familiar()))?;
+        return Ok(vec![(reference.clone(), id)]);
+    }
+    if reference.digest().is_some() {
+        return Err(Error::PushByDigest);
+    }
+    known.retain(|(known, _)| known.digest().is_none());
+    if known.is_empty() {
+        return Err(Error::NoTags(reference.familiar_name()));
+    }
+    Ok(known)
 }
 
 /// One push of one or more tags of a repository.
 #[derive(Clone)]
 struct Pusher {
     images: Arc<Images>,
-    repository: Repository,
+    repository: Destination,
     /// Full name of the repository.
     name: String,
     /// Fingerprint of the credentials, see [`crate::distribution`].

@@ -57,7 +57,7 @@ impl Images {
     pub fn saving(self: &Arc<Self>, names: &[String], platform: Option<&Platform>) -> Result<Saving, Error> {
         let mut chosen: Vec<Chosen> = Vec::new();
         for name in names {
-            for (image, reference) in self.named_to_save(name)? {
+            for (image, reference) in named_to_save(self, name)? {
                 if let Some(platform) = platform
                     && image.config.platform().distance(platform) != Some(0)
                 {
@@ -85,27 +85,27 @@ impl Images {
             chosen,
         })
     }
+}
 
-    /// The images that an argument of `save` means, with the tag each is saved under.
-    fn named_to_save(&self, name: &str) -> Result<Vec<Named>, Error> {
-        let by_id = |name: &str| Ok(vec![(self.find(name)?, None)]);
-        let is_id = name.parse::<Digest>().is_ok() || Digest::from_sha256_hex(name).is_ok();
-        if is_id || name.starts_with("sha256:") {
-            return by_id(name);
-        }
-        let reference = Reference::parse(name)?;
-        if reference.tag().is_some() || reference.digest().is_some() {
-            let id = self.names.get(&reference).ok_or(Error::NoReference)?;
-            let tag = Some(reference).filter(|reference| reference.digest().is_none());
-            return Ok(vec![(self.get(&id)?, tag)]);
-        }
-        let all = self.names.all().into_iter();
-        let of_name = all.filter(|(known, _)| known.name() == reference.name());
-        let found: Vec<_> = of_name
-            .map(|(known, id)| Ok((self.get(&id)?, Some(known).filter(|known| known.digest().is_none()))))
-            .collect::<Result<_, Error>>()?;
-        if found.is_empty() { by_id(name) } else { Ok(found) }
+/// The images that an argument of `save` means, with the tag each is saved under.
+fn named_to_save(images: &Images, name: &str) -> Result<Vec<Named>, Error> {
+    let by_id = |name: &str| Ok(vec![(images.find(name)?, None)]);
+    let is_id = name.parse::<Digest>().is_ok() || Digest::from_sha256_hex(name).is_ok();
+    if is_id || name.starts_with("sha256:") {
+        return by_id(name);
     }
+    let reference = Reference::parse(name)?;
+    if reference.tag().is_some() || reference.digest().is_some() {
+        let id = images.names.get(&reference).ok_or(Error::NoReference)?;
+        let tag = Some(reference).filter(|reference| reference.digest().is_none());
+        return Ok(vec![(images.get(&id)?, tag)]);
+    }
+    let all = images.names.all().into_iter();
+    let of_name = all.filter(|(known, _)| known.name() == reference.name());
+    let found: Vec<_> = of_name
+        .map(|(known, id)| Ok((images.get(&id)?, Some(known).filter(|known| known.digest().is_none()))))
+        .collect::<Result<_, Error>>()?;
+    if found.is_empty() { by_id(name) } else { Ok(found) }
 }
 
 impl Saving {

@@ -1,7 +1,7 @@
 //! Uploads to servers that break off, forget, challenge and decline.
 
 use super::{quick, repository_with};
-use crate::{BlobSource, Client, Config, Credentials, Error, Mount, Reading, Repository, Written};
+use crate::{BlobSource, Client, Config, Credentials, Destination, Error, Mount, Reading, Written};
 use bytes::Bytes;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -48,7 +48,7 @@ fn memory(length: usize) -> Memory {
     }
 }
 
-fn to_push(server: &FakeServer, credentials: Option<Credentials>) -> Repository {
+fn to_push(server: &FakeServer, credentials: Option<Credentials>) -> Destination {
     let reference = Reference::parse(&format!("{}/a/b", server.authority())).unwrap();
     Client::new(quick())
         .unwrap()
@@ -143,7 +143,7 @@ async fn a_session_that_is_gone_or_spoilt_is_begun_afresh() {
     let server = FakeServer::start(move |request| match request.method.as_str() {
         "POST" => begun(),
         "PATCH" => Reply::status(202, &[("Location", SESSION)], ""),
-        "GET" => Reply::status(404, &[], ""),
+        "GET" | "HEAD" => Reply::status(404, &[], ""),
         _ if puts.fetch_add(1, Ordering::SeqCst) == 0 => {
             Reply::status(400, &[], r#"{"errors":[{"code":"DIGEST_INVALID","message":"no"}]}"#)
         }
