@@ -1,10 +1,9 @@
 //! The real image store, layer store and network controller behind the engine's seams ([`crate::parts`]).
 
-use crate::container::requests::{Difference, DifferenceKind};
+use crate::container::requests::Difference;
 use crate::parts::{DiskUse, ImageFacts, ImageSource, RootMount, Rootfs, Sandboxes};
 use std::sync::Arc;
 use tierce_fault::BoxFault;
-use tierce_layer::ChangeKind;
 use tierce_network::{Alive, Join, Network, Sandbox};
 use tierce_oci::ChainId;
 use tierce_snapshot::Layout;
@@ -96,19 +95,7 @@ impl Rootfs for LayerStore {
     }
 
     fn changes(&self, container: &str) -> Result<Vec<Difference>, BoxFault> {
-        let changes = self.0.rw(container)?.changes()?;
-        let kind = |kind| match kind {
-            ChangeKind::Modified => DifferenceKind::Modified,
-            ChangeKind::Added => DifferenceKind::Added,
-            ChangeKind::Deleted => DifferenceKind::Deleted,
-        };
-        Ok(changes
-            .into_iter()
-            .map(|change| Difference {
-                kind: kind(change.kind),
-                path: change.path,
-            })
-            .collect())
+        Ok(self.0.rw(container)?.changes()?)
     }
 
     fn remove(&self, container: &str) -> Result<(), BoxFault> {

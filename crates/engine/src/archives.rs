@@ -1,11 +1,8 @@
-//! Images as archives (save, load, import), and what a registry is asked. The rooms below do the work; here are the
-//! events.
+//! Images as archives: save, load, import. The rooms below do the work; here are the events.
 
 use crate::container::context::blocking;
 use crate::error::{Error, Result};
-use crate::image::{
-    Credentials, Found, Import, Loaded, Message, Platform, Progress, Reference, Remote, Search, Secret, Silent,
-};
+use crate::image::{Import, Loaded, OutputOnly, Platform, Progress, Silent};
 use std::io::{Read, Write};
 use std::sync::Arc;
 use tierce_oci::ImageId;
@@ -28,17 +25,6 @@ impl Saving {
     }
 }
 
-/// Lets only the words through that are output.
-struct OutputOnly(Arc<dyn Progress>);
-
-impl Progress for OutputOnly {
-    fn report(&self, message: Message) {
-        if message.output {
-            self.0.report(message);
-        }
-    }
-}
-
 impl crate::image::Images {
     /// Chooses images to save and holds them until they are written.
     pub async fn save(&self, names: Vec<String>, platform: Option<Platform>) -> Result<Saving> {
@@ -57,11 +43,7 @@ impl crate::image::Images {
         progress: Arc<dyn Progress>,
     ) -> Result<Vec<Loaded>> {
         let store = Arc::clone(&self.store);
-        let progress: Arc<dyn Progress> = if quiet {
-            Arc::new(OutputOnly(progress))
-        } else {
-            progress
-        };
+        let progress = if quiet { OutputOnly::over(progress) } else { progress };
         let loaded = blocking(move || store.load(input, platform.as_ref(), &progress).map_err(Error::below)).await?;
         for image in &loaded {
             self.publish("load", &image.id.to_string(), &image.id.to_string());
@@ -69,19 +51,9 @@ impl crate::image::Images {
         Ok(loaded)
     }
 
-    /// What a registry has behind a name.
-    pub async fn look_up(&self, reference: &Reference, credentials: Option<Credentials>) -> Result<Remote> {
-        self.store.look_up(reference, credentials).await.map_err(Error::below)
-    }
-
-    /// Searches an index.
-    pub async fn search(&self, search: &Search) -> Result<Vec<Found>> {
-        self.store.search(search).await.map_err(Error::below)
-    }
-
-    /// Tries credentials at a registry; the identity token to keep, if it gives one.
-    pub async fn log_in(&self, server: &str, credentials: &Credentials) -> Result<Option<Secret>> {
-        self.store.log_in(server, credentials).await.map_err(Error::below)
+    /// The image room itself, for what a registry is asked and makes no event.
+    pub fn store(&self) -> &tierce_image::Images {
+        &self.store
     }
 
     /// Makes an image from an archive at hand.

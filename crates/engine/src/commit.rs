@@ -1,8 +1,8 @@
 //! `commit`: an image from a container, which is paused meanwhile.
 
 use crate::container::context::{Context, blocking, run_to_end};
+use crate::container::pause;
 use crate::container::state::Status;
-use crate::container::{merge, pause};
 use crate::error::{Error, Result};
 use std::sync::Arc;
 use tierce_image::Commit;
@@ -55,7 +55,7 @@ async fn commit(store: &Arc<tierce_image::Images>, context: &Arc<Context>, reque
     }
     let mut config = request.config.unwrap_or_else(|| record.config.clone());
     tierce_image::instructions::apply(&mut config, &request.changes).map_err(Error::below)?;
-    merge::inherit(&mut config, &record.config);
+    tierce_image::inherit(&mut config, &record.config);
     let image_ref = request.name.as_ref().map(Reference::familiar).unwrap_or_default();
     let work = Commit {
         container: id.clone(),

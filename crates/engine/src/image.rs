@@ -9,8 +9,8 @@ use std::sync::Arc;
 pub use crate::archives::Saving;
 pub use crate::commit::CommitRequest;
 pub use tierce_image::{
-    Credentials, Detail, Details, Found, HistoryStep, Image, Import, Loaded, Message, Progress, Prune, Pruned,
-    Published, Pull, Pulled, Push, Remote, Removal, Removed, Search, Secret, Silent, Summary,
+    Credentials, Detail, Details, Found, HistoryStep, Image, Import, Loaded, Message, OutputOnly, Progress, Prune,
+    Pruned, Published, Pull, Pulled, Push, Remote, Removal, Removed, Search, Secret, Silent, Summary,
 };
 pub use tierce_oci::{Platform, Reference};
 

@@ -31,7 +31,6 @@ pub mod fuzzing;
 pub mod image;
 pub mod network;
 pub mod parts;
-mod root_view;
 pub mod system;
 #[cfg(test)]
 mod testing;

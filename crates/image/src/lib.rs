@@ -27,6 +27,7 @@ mod history;
 mod hold;
 mod images;
 mod import;
+mod inherit;
 mod inspect;
 pub mod instructions;
 mod layers;
@@ -52,10 +53,11 @@ pub use commit::Commit;
 pub use error::Error;
 pub use images::{Config, Images};
 pub use import::Import;
+pub use inherit::inherit;
 pub use model::{
     Details, HistoryStep, Image, Loaded, Prune, Pruned, Published, Pull, Pulled, Push, Removal, Removed, Summary,
 };
-pub use progress::{Detail, Message, Progress, Silent};
+pub use progress::{Detail, Message, OutputOnly, Progress, Silent};
 pub use remote::{Remote, Search};
 pub use save::Saving;
 pub use tierce_registry::{Credentials, Found, Secret};

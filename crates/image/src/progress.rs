@@ -2,6 +2,7 @@
 
 use crate::Published;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Receives the messages of one operation. Called from several tasks at once; must not block.
 pub trait Progress: Send + Sync {
@@ -15,6 +16,24 @@ pub struct Silent;
 
 impl Progress for Silent {
     fn report(&self, _message: Message) {}
+}
+
+/// A [`Progress`] that lets only output through: `--quiet`.
+pub struct OutputOnly(Arc<dyn Progress>);
+
+impl OutputOnly {
+    /// Tells `progress` what is output.
+    pub fn over(progress: Arc<dyn Progress>) -> Arc<dyn Progress> {
+        Arc::new(Self(progress))
+    }
+}
+
+impl Progress for OutputOnly {
+    fn report(&self, message: Message) {
+        if message.output {
+            self.0.report(message);
+        }
+    }
 }
 
 /// One line of the stream that `POST /images/create` and its like answer with.

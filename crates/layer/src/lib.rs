@@ -41,6 +41,7 @@ mod pipeline;
 mod store;
 pub mod tar;
 pub mod tar_split;
+mod view;
 
 pub use apply::Applied;
 pub use changes::{Change, ChangeKind};
@@ -49,3 +50,4 @@ pub use error::Error;
 pub use init::docker_init_layer;
 pub use limits::Limits;
 pub use store::{Ingest, Layer, Removed, Repaired, RwLayer, Store};
+pub use view::RootView;

@@ -111,12 +111,11 @@ async fn import(call: Call) -> Outcome {
     let input = (source == "-").then(|| pipe::inlet(request.body));
     let import = import_of(&query, &source)?;
     progress::answer(|reporter| async move {
-        let id = match input {
-            Some(input) => engine.images.import(input, import).await?,
-            None => {
-                let reporter = Some(Arc::clone(&reporter));
-                engine.images.import_from(&source, import, reporter).await?
-            }
+        let id = if let Some(input) = input {
+            engine.images.import(input, import).await?
+        } else {
+            let reporter = Some(Arc::clone(&reporter));
+            engine.images.import_from(&source, import, reporter).await?
         };
         reporter.report(Message::plain(id.to_string()));
         Ok(id)

@@ -28,7 +28,12 @@ async fn auth(mut call: Call) -> Outcome {
             "unauthorized: incorrect username or password",
         ));
     }
-    let identity = call.engine.images.log_in(&wanted.server_address, &credentials).await?;
+    let identity = call
+        .engine
+        .images
+        .store()
+        .log_in(&wanted.server_address, &credentials)
+        .await?;
     Reply::json(&AuthResponse {
         status: "Login Succeeded".to_owned(),
         identity_token: identity.map(|token| token.reveal().to_owned()).unwrap_or_default(),
@@ -62,7 +67,7 @@ async fn search(call: Call) -> Outcome {
     let found = if automated == Some(true) {
         Vec::new()
     } else {
-        call.engine.images.search(&search).await?
+        call.engine.images.store().search(&search).await?
     };
     let rows: Vec<_> = found.iter().map(row).collect();
     Reply::json(&rows)
@@ -82,6 +87,6 @@ fn row(found: &Found) -> FoundRepository {
 async fn look_up(call: Call) -> Outcome {
     let reference = convert::image::reference(&call.name, "")?;
     let credentials = Credentials::from_docker_header(call.header("x-registry-auth"))?;
-    let remote = call.engine.images.look_up(&reference, credentials).await?;
+    let remote = call.engine.images.store().look_up(&reference, credentials).await?;
     Reply::json(&serde_json::json!({"Descriptor": remote.descriptor, "Platforms": remote.platforms}))
 }

@@ -9,7 +9,6 @@ use super::state::State;
 use super::{defaults, log_options, merge, mount_points, name, validate};
 use crate::error::{Error, Result};
 use crate::parts::ImageFacts;
-use crate::root_view::RootView;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -390,7 +389,7 @@ async fn copy_up(context: &Arc<Context>, id: &str, points: &BTreeMap<String, Mou
     }
     let (rootfs, volumes, id) = (Arc::clone(&context.rootfs), Arc::clone(&context.volumes), id.to_owned());
     blocking(move || {
-        let view = RootView::open(&rootfs.layout(&id).map_err(Error::below)?)?;
+        let view = tierce_layer::RootView::open(&rootfs.layout(&id).map_err(Error::below)?).map_err(Error::below)?;
         for (destination, volume) in wanted {
             let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
             // Nothing (or a file) at that place in the image: the volume stays empty.

@@ -3,7 +3,6 @@
 use super::context::{Context, blocking};
 use super::state::Status;
 use crate::error::{Error, Result};
-use crate::root_view::RootView;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -11,13 +10,13 @@ use std::sync::Arc;
 pub struct Exporting {
     context: Arc<Context>,
     container: String,
-    view: RootView,
+    view: tierce_layer::RootView,
 }
 
 impl Exporting {
     /// Writes the archive; waits for the disk.
     pub fn write(self, output: impl Write) -> Result<()> {
-        tierce_layer::diff::pack_tree(self.view.root().path(), output).map_err(Error::below)?;
+        self.view.pack(output).map_err(Error::below)?;
         let container = self.context.find(&self.container)?;
         self.context.publish(&container.snapshot().record, "export", &[]);
         Ok(())
@@ -34,7 +33,11 @@ pub(crate) async fn export(context: &Arc<Context>, name: &str) -> Result<Exporti
         )));
     }
     let (rootfs, held) = (Arc::clone(&context.rootfs), id.clone());
-    let view = blocking(move || RootView::open(&rootfs.layout(&held).map_err(Error::below)?)).await?;
+    let view = blocking(move || {
+        let layout = rootfs.layout(&held).map_err(Error::below)?;
+        tierce_layer::RootView::open(&layout).map_err(Error::below)
+    })
+    .await?;
     Ok(Exporting {
         context: Arc::clone(context),
         container: id,

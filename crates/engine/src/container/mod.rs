@@ -17,7 +17,7 @@ mod kill;
 mod list;
 mod log_options;
 mod logs;
-pub(crate) mod merge;
+mod merge;
 mod mount_points;
 pub(crate) mod name;
 mod on_exit;

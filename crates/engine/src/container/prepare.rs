@@ -8,7 +8,6 @@ use super::spec::{self, BindSource, Grant, Place};
 use super::user;
 use crate::error::{Error, Result};
 use crate::parts::RootMount;
-use crate::root_view::RootView;
 use rustix::mount::{MountFlags, UnmountFlags};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -138,7 +137,7 @@ fn try_prepare(
 
 fn find_user(context: &Context, snapshot: &Snapshot) -> Result<User> {
     let layout = context.rootfs.layout(&snapshot.record.id).map_err(Error::below)?;
-    let view = RootView::open(&layout)?;
+    let view = tierce_layer::RootView::open(&layout).map_err(Error::below)?;
     let groups = snapshot.host_config.group_add.as_deref().unwrap_or_default();
     user::resolve_in(view.root(), &snapshot.record.config.user, groups)
 }

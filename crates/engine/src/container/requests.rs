@@ -208,22 +208,4 @@ pub struct Pruned {
     pub space_reclaimed: u64,
 }
 
-/// What became of one path of a container's file system.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DifferenceKind {
-    /// Its content or attributes changed (`C`, 0).
-    Modified,
-    /// It is new (`A`, 1).
-    Added,
-    /// It is gone (`D`, 2).
-    Deleted,
-}
-
-/// One line of `docker diff`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
-    /// What became of it.
-    pub kind: DifferenceKind,
-    /// Absolute inside the container.
-    pub path: std::path::PathBuf,
-}
+pub use tierce_layer::{Change as Difference, ChangeKind as DifferenceKind};

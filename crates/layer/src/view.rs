@@ -4,18 +4,19 @@
 //! need the union of its layers. The union is made as a *detached* mount (fsopen(2), fsmount(2)): it is in no mount
 //! table, belongs to one descriptor, and is gone with it, also when the daemon is killed.
 
-use crate::error::{Error, Result};
+use crate::{Error, diff};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
 };
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use tierce_fsops::Root;
 use tierce_snapshot::Layout;
 
 /// An open, read-only view of a container's root.
-pub(crate) struct RootView {
+pub struct RootView {
     root: Root,
     /// Holds the detached mount.
     _mount: Option<OwnedFd>,
@@ -23,7 +24,10 @@ pub(crate) struct RootView {
 
 impl RootView {
     /// Opens the root of a container that is not mounted now.
-    pub(crate) fn open(layout: &Layout) -> Result<Self> {
+    ///
+    /// # Errors
+    /// File errors.
+    pub fn open(layout: &Layout) -> Result<Self, Error> {
         let directories = match layout {
             Layout::Tree { root } => vec![root.clone()],
             Layout::Overlay { upper, lowers, .. } => {
@@ -34,25 +38,31 @@ impl RootView {
         };
         if let [only] = directories.as_slice() {
             return Ok(Self {
-                root: Root::open(only).map_err(Error::below)?,
+                root: Root::open(only)?,
                 _mount: None,
             });
         }
-        let mount = union(&directories).map_err(|error| Error::File {
-            verb: "look into the root",
-            path: directories[0].clone(),
-            source: error.into(),
-        })?;
+        let mount = union(&directories)
+            .map_err(std::io::Error::from)
+            .map_err(Error::io("look into the root", &directories[0]))?;
         let path = PathBuf::from(format!("/proc/self/fd/{}", mount.as_fd().as_raw_fd()));
         Ok(Self {
-            root: Root::open(&path).map_err(Error::below)?,
+            root: Root::open(&path)?,
             _mount: Some(mount),
         })
     }
 
     /// The root; every path of it resolves inside.
-    pub(crate) fn root(&self) -> &Root {
+    pub fn root(&self) -> &Root {
         &self.root
+    }
+
+    /// Writes the whole tree as an archive, for `export`.
+    ///
+    /// # Errors
+    /// File errors, errors of the output.
+    pub fn pack(&self, output: impl Write) -> Result<(), Error> {
+        diff::pack_tree(self.root.path(), output).map(drop)
     }
 }
 
