@@ -58,6 +58,7 @@ mod path;
 mod plan;
 mod present;
 pub mod resctrl;
+pub mod statistics;
 mod stats;
 
 pub use control::Manager;

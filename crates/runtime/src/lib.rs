@@ -62,10 +62,10 @@ mod terminal;
 mod timestamp;
 pub mod verbs;
 
-pub use checkpoint::message::{CgroupsMode, Switch};
 pub use checkpoint::settings::ImageSettings;
 pub use error::Error;
 pub use options::{Console, CreateOptions, Created, ExecOptions, Stdio};
+pub use tierce_criu::{CgroupsMode, Switch};
 pub use verbs::checkpoint::{CheckpointOptions, checkpoint};
 pub use verbs::command_line;
 pub use verbs::create::create;

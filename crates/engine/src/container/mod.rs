@@ -53,14 +53,15 @@ pub use attach::{Attached, PendingStream};
 pub use export::Exporting;
 pub use host::init_program;
 pub use stats::{Interface, Stats};
+pub use tierce_processes::ProcessTable;
 pub use wait::Waiting;
 
 use crate::error::Result;
 use crate::filters::Filters;
 use context::Context;
 use requests::{
-    Attach, Create, Created, Difference, Inspection, List, LogRequest, Logs, ProcessTable, Pruned, Remove, Stop,
-    Summary, Update, WaitCondition,
+    Attach, Create, Created, Difference, Inspection, List, LogRequest, Logs, Pruned, Remove, Stop, Summary, Update,
+    WaitCondition,
 };
 use std::sync::Arc;
 

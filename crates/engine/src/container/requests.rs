@@ -181,15 +181,6 @@ pub struct Inspection {
     pub size_root_fs: Option<u64>,
 }
 
-/// A table of processes, as `ps` would print it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ProcessTable {
-    /// Column titles.
-    pub titles: Vec<String>,
-    /// One row a process.
-    pub processes: Vec<Vec<String>>,
-}
-
 /// New limits and restart policy of a container: members that are absent or zero stay as they are.
 #[derive(Debug, Clone, Default)]
 pub struct Update {

@@ -1,7 +1,6 @@
 //! The program `criu` in its `swrk` mode: a child of ours that serves one request on a socket it inherits, and may
 //! notify of what happens on the way.
 
-use super::message::{self, Features, Kind, Options, Response};
 use crate::error::{Doing, Error};
 use crate::options::Stdio;
 use crate::process::channel::Channel;
@@ -14,6 +13,7 @@ use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
+use tierce_criu::{self as message, Features, Kind, Options, Response};
 use tierce_fault::{Fault, Kind as FaultKind};
 use tierce_sys::clone::{Flags, Fork};
 use tierce_sys::exec::StringArray;

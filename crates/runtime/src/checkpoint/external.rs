@@ -1,7 +1,6 @@
 //! What of a container lies outside of it, and how CRIU is told: bind mounts, masks and devices by a name that is their
 //! place in the container, namespaces that were joined, pipes of the standard streams.
 
-use super::message::{Options, Text};
 use crate::error::{Doing, Error};
 use crate::namespaces;
 use crate::notify;
@@ -10,6 +9,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use tierce_criu::{Options, Text};
 use tierce_oci::runtime::{Linux, NamespaceKind, Spec};
 use tierce_rootfs::beneath::{Root, clean};
 use tierce_rootfs::cgroup::View;

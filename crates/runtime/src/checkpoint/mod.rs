@@ -9,7 +9,7 @@
 //!      │<── DUMP success ───────────────┤── NOTIFY post-restore, pid ──────>│ the record
 //! ```
 //!
-//! Where to read: `wire` the protocol's encoding, `message` its messages, `criu` the process and the conversation,
+//! Where to read: the `criu` room has the protocol's messages; here `criu` is the process and the conversation,
 //! `settings` what the command line says, `external` what of a container lies outside of it and must be named to CRIU,
 //! `account` what CRIU's log says about a failure, `aside` the mounts that CRIU needs for a moment. Sources: CRIU's `images/rpc.proto`, <https://criu.org/RPC>,
 //! <https://criu.org/Docker>.
@@ -18,6 +18,4 @@ pub(crate) mod account;
 pub(crate) mod aside;
 pub(crate) mod criu;
 pub(crate) mod external;
-pub(crate) mod message;
 pub(crate) mod settings;
-mod wire;

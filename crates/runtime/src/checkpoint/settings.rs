@@ -1,12 +1,12 @@
 //! What the command line, or a caller of the library, says of a checkpoint.
 
-use super::message::{CgroupsMode, Options, Switch, Text};
 use crate::argv::Arguments;
 use crate::error::{Doing, Error};
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use tierce_criu::{CgroupsMode, Options, Switch, Text};
 
 /// `CLONE_NEWNET`: network devices are not the runtime's, so CRIU never cares for what is in the namespace.
 const NEW_NET: u32 = 0x4000_0000;

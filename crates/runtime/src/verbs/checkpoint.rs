@@ -3,7 +3,6 @@
 use super::Globals;
 use super::delete::destroy;
 use crate::argv::{Arguments, Piece};
-use crate::checkpoint::message::{Features, Kind, Options, Switch, Text};
 use crate::checkpoint::settings::{self, Directories, ImageSettings};
 use crate::checkpoint::{account, criu, external};
 use crate::error::{Doing, Error};
@@ -13,6 +12,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use tierce_criu::{Features, Kind, Options, Switch, Text};
 use tierce_oci::runtime::{Linux, Spec, Status};
 use tierce_sys::Cause;
 

@@ -1,6 +1,5 @@
 //! `events`: statistics and out-of-memory news, one JSON object a line, in runc's form.
 
-use super::statistics::{Event, Statistics};
 use super::{Globals, state};
 use crate::argv::{Arguments, Piece};
 use crate::error::{Doing, Error};
@@ -9,6 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use std::io::Write;
 use std::time::{Duration, Instant};
 use tierce_cgroup::Stats;
+use tierce_cgroup::statistics::{Event, Statistics};
 
 fn emit(kind: &'static str, id: &str, stats: Option<&Stats>) -> Result<(), Error> {
     let event = Event {

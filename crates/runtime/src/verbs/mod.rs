@@ -19,7 +19,6 @@ pub(crate) mod signal;
 pub(crate) mod spec;
 pub(crate) mod start;
 pub(crate) mod state;
-pub(crate) mod statistics;
 pub(crate) mod update;
 
 use crate::argv::{Arguments, Piece};

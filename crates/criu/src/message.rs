@@ -1,11 +1,11 @@
 //! The messages of CRIU's `images/rpc.proto` that are needed here.
 
-use super::wire::{Malformed, Reader, Value, Writer};
+use crate::wire::{Malformed, Reader, Value, Writer};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// What is asked, and what an answer answers (`criu_req_type`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// Write processes to files.
     Dump,
     /// Make processes from files.
@@ -93,7 +93,7 @@ pub enum Switch {
 
 /// Texts of `criu_opts`; the value is the field's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Text {
+pub enum Text {
     /// Name of the log file.
     LogFile = 10,
     /// The root file system.
@@ -130,40 +130,40 @@ pub enum CgroupsMode {
 
 /// `criu_opts` under construction.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Options {
+pub struct Options {
     writer: Writer,
 }
 
 impl Options {
     /// Options with the directory of the images. CRIU opens descriptors through this process's `/proc/PID/fd`.
-    pub(crate) fn new(images: BorrowedFd<'_>) -> Self {
+    pub fn new(images: BorrowedFd<'_>) -> Self {
         let mut options = Self::default();
         options.writer.number(1, images.as_raw_fd().into());
         options
     }
 
     /// Sets a switch on.
-    pub(crate) fn switch(&mut self, switch: Switch) {
+    pub fn switch(&mut self, switch: Switch) {
         self.writer.number(switch as u32, 1);
     }
 
     /// Sets a text; a repeated one is added.
-    pub(crate) fn text(&mut self, text: Text, value: &str) {
+    pub fn text(&mut self, text: Text, value: &str) {
         self.writer.bytes(text as u32, value.as_bytes());
     }
 
     /// The process whose tree is dumped.
-    pub(crate) fn pid(&mut self, pid: i32) {
+    pub fn pid(&mut self, pid: i32) {
         self.writer.number(2, pid.into());
     }
 
     /// How much is logged: 1 errors, 2 warnings, 3 information, 4 all.
-    pub(crate) fn log_level(&mut self, level: i64) {
+    pub fn log_level(&mut self, level: i64) {
         self.writer.number(9, level);
     }
 
     /// Where memory is sent to instead of files.
-    pub(crate) fn page_server(&mut self, address: &str, port: u16) {
+    pub fn page_server(&mut self, address: &str, port: u16) {
         let mut server = Writer::default();
         server.bytes(1, address.as_bytes());
         server.number(2, port.into());
@@ -171,7 +171,7 @@ impl Options {
     }
 
     /// The directory of logs and statistics.
-    pub(crate) fn work_directory(&mut self, directory: BorrowedFd<'_>) {
+    pub fn work_directory(&mut self, directory: BorrowedFd<'_>) {
         self.writer.number(17, directory.as_raw_fd().into());
     }
 
@@ -183,17 +183,17 @@ impl Options {
     }
 
     /// A mount that is not the container's own: on dump its place and its name, on restore its name and its source.
-    pub(crate) fn external_mount(&mut self, key: &str, value: &str) {
+    pub fn external_mount(&mut self, key: &str, value: &str) {
         self.pair(23, key, value);
     }
 
     /// The group that a hierarchy's groups are restored beneath.
-    pub(crate) fn cgroup_root(&mut self, controller: &str, path: &str) {
+    pub fn cgroup_root(&mut self, controller: &str, path: &str) {
         self.pair(25, controller, path);
     }
 
     /// A descriptor of CRIU's that takes the place of what the dump knew by this key.
-    pub(crate) fn inherit(&mut self, key: &str, descriptor: i32) {
+    pub fn inherit(&mut self, key: &str, descriptor: i32) {
         let mut inherited = Writer::default();
         inherited.bytes(1, key.as_bytes());
         inherited.number(2, descriptor.into());
@@ -201,37 +201,37 @@ impl Options {
     }
 
     /// What becomes of control groups.
-    pub(crate) fn cgroups(&mut self, mode: CgroupsMode) {
+    pub fn cgroups(&mut self, mode: CgroupsMode) {
         self.writer.number(34, mode as i64);
     }
 
     /// Namespaces (`CLONE_NEW…`) that are made without what was in them.
-    pub(crate) fn empty_namespaces(&mut self, mask: u32) {
+    pub fn empty_namespaces(&mut self, mask: u32) {
         self.writer.number(38, mask.into());
     }
 
     /// A namespace that is joined instead of made.
-    pub(crate) fn join(&mut self, kind: &str, file: &str) {
+    pub fn join(&mut self, kind: &str, file: &str) {
         self.pair(39, kind, file);
     }
 
     /// A descriptor of ours that gets a byte when lazy pages can be served; for CRIU before 3.15.
-    pub(crate) fn status_descriptor(&mut self, descriptor: i32) {
+    pub fn status_descriptor(&mut self, descriptor: i32) {
         self.writer.number(49, descriptor.into());
     }
 }
 
 /// Features that can be asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Features {
+pub struct Features {
     /// Changed memory can be tracked.
-    pub(crate) memory_tracking: Option<bool>,
+    pub memory_tracking: Option<bool>,
     /// Memory can be restored when it is needed.
-    pub(crate) lazy_pages: Option<bool>,
+    pub lazy_pages: Option<bool>,
 }
 
 /// A request as bytes.
-pub(crate) fn request(kind: Kind, options: Option<&Options>) -> Vec<u8> {
+pub fn request(kind: Kind, options: Option<&Options>) -> Vec<u8> {
     let mut request = Writer::default();
     request.number(1, kind.number());
     if let Some(options) = options {
@@ -241,7 +241,7 @@ pub(crate) fn request(kind: Kind, options: Option<&Options>) -> Vec<u8> {
 }
 
 /// The confirmation of a notification.
-pub(crate) fn confirmation() -> Vec<u8> {
+pub fn confirmation() -> Vec<u8> {
     let mut request = Writer::default();
     request.number(1, Kind::Notify.number());
     request.number(3, 1);
@@ -249,7 +249,7 @@ pub(crate) fn confirmation() -> Vec<u8> {
 }
 
 /// The question for features.
-pub(crate) fn feature_question(features: Features) -> Vec<u8> {
+pub fn feature_question(features: Features) -> Vec<u8> {
     let mut wanted = Writer::default();
     for (field, feature) in [(1, features.memory_tracking), (2, features.lazy_pages)] {
         if let Some(value) = feature {
@@ -264,19 +264,19 @@ pub(crate) fn feature_question(features: Features) -> Vec<u8> {
 
 /// An answer (`criu_resp`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Response {
+pub struct Response {
     /// What it answers; `None` for a kind that is not known here.
-    pub(crate) kind: Option<Kind>,
+    pub kind: Option<Kind>,
     /// Whether it succeeded.
-    pub(crate) success: bool,
+    pub success: bool,
     /// The error number.
-    pub(crate) error: i32,
+    pub error: i32,
     /// What happened, and the pid it is about.
-    pub(crate) notice: Option<(String, i32)>,
+    pub notice: Option<(String, i32)>,
     /// What there is of the features that were asked for.
-    pub(crate) features: Features,
+    pub features: Features,
     /// The version as one number: 31700 is 3.17.
-    pub(crate) version: Option<u32>,
+    pub version: Option<u32>,
 }
 
 fn text(value: Value<'_>) -> String {
@@ -291,7 +291,7 @@ impl Response {
     ///
     /// # Errors
     /// [`Malformed`].
-    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+    pub fn read(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut response = Self::default();
         let mut reader = Reader::new(bytes);
         while let Some((field, value)) = reader.next()? {

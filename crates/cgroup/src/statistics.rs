@@ -1,21 +1,21 @@
 //! Statistics as `events` prints them: the members of runc's `types/events.go`, in its order, and left out where runc
 //! leaves them out.
 
+use crate as group;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use tierce_cgroup as group;
 
 /// One line of `events`.
 #[derive(Debug, Serialize)]
-pub(crate) struct Event<'a> {
+pub struct Event<'a> {
     /// `stats` or `oom`.
     #[serde(rename = "type")]
-    pub(crate) kind: &'static str,
+    pub kind: &'static str,
     /// The container.
-    pub(crate) id: &'a str,
+    pub id: &'a str,
     /// With `stats`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) data: Option<Statistics<'a>>,
+    pub data: Option<Statistics<'a>>,
 }
 
 /// Zero and empty are left out.
@@ -25,7 +25,7 @@ fn none<T: Default + PartialEq>(value: &T) -> bool {
 
 /// What a container uses. `intel_rdt` has no members without resctrl; interfaces are counted by whoever made them.
 #[derive(Debug, Serialize)]
-pub(crate) struct Statistics<'a> {
+pub struct Statistics<'a> {
     cpu: Cpu<'a>,
     cpuset: Cpuset<'a>,
     memory: Memory<'a>,
@@ -168,7 +168,7 @@ struct HugePages {
 
 impl<'a> Statistics<'a> {
     /// What a group tells, in runc's form.
-    pub(crate) fn of(stats: &'a group::Stats) -> Self {
+    pub fn of(stats: &'a group::Stats) -> Self {
         let huge = |(size, pages): (&'a String, &group::HugePages)| {
             let pages = HugePages {
                 usage: pages.usage,

@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
 /// Bytes that are no message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("malformed message")]
-pub(crate) struct Malformed;
+pub struct Malformed;
 
 #[cfg(test)]
 mod tests {
