@@ -1,7 +1,6 @@
 //! A bundle, read and decided: everything that can be known to be wrong is found here, before anything is made.
 
 use crate::error::{Doing, Error};
-use crate::hooks;
 use crate::init::{Container, sysctl};
 use crate::label;
 use crate::namespaces::Namespaces;
@@ -149,7 +148,7 @@ fn check(spec: &Spec, linux: &Linux, namespaces: &Namespaces) -> Result<(), Erro
     }
     network_devices::check(linux, namespaces)?;
     if let Some(hooks) = &spec.hooks {
-        hooks::check(hooks)?;
+        tierce_hooks::check(hooks)?;
     }
     sysctl::check(&linux.sysctl, namespaces)
 }

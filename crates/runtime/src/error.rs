@@ -85,16 +85,9 @@ pub enum Error {
         /// What kind of failure that is.
         kind: Kind,
     },
-    /// A hook failed or took too long.
-    #[error("error running {stage} hook #{index}: {cause}")]
-    Hook {
-        /// Which list.
-        stage: &'static str,
-        /// Position in it.
-        index: usize,
-        /// Exit status, signal or time-out, with what it wrote to stderr.
-        cause: String,
-    },
+    /// A hook.
+    #[error(transparent)]
+    Hook(#[from] tierce_hooks::Error),
     /// The root file system.
     #[error(transparent)]
     Rootfs(#[from] tierce_rootfs::Error),
@@ -170,7 +163,7 @@ impl Fault for Error {
             | Self::Step { kind, .. }
             | Self::Program { kind, .. } => *kind,
             Self::Kernel { source, .. } => tierce_fault::kind_of_io(&(*source).into()),
-            Self::Hook { .. } => Kind::Internal,
+            Self::Hook(error) => error.kind(),
             Self::Cgroup(error) | Self::Join(error) | Self::Limit(error) => error.kind(),
             Self::Rootfs(error) => error.kind(),
             Self::Seccomp(error) => error.kind(),

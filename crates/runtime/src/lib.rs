@@ -42,7 +42,6 @@ mod filter;
 pub mod fuzzing;
 mod group;
 pub mod guard;
-mod hooks;
 mod inherit;
 mod init;
 mod label;

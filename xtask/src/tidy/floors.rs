@@ -32,17 +32,13 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("cgroup", &["oci", "sys", "fsops"]),
     ("seccomp", &["oci"]),
     ("task", &["oci", "sys"]),
-<<<<<<< HEAD
-    ("rootfs", &["oci", "sys", "fsops"]),
-    ("runtime", &["rootfs", "cgroup", "seccomp", "oci", "sys", "fsops"]),
-=======
     ("criu", &[]),
-    ("rootfs", &["oci", "sys"]),
+    ("hooks", &["oci", "sys"]),
+    ("rootfs", &["oci", "sys", "fsops"]),
     (
         "runtime",
-        &["rootfs", "criu", "cgroup", "seccomp", "oci", "sys", "fsops"],
+        &["rootfs", "criu", "hooks", "cgroup", "seccomp", "oci", "sys", "fsops"],
     ),
->>>>>>> 525cc99 (processes, criu: rooms that the engine and the runtime outgrew; help pages are files; statistics are the cgroup room's)
     ("shim", &["task", "logs", "runtime", "cgroup", "oci", "sys", "fsops"]),
     ("init", &["sys"]),
     ("supervisor", &["task", "store", "oci", "fsops"]),

@@ -2,10 +2,10 @@
 
 use super::{Init, Role};
 use crate::error::{Doing, Error};
-use crate::hooks::{self, Place};
 use crate::process::message::Message;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use tierce_hooks::Place;
 use tierce_oci::runtime::{Hooks, State, Status};
 
 fn of<'a>(init: &Init<'a>) -> Option<&'a Hooks> {
@@ -43,7 +43,12 @@ pub(super) fn before_pivot(init: &mut Init<'_>) -> Result<(), Error> {
         environment: Some(Vec::new()),
     };
     let state = state(init, Status::Creating);
-    hooks::run("createContainer", &lists.create_container, &state, &place)
+    Ok(tierce_hooks::run(
+        "createContainer",
+        &lists.create_container,
+        &state,
+        &place,
+    )?)
 }
 
 /// `startContainer`, in the container, right before the program.
@@ -60,7 +65,12 @@ pub(super) fn before_program(init: &mut Init<'_>) -> Result<(), Error> {
         environment: Some(environment.iter().filter_map(variable).collect()),
     };
     let state = state(init, Status::Created);
-    hooks::run("startContainer", &lists.start_container, &state, &place)
+    Ok(tierce_hooks::run(
+        "startContainer",
+        &lists.start_container,
+        &state,
+        &place,
+    )?)
 }
 
 /// Splits `NAME=value`.

@@ -5,7 +5,6 @@ use crate::argv::{Arguments, Piece};
 use crate::bundle::{self, Bundle};
 use crate::error::{Doing, Error};
 use crate::failpoint::{Point, reach};
-use crate::hooks::Place;
 use crate::init::{Container, Hold, Init, Role};
 use crate::options::{Console, CreateOptions, Created};
 use crate::process::channel::Channel;
@@ -13,12 +12,13 @@ use crate::process::parent::{self, Child, Duties};
 use crate::process::source::Sources;
 use crate::program::Program;
 use crate::state::{Home, Record, start_time};
-use crate::{group, guard, hooks, namespaces, network_devices, notify, timestamp};
+use crate::{group, guard, namespaces, network_devices, notify, timestamp};
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use tierce_cgroup::resctrl::{self, Class};
 use tierce_cgroup::{Driver, Manager, Paths};
+use tierce_hooks::Place;
 use tierce_oci::runtime::{Hooks, NamespaceKind, State, Status};
 use tierce_rootfs::in_place;
 
@@ -160,7 +160,7 @@ pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Er
         Err(error) => {
             drop(unfinished);
             // The specification runs them also for a container that never came to be.
-            hooks::after_the_end(&hooks, &record.document(Status::Stopped));
+            super::delete::tell_of_poststop(&hooks, &record);
             return Err(error);
         }
     };
@@ -182,8 +182,8 @@ fn hooks_before_pivot(hooks: &Hooks, state: &State, place: &Place) -> Result<(),
         status: Status::Created,
         ..state.clone()
     };
-    hooks::run("prestart", &hooks.prestart, &created, place)?;
-    hooks::run("createRuntime", &hooks.create_runtime, state, place)?;
+    tierce_hooks::run("prestart", &hooks.prestart, &created, place)?;
+    tierce_hooks::run("createRuntime", &hooks.create_runtime, state, place)?;
     reach(Point::AfterHooks)
 }
 

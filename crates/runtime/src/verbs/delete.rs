@@ -4,13 +4,14 @@ use super::{Globals, state};
 use crate::argv::{Arguments, Piece};
 use crate::error::{Doing, Error};
 use crate::failpoint::{Point, reach};
-use crate::hooks;
+use crate::log;
 use crate::state::{Home, Record};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use tierce_cgroup::resctrl;
-use tierce_oci::runtime::Status;
+use tierce_hooks::Place;
+use tierce_oci::runtime::{Hooks, Status};
 
 /// How long a killed process may take to end.
 const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
@@ -93,7 +94,7 @@ pub(crate) fn destroy(home: &Home, record: &Record) -> Result<(), Error> {
         .and(removed)?;
     reach(Point::DirectoryRemoved)?;
     if let Some(lists) = &record.hooks {
-        hooks::after_the_end(lists, &record.document(Status::Stopped));
+        tell_of_poststop(lists, record);
     }
     Ok(())
 }
@@ -113,4 +114,12 @@ pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8
     let (id, _) = super::container_id("delete", words, 0)?;
     delete(&globals.root, &id, force)?;
     Ok(0)
+}
+
+/// Runs the `poststop` hooks. Their failures are told as warnings and change nothing.
+pub(super) fn tell_of_poststop(lists: &Hooks, record: &Record) {
+    let state = record.document(Status::Stopped);
+    for failure in tierce_hooks::run_all("poststop", &lists.poststop, &state, &Place::default()) {
+        log::warn(&failure.to_string());
+    }
 }

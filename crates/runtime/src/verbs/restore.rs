@@ -10,7 +10,6 @@ use crate::checkpoint::aside::Aside;
 use crate::checkpoint::settings::{Directories, ImageSettings};
 use crate::checkpoint::{account, criu, external};
 use crate::error::{Doing, Error};
-use crate::hooks::{self, Place};
 use crate::init::Container;
 use crate::options::{Console, CreateOptions, Created};
 use crate::process::parent::{self, live};
@@ -23,6 +22,7 @@ use std::path::{Path, PathBuf};
 use tierce_cgroup::Manager;
 use tierce_criu::{Kind, Options, Switch, Text};
 use tierce_fault::Fault;
+use tierce_hooks::Place;
 use tierce_oci::runtime::{NamespaceKind, Status};
 use tierce_rootfs::{mount, propagation};
 use tierce_sys::clone::{Flags, Fork};
@@ -277,8 +277,8 @@ fn set_up_namespaces(plan: &Plan<'_>, record: &Record, pid: i32) -> Result<(), E
         let mut state = record.document(Status::Creating);
         state.pid = Some(pid);
         let place = Place::bundle(&plan.bundle.path);
-        hooks::run("prestart", &lists.prestart, &state, &place)?;
-        hooks::run("createRuntime", &lists.create_runtime, &state, &place)?;
+        tierce_hooks::run("prestart", &lists.prestart, &state, &place)?;
+        tierce_hooks::run("createRuntime", &lists.create_runtime, &state, &place)?;
     }
     if plan.container.namespaces.is_new(NamespaceKind::Network) {
         set_loopback_up(pid)?;

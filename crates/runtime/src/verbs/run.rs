@@ -7,11 +7,11 @@ use super::foreground::{self, Foreground};
 use crate::argv::Arguments;
 use crate::error::Error;
 use crate::failpoint::{Point, reach};
-use crate::hooks::Place;
+use crate::guard;
 use crate::notify::Proxy;
 use crate::options::Created;
-use crate::{guard, hooks};
 use std::os::fd::AsFd;
+use tierce_hooks::Place;
 use tierce_oci::runtime::Status;
 
 /// The command line.
@@ -48,7 +48,7 @@ pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8
         child.start()?;
         if let Some(lists) = &record.hooks {
             let state = record.document(Status::Running);
-            hooks::run("poststart", &lists.poststart, &state, &Place::bundle(&record.bundle))?;
+            tierce_hooks::run("poststart", &lists.poststart, &state, &Place::bundle(&record.bundle))?;
         }
         Ok((held, proxy))
     };

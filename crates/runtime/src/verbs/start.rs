@@ -4,7 +4,6 @@ use super::Globals;
 use crate::argv::Arguments;
 use crate::error::{Doing, Error};
 use crate::failpoint::{Point, reach};
-use crate::hooks::{self, Place};
 use crate::notify::Proxy;
 use crate::state::Home;
 use rustix::event::{PollFd, PollFlags};
@@ -12,6 +11,7 @@ use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use tierce_fault::Kind;
+use tierce_hooks::Place;
 use tierce_oci::runtime::Status;
 
 /// Starts a created container.
@@ -41,10 +41,11 @@ pub fn start(root: &Path, id: &str) -> Result<(), Error> {
         });
     }
     let place = Place::bundle(&record.bundle);
-    hooks::run("poststart", &lists.poststart, &record.document(Status::Running), &place).inspect_err(|_| {
+    let run = tierce_hooks::run("poststart", &lists.poststart, &record.document(Status::Running), &place);
+    Ok(run.inspect_err(|_| {
         // The hook's failure is what the caller hears; a process that does not die shows in the state.
         let _ = super::delete::end(&record);
-    })
+    })?)
 }
 
 /// Waits until the process has executed its program, or has ended: either way it does not read the fifo any more.

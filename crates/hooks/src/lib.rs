@@ -13,8 +13,6 @@
 //! `env` it gets the runtime's environment, or the container process's where it runs in its place (`startContainer`), as
 //! under runc. Sources: runtime-spec `config.md#posix-platform-hooks`, `runtime.md#lifecycle`.
 
-use crate::error::{Doing, Error};
-use crate::log;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::MemfdFlags;
 use rustix::io::Errno;
@@ -27,6 +25,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+use tierce_fault::{Fault, Kind};
 use tierce_oci::runtime::{Hook, Hooks, State};
 use tierce_sys::Cause;
 
@@ -39,18 +38,46 @@ const PIPE_CAPACITY: usize = 16 * 4096;
 /// How often a hook is asked for its end where a seccomp filter forbids to wait for it properly.
 const TICK: Duration = Duration::from_millis(10);
 
+/// Why a hook cannot run, or how it failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The document asks for what can never run.
+    #[error("{0}")]
+    Invalid(String),
+    /// A hook failed or took too long.
+    #[error("error running {stage} hook #{index}: {cause}")]
+    Failed {
+        /// Which list.
+        stage: &'static str,
+        /// Position in it.
+        index: usize,
+        /// Exit status, signal or time-out, with what it wrote to stderr.
+        cause: String,
+    },
+}
+
+impl Fault for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Invalid(_) => Kind::Invalid,
+            Self::Failed { .. } => Kind::Internal,
+        }
+    }
+}
+
 /// What surrounds the hooks of one moment.
 #[derive(Debug, Default)]
-pub(crate) struct Place {
+pub struct Place {
     /// Their working directory; `None` is the caller's.
-    pub(crate) directory: Option<PathBuf>,
+    pub directory: Option<PathBuf>,
     /// The environment of those that have none of their own; `None` is the caller's.
-    pub(crate) environment: Option<Vec<(OsString, OsString)>>,
+    pub environment: Option<Vec<(OsString, OsString)>>,
 }
 
 impl Place {
     /// A moment of the runtime's side: in the bundle, with the caller's environment.
-    pub(crate) fn bundle(path: &Path) -> Self {
+    pub fn bundle(path: &Path) -> Self {
         Self {
             directory: Some(path.to_owned()),
             environment: None,
@@ -62,7 +89,7 @@ impl Place {
 ///
 /// # Errors
 /// [`Error::Invalid`] naming the member.
-pub(crate) fn check(hooks: &Hooks) -> Result<(), Error> {
+pub fn check(hooks: &Hooks) -> Result<(), Error> {
     let lists = [
         ("prestart", &hooks.prestart),
         ("createRuntime", &hooks.create_runtime),
@@ -92,26 +119,19 @@ pub(crate) fn check(hooks: &Hooks) -> Result<(), Error> {
 /// Runs hooks in order; the first failure ends it.
 ///
 /// # Errors
-/// [`Error::Hook`] with what the hook wrote.
-pub(crate) fn run(stage: &'static str, hooks: &[Hook], state: &State, place: &Place) -> Result<(), Error> {
+/// [`Error::Failed`] with what the hook wrote.
+pub fn run(stage: &'static str, hooks: &[Hook], state: &State, place: &Place) -> Result<(), Error> {
     if hooks.is_empty() {
         return Ok(());
     }
     let document = document(stage, state)?;
     hooks.iter().enumerate().try_for_each(|(index, hook)| {
-        run_one(hook, &document, place).map_err(|cause| Error::Hook { stage, index, cause })
+        run_one(hook, &document, place).map_err(|cause| Error::Failed { stage, index, cause })
     })
 }
 
-/// Runs the `poststop` hooks. Their failures are told as warnings and change nothing.
-pub(crate) fn after_the_end(hooks: &Hooks, state: &State) {
-    for failure in run_all("poststop", &hooks.poststop, state, &Place::default()) {
-        log::warn(&failure.to_string());
-    }
-}
-
-/// Runs all hooks in order, whatever becomes of each; returns their failures.
-fn run_all(stage: &'static str, hooks: &[Hook], state: &State, place: &Place) -> Vec<Error> {
+/// Runs all hooks in order, whatever becomes of each; returns their failures, for the caller to tell.
+pub fn run_all(stage: &'static str, hooks: &[Hook], state: &State, place: &Place) -> Vec<Error> {
     if hooks.is_empty() {
         return Vec::new();
     }
@@ -122,7 +142,7 @@ fn run_all(stage: &'static str, hooks: &[Hook], state: &State, place: &Place) ->
     let run = |(index, hook)| {
         run_one(hook, &document, place)
             .err()
-            .map(|cause| Error::Hook { stage, index, cause })
+            .map(|cause| Error::Failed { stage, index, cause })
     };
     hooks.iter().enumerate().filter_map(run).collect()
 }
@@ -167,9 +187,7 @@ fn run_one(hook: &Hook, document: &[u8], place: &Place) -> Result<(), String> {
     if let Some(directory) = &place.directory {
         command.current_dir(directory);
     }
-    let input = input(document)
-        .doing(|| "hand over the state document".into())
-        .map_err(|error| error.to_string())?;
+    let input = input(document).map_err(|error| format!("hand over the state document: {}", Cause(error)))?;
     let mut child = command
         .process_group(0)
         .stdin(Stdio::from(input))
