@@ -2,15 +2,15 @@
 //! part of the library's interface.
 
 use crate::argv::Arguments;
-use crate::checkpoint::message::Response;
 use crate::namespaces::Namespaces;
 use crate::process::message::Message;
 use crate::program::Program;
 use crate::state::Record;
-use crate::{group, hooks, inherit, init};
+use crate::{group, inherit, init};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
+use tierce_criu::Response;
 use tierce_oci::runtime::{Process, Resources, Spec, Status};
 use tierce_rootfs::{device, plan, propagation};
 
@@ -29,7 +29,7 @@ pub fn config(bytes: &[u8]) {
         let _ = (namespaces.clone_flags(), namespaces.needs_middle());
         let _ = init::sysctl::check(&linux.sysctl, &namespaces);
     }
-    let _ = hooks::check(&spec.hooks.clone().unwrap_or_default());
+    let _ = tierce_hooks::check(&spec.hooks.clone().unwrap_or_default());
     let _ = propagation::parse(&linux.rootfs_propagation);
     let _ = device::nodes(&linux.devices);
     let _ = group::resources(&linux);
