@@ -2,10 +2,12 @@
 
 use crate::error::{Doing, Error};
 use crate::verbs::help;
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 use tierce_oci::runtime::Process;
 
 /// Where the master side of the process's pseudo-terminal goes. Without `process.terminal` it does not matter.
@@ -53,6 +55,10 @@ impl Console {
     }
 }
 
+/// How long the listener of a console socket may take to listen: callers often start it in the same breath, and other
+/// runtimes are slow enough not to notice.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 impl Console {
     /// Connects to whoever takes the terminal, before anything is made: who is not there is known at once.
     ///
@@ -63,8 +69,16 @@ impl Console {
         let action = || format!("connect to console socket {}", path.display());
         let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
             .doing(action)?;
-        rustix::net::connect(&socket, &SocketAddrUnix::new(path).doing(action)?).doing(action)?;
-        Ok(Some(socket))
+        let address = SocketAddrUnix::new(path).doing(action)?;
+        let begun = Instant::now();
+        loop {
+            match rustix::net::connect(&socket, &address) {
+                Err(Errno::NOENT | Errno::CONNREFUSED) if begun.elapsed() < PATIENCE => {
+                    std::thread::sleep(PATIENCE / 50);
+                }
+                result => return result.doing(action).map(|()| Some(socket)),
+            }
+        }
     }
 }
 
