@@ -227,7 +227,7 @@ pub(crate) fn join(joined: &[Joined], skip: impl Fn(NamespaceKind) -> bool) -> R
         .chain(later)
     {
         tierce_sys::namespaces::join(namespace.file.as_fd(), bit(namespace.kind))
-            .doing(|| format!("join {} namespace", file_name(namespace.kind)))?;
+            .doing(|| format!("failed to setns into {} namespace", file_name(namespace.kind)))?;
     }
     Ok(())
 }

@@ -49,7 +49,8 @@ fn borrow(joined: &[namespaces::Joined], offsets: Option<&str>) -> Result<Borrow
     let mut borrowed = Borrowed { own: Vec::new() };
     for namespace in joined.iter().filter(|joined| joined.kind == NamespaceKind::Pid) {
         let own = namespaces::own(NamespaceKind::Pid)?;
-        tierce_sys::namespaces::join(namespace.file.as_fd(), Kinds::PID).doing(|| "join pid namespace".into())?;
+        tierce_sys::namespaces::join(namespace.file.as_fd(), Kinds::PID)
+            .doing(|| "failed to setns into pid namespace".into())?;
         borrowed.own.push((own, Kinds::PID));
     }
     if let Some(offsets) = offsets {
