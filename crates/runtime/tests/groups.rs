@@ -527,3 +527,24 @@ fn row_124_a_further_process_follows_the_first_where_the_group_delegates() {
         one.delete();
     }
 }
+
+/// On a machine with v1 controllers and a v2 hierarchy beside them.
+#[test]
+fn row_123_on_a_hybrid_machine_all_processes_are_in_the_v2_group_too() {
+    if is_v2() || !Path::new("/sys/fs/cgroup/unified/cgroup.procs").exists() {
+        println!("skipped: this is no hybrid machine");
+        return;
+    }
+    for one in beds().into_iter().filter(|one| !one.systemd) {
+        let pid = one.start();
+        let wanted = format!("0::/{}", one.bed.id);
+        let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("cgroup");
+        assert!(text.lines().any(|line| line == wanted), "{text}");
+        assert_eq!(one.exec("sleep 1000 > /dev/null 2>&1 &").code, 0);
+        let group = Path::new("/sys/fs/cgroup/unified").join(&one.bed.id);
+        let procs = std::fs::read_to_string(group.join("cgroup.procs")).expect("cgroup.procs");
+        assert_eq!(procs.lines().count(), 2, "{procs}");
+        one.delete();
+        assert!(!group.exists());
+    }
+}
