@@ -88,12 +88,13 @@ fn image_documents(bytes: &[u8]) {
 fn image_names(bytes: &[u8]) {
     let text = text(bytes);
     if let Ok(reference) = tierce_oci::Reference::parse(&text) {
-        for printed in [reference.to_string(), reference.familiar()] {
-            assert!(
-                tierce_oci::Reference::parse(&printed).is_ok_and(|again| again == reference),
-                "{printed}"
-            );
-        }
+        let again = tierce_oci::Reference::parse(&reference.to_string());
+        assert!(again.is_ok_and(|again| again == reference), "{reference}");
+        // As under Docker, the short form of `docker.io/a.b/c` reads as a host's.
+        assert!(
+            tierce_oci::Reference::parse(&reference.familiar()).is_ok(),
+            "{reference}"
+        );
     }
     if let Ok(digest) = text.parse::<tierce_oci::Digest>() {
         assert_eq!(digest.as_str(), text);

@@ -3,7 +3,7 @@
 
 use crate::argv::Arguments;
 use crate::namespaces::Namespaces;
-use crate::process::message::Message;
+use crate::process::message::{LONGEST, Message};
 use crate::program::Program;
 use crate::state::Record;
 use crate::{group, inherit, init};
@@ -66,7 +66,12 @@ pub fn resources(bytes: &[u8]) {
 /// What the container's process says to its parent.
 pub fn message(bytes: &[u8]) {
     if let Some(message) = Message::decode(bytes) {
-        assert_eq!(Message::decode(&message.encode()), Some(message));
+        // What is no text grows when it is read, and a long text is shortened; it stays a message that fits.
+        let again = message.encode();
+        assert!(
+            again.len() <= LONGEST && Message::decode(&again).is_some(),
+            "{message:?}"
+        );
     }
 }
 
