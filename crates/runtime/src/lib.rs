@@ -31,7 +31,6 @@
 mod affinity;
 mod argv;
 mod bundle;
-mod capabilities;
 mod checkpoint;
 mod environment;
 mod error;

@@ -1,7 +1,6 @@
 //! A process as it will be executed: the document's `process`, checked and turned into what the kernel takes, in the
 //! parent, where an error costs nothing.
 
-use crate::capabilities::Sets;
 use crate::error::Error;
 use crate::filter::Filter;
 use crate::schedule::Schedule;
@@ -9,6 +8,7 @@ use crate::{environment, label, log};
 use rustix::process::{Resource, Rlimit};
 use std::ffi::CString;
 use std::path::Path;
+use tierce_oci::runtime::capability::Sets;
 use tierce_oci::runtime::{Linux, Process};
 
 /// A process, prepared.

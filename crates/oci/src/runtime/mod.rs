@@ -3,6 +3,7 @@
 //! Source: OCI runtime specification 1.3, `config.md`, `config-linux.md`, `runtime.md`. Member names are the
 //! specification's; unknown members are accepted, as the specification demands of runtimes.
 
+pub mod capability;
 mod linux;
 mod process;
 mod resources;

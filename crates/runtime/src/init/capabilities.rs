@@ -1,10 +1,10 @@
 //! Giving up capabilities: the bounding set before the user changes, the others after.
 
 use super::Init;
-use crate::capabilities::Sets;
 use crate::error::{Doing, Error};
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, CapabilitySets};
+use tierce_oci::runtime::capability::Sets;
 
 /// Drops from the bounding set what the document does not name, and keeps the permitted set over the change of user.
 pub(super) fn bounding(init: &mut Init<'_>) -> Result<(), Error> {

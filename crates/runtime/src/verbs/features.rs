@@ -2,7 +2,6 @@
 
 use super::state::json;
 use crate::argv::Arguments;
-use crate::capabilities;
 use crate::error::Error;
 use tierce_rootfs::options;
 
@@ -16,7 +15,7 @@ pub(crate) fn command(arguments: &mut Arguments) -> Result<u8, Error> {
         "mountOptions": options::KNOWN,
         "linux": {
             "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
-            "capabilities": capabilities::all_names().collect::<Vec<_>>(),
+            "capabilities": tierce_oci::runtime::capability::all_names().collect::<Vec<_>>(),
             "cgroup": {"v1": true, "v2": true, "systemd": true, "systemdUser": true, "rdma": true},
             "seccomp": {
                 "enabled": true,

@@ -1,7 +1,7 @@
 //! Capability names and sets, see capabilities(7).
 
+use super::Capabilities;
 use std::collections::BTreeSet;
-use tierce_oci::runtime::Capabilities;
 
 /// The names in the order of their numbers.
 const NAMES: [&str; 41] = [
@@ -49,7 +49,7 @@ const NAMES: [&str; 41] = [
 ];
 
 /// All names, with their prefix, in the order of their numbers.
-pub(crate) fn all_names() -> impl Iterator<Item = String> {
+pub fn all_names() -> impl Iterator<Item = String> {
     NAMES.iter().map(|name| format!("CAP_{name}"))
 }
 
@@ -61,7 +61,7 @@ fn name(number: usize) -> String {
 }
 
 /// The number of a capability; `None` for names that this runtime does not know.
-pub(crate) fn number(name: &str) -> Option<u32> {
+pub fn number(name: &str) -> Option<u32> {
     let name = name.strip_prefix("CAP_").unwrap_or(name);
     NAMES
         .iter()
@@ -71,19 +71,24 @@ pub(crate) fn number(name: &str) -> Option<u32> {
 
 /// The five sets of a process, one bit a capability.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Sets {
-    pub(crate) bounding: u64,
-    pub(crate) effective: u64,
-    pub(crate) inheritable: u64,
-    pub(crate) permitted: u64,
-    pub(crate) ambient: u64,
+pub struct Sets {
+    /// The bounding set.
+    pub bounding: u64,
+    /// The effective set.
+    pub effective: u64,
+    /// The inheritable set.
+    pub inheritable: u64,
+    /// The permitted set.
+    pub permitted: u64,
+    /// The ambient set.
+    pub ambient: u64,
 }
 
 impl Sets {
     /// The sets that a document names, and warnings about what cannot be had: names that nobody knows, and ambient
     /// capabilities that are not both permitted and inheritable. As under runc neither is an error. No document means no
     /// capability. What the kernel, or a confined engine, lacks shows when the process takes them ([`Sets::within`]).
-    pub(crate) fn of(document: Option<&Capabilities>) -> (Self, Vec<String>) {
+    pub fn of(document: Option<&Capabilities>) -> (Self, Vec<String>) {
         let Some(document) = document else {
             return (Self::default(), Vec::new());
         };
@@ -128,7 +133,7 @@ impl Sets {
     }
 
     /// The sets without what `permitted` lacks, so that "all capabilities" in a confined engine means all there are.
-    pub(crate) fn within(self, permitted: u64) -> Self {
+    pub fn within(self, permitted: u64) -> Self {
         Self {
             bounding: self.bounding,
             effective: self.effective & permitted,
