@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use tierce_cgroup::{Driver, Manager};
-use tierce_oci::runtime::{Capabilities, NamespaceKind, Process, State, Status};
+use tierce_oci::runtime::{Capabilities, NamespaceKind, Process, Spec, State, Status};
 use tierce_sys::namespaces::Kinds;
 
 /// Executes a process in a running container. It is a child of the caller, and has executed its program when this
@@ -29,41 +29,61 @@ use tierce_sys::namespaces::Kinds;
 /// [`Error::NotFound`], [`Error::NotRunning`], [`Error::Status`] for a paused one, [`Error::Init`] when the program
 /// cannot be executed; no process is left then.
 pub fn exec(options: &ExecOptions) -> Result<Created, Error> {
-    let home = Home::of(&options.root, &options.id)?;
-    let record = home.load()?;
-    match state::status(&home, &record)? {
-        Status::Running | Status::Created => {}
-        Status::Paused if options.ignore_paused => {}
-        Status::Paused => {
-            return Err(Error::Status(
-                "cannot exec in a paused container (use --ignore-paused to override)".into(),
-            ));
+    Container::open(options)?.exec(options)
+}
+
+/// What is kept of the container, read once: parsing it is most of what this verb does outside the kernel.
+struct Container {
+    home: Home,
+    record: Record,
+    config: Spec,
+}
+
+impl Container {
+    fn open(options: &ExecOptions) -> Result<Self, Error> {
+        let home = Home::of(&options.root, &options.id)?;
+        Ok(Self {
+            record: home.load()?,
+            config: home.config()?,
+            home,
+        })
+    }
+
+    fn exec(&self, options: &ExecOptions) -> Result<Created, Error> {
+        let Self { home, record, config } = self;
+        match state::status(home, record)? {
+            Status::Running | Status::Created => {}
+            Status::Paused if options.ignore_paused => {}
+            Status::Paused => {
+                return Err(Error::Status(
+                    "cannot exec in a paused container (use --ignore-paused to override)".into(),
+                ));
+            }
+            _ => return Err(Error::Status("cannot exec in a stopped container".into())),
         }
-        _ => return Err(Error::Status("cannot exec in a stopped container".into())),
-    }
-    let config = home.config()?;
-    let process = inherit::from_container(options.process.clone(), config.process.as_ref());
-    // Further processes get the container's filter, execution domain and memory policy, as under runc.
-    let program = Program::of(&process, config.linux.as_ref(), options.preserve_fds)?;
-    options.console.check(program.process.terminal)?;
-    let socket = options.console.connect()?;
-    let state = record.document(Status::Running);
-    let mut group = state::group(&record);
-    if !options.sub_groups.is_empty() {
-        group = tierce_cgroup::load(subgroup::below(group.paths(), &options.sub_groups)?, Driver::Cgroupfs);
-    }
-    let child = launch(options, &record, &program, &state, group.as_ref())?;
-    let finished =
-        reach(Point::Further).and_then(|()| finish(options, &child, &program, &state, group.as_ref(), socket.as_ref()));
-    match finished {
-        Ok(terminal) => Ok(Created {
-            pid: child.pid,
-            pidfd: child.pidfd,
-            terminal,
-        }),
-        Err(error) => {
-            child.destroy();
-            Err(error)
+        let process = inherit::from_container(options.process.clone(), config.process.as_ref());
+        // Further processes get the container's filter, execution domain and memory policy, as under runc.
+        let program = Program::of(&process, config.linux.as_ref(), options.preserve_fds)?;
+        options.console.check(program.process.terminal)?;
+        let socket = options.console.connect()?;
+        let state = record.document(Status::Running);
+        let mut group = state::group(record);
+        if !options.sub_groups.is_empty() {
+            group = tierce_cgroup::load(subgroup::below(group.paths(), &options.sub_groups)?, Driver::Cgroupfs);
+        }
+        let child = launch(options, record, &program, &state, group.as_ref())?;
+        let finished = reach(Point::Further)
+            .and_then(|()| finish(options, &child, &program, &state, group.as_ref(), socket.as_ref()));
+        match finished {
+            Ok(terminal) => Ok(Created {
+                pid: child.pid,
+                pidfd: child.pidfd,
+                terminal,
+            }),
+            Err(error) => {
+                child.destroy();
+                Err(error)
+            }
         }
     }
 }
@@ -254,14 +274,14 @@ fn parse(globals: &Globals, arguments: &mut Arguments) -> Result<(ExecOptions, W
 }
 
 /// The process that the wishes describe.
-fn process(wishes: Wishes, home: &Home) -> Result<Process, Error> {
+fn process(wishes: Wishes, config: &Spec) -> Result<Process, Error> {
     if let Some(path) = &wishes.document {
         let bytes = std::fs::read(path).doing(|| format!("read {}", path.display()))?;
         return Ok(tierce_oci::json::parse(&path.display().to_string(), &bytes)?);
     }
-    let mut process = home
-        .config()?
+    let mut process = config
         .process
+        .clone()
         .ok_or_else(|| Error::Invalid("the container has no process".into()))?;
     if wishes.arguments.is_empty() {
         return Err(Error::Usage("exec args cannot be empty".into()));
@@ -310,17 +330,16 @@ fn process(wishes: Wishes, home: &Home) -> Result<Process, Error> {
 pub(crate) fn command(globals: &Globals, arguments: &mut Arguments) -> Result<u8, Error> {
     let (mut options, wishes, detach) = parse(globals, arguments)?;
     guard::begin(options.preserve_fds)?;
-    let home = Home::of(&options.root, &options.id)?;
-    home.load()?;
+    let container = Container::open(&options)?;
     let terminal = wishes.terminal;
     options.sub_groups = subgroup::parse(&wishes.groups_below)?;
-    options.process = process(wishes, &home)?;
+    options.process = process(wishes, &container.config)?;
     if let Some(terminal) = terminal {
         options.process.terminal = terminal;
     }
     options.console = options.console.of_command(detach)?;
     let foreground = if detach { None } else { Some(Foreground::enter()) };
-    let created = exec(&options)?;
+    let created = container.exec(&options)?;
     match foreground {
         None => Ok(0),
         Some(foreground) => foreground::wait(&foreground, &created, None),
