@@ -118,11 +118,7 @@ pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Er
     if options.notify_socket.is_some() {
         notify::make_directory(unfinished.home.path())?;
     }
-    let driver = group::driver(options.systemd_cgroup);
-    let group = group::open(&options.id, &container, driver)?;
-    if let Some(group) = &group {
-        group.refuse_occupied()?;
-    }
+    let (driver, group) = unoccupied_group(options, &container)?;
     container.view = group::view(&container.mounts, &container.namespaces, group.as_deref())?;
     let mut record = record(options, &bundle, &container, (driver, group.as_deref()));
     unfinished.group = group;
@@ -146,12 +142,7 @@ pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Er
         };
         let terminal = child.await_ready(&mut duties)?;
         reach(Point::Ready)?;
-        if let Some(path) = &options.pidfd_socket {
-            child.send_descriptor(path)?;
-        }
-        if let Some(path) = &options.pid_file {
-            write_pid_file(path, child.pid)?;
-        }
+        announce(options, child)?;
         reach(Point::PidFile)?;
         Ok(terminal)
     });
@@ -172,6 +163,30 @@ pub(crate) fn make(options: &CreateOptions, waiting: Waiting) -> Result<Made, Er
         home: unfinished.home.clone(),
         record,
     })
+}
+
+/// The group that the container will have, in which nobody may be yet.
+fn unoccupied_group(
+    options: &CreateOptions,
+    container: &Container,
+) -> Result<(Driver, Option<Box<dyn Manager>>), Error> {
+    let driver = group::driver(options.systemd_cgroup);
+    let group = group::open(&options.id, container, driver)?;
+    if let Some(group) = &group {
+        group.refuse_occupied()?;
+    }
+    Ok((driver, group))
+}
+
+/// Tells those who asked which process it is.
+fn announce(options: &CreateOptions, child: &Child) -> Result<(), Error> {
+    if let Some(path) = &options.pidfd_socket {
+        child.send_descriptor(path)?;
+    }
+    if let Some(path) = &options.pid_file {
+        write_pid_file(path, child.pid)?;
+    }
+    Ok(())
 }
 
 /// Runs the hooks of the runtime's side, while the container's namespaces exist and its root has not changed yet.
