@@ -92,6 +92,10 @@ impl dyn Manager + '_ {
                 result => return result,
             }
         }
+        if let Some(beside) = self.paths().beside() {
+            // On a hybrid machine a process is born there, perhaps before its v1 groups exist; an old kernel cannot.
+            let _ = file::write(beside, "cgroup.kill", "1");
+        }
         // A machine without a freezer still gets its processes killed: the rounds below catch up with forks.
         let frozen = self.set_frozen(true).is_ok();
         for _ in 0..if frozen { 1 } else { 10 } {

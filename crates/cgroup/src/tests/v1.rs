@@ -4,7 +4,7 @@ use super::devices::{DOCKER, DOCKER_LIST};
 use super::{Group, Shell, exist, is_readable, resources, until};
 use crate::{Driver, Error, load, of_pid};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -262,6 +262,22 @@ fn an_occupied_or_frozen_group_is_refused_with_runcs_words() {
         group.refuse_occupied().unwrap_err().to_string(),
         "container's cgroup unexpectedly frozen"
     );
+}
+
+#[test]
+fn row_122_a_process_that_is_in_the_hybrid_group_alone_goes_with_it() {
+    let Some(group) = Group::v1() else { return };
+    let Some(beside) = group.paths().beside().map(Path::to_owned) else {
+        println!("skipped: this is no hybrid machine");
+        return;
+    };
+    assert!(group.create_beside().is_some());
+    let mut process = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+    std::fs::write(beside.join("cgroup.procs"), process.id().to_string()).unwrap();
+    group.kill_all().unwrap_or_default();
+    assert_eq!(process.wait().unwrap().signal(), Some(9));
+    group.delete().unwrap();
+    assert!(!beside.exists());
 }
 
 #[test]
