@@ -133,6 +133,7 @@ impl Sets {
     }
 
     /// The sets without what `permitted` lacks, so that "all capabilities" in a confined engine means all there are.
+    #[must_use]
     pub fn within(self, permitted: u64) -> Self {
         Self {
             bounding: self.bounding,
