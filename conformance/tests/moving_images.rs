@@ -215,3 +215,21 @@ fn row_066_commit_makes_an_image_of_a_running_container() {
     );
     daemon.docker(&["rm", "-f", "box"]).ok();
 }
+
+#[test]
+fn row_108_an_archive_of_ours_comes_back_through_another_tool() {
+    let (daemon, image) = Daemon::with_busybox();
+    let id = id_of(&daemon, &image);
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_string_lossy().into_owned();
+    daemon.tierce(&["save", "-o", &path("ours.tar"), &image]).ok();
+    let (from, to) = (
+        format!("docker-archive:{}", path("ours.tar")),
+        format!("oci-archive:{}:theirs:1", path("theirs.tar")),
+    );
+    Run::run(Command::new("skopeo").args(["copy", "--quiet", "--insecure-policy", &from, &to])).ok();
+    daemon.docker(&["rmi", "-f", &id]).ok();
+    let text = daemon.tierce(&["load", "-i", &path("theirs.tar")]).ok();
+    let loaded = text.trim().split(": ").nth(1).unwrap().to_owned();
+    assert_eq!(daemon.docker(&["run", "--rm", &loaded, "echo", "works"]).ok(), "works");
+}

@@ -428,3 +428,17 @@ fn control_groups_show_the_container_as_their_root() {
         .collect();
     assert!(own.iter().all(|line| line.ends_with(":/")), "{said:?}");
 }
+
+#[test]
+fn row_119_any_directory_is_a_root() {
+    let Some(mut bed) = bed() else { return };
+    // Not in the bundle, with nothing but a shell in it: what chroot(1) would take.
+    let newroot = bed.path().join("newroot");
+    std::fs::create_dir_all(newroot.join("bin")).expect("mkdir");
+    bed::copy_program(&bed.rootfs().join("bin/busybox"), &newroot.join("bin/sh"));
+    bed.config["root"]["path"] = json!(newroot);
+    let said = bed.script("echo /*; exit 3").run();
+    assert_eq!(said.code, 3, "{said:?}");
+    assert!(said.out.contains("/bin") && !said.out.contains("/home"), "{said:?}");
+    assert_eq!(bed.traces(), Vec::<String>::new());
+}

@@ -153,3 +153,31 @@ fn is_readable(watch: &crate::OomWatch) -> bool {
 fn exist(paths: &[PathBuf]) -> Vec<bool> {
     paths.iter().map(|path| path.exists()).collect()
 }
+
+/// A document with every limit of the table in this room's documentation.
+pub(crate) const EVERYTHING: &str = r#"{"cpu":{"shares":1024,"quota":50000,"period":100000},
+    "memory":{"limit":1000000,"swap":3000000,"reservation":500000},
+    "blockIO":{"weight":500,"throttleReadBpsDevice":[{"major":8,"minor":0,"rate":99}]}}"#;
+
+/// The files that the table of the room's documentation names for its limits, in column 1 (v1) or 2 (v2).
+pub(crate) fn documented(column: usize) -> Vec<String> {
+    let rows = include_str!("../lib.rs")
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! | "));
+    let limits = rows
+        .skip_while(|row| !row.starts_with("CPU weight"))
+        .take_while(|row| !row.starts_with("Devices"));
+    let names: Vec<String> = limits
+        .flat_map(|row| {
+            row.split(" | ")
+                .nth(column)
+                .unwrap_or_default()
+                .split('`')
+                .skip(1)
+                .step_by(2)
+        })
+        .map(str::to_owned)
+        .collect();
+    assert!(names.len() >= 7, "{names:?}");
+    names
+}

@@ -123,3 +123,15 @@ proptest! {
         crate::devices::State::from_list(&text);
     }
 }
+
+#[test]
+fn row_133_perf_event_is_a_hierarchy_like_the_others() {
+    // What counts events for a group needs a group: one is made wherever the machine has the hierarchy.
+    let found = Hierarchies::parse(
+        "40 31 0:40 / /sys/fs/cgroup/perf_event rw - cgroup cgroup rw,perf_event\n\
+         41 31 0:41 / /sys/fs/cgroup/net_cls,net_prio rw - cgroup cgroup rw,net_cls,net_prio\n",
+    );
+    let places: BTreeMap<&str, &Path> = found.places().collect();
+    assert_eq!(places["perf_event"], Path::new("/sys/fs/cgroup/perf_event"));
+    assert_eq!(places["net_cls"], places["net_prio"]);
+}

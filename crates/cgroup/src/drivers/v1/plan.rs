@@ -156,3 +156,50 @@ fn block_io(block_io: &BlockIo, has: impl Fn(&str) -> bool, plan: &mut Plan) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::documented;
+
+    fn files(json: &str, has: impl Fn(&str) -> bool) -> Vec<String> {
+        let plan = plan(&serde_json::from_str(json).unwrap(), has).unwrap();
+        plan.0.iter().map(|setting| setting.file.to_string()).collect()
+    }
+
+    #[test]
+    fn row_134_packets_carry_the_class_and_the_priorities_of_their_group() {
+        let json =
+            r#"{"network":{"classID":1048577,"priorities":[{"name":"eth0","priority":5},{"name":"lo","priority":1}]}}"#;
+        let plan = plan(&serde_json::from_str(json).unwrap(), |_| true).unwrap();
+        let lines: Vec<String> = plan
+            .0
+            .iter()
+            .map(|setting| format!("{}/{}={}", setting.controller, setting.file, setting.value))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "net_cls/net_cls.classid=1048577",
+                "net_prio/net_prio.ifpriomap=eth0 5",
+                "net_prio/net_prio.ifpriomap=lo 1",
+            ]
+        );
+    }
+
+    #[test]
+    fn row_135_the_files_of_v1_are_those_of_the_documented_vocabulary() {
+        let written = [
+            files(crate::tests::EVERYTHING, |_| true),
+            files(crate::tests::EVERYTHING, |file| file.contains("bfq")),
+        ]
+        .concat();
+        for file in documented(1) {
+            let found = match file.strip_suffix('*') {
+                Some(start) => written.iter().any(|name| name.starts_with(start)),
+                None => written.contains(&file),
+            };
+            assert!(found, "{file} is documented and not among {written:?}");
+        }
+    }
+}

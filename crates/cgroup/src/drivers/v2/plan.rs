@@ -188,4 +188,20 @@ mod tests {
         };
         assert!(super::plan(&evil, |_| false).is_err());
     }
+
+    #[test]
+    fn row_135_the_files_of_v2_are_those_of_the_documented_vocabulary() {
+        let resources: Resources = serde_json::from_str(crate::tests::EVERYTHING).unwrap();
+        let mut written = Vec::new();
+        for has_bfq in [true, false] {
+            let plan = super::plan(&resources, |file| has_bfq && file.contains("bfq")).unwrap();
+            written.extend(plan.0.iter().map(|setting| setting.file.to_string()));
+        }
+        for file in crate::tests::documented(2) {
+            assert!(
+                written.contains(&file),
+                "{file} is documented and not among {written:?}"
+            );
+        }
+    }
 }
