@@ -14,8 +14,13 @@ use std::time::Duration;
 
 /// Containers that `list` finds.
 const LISTED: usize = 100;
-/// The container that the verbs are about.
-const ID: &str = "verbs";
+/// The container that the verbs are about is the first of them.
+const FIRST: usize = 1;
+
+/// Ids differ from runtime to runtime, for each of them makes control groups of that name in the same place.
+fn id(runtime: &Runtime, number: usize) -> String {
+    format!("{}-{number}", runtime.name)
+}
 
 /// Measures verbs of our runtime and of the peers.
 pub(super) fn measure(stage: &Stage, scratch: &Path, rounds: usize) -> Result<Vec<Measure>> {
@@ -33,47 +38,39 @@ pub(super) fn measure(stage: &Stage, scratch: &Path, rounds: usize) -> Result<Ve
         Ok(())
     };
     let words = |runtime: &Runtime, words: &[&str]| run(&mut runtime.verb(words)).map(|finished| finished.wall);
-    row("create+start+delete", &mut |runtime| {
-        let created = run(&mut runtime.made("create", &bundle, "cycle"))?.wall;
-        let started = words(runtime, &["start", "cycle"])?;
-        Ok(created + started + words(runtime, &["delete", "--force", "cycle"])?)
+    row("life cycle", &mut |runtime| {
+        let id = id(runtime, 0);
+        let created = run(&mut runtime.made("create", &bundle, &id))?.wall;
+        let started = words(runtime, &["start", &id])?;
+        Ok(created + started + words(runtime, &["delete", "--force", &id])?)
     })?;
-    let held = Held {
-        runtimes: &runtimes,
-        ids: (1..LISTED)
-            .map(|number| format!("listed{number}"))
-            .chain([ID.to_owned()])
-            .collect(),
-    };
-    for runtime in held.runtimes {
-        for id in &held.ids {
-            run(&mut runtime.made("create", &idle, id))?;
+    let held = Held(&runtimes);
+    for runtime in held.0 {
+        for number in FIRST..=LISTED {
+            run(&mut runtime.made("create", &idle, &id(runtime, number)))?;
         }
-        words(runtime, &["start", ID])?;
+        words(runtime, &["start", &id(runtime, FIRST)])?;
     }
     row("runtime exec", &mut |runtime| {
-        words(runtime, &["exec", ID, "/bin/true"])
+        words(runtime, &["exec", &id(runtime, FIRST), "/bin/true"])
     })?;
-    row("state", &mut |runtime| words(runtime, &["state", ID]))?;
+    row("state", &mut |runtime| words(runtime, &["state", &id(runtime, FIRST)]))?;
     row("pause+resume", &mut |runtime| {
-        let paused = words(runtime, &["pause", ID])?;
-        Ok(paused + words(runtime, &["resume", ID])?)
+        let paused = words(runtime, &["pause", &id(runtime, FIRST)])?;
+        Ok(paused + words(runtime, &["resume", &id(runtime, FIRST)])?)
     })?;
     row("list of 100", &mut |runtime| words(runtime, &["list"]))?;
     Ok(measures)
 }
 
-/// Containers that go when this is dropped, whatever failed.
-struct Held<'a> {
-    runtimes: &'a [Runtime],
-    ids: Vec<String>,
-}
+/// The containers of these runtimes, which go when this is dropped, whatever failed.
+struct Held<'a>(&'a [Runtime]);
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        for runtime in self.runtimes {
-            for id in &self.ids {
-                if let Err(error) = run(&mut runtime.verb(&["delete", "--force", id])) {
+        for runtime in self.0 {
+            for number in FIRST..=LISTED {
+                if let Err(error) = run(&mut runtime.verb(&["delete", "--force", &id(runtime, number)])) {
                     eprintln!("clean-up: {error:#}");
                 }
             }
