@@ -124,6 +124,9 @@ fn assert_alike(mut ours: Spec, mut theirs: Spec) {
     };
     let (ours_mounts, theirs_mounts) = (set(&mut ours), set(&mut theirs));
     assert_eq!(ours_mounts, theirs_mounts, "mounts");
+    // The version of the specification is that of the runtime that comes with each.
+    assert_eq!(ours.oci_version, tierce_oci::runtime::VERSION);
+    theirs.oci_version.clone_from(&ours.oci_version);
     assert_eq!(
         serde_json::to_value(&ours).unwrap(),
         serde_json::to_value(&theirs).unwrap(),
