@@ -61,17 +61,25 @@ async fn the_shims_program_cannot_be_written_through_the_containers_process() {
     let create = house.create("true");
     let id = ProcessId::init(create.id.clone());
     let created = supervisor.create(create).await.unwrap();
-    let status = std::fs::read_to_string(format!("/proc/{}/status", created.pid)).unwrap();
-    let shim = status
-        .lines()
-        .find_map(|line| line.strip_prefix("PPid:"))
-        .unwrap()
-        .trim();
-    for pid in [created.pid.to_string().as_str(), shim] {
-        let flags = statvfs(format!("/proc/{pid}/exe")).unwrap().f_flag;
+    // The worker that made the process is its parent for a moment; then the shim is.
+    let parent_flags = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", created.pid)).unwrap();
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap();
+        statvfs(format!("/proc/{}/exe", parent.trim())).ok()
+    };
+    let mut shim = parent_flags();
+    for _ in 0..500 {
+        if shim.is_some() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        shim = parent_flags();
+    }
+    let own = statvfs(format!("/proc/{}/exe", created.pid)).unwrap();
+    for (who, found) in [("the container's process", own), ("the shim", shim.unwrap())] {
         assert!(
-            flags.contains(StatVfsMountFlags::RDONLY),
-            "the program of process {pid} is on a writable mount"
+            found.f_flag.contains(StatVfsMountFlags::RDONLY),
+            "the program of {who} is on a writable mount"
         );
     }
     supervisor.start(&id).await.unwrap();
