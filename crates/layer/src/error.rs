@@ -52,6 +52,9 @@ pub enum Error {
         /// What was being read.
         what: &'static str,
     },
+    /// The thread that unpacks could not be given a root of its own.
+    #[error("cannot confine the unpacking of the layer to its directory: {0}")]
+    Room(io::Error),
     /// The layer's stream failed while it was read.
     #[error("cannot read the layer: {0}")]
     Read(io::Error),
@@ -150,7 +153,7 @@ pub(crate) fn printable(name: &[u8]) -> String {
 impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::Io { source, .. } | Self::Read(source) => kind_of_io(source),
+            Self::Io { source, .. } | Self::Read(source) | Self::Room(source) => kind_of_io(source),
             Self::Entry { source, .. } => match kind_of_io(source) {
                 kind @ (Kind::Exhausted | Kind::Forbidden) => kind,
                 _ => Kind::Invalid,

@@ -13,6 +13,7 @@ pub mod descriptors;
 pub mod exec;
 pub mod interface;
 pub mod keyring;
+pub mod landlock;
 pub mod mount_attributes;
 pub mod namespaces;
 pub mod netlink;

@@ -68,6 +68,17 @@ pub fn unshare(kinds: Kinds) -> Result<()> {
     if result < 0 { Err(last_error()) } else { Ok(()) }
 }
 
+/// Gives the calling thread a root directory, a working directory and a umask of its own; else all threads of a process
+/// share them.
+///
+/// # Errors
+/// Those of unshare(2); `EPERM` under a filter of system calls.
+pub fn unshare_directories() -> Result<()> {
+    // SAFETY: takes an integer only; neither memory nor descriptors are concerned.
+    let result = unsafe { libc::unshare(libc::CLONE_FS) };
+    if result < 0 { Err(last_error()) } else { Ok(()) }
+}
+
 /// Moves the calling thread into the namespace that `namespace` stands for (a file of nsfs), which must be of one of
 /// these kinds; or, where it is a pidfd, into all namespaces of these kinds of that process at once.
 ///

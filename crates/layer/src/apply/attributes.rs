@@ -4,59 +4,16 @@ use super::beneath::Beneath;
 use crate::Error;
 use crate::tar::{Entry, EntryKind};
 use rustix::fs::{
-    AtFlags, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, chmodat, chownat,
-    fchmod, fchown, fsetxattr, futimens, lsetxattr, utimensat,
+    AtFlags, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, chmodat, chownat, fchmod, fchown, fsetxattr,
+    futimens, lsetxattr, utimensat,
 };
 use rustix::io::Errno;
-use std::collections::HashSet;
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::path::PathBuf;
+use std::os::fd::{AsFd, BorrowedFd};
 
-/// Attributes of directories, set when everything in them is done: else a set-group-id bit would be inherited, a mode
-/// without write permission would be in the way, and the times would change.
-#[derive(Default)]
-pub(super) struct Deferred(Vec<(Vec<u8>, Entry)>);
-
-impl Deferred {
-    pub(super) fn add(&mut self, name: &[u8], entry: &Entry) {
-        // The name in the archive is needed for messages only, and is nearly the same.
-        let entry = Entry {
-            name: Vec::new(),
-            link: Vec::new(),
-            ..entry.clone()
-        };
-        self.0.push((name.to_vec(), entry));
-    }
-
-    /// Sets all of them; a directory that came twice keeps the last ones.
-    pub(super) fn apply(self, root: &mut Beneath) -> Result<(), Error> {
-        let mut done = HashSet::with_capacity(self.0.len());
-        // Backwards, so that a mode forbids nobody the way to nested ones, and that the last of a name counts.
-        for (name, entry) in self.0.iter().rev() {
-            if !done.insert(&**name) {
-                continue;
-            }
-            let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
-            let fd = match root.resolve(name, directory, ResolveFlags::empty()) {
-                Ok(fd) => fd,
-                // A later entry of the layer has replaced it.
-                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
-                Err(error) => return Err(Error::entry("open the directory", name)(error)),
-            };
-            if fd_is_root(root, &fd) {
-                continue;
-            }
-            set(fd.as_fd(), entry, root.user_xattr(), Spared::default(), name)?;
-        }
-        Ok(())
-    }
-}
-
-fn fd_is_root(root: &Beneath, fd: impl AsFd) -> bool {
-    let identity = |stat: rustix::fs::Stat| (stat.st_dev, stat.st_ino);
-    let root = rustix::fs::stat(root.path()).map(identity);
-    root.is_ok() && root == rustix::fs::fstat(fd).map(identity)
+/// Attributes of a directory that was made before.
+pub(super) fn set_on_directory(fd: BorrowedFd<'_>, entry: &Entry, user_xattr: bool) -> Result<(), Error> {
+    set(fd, entry, user_xattr, Spared::default(), &entry.name)
 }
 
 /// Attributes of a file just written.
@@ -128,7 +85,7 @@ fn set(fd: BorrowedFd<'_>, entry: &Entry, user_xattr: bool, spared: Spared, name
 }
 
 /// Sets everything on a link, device or pipe, which cannot be opened.
-pub(super) fn set_at(parent: BorrowedFd<'_>, base: &[u8], entry: &Entry, user_xattr: bool) -> Result<(), Error> {
+pub(super) fn set_at(root: &Beneath, parent: BorrowedFd<'_>, base: &[u8], entry: &Entry) -> Result<(), Error> {
     let name = &*entry.name;
     let (uid, gid) = owner(entry, name)?;
     chownat(parent, base, uid, gid, AtFlags::SYMLINK_NOFOLLOW).map_err(Error::entry("set the owner", name))?;
@@ -138,12 +95,11 @@ pub(super) fn set_at(parent: BorrowedFd<'_>, base: &[u8], entry: &Entry, user_xa
             .map_err(Error::entry("set the mode", name))?;
     }
     if !entry.xattrs.is_empty() {
-        // No call takes a directory and a name before Linux 6.13; the link in /proc is to the directory itself.
-        use std::os::unix::ffi::OsStrExt;
-        let mut path = PathBuf::from(format!("/proc/self/fd/{}", parent.as_raw_fd()));
-        path.push(std::ffi::OsStr::from_bytes(base));
+        let path = root
+            .path_of(parent, base)
+            .map_err(Error::entry("go to its directory", name))?;
         for (key, value) in &entry.xattrs {
-            if is_ours_to_set(key, user_xattr) {
+            if is_ours_to_set(key, root.user_xattr()) {
                 ignore_unsupported(lsetxattr(&path, &**key, value, XattrFlags::empty()), key, name)?;
             }
         }

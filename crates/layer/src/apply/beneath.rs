@@ -1,5 +1,6 @@
 //! Operations on paths that cannot leave the layer's root.
 
+use super::room::Room;
 use crate::Error;
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, XattrFlags, mkdirat, mknodat, openat, readlinkat, statat,
@@ -7,7 +8,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Symbolic links followed in one name, as the kernel's own limit.
@@ -49,7 +51,8 @@ impl Creator {
 /// The layer's root.
 pub(super) struct Beneath {
     root: tierce_fsops::Beneath,
-    path: PathBuf,
+    /// The thread's working directory is its own: it may go where attributes of links are to be set.
+    may_walk: bool,
     opaque: &'static str,
     /// The directory used last: archives list directory by directory.
     last: Option<(Vec<u8>, OwnedFd, bool)>,
@@ -67,7 +70,7 @@ impl Beneath {
         };
         Ok(Self {
             root: tierce_fsops::Beneath::new(root),
-            path: path.to_owned(),
+            may_walk: false,
             opaque,
             last: None,
             creator: Creator::of_this_process(),
@@ -84,9 +87,33 @@ impl Beneath {
         self.opaque.starts_with("user.")
     }
 
-    /// The root's path.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// The root, for another user of it.
+    pub(super) fn share(&self) -> Result<OwnedFd, Error> {
+        self.root.as_fd().try_clone_to_owned().map_err(Error::Room)
+    }
+
+    /// What the thread is from here on that unpacks.
+    pub(super) fn moved_into(&mut self, room: Room) {
+        self.may_walk = room.own_root;
+    }
+
+    /// Whether a descriptor stands for the root.
+    pub(super) fn is_root(&self, fd: BorrowedFd<'_>) -> bool {
+        self.root.is(fd).unwrap_or(false)
+    }
+
+    /// Names an entry of a directory for calls that take neither a descriptor of it nor one of its directory: those for
+    /// attributes of links and devices before Linux 6.13.
+    pub(super) fn path_of(&self, parent: BorrowedFd<'_>, base: &[u8]) -> rustix::io::Result<PathBuf> {
+        let base = Path::new(std::ffi::OsStr::from_bytes(base));
+        if self.may_walk {
+            rustix::process::fchdir(parent)?;
+            return Ok(base.to_owned());
+        }
+        // The link in /proc is to the directory itself.
+        Ok(Path::new("/proc/self/fd")
+            .join(parent.as_raw_fd().to_string())
+            .join(base))
     }
 
     /// Forgets the directory used last; to be called when a directory was removed.
@@ -96,25 +123,24 @@ impl Beneath {
 
     /// Opens (and makes, 0755) the directory for an entry.
     pub(super) fn parent(&mut self, name: &[u8]) -> Result<Parent<'_>, Error> {
-        if name.is_empty() {
-            return Ok(Parent {
-                fd: self.root.as_fd(),
-                behind_link: false,
-            });
-        }
-        if self.last.as_ref().is_none_or(|(last, ..)| last != name) {
+        if !name.is_empty() && self.last.as_ref().is_none_or(|(last, ..)| last != name) {
             let (fd, behind_link) = self.open_parent(name)?;
             self.last = Some((name.to_vec(), fd, behind_link));
         }
+        Ok(self.opened(name))
+    }
+
+    /// The directory that [`Self::parent`] has opened last.
+    pub(super) fn opened(&self, name: &[u8]) -> Parent<'_> {
         match &self.last {
-            Some((_, fd, behind_link)) => Ok(Parent {
+            Some((_, fd, behind_link)) if !name.is_empty() => Parent {
                 fd: fd.as_fd(),
                 behind_link: *behind_link,
-            }),
-            None => Ok(Parent {
+            },
+            _ => Parent {
                 fd: self.root.as_fd(),
                 behind_link: false,
-            }),
+            },
         }
     }
 

@@ -155,7 +155,7 @@ impl<S: Source> Unpack<S> {
             let at = self.root.parent(parent)?;
             match call(at) {
                 Ok(()) if entry.kind == EntryKind::HardLink => return Ok(()),
-                Ok(()) => return attributes::set_at(at.fd, base, entry, self.user_xattr),
+                Ok(()) => return attributes::set_at(&self.root, self.root.opened(parent).fd, base, entry),
                 Err(Errno::EXIST) => {
                     self.make_room(entry, parent, base, false)?;
                 }
@@ -178,10 +178,10 @@ impl<S: Source> Unpack<S> {
         match kind {
             FileType::Directory if keep => return Ok(Found::Directory),
             FileType::Directory => {
-                self.shadow.put_tree_aside(&at, base, &entry.name)?;
+                self.shadow.put_tree_aside(&self.root, &at, base, &entry.name)?;
                 self.root.forget();
             }
-            FileType::RegularFile => self.shadow.put_aside(&at, base, &entry.name)?,
+            FileType::RegularFile => self.shadow.put_aside(&at, base, &stat, &entry.name)?,
             _ => unlinkat(&at, base, AtFlags::empty()).map_err(fail())?,
         }
         if is_whiteout(&stat) {

@@ -8,6 +8,7 @@
 //! - [`Limits`] bound the archive's length, each file's length and the number of entries; headers are bounded by the
 //!   tar reader. A name is at most 4,095 bytes long.
 //! - Extended attributes that steer overlay itself are dropped.
+//! - Should all of this fail, the thread that unpacks cannot reach the host ([`room`]).
 //!
 //! # Whiteouts
 //! `.wh.NAME` becomes overlay's whiteout (character device 0:0), `.wh..wh..opq` makes the directory opaque, other
@@ -16,7 +17,9 @@
 
 mod attributes;
 mod beneath;
+mod deferred;
 mod make;
+mod room;
 mod shadow;
 
 use crate::crc64::Crc64;
@@ -26,11 +29,13 @@ use crate::pipeline::{self, Source};
 use crate::tar::{Entry, EntryKind, Reader};
 use crate::tar_split::Writer;
 use crate::{Error, Limits};
-use attributes::Deferred;
 use beneath::Beneath;
+use deferred::Deferred;
+use room::Room;
 use shadow::Shadow;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
 use tierce_oci::DiffId;
 
@@ -63,7 +68,7 @@ pub struct Target<'a> {
     pub directory: &'a Path,
     /// The `tar-split.json.gz` to create.
     pub tar_split: &'a Path,
-    /// Directory on the same file system, to be made when needed, for content that a later entry replaces.
+    /// Directory to be made, on the same file system, for content that a later entry replaces.
     pub aside: &'a Path,
     /// Mark opaque directories by `user.overlay.opaque` instead of `trusted.overlay.opaque` (rootless).
     pub user_xattr: bool,
@@ -79,9 +84,10 @@ pub struct Target<'a> {
 /// fails, [`Error::Entry`] and [`Error::Io`] when the disk does.
 pub fn apply(input: impl Read + Send, target: &Target<'_>, limits: &Limits) -> Result<Applied, Error> {
     let ((size, unfinished), decoded) = pipeline::run(input, limits, |chunks| {
-        let mut unpack = Unpack::new(Reader::new(chunks), target, *limits)?;
-        unpack.entries()?;
-        unpack.finish(target)
+        let unpack = Unpack::new(Reader::new(chunks), target, *limits)?;
+        let (layer, aside) = (unpack.root.share()?, unpack.shadow.share()?);
+        let done = room::within(layer.as_fd(), aside.as_fd(), |room| unpack.run(room))?;
+        done.finish(target)
     })?;
     Ok(Applied {
         diff_id: decoded.diff_id,
@@ -122,11 +128,33 @@ impl<S: Source> Unpack<S> {
             root: Beneath::open(target.directory, target.user_xattr)?,
             split: Writer::create(target.tar_split)?,
             deferred: Deferred::default(),
-            shadow: Shadow::new(target.aside),
+            shadow: Shadow::new(target.aside)?,
             limits,
             size: 0,
             unfinished: Unfinished::default(),
             user_xattr: target.user_xattr,
+        })
+    }
+
+    /// Unpacks everything, in a room of its own.
+    fn run(mut self, room: Room) -> Result<Unpacked, Error> {
+        self.root.moved_into(room);
+        self.entries()?;
+        let Self {
+            root,
+            split,
+            deferred,
+            shadow,
+            size,
+            unfinished,
+            ..
+        } = self;
+        deferred.apply(&root)?;
+        Ok(Unpacked {
+            split,
+            shadow,
+            size,
+            unfinished,
         })
     }
 
@@ -201,7 +229,7 @@ impl<S: Source> Unpack<S> {
             EntryKind::File => return self.file(entry, parent, base),
             EntryKind::Directory => {
                 self.make_directory(entry, parent, base)?;
-                self.deferred.add(name.joined(), entry);
+                self.deferred.add(name.joined(), entry, &self.shadow)?;
             }
             EntryKind::Symlink => {
                 self.make_symlink(entry, parent, base)?;
@@ -278,27 +306,27 @@ impl<S: Source> Unpack<S> {
         let size = entry.sparse.as_ref().map_or(entry.size, |sparse| sparse.size);
         file.set_len(size).map_err(fail)
     }
+}
 
-    /// Sets what had to wait until all entries were there.
+/// A layer whose files are there.
+struct Unpacked {
+    split: Writer,
+    shadow: Shadow,
+    size: u64,
+    unfinished: Unfinished,
+}
+
+impl Unpacked {
+    /// Completes what describes the layer.
     fn finish(self, target: &Target<'_>) -> Result<(u64, Unfinished), Error> {
-        let Self {
-            mut root,
-            split,
-            deferred,
-            shadow,
-            size,
-            unfinished,
-            ..
-        } = self;
-        deferred.apply(&mut root)?;
-        split.finish(shadow.contents())?;
+        self.split.finish(self.shadow.contents())?;
         // Replaced entries were counted too: then the sum is taken from what is there.
-        let size = if shadow.replaced() {
+        let size = if self.shadow.replaced() {
             tierce_snapshot::tree::size(target.directory)?
         } else {
-            size
+            self.size
         };
-        Ok((size, unfinished))
+        Ok((size, self.unfinished))
     }
 }
 
