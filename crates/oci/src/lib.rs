@@ -8,6 +8,7 @@ mod error;
 mod image;
 mod platform;
 mod reference;
+mod size;
 
 pub mod container;
 pub mod json;
@@ -19,6 +20,7 @@ pub use error::Error;
 pub use image::{Descriptor, History, ImageConfig, Index, Manifest, RootFs};
 pub use platform::Platform;
 pub use reference::{DEFAULT_DOMAIN, DEFAULT_TAG, Reference};
+pub use size::parse_bytes;
 
 /// Members of a JSON object that the typed part does not know.
 pub type Extra = serde_json::Map<String, serde_json::Value>;

@@ -24,6 +24,14 @@ pub type Open<'a> = &'a dyn Fn(&Path) -> Result<Arc<dyn Snapshotter>, Error>;
 /// # Panics
 /// When the driver breaks the contract.
 pub fn run(open: Open<'_>) {
+    run_in(&std::env::temp_dir(), open);
+}
+
+/// As [`run`], with the data roots in `base`: for drivers that need a certain file system.
+///
+/// # Panics
+/// When the driver breaks the contract.
+pub fn run_in(base: &Path, open: Open<'_>) {
     let cases: [(&str, Case); 7] = [
         ("stacking", stacking),
         ("order", order_of_staging_does_not_matter),
@@ -34,7 +42,7 @@ pub fn run(open: Open<'_>) {
         ("nothing stays", nothing_stays),
     ];
     for (name, case) in cases {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir_in(base).unwrap();
         let driver = match open(dir.path()) {
             Ok(driver) => driver,
             Err(error) => {
@@ -119,7 +127,9 @@ impl Stage {
     fn container(&self, parent: &CacheId) -> CacheId {
         let id = CacheId::random().unwrap();
         self.driver.create(&id.init(), Some(parent), Kind::Init).unwrap();
-        self.driver.create(&id, Some(&id.init()), Kind::Container).unwrap();
+        self.driver
+            .create(&id, Some(&id.init()), Kind::Container { size: None })
+            .unwrap();
         id
     }
 
@@ -242,7 +252,10 @@ fn init_layer(stage: &Stage) {
     let id = CacheId::random().unwrap();
     stage.driver.create(&id.init(), Some(&image), Kind::Init).unwrap();
     fs::write(stage.driver.diff_dir(&id.init()).join("hosts"), "").unwrap();
-    stage.driver.create(&id, Some(&id.init()), Kind::Container).unwrap();
+    stage
+        .driver
+        .create(&id, Some(&id.init()), Kind::Container { size: None })
+        .unwrap();
     assert_eq!(stage.view(&id), ["f=image", "hosts="]);
     if let Layout::Overlay { upper, lowers, .. } = stage.driver.layout(&id).unwrap() {
         assert_eq!(upper, stage.driver.diff_dir(&id));
@@ -267,7 +280,7 @@ fn refusals(stage: &Stage) {
     assert!(matches!(stage.driver.commit(&a, Some(&b)), Err(Error::NotFound { .. })));
     let orphan = stage
         .driver
-        .create(&CacheId::random().unwrap(), Some(&b), Kind::Container);
+        .create(&CacheId::random().unwrap(), Some(&b), Kind::Container { size: None });
     assert!(matches!(orphan, Err(Error::NotFound { .. })));
     stage.driver.remove(&b).unwrap();
 }

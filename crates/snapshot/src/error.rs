@@ -87,8 +87,11 @@ pub enum Error {
         /// The option as given.
         option: String,
         /// What is wrong with it.
-        reason: &'static str,
+        reason: String,
     },
+    /// A `--storage-opt` of a container that its driver does not have or cannot keep; in Docker's words.
+    #[error("{0}")]
+    StorageOption(String),
     /// Mount options that no form of the mount call can carry.
     #[error("cannot mount {}: its options take {length} bytes, more than one page", target.display())]
     OptionsTooLong {
@@ -114,7 +117,8 @@ impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Io { source, .. } => kind_of_io(source),
-            Self::Random(_) => Kind::Internal,
+            // Docker answers so, too.
+            Self::Random(_) | Self::StorageOption(_) => Kind::Internal,
             Self::InvalidId(_) | Self::UnknownDriver { .. } | Self::Option { .. } => Kind::Invalid,
             Self::TooDeep { .. } | Self::OptionsTooLong { .. } => Kind::Exhausted,
             Self::NotFound { .. } => Kind::NotFound,

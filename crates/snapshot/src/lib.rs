@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   stage(id) ──(somebody unpacks into diff_dir)──> commit(id, parent)          a layer of an image
-//!   create(id-init, top layer, Kind::Init) ──> create(id, id-init, Kind::Container)   a container
+//!   create(id-init, top layer, Kind::Init) ──> create(id, id-init, Kind::Container { size: None })   a container
 //!        mounts(id) ──> Mount values ──> the shim mounts them
 //! ```
 //!
@@ -24,7 +24,7 @@
 //! std::fs::write(dir.join("hello"), "world\n").expect("write the layer's content");
 //! driver.commit(&layer, None)?;
 //! let top = CacheId::random()?;
-//! driver.create(&top, Some(&layer), Kind::Container)?;
+//! driver.create(&top, Some(&layer), Kind::Container { size: None })?;
 //! for mount in driver.mounts(&top)? {
 //!     println!("mount -t {} -o {} {}", mount.kind, mount.options.join(","), mount.target.display());
 //! }
@@ -38,7 +38,9 @@ pub mod conformance;
 pub mod drivers;
 mod error;
 mod layout;
+mod merge;
 mod mount;
+mod options;
 mod snapshotter;
 pub mod tree;
 
@@ -46,4 +48,5 @@ pub use cache_id::CacheId;
 pub use error::Error;
 pub use layout::Layout;
 pub use mount::{CompactMount, Mount};
+pub use options::container_size;
 pub use snapshotter::{Kind, Snapshotter};

@@ -10,7 +10,10 @@ pub enum Kind {
     /// through [`Snapshotter::diff_dir`], then a parent; it counts as committed.
     Init,
     /// The writable top of a container.
-    Container,
+    Container {
+        /// The most bytes that it may hold; what is counted depends on the driver. `None`: the driver's default.
+        size: Option<u64>,
+    },
 }
 
 /// A way to store and stack directory trees.
@@ -54,7 +57,7 @@ pub trait Snapshotter: Send + Sync {
     /// Makes an init layer or a container's writable layer on top of a committed parent (or of nothing).
     ///
     /// # Errors
-    /// As [`Self::stage`] and [`Self::commit`].
+    /// As [`Self::stage`] and [`Self::commit`]; [`Error::StorageOption`] when the driver cannot keep a size.
     fn create(&self, id: &CacheId, parent: Option<&CacheId>, kind: Kind) -> Result<(), Error>;
 
     /// Where the snapshot's own files are. Does not look whether it is there.

@@ -1,4 +1,4 @@
-//! Whole directory trees: remove, copy, merge a layer into one.
+//! Whole directory trees: remove, copy, measure.
 //!
 //! The trees come from images and containers, so names, links and depth are hostile; nobody changes them while these
 //! functions run. Symbolic links are never followed.
@@ -6,7 +6,8 @@
 use crate::Error;
 use rustix::fs::{
     AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, Uid, XattrFlags, fstat,
-    lgetxattr, llistxattr, lsetxattr, mkdirat, mknodat, openat, renameat_with, statat, unlinkat, utimensat,
+    ioctl_ficlone, lgetxattr, llistxattr, lsetxattr, mkdirat, mknodat, openat, renameat_with, statat, unlinkat,
+    utimensat,
 };
 use rustix::io::Errno;
 use std::collections::HashMap;
@@ -17,13 +18,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
+use tierce_sys::btrfs;
 
 /// Directories nested deeper than this are first moved up, so that no tree is too deep to be removed.
 const NESTING: usize = 64;
 
 /// Removes what is at `path`, a whole tree if it is a directory. That nothing is there is no error.
 ///
-/// Works on trees of any depth with a bounded number of open files, and on names longer than `PATH_MAX` in all.
+/// Subvolumes of btrfs that lie in it go with it. Works on trees of any depth with a bounded number of open files, and on names longer than `PATH_MAX` in all.
 ///
 /// # Errors
 /// The first thing that could not be removed.
@@ -99,13 +101,22 @@ fn remove_entry(
         }
     }
     let child = open_dir(dir, name)?;
-    empty(root, child.as_fd(), depth + 1, moved)?;
+    if btrfs::is_subvolume(&child)? {
+        if btrfs::destroy(dir, name).is_ok() {
+            return Ok(());
+        }
+        // It has others in it, or we may not: emptied like a directory, and for itself, for nothing can be moved out.
+        let _ = btrfs::set_read_only(&child, false);
+        empty(child.as_fd(), child.as_fd(), 0, moved)?;
+    } else {
+        empty(root, child.as_fd(), depth + 1, moved)?;
+    }
     drop(child);
     unlinkat(dir, name, AtFlags::REMOVEDIR)
 }
 
 /// Copies the tree `from` to `to`, which must not exist: owners, modes, times, extended attributes, hard links and
-/// devices included.
+/// devices included. The copies share their content with the files where the file system can (btrfs, xfs).
 ///
 /// # Errors
 /// File errors, with the path.
@@ -114,7 +125,10 @@ pub fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     copy_entry(from, to, &mut links)
 }
 
-fn copy_entry(from: &Path, to: &Path, links: &mut HashMap<(u64, u64), PathBuf>) -> Result<(), Error> {
+/// Copies a file or a whole directory.
+///
+/// - `links`: the copy of each file with several names, by its inode; one table for all that belongs together.
+pub(crate) fn copy_entry(from: &Path, to: &Path, links: &mut HashMap<(u64, u64), PathBuf>) -> Result<(), Error> {
     let metadata = from.symlink_metadata().map_err(Error::io("look at", from))?;
     let kind = metadata.file_type();
     if !kind.is_dir() && metadata.nlink() > 1 {
@@ -134,7 +148,9 @@ fn copy_entry(from: &Path, to: &Path, links: &mut HashMap<(u64, u64), PathBuf>) 
     } else if kind.is_file() {
         let mut source = File::open(from).map_err(Error::io("open", from))?;
         let mut target = File::create_new(to).map_err(Error::io("create", to))?;
-        io::copy(&mut source, &mut target).map_err(Error::io("copy the content to", to))?;
+        if ioctl_ficlone(&target, &source).is_err() {
+            io::copy(&mut source, &mut target).map_err(Error::io("copy the content to", to))?;
+        }
     } else if kind.is_symlink() {
         let link = fs::read_link(from).map_err(Error::io("read the link", from))?;
         symlink(link, to).map_err(Error::io("create the link", to))?;
@@ -149,7 +165,7 @@ fn copy_entry(from: &Path, to: &Path, links: &mut HashMap<(u64, u64), PathBuf>) 
 }
 
 /// Gives `to` the owner, mode, extended attributes and times of `from`.
-fn copy_attributes(from: &Path, metadata: &fs::Metadata, to: &Path) -> Result<(), Error> {
+pub(crate) fn copy_attributes(from: &Path, metadata: &fs::Metadata, to: &Path) -> Result<(), Error> {
     let owner = (Some(Uid::from_raw(metadata.uid())), Some(Gid::from_raw(metadata.gid())));
     rustix::fs::chownat(CWD, to, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW)
         .map_err(Error::io("set the owner of", to))?;
@@ -177,7 +193,7 @@ fn copy_attributes(from: &Path, metadata: &fs::Metadata, to: &Path) -> Result<()
 }
 
 /// All extended attributes of a path, itself if it is a link; none where the file system has none.
-fn xattrs(path: &Path) -> Result<Vec<(CString, Vec<u8>)>, Error> {
+pub(crate) fn xattrs(path: &Path) -> Result<Vec<(CString, Vec<u8>)>, Error> {
     let fail = Error::io::<Errno>;
     let mut buffer = vec![0; 4096];
     let list = loop {
@@ -204,40 +220,6 @@ fn xattrs(path: &Path) -> Result<Vec<(CString, Vec<u8>)>, Error> {
         }
     }
     Ok(found)
-}
-
-/// Moves the changes in `layer` (overlay whiteouts and opaque directories) into the tree `onto`, as a union mount would
-/// show them. `layer` is left with empty directories only.
-///
-/// # Errors
-/// File errors, with the path.
-pub fn merge(layer: &Path, onto: &Path, opaque: &CStr) -> Result<(), Error> {
-    for name in names(layer)? {
-        let (from, to) = (layer.join(&name), onto.join(&name));
-        let metadata = from.symlink_metadata().map_err(Error::io("look at", &from))?;
-        if is_whiteout(&metadata) {
-            remove(&to)?;
-            continue;
-        }
-        let below_is_dir = to.symlink_metadata().is_ok_and(|below| below.is_dir());
-        if !metadata.is_dir() || !below_is_dir || is_opaque(&from, opaque) {
-            remove(&to)?;
-        }
-        if !metadata.is_dir() {
-            fs::rename(&from, &to).map_err(Error::io("move into place", &to))?;
-            continue;
-        }
-        if !to.exists() {
-            fs::create_dir(&to).map_err(Error::io("create the directory", &to))?;
-        }
-        merge(&from, &to, opaque)?;
-    }
-    let metadata = layer.symlink_metadata().map_err(Error::io("look at", layer))?;
-    copy_attributes(layer, &metadata, onto)?;
-    match rustix::fs::removexattr(onto, opaque) {
-        Ok(()) | Err(Errno::NODATA | Errno::NOTSUP | Errno::PERM) => Ok(()),
-        Err(error) => Err(Error::io("remove an extended attribute of", onto)(error)),
-    }
 }
 
 /// Whether this is overlay's whiteout: a character device 0:0.
@@ -328,7 +310,7 @@ pub fn size(root: &Path) -> Result<u64, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{copy, merge, names, remove, size};
+    use super::{copy, remove, size};
     use std::fs;
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
@@ -373,19 +355,5 @@ mod tests {
         assert_eq!(new.ino(), to.join("g").metadata().unwrap().ino());
         assert_eq!(fs::read_link(to.join("s")).unwrap().to_str(), Some("f"));
         assert_eq!(size(&to).unwrap(), 5);
-    }
-
-    #[test]
-    fn a_merge_replaces_files_by_directories_and_the_other_way_round() {
-        let dir = tempfile::tempdir().unwrap();
-        let (layer, tree) = (dir.path().join("layer"), dir.path().join("tree"));
-        fs::create_dir_all(tree.join("was-dir/x")).unwrap();
-        fs::write(tree.join("was-file"), "").unwrap();
-        fs::write(tree.join("kept"), "").unwrap();
-        fs::create_dir_all(layer.join("was-file/y")).unwrap();
-        fs::write(layer.join("was-dir"), "new").unwrap();
-        merge(&layer, &tree, c"trusted.overlay.opaque").unwrap();
-        assert_eq!(names(&tree).unwrap(), ["kept", "was-dir", "was-file"]);
-        assert!(tree.join("was-dir").is_file() && tree.join("was-file/y").is_dir());
     }
 }

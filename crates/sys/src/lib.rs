@@ -6,6 +6,7 @@
 
 pub mod arena;
 pub mod bpf;
+pub mod btrfs;
 mod cause;
 pub mod clone;
 pub mod daemon;

@@ -6,6 +6,7 @@
 mod attach;
 mod command;
 mod daemon;
+mod disk;
 mod host;
 mod image;
 mod leaks;
@@ -20,6 +21,7 @@ pub mod loopback;
 pub use attach::attach_echoes;
 pub use command::{Output, Run, binary, missing_tool, wait_until};
 pub use daemon::Daemon;
+pub use disk::Disk;
 pub use host::Host;
 pub use image::{Compression, Entry, ImageBuilder};
 pub use leaks::Snapshot;

@@ -166,7 +166,9 @@ impl Store {
         self.driver.create(&init_id, below, Kind::Init)?;
         let directory = self.driver.diff_dir(&init_id);
         init(&directory).map_err(Error::io("fill the init layer", &directory))?;
-        Ok(self.driver.create(&layer.mount_id, Some(&init_id), Kind::Container)?)
+        Ok(self
+            .driver
+            .create(&layer.mount_id, Some(&init_id), Kind::Container { size: None })?)
     }
 
     /// A container's layer.

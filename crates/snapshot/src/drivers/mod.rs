@@ -1,5 +1,6 @@
 //! The one list of storage drivers, and the choice among them.
 
+pub mod btrfs;
 pub mod overlay2;
 pub mod vfs;
 
@@ -25,16 +26,18 @@ impl std::fmt::Debug for Chosen {
 type Open = fn(&Path, &[String]) -> Result<Arc<dyn Snapshotter>, Error>;
 
 /// Drivers that are served, in the order in which the automatic choice tries them.
-const SERVED: [(&str, Open); 2] = [
+const SERVED: [(&str, Open); 3] = [
     (overlay2::NAME, |root, options| {
         Ok(Arc::new(overlay2::Overlay2::open(root, options)?))
+    }),
+    (btrfs::NAME, |root, options| {
+        Ok(Arc::new(btrfs::Btrfs::open(root, options)?))
     }),
     (vfs::NAME, |root, options| Ok(Arc::new(vfs::Vfs::open(root, options)?))),
 ];
 
 /// Drivers that Docker has or had, and why they are refused.
-const UNSERVED: [(&str, &str); 7] = [
-    ("btrfs", "it is not built yet; use overlay2, which works on btrfs"),
+const UNSERVED: [(&str, &str); 6] = [
     (
         "zfs",
         "it is not built yet; use overlay2 (OpenZFS 2.2 and later carry it) or vfs",
@@ -138,13 +141,16 @@ mod tests {
     #[test]
     fn row_040_known_but_unserved_drivers_are_refused_with_the_reason() {
         let root = PathBuf::from("/nonexistent");
-        for name in ["btrfs", "zfs", "fuse-overlayfs", "devicemapper", "overlay", "aufs"] {
+        for name in ["zfs", "fuse-overlayfs", "devicemapper", "overlay", "aufs"] {
             let error = open(&root, Some(name), &[]).unwrap_err();
             assert!(matches!(error, Error::UnservedDriver { .. }), "{error}");
             assert!(error.to_string().contains(name), "{error}");
         }
         let error = open(&root, Some("zip"), &[]).unwrap_err().to_string();
-        assert_eq!(error, "unknown storage driver \"zip\": choose one of overlay2, vfs");
+        assert_eq!(
+            error,
+            "unknown storage driver \"zip\": choose one of overlay2, btrfs, vfs"
+        );
     }
 
     #[test]

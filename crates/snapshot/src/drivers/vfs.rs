@@ -8,7 +8,8 @@
 //! ```
 //! Docker's layout is the same but for the staged directories.
 
-use crate::{CacheId, Error, Kind, Layout, Mount, Snapshotter, tree};
+use crate::merge::{merge, settle};
+use crate::{CacheId, Error, Kind, Layout, Mount, Snapshotter, options, tree};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -30,13 +31,12 @@ impl Vfs {
     /// # Errors
     /// [`Error::Option`] for any `vfs.*` option (there is none that works without quotas); file errors.
     pub fn open(data_root: &Path, options: &[String]) -> Result<Self, Error> {
-        if let Some(option) = options.iter().find(|option| !option.starts_with("overlay2.")) {
-            let reason = "vfs has no options here";
-            return Err(Error::Option {
-                driver: NAME,
-                option: option.clone(),
-                reason,
-            });
+        if let Some((key, value)) = options::own(NAME, options)?.first() {
+            return Err(options::refuse(
+                NAME,
+                &format!("{key}={value}"),
+                "vfs has no options here",
+            ));
         }
         let home = data_root.join(NAME);
         let root = home.join("dir");
@@ -108,12 +108,21 @@ impl Snapshotter for Vfs {
             });
         }
         let dir = self.dir(id);
+        if parent.is_none() {
+            settle(&staged, OPAQUE)?;
+            return fs::rename(&staged, &dir).map_err(Error::io("move into place", &dir));
+        }
         self.copy_parent(parent, &dir)?;
-        tree::merge(&staged, &dir, OPAQUE)?;
+        merge(&staged, &dir, OPAQUE)?;
         tree::remove(&staged)
     }
 
-    fn create(&self, id: &CacheId, parent: Option<&CacheId>, _kind: Kind) -> Result<(), Error> {
+    fn create(&self, id: &CacheId, parent: Option<&CacheId>, kind: Kind) -> Result<(), Error> {
+        if matches!(kind, Kind::Container { size: Some(_) }) {
+            // moby's `quota.ErrQuotaNotSupported`.
+            let text = "Filesystem does not support, or has not enabled quotas";
+            return Err(Error::StorageOption(text.to_owned()));
+        }
         let dir = self.dir(id);
         if dir.exists() {
             return Err(Error::Exists(id.to_string()));

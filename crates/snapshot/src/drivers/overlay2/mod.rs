@@ -25,7 +25,7 @@ mod probe;
 
 pub use probe::Features;
 
-use crate::{CacheId, Error, Kind, Layout, Mount, Snapshotter, tree};
+use crate::{CacheId, Error, Kind, Layout, Mount, Snapshotter, options, tree};
 use std::path::{Path, PathBuf};
 
 /// Name of the driver and of its directory.
@@ -59,21 +59,12 @@ impl Overlay2 {
     /// # Errors
     /// [`Error::Unusable`] naming the failed check and its cure; [`Error::Option`]; file errors.
     pub fn open(data_root: &Path, options: &[String]) -> Result<Self, Error> {
-        for option in options.iter().filter(|option| !option.starts_with("vfs.")) {
-            let refuse = |reason| Error::Option {
-                driver: NAME,
-                option: option.clone(),
-                reason,
-            };
-            match option
-                .split_once('=')
-                .map(|(key, _)| key.trim().to_ascii_lowercase())
-                .as_deref()
-            {
-                Some("overlay2.override_kernel_check") => {}
-                Some("overlay2.size") => return Err(refuse("quotas of container layers are not served")),
-                Some(_) => return Err(refuse("unknown option")),
-                None => return Err(refuse("it must be key=value")),
+        for (key, value) in options::own(NAME, options)? {
+            let refuse = |reason| options::refuse(NAME, &format!("{key}={value}"), reason);
+            match &*key {
+                "overlay2.override_kernel_check" => {}
+                "overlay2.size" => return Err(refuse("quotas of container layers are not served")),
+                _ => return Err(refuse("unknown option")),
             }
         }
         let root = data_root.join(NAME);
@@ -127,7 +118,7 @@ impl Snapshotter for Overlay2 {
         self.stack(id, parent)?;
         match kind {
             Kind::Init => self.mark_committed(id),
-            Kind::Container => Ok(()),
+            Kind::Container { .. } => Ok(()),
         }
     }
 

@@ -27,7 +27,9 @@ fn layer(driver: &Overlay2, parent: Option<&CacheId>, write: impl FnOnce(&Path))
 fn container(driver: &Overlay2, parent: &CacheId) -> CacheId {
     let id = CacheId::random().unwrap();
     driver.create(&id.init(), Some(parent), Kind::Init).unwrap();
-    driver.create(&id, Some(&id.init()), Kind::Container).unwrap();
+    driver
+        .create(&id, Some(&id.init()), Kind::Container { size: None })
+        .unwrap();
     id
 }
 
@@ -94,7 +96,7 @@ fn row_042_a_stack_of_128_layers_mounts_and_one_more_is_refused() {
     });
     let top = layer(&driver, parent.as_ref(), |_| {});
     let error = driver
-        .create(&CacheId::random().unwrap(), Some(&id), Kind::Container)
+        .create(&CacheId::random().unwrap(), Some(&id), Kind::Container { size: None })
         .unwrap_err();
     assert!(error.to_string().contains("at most 128"), "{error}");
     drop(top);
