@@ -14,4 +14,10 @@ pub struct Facts {
     pub insecure_registries: Vec<String>,
     /// Mirrors of Docker Hub.
     pub registry_mirrors: Vec<String>,
+    /// Proxy for HTTP, without user and password; empty for none.
+    pub http_proxy: String,
+    /// Proxy for HTTPS, likewise.
+    pub https_proxy: String,
+    /// Hosts without proxy.
+    pub no_proxy: String,
 }

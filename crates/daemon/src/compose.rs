@@ -14,12 +14,11 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use tierce_api::Facts;
 use tierce_engine::{Engine, Parts};
-use tierce_registry::{Insecure, Url};
 use tierce_store::Leases;
 use tierce_supervisor::Supervisor;
 
-use crate::identity;
 use crate::settings::Settings;
+use crate::{identity, registry};
 
 /// What the API tells of this daemon.
 pub(crate) fn facts(settings: &Settings) -> Result<Facts> {
@@ -29,12 +28,13 @@ pub(crate) fn facts(settings: &Settings) -> Result<Facts> {
     } else {
         "nftables"
     };
-    Ok(Facts {
+    let mut facts = Facts {
         id: identity::of(&settings.data_root)?,
         firewall: firewall.to_owned(),
-        insecure_registries: document.insecure_registries.clone().unwrap_or_default(),
-        registry_mirrors: document.registry_mirrors.clone().unwrap_or_default(),
-    })
+        ..Facts::default()
+    };
+    registry::facts(document, &mut facts)?;
+    Ok(facts)
 }
 
 /// Opens the engine. Everything that an earlier daemon left running is found again.
@@ -42,14 +42,12 @@ pub(crate) async fn open(settings: &Settings) -> Result<Arc<Engine>> {
     let supervisor = open_supervisor(settings).await?;
     let leases = Arc::new(Leases::default());
     let (layers, driver) = open_layers(settings)?;
-    let registry = tierce_registry::Client::new(registry(settings)?).context("open the registry client")?;
-    let images = tierce_image::Images::open(
-        tierce_image::Config::new(&settings.data_root, &driver),
-        Arc::clone(&layers),
-        registry,
-        Arc::clone(&leases),
-    )
-    .context("open the image store")?;
+    let client = registry::client(&settings.document)?;
+    let client = tierce_registry::Client::new(client).context("open the registry client")?;
+    let mut config = tierce_image::Config::new(&settings.data_root, &driver);
+    registry::limit_transfers(&settings.document, &mut config)?;
+    let images = tierce_image::Images::open(config, Arc::clone(&layers), client, Arc::clone(&leases))
+        .context("open the image store")?;
     let volumes = tierce_volume::Volumes::open(settings.data_root.join("volumes"), Arc::clone(&leases))
         .context("open the volumes")?;
     let networks = tierce_network::Controller::open(network(settings)).context("open the networks")?;
@@ -93,22 +91,6 @@ fn open_layers(settings: &Settings) -> Result<(Arc<tierce_layer::Store>, String)
     let layerdb = settings.data_root.join("image").join(&driver).join("layerdb");
     let layers = tierce_layer::Store::open(&layerdb, chosen.driver).context("open the layer store")?;
     Ok((Arc::new(layers), driver))
-}
-
-fn registry(settings: &Settings) -> Result<tierce_registry::Config> {
-    let document = &settings.document;
-    let mut config = tierce_registry::Config::default();
-    for registry in document.insecure_registries.iter().flatten() {
-        config.insecure.push(registry.parse::<Insecure>()?);
-    }
-    for mirror in document.registry_mirrors.iter().flatten() {
-        config.mirrors.push(
-            mirror
-                .parse::<Url>()
-                .with_context(|| format!("invalid registry-mirror {mirror:?}"))?,
-        );
-    }
-    Ok(config)
 }
 
 fn network(settings: &Settings) -> tierce_network::Config {

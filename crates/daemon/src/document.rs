@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::flags::Flags;
+use crate::registry::ProxySettings;
 
 /// Tierce's own file, and Docker's where there is no such.
 const DEFAULT_FILES: [&str; 2] = ["/etc/tierce/daemon.json", "/etc/docker/daemon.json"];
@@ -29,6 +30,10 @@ pub(crate) struct Document {
     pub(crate) storage_opts: Option<Vec<String>>,
     pub(crate) registry_mirrors: Option<Vec<String>>,
     pub(crate) insecure_registries: Option<Vec<String>>,
+    pub(crate) proxies: Option<ProxySettings>,
+    pub(crate) max_concurrent_downloads: Option<i64>,
+    pub(crate) max_concurrent_uploads: Option<i64>,
+    pub(crate) max_download_attempts: Option<i64>,
     pub(crate) bridge: Option<String>,
     pub(crate) bip: Option<String>,
     pub(crate) fixed_cidr: Option<String>,
@@ -78,7 +83,7 @@ pub(crate) struct Runtime {
 
 /// Keys of dockerd that have no meaning here, and why that is no harm. Any other key is refused, because silence about
 /// a setting that somebody relies on could be harm.
-const WITHOUT_MEANING: [(&str, &str); 13] = [
+const WITHOUT_MEANING: [(&str, &str); 11] = [
     ("live-restore", "containers always outlive this daemon"),
     ("containerd", "this daemon supervises its containers itself"),
     ("containerd-namespace", "this daemon supervises its containers itself"),
@@ -91,8 +96,6 @@ const WITHOUT_MEANING: [(&str, &str); 13] = [
     ("userland-proxy-path", "there is no proxy process"),
     ("ip6tables", "IPv6 is not served"),
     ("shutdown-timeout", "containers are not stopped with this daemon"),
-    ("max-concurrent-downloads", "the number of downloads adapts by itself"),
-    ("max-concurrent-uploads", "the number of uploads adapts by itself"),
     ("builder", "there is no builder"),
     ("raw-logs", "the log is never coloured"),
 ];

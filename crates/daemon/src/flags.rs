@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::document::Runtime;
+use crate::registry::ProxySettings;
 
 /// A Docker-compatible engine.
 #[derive(Debug, Clone, Default, Parser, Serialize)]
@@ -96,14 +97,29 @@ struct StorageFlags {
     #[arg(long = "storage-opt", value_name = "KEY=VALUE")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     storage_opts: Vec<String>,
-    /// Mirror of Docker Hub (may be given several times)
-    #[arg(long = "registry-mirror", value_name = "URL")]
+    /// Mirror of Docker Hub, or of another registry: [PREFIX=]URL (may be given several times)
+    #[arg(long = "registry-mirror", value_name = "MIRROR")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     registry_mirrors: Vec<String>,
     /// Registry without verified TLS: HOST[:PORT] or an address range (may be given several times)
     #[arg(long = "insecure-registry", value_name = "REGISTRY")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     insecure_registries: Vec<String>,
+    #[command(flatten)]
+    #[serde(skip_serializing_if = "ProxySettings::is_empty")]
+    proxies: ProxySettings,
+    /// How many layers are downloaded at once [default: as many as there are cores, at least 3]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_concurrent_downloads: Option<i64>,
+    /// How many layers are uploaded at once [default: 5]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_concurrent_uploads: Option<i64>,
+    /// How often a request to a registry is made before its failure counts [default: 5]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_download_attempts: Option<i64>,
 }
 
 /// Networks.
@@ -324,6 +340,8 @@ mod tests {
             "crun=/usr/bin/crun",
             "-s",
             "vfs",
+            "--https-proxy",
+            "p:1",
         ])
         .unwrap();
         assert_eq!(
@@ -331,7 +349,7 @@ mod tests {
             json!({
                 "hosts": ["unix:///a", "tcp://b"], "iptables": false, "debug": true, "log-opts": {"max-size": "1m"},
                 "default-address-pools": [{"base": "10.0.0.0/8", "size": 24}], "storage-driver": "vfs",
-                "runtimes": {"crun": {"path": "/usr/bin/crun"}}
+                "runtimes": {"crun": {"path": "/usr/bin/crun"}}, "proxies": {"https-proxy": "p:1"}
             })
         );
         assert!(Flags::try_parse_from(["tierced"]).unwrap().document().is_empty());

@@ -109,6 +109,8 @@ impl Settings {
                 bail!("{key} {}: the path must be absolute", path.display())
             }
         };
+        // Read again where the client is opened; what is wrong with them is to be told by `--validate` too.
+        crate::registry::client(&document)?;
         let exec_root = absolute("exec-root", document.exec_root.as_ref(), "/run/tierce")?;
         let shim = match &document.shim {
             Some(shim) => shim.clone(),

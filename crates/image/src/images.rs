@@ -26,6 +26,8 @@ pub struct Config {
     pub platform: Platform,
     /// How many layers are downloaded and unpacked at once (`max-concurrent-downloads`).
     pub parallel_layers: usize,
+    /// How many layers are uploaded at once (`max-concurrent-uploads`).
+    pub parallel_uploads: usize,
 }
 
 impl Config {
@@ -38,6 +40,7 @@ impl Config {
             platform: Platform::host(),
             // Docker's default is 3. A layer keeps about one core busy.
             parallel_layers: cores.max(3),
+            parallel_uploads: 5,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Settings of the client.
 
-use crate::{Error, Url};
+use crate::{Error, Mirror, Url};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -11,8 +11,8 @@ use std::time::Duration;
 pub struct Config {
     /// Registries that may be spoken to without verified TLS, or without TLS.
     pub insecure: Vec<Insecure>,
-    /// Mirrors of Docker Hub, asked in order before it. They are never given credentials.
-    pub mirrors: Vec<Url>,
+    /// Stand-ins for registries, asked before them. They are never given credentials.
+    pub mirrors: Vec<Mirror>,
     /// Directories of `<host[:port]>/{*.crt,*.cert,*.key}`; Docker's is `/etc/docker/certs.d`.
     pub certificate_directories: Vec<PathBuf>,
     /// Time limits.

@@ -1,6 +1,6 @@
-//! Where a registry may be found: mirrors, TLS, plain HTTP, in the order in which they are tried.
+//! Where a repository may be found: mirrors, TLS, plain HTTP, in the order in which they are tried.
 
-use crate::{Config, Error, Url};
+use crate::{Config, Error, Url, mirrors};
 use tierce_oci::DEFAULT_DOMAIN;
 
 /// One place to ask.
@@ -8,37 +8,51 @@ use tierce_oci::DEFAULT_DOMAIN;
 pub(crate) struct Endpoint {
     /// Root of the API; paths begin with `v2/` under it.
     pub(crate) base: Url,
+    /// Path of the repository there.
+    pub(crate) repository: String,
     /// A stand-in for the registry: gets no credentials, and any failure leads to the next endpoint.
     pub(crate) mirror: bool,
     /// Unverified TLS, plain HTTP and redirects to it are accepted.
     pub(crate) insecure: bool,
 }
 
-/// The endpoints of the registry `domain`. `known_plain` moves plain HTTP to the front, where it worked before.
-pub(crate) fn candidates(config: &Config, domain: &str, known_plain: bool) -> Result<Vec<Endpoint>, Error> {
-    let endpoint = |base: Url, mirror| Endpoint {
-        insecure: config.is_insecure(&base.authority()),
-        base,
-        mirror,
-    };
-    if domain == DEFAULT_DOMAIN {
-        let mirrors = config.mirrors.iter().map(|mirror| endpoint(mirror.clone(), true));
-        return Ok(mirrors.chain([endpoint(config.hub.clone(), false)]).collect());
+/// The endpoints of the repository `path` of the registry `domain`, the mirrors first.
+pub(crate) fn candidates(config: &Config, domain: &str, path: &str, known_plain: bool) -> Result<Vec<Endpoint>, Error> {
+    let mirrors = mirrors::places(&config.mirrors, domain, path).into_iter();
+    let mut endpoints: Vec<Endpoint> = mirrors
+        .map(|(base, repository)| Endpoint {
+            insecure: config.is_insecure(&base.authority()),
+            base,
+            repository,
+            mirror: true,
+        })
+        .collect();
+    for mut endpoint in origins(config, domain, known_plain)? {
+        path.clone_into(&mut endpoint.repository);
+        endpoints.push(endpoint);
     }
-    let insecure = config.is_insecure(domain);
-    let secured = Endpoint {
-        base: Url::of_domain(domain, true)?,
+    Ok(endpoints)
+}
+
+/// The registry `domain` itself. `known_plain` moves plain HTTP to the front, where it worked before.
+pub(crate) fn origins(config: &Config, domain: &str, known_plain: bool) -> Result<Vec<Endpoint>, Error> {
+    let endpoint = |base: Url, insecure| Endpoint {
+        base,
+        repository: String::new(),
         mirror: false,
         insecure,
     };
+    if domain == DEFAULT_DOMAIN {
+        let hub = config.hub.clone();
+        let insecure = config.is_insecure(&hub.authority());
+        return Ok(vec![endpoint(hub, insecure)]);
+    }
+    let insecure = config.is_insecure(domain);
+    let secured = endpoint(Url::of_domain(domain, true)?, insecure);
     if !insecure {
         return Ok(vec![secured]);
     }
-    let plain = Endpoint {
-        base: Url::of_domain(domain, false)?,
-        mirror: false,
-        insecure,
-    };
+    let plain = endpoint(Url::of_domain(domain, false)?, insecure);
     Ok(if known_plain {
         vec![plain, secured]
     } else {
@@ -51,7 +65,7 @@ mod tests {
     use super::*;
 
     fn bases(config: &Config, domain: &str, known_plain: bool) -> Vec<String> {
-        candidates(config, domain, known_plain)
+        candidates(config, domain, "a/b", known_plain)
             .unwrap()
             .iter()
             .map(|endpoint| endpoint.base.to_string())
@@ -61,12 +75,12 @@ mod tests {
     #[test]
     fn row_031_short_names_lead_to_the_hub_and_hosts_to_themselves() {
         let config = Config {
-            mirrors: vec!["https://m.example/p/".parse().unwrap()],
+            mirrors: vec!["https://m.example".parse().unwrap()],
             ..Config::default()
         };
         assert_eq!(
             bases(&config, "docker.io", false),
-            ["https://m.example/p/", "https://registry-1.docker.io/"]
+            ["https://m.example/", "https://registry-1.docker.io/"]
         );
         assert_eq!(
             bases(&config, "docker.elastic.co", false),

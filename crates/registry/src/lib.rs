@@ -34,6 +34,7 @@ mod fetch;
 #[doc(hidden)] // for the fuzz targets
 pub mod fuzzing;
 mod login;
+mod mirrors;
 mod refusal;
 mod repository;
 mod resolve;
@@ -49,6 +50,7 @@ pub use credentials::{Credentials, Secret};
 pub use download::Download;
 pub use error::Error;
 pub use fetch::BlobStream;
+pub use mirrors::Mirror;
 pub use refusal::Refusal;
 pub use repository::{Client, Repository};
 pub use resolve::FetchedManifest;

@@ -3,7 +3,7 @@
 //! Source: moby `daemon/pkg/registry/auth.go`: `GET /v2/`, answer the challenge, `GET /v2/` again.
 
 use crate::auth::{basic, token};
-use crate::endpoint::{Endpoint, candidates};
+use crate::endpoint::{Endpoint, origins};
 use crate::repository::challenges;
 use crate::transport::Call;
 use crate::{Client, Credentials, Error, Secret, Url};
@@ -21,10 +21,7 @@ impl Client {
     pub async fn log_in(&self, server: &str, credentials: &Credentials) -> Result<Option<Secret>, Error> {
         let domain = domain_of(server);
         let mut before = None;
-        for endpoint in candidates(self.config(), &domain, false)? {
-            if endpoint.mirror {
-                continue;
-            }
+        for endpoint in origins(self.config(), &domain, false)? {
             match self.try_at(&endpoint, credentials).await {
                 Err(error @ (Error::Unreachable { .. } | Error::TimedOut { .. })) => {
                     before.get_or_insert(error);

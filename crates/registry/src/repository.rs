@@ -173,12 +173,9 @@ impl Repository {
 
     /// Makes a request and returns an answer with a status of success. The first answer decides on the endpoint.
     pub(crate) async fn ask(&self, ask: &Ask<'_>) -> Result<Answer, Error> {
-        let endpoints = match self.chosen() {
-            Some(endpoint) => vec![endpoint],
-            None => self.endpoints()?,
-        };
+        let endpoints = self.endpoints_from_chosen()?;
         let last = endpoints.len().saturating_sub(1);
-        let mut before = None;
+        let (mut before, mut told_before) = (None, false);
         for (index, endpoint) in endpoints.into_iter().enumerate() {
             match self.ask_of(&endpoint, ask).await {
                 Ok(answer) => {
@@ -187,10 +184,14 @@ impl Repository {
                 }
                 Err(error) if index < last && falls_through(&endpoint, &error) => {
                     tracing::debug!(endpoint = %endpoint.base, %error, "trying the next endpoint of a registry");
+                    // Where plain HTTP worked before, its failure is the one to tell, not that of TLS.
+                    let worked = !endpoint.mirror && !endpoint.base.is_secure();
+                    told_before = told_before || worked;
                     before = Some(error);
                 }
                 // That is what servers of TLS say to plain HTTP: the failure of TLS is the one to tell.
                 Err(Error::Refused { status: 400, .. }) if before.is_some() && !endpoint.base.is_secure() => break,
+                Err(Error::Unreachable { .. } | Error::TimedOut { .. }) if told_before => break,
                 Err(error) => {
                     // A refusal is an answer too.
                     if matches!(error, Error::Refused { .. }) && !endpoint.mirror {
@@ -211,14 +212,14 @@ impl Repository {
             payload,
             ..Call::new(method, url.clone())
         };
-        self.converse(&endpoint, call, &self.scopes(None)).await
+        self.converse(&endpoint, call, &self.scopes(&endpoint, None)).await
     }
 
     /// Sends a flow to an address that the registry gave us. The flow cannot be sent again: when the proof has run out,
     /// a new one is fetched and the refusal returned, and another try succeeds.
     pub(crate) async fn stream_to(&self, url: &Url, method: Method, flow: Flow) -> Result<Answer, Error> {
         let endpoint = self.chosen().ok_or_else(|| self.nowhere())?;
-        let scopes = self.scopes(None);
+        let scopes = self.scopes(&endpoint, None);
         let mut call = Call::new(method, url.clone());
         if url.origin() == endpoint.base.origin() {
             call.authorization = self.proved(&endpoint, &scopes).await;
@@ -249,10 +250,33 @@ impl Repository {
         self.0.chosen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn endpoints(&self) -> Result<Vec<Endpoint>, Error> {
-        let mut endpoints = candidates(self.client().config(), &self.0.domain, self.is_known_plain())?;
+    /// The endpoint that answered, and after a mirror those that come after it; all as long as none did.
+    fn endpoints_from_chosen(&self) -> Result<Vec<Endpoint>, Error> {
+        let chosen = self.chosen();
+        if let Some(endpoint) = chosen.as_ref().filter(|endpoint| !endpoint.mirror) {
+            return Ok(vec![endpoint.clone()]);
+        }
+        let config = self.client().config();
+        let mut endpoints = candidates(config, &self.0.domain, &self.0.path, self.is_known_plain())?;
         endpoints.retain(|endpoint| self.0.purpose == Purpose::Pull || !endpoint.mirror);
+        if let Some(at) = endpoints.iter().position(|endpoint| Some(endpoint) == chosen.as_ref()) {
+            endpoints.drain(..at);
+        }
         Ok(endpoints)
+    }
+
+    /// Turns away from a mirror that answered with what is of no use; whether there was one.
+    pub(crate) fn pass_over(&self) -> bool {
+        let next = self
+            .endpoints_from_chosen()
+            .ok()
+            .and_then(|left| left.into_iter().nth(1));
+        let mut chosen = self.0.chosen.lock().unwrap_or_else(PoisonError::into_inner);
+        if !chosen.as_ref().is_some_and(|endpoint| endpoint.mirror) {
+            return false;
+        }
+        *chosen = next;
+        chosen.is_some()
     }
 
     fn nowhere(&self) -> Error {
@@ -263,13 +287,13 @@ impl Repository {
         }
     }
 
-    /// What a token must be good for.
-    fn scopes(&self, source: Option<&str>) -> BTreeSet<String> {
+    /// What a token for an endpoint must be good for.
+    fn scopes(&self, endpoint: &Endpoint, source: Option<&str>) -> BTreeSet<String> {
         let actions = match self.0.purpose {
             Purpose::Pull => "pull",
             Purpose::Push => "pull,push",
         };
-        let own = format!("repository:{}:{actions}", self.0.path);
+        let own = format!("repository:{}:{actions}", endpoint.repository);
         let source = source.map(|path| format!("repository:{path}:pull"));
         [own].into_iter().chain(source).collect()
     }
@@ -294,14 +318,14 @@ impl Repository {
     }
 
     async fn ask_of(&self, endpoint: &Endpoint, ask: &Ask<'_>) -> Result<Answer, Error> {
-        let url = endpoint.base.under(&format!("v2/{}/{}", self.0.path, ask.what));
+        let url = endpoint.base.under(&format!("v2/{}/{}", endpoint.repository, ask.what));
         let call = Call {
             accept: ask.accept,
             from: ask.from,
             payload: ask.payload.clone(),
             ..Call::new(ask.method.clone(), url)
         };
-        self.converse(endpoint, call, &self.scopes(ask.source)).await
+        self.converse(endpoint, call, &self.scopes(endpoint, ask.source)).await
     }
 
     /// Sends a call, answers a challenge, follows redirects; returns an answer with a status of success.
@@ -380,7 +404,7 @@ impl Repository {
         )
         .await?;
         // A token for a source as well is not kept for the requests after: its server may have granted only a part.
-        if *scopes == self.scopes(None) || known.is_none() {
+        if *scopes == self.scopes(endpoint, None) || known.is_none() {
             *known = Some(Proof {
                 endpoint: endpoint.clone(),
                 scopes: scopes.clone(),

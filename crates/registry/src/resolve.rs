@@ -61,6 +61,9 @@ impl Repository {
             match self.fetch_manifest(&what, tag_or_digest).await {
                 // A registry that is busy may serve in a moment; one that is not there is reported at once.
                 Err(error @ Error::Refused { .. }) => tokio::time::sleep(attempts.after(error)?).await,
+                Err(error) if is_about_content(&error) && self.pass_over() => {
+                    tracing::warn!(%error, "a mirror is passed over");
+                }
                 other => return other,
             }
         }
@@ -114,6 +117,14 @@ impl Repository {
             bytes,
         })
     }
+}
+
+/// Whether an answer came that is of no use.
+fn is_about_content(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Malformed { .. } | Error::WrongDigest { .. } | Error::TooLarge { .. }
+    )
 }
 
 /// A media type without its parameters.

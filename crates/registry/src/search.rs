@@ -2,7 +2,7 @@
 //!
 //! Source: moby `daemon/pkg/registry/search.go`.
 
-use crate::endpoint::candidates;
+use crate::endpoint::origins;
 use crate::transport::Call;
 use crate::{Client, Credentials, Error, Url};
 use serde::Deserialize;
@@ -43,7 +43,7 @@ impl Client {
         let bases = if domain == DEFAULT_DOMAIN {
             vec![(self.config().index.clone(), false)]
         } else {
-            let endpoints = candidates(self.config(), domain, false)?.into_iter();
+            let endpoints = origins(self.config(), domain, false)?.into_iter();
             endpoints.map(|endpoint| (endpoint.base, endpoint.insecure)).collect()
         };
         let mut before = None;

@@ -482,7 +482,7 @@ async fn mirrors_come_first_get_no_credentials_and_fall_through() {
     let hub = FakeServer::start(|_| manifest());
     let config = Config {
         mirrors: vec![
-            format!("{}/prefix/", broken.url()).parse().unwrap(),
+            format!("{}/prefix/v2", broken.url()).parse().unwrap(),
             private.url().parse().unwrap(),
         ],
         hub: hub.url().parse().unwrap(),
@@ -495,6 +495,52 @@ async fn mirrors_come_first_get_no_credentials_and_fall_through() {
     assert_eq!(private.received().len(), 1);
     assert_eq!(private.received()[0].header("authorization"), None);
     assert_eq!(hub.trace(), ["GET /v2/library/alpine/manifests/3"]);
+}
+
+#[tokio::test]
+async fn row_032_every_registry_may_have_mirrors_with_paths_of_their_own() {
+    let blob = blob(100);
+    let (served, known) = (blob.clone(), blob.clone());
+    let token = FakeServer::start(|_| Reply::ok("application/json", r#"{"token":"t"}"#));
+    let realm = token.url();
+    // It has the manifest and not the layer, and wants a token for the name that it knows.
+    let mirror = FakeServer::start(move |request| match request.header("authorization") {
+        None => {
+            let challenge =
+                format!(r#"Bearer realm="{realm}/token",service="m",scope="repository:quay/team/app:pull""#);
+            Reply::status(401, &[("WWW-Authenticate", &challenge)], "")
+        }
+        Some(_) if request.target.contains("/manifests/") => manifest(),
+        Some(_) => Reply::status(404, &[], r#"{"errors":[{"code":"BLOB_UNKNOWN"}]}"#),
+    });
+    let captive = FakeServer::start(|_| Reply::ok("text/html", "<html>Log in to the network</html>"));
+    let origin = FakeServer::start(move |request| Reply::blob(request, &served));
+    let config = Config {
+        mirrors: vec![
+            format!("{}={}/portal", origin.authority(), captive.url())
+                .parse()
+                .unwrap(),
+            format!("{}={}/quay", origin.authority(), mirror.url()).parse().unwrap(),
+            format!("*={}", captive.url()).parse().unwrap(),
+        ],
+        attempts: 1,
+        ..quick()
+    };
+    let name = format!("{}/team/app", origin.authority());
+    let repository = repository_with(config, &name, Some(Credentials::basic("u", "p")));
+    repository.manifest("1").await.unwrap();
+    assert_eq!(captive.trace(), ["GET /v2/portal/team/app/manifests/1"]);
+    assert_eq!(mirror.trace(), ["GET /v2/quay/team/app/manifests/1"; 2]);
+    assert!(
+        token.received()[0]
+            .target
+            .ends_with("scope=repository%3Aquay%2Fteam%2Fapp%3Apull")
+    );
+    assert_eq!(token.received()[0].header("authorization"), None);
+    assert_eq!(read(&repository, &descriptor(&known), 0).await.unwrap(), known);
+    assert!(mirror.trace()[2].starts_with("GET /v2/quay/team/app/blobs/"));
+    let blobs = format!("GET /v2/team/app/blobs/{}", descriptor(&known).digest);
+    assert_eq!(origin.trace(), [blobs]);
 }
 
 #[tokio::test]

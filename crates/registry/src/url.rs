@@ -89,6 +89,14 @@ impl Url {
         }
     }
 
+    /// The address of `path` (no leading '/') at the same origin, without a query.
+    pub(crate) fn at_root(&self, path: &str) -> Self {
+        Self {
+            path: format!("/{path}"),
+            ..self.clone()
+        }
+    }
+
     /// The same address with one more query parameter.
     pub(crate) fn with_query(&self, name: &str, value: &str) -> Self {
         let separator = if self.path.contains('?') { '&' } else { '?' };

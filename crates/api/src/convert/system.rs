@@ -113,6 +113,9 @@ pub(crate) fn info(info: Info, images: usize, facts: &Facts, version: ApiVersion
         n_cpu: count(info.host.cpus),
         mem_total: info.host.memory,
         docker_root_dir: info.data_root.display().to_string(),
+        http_proxy: facts.http_proxy.clone(),
+        https_proxy: facts.https_proxy.clone(),
+        no_proxy: facts.no_proxy.clone(),
         name: info.host.hostname,
         server_version: VERSION.to_owned(),
         runtimes: info

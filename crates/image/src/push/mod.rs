@@ -23,9 +23,6 @@ use tierce_registry::Destination;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-/// Docker's `max-concurrent-uploads`.
-const PARALLEL: usize = 5;
-
 impl Images {
     /// Pushes the tag of `push`, or all tags of its repository. Returns one entry for each tag.
     ///
@@ -55,7 +52,7 @@ impl Images {
                 .repository_to_push(&push.reference, push.credentials.clone()),
             name,
             key: push.credentials.as_ref().map(tierce_registry::Credentials::fingerprint),
-            permits: Arc::new(Semaphore::new(PARALLEL)),
+            permits: Arc::new(Semaphore::new(self.config.parallel_uploads.max(1))),
             progress,
         };
         let mut pushed = Vec::new();
