@@ -4,6 +4,8 @@ use tierce_fault::Kind;
 
 /// A wrong command line, or a `run` that the daemon refused.
 pub(crate) const USAGE: i32 = 125;
+/// An inspection with a template that is none.
+pub(crate) const BAD_TEMPLATE: i32 = 64;
 /// The program of a `run` cannot be executed.
 const NOT_EXECUTABLE: i32 = 126;
 /// The program of a `run` was not found.

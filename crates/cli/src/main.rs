@@ -8,6 +8,7 @@ mod context;
 mod credentials;
 mod error;
 mod flags;
+mod help;
 mod output;
 mod session;
 mod stdin;
@@ -21,20 +22,31 @@ use error::Error;
 use std::io::Write as _;
 
 fn main() {
-    let code = match parse() {
+    let mut commands = commands();
+    let code = match parse(&mut commands) {
         Ok(invocation) => run(invocation),
-        Err(error) => usage::report(&error),
+        Err(error) => {
+            let words: Vec<String> = std::env::args().skip(1).collect();
+            usage::report(&error, &commands, &words)
+        }
     };
     let _ = std::io::stdout().flush();
     // A thread may still wait for input from the terminal; it must not hold up the end.
     std::process::exit(code)
 }
 
-fn parse() -> Result<Invocation, clap::Error> {
-    let command = clap::Command::new("tierce").version(env!("CARGO_PKG_VERSION"));
-    let command = go_flags(Invocation::augment_args(command).about("Docker-compatible containers"));
-    let matches = command.try_get_matches()?;
+fn parse(commands: &mut clap::Command) -> Result<Invocation, clap::Error> {
+    let matches = commands.try_get_matches_from_mut(std::env::args_os())?;
     Invocation::from_arg_matches(&matches)
+}
+
+/// The whole tree of commands with their flags.
+fn commands() -> clap::Command {
+    let command = clap::Command::new("tierce").version(env!("CARGO_PKG_VERSION"));
+    let command = Invocation::augment_args(command).about("Docker-compatible containers");
+    // There it is another name of `ls`.
+    let command = command.mut_subcommand("container", |group| group.mut_subcommand("ps", |verb| verb.hide(true)));
+    go_flags(command)
 }
 
 fn run(invocation: Invocation) -> i32 {
@@ -82,7 +94,7 @@ fn go_bool(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(format!("invalid syntax: {text:?} is no truth value")),
+        _ => Err(format!("strconv.ParseBool: parsing {text:?}: invalid syntax")),
     }
 }
 
@@ -92,13 +104,13 @@ mod tests {
 
     #[test]
     fn the_command_tree_is_consistent() {
-        go_flags(Invocation::augment_args(clap::Command::new("tierce"))).debug_assert();
+        commands().debug_assert();
     }
 
     #[test]
     fn switches_keep_the_default_they_name() {
         let given = |words: &[&str]| {
-            let command = go_flags(Invocation::augment_args(clap::Command::new("tierce")));
+            let command = commands();
             let matches = command.try_get_matches_from(words).unwrap();
             let (_, run) = matches.subcommand().unwrap();
             (
@@ -116,7 +128,7 @@ mod tests {
     #[test]
     fn switches_take_gos_values() {
         let parse = |words: &[&str]| {
-            let command = go_flags(Invocation::augment_args(clap::Command::new("tierce")));
+            let command = commands();
             command.try_get_matches_from(words.iter().copied())
         };
         assert!(

@@ -22,6 +22,12 @@ pub(crate) fn size() -> Option<(u16, u16)> {
         .filter(|(rows, columns)| *rows > 0 && *columns > 0)
 }
 
+/// Columns of the terminal that shows standard output, where one does.
+pub(crate) fn columns() -> Option<usize> {
+    let size = termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
 /// The terminal shows nothing of what is typed until this is dropped.
 pub(crate) struct Silence {
     before: Termios,

@@ -4,7 +4,9 @@ use hyper::Method;
 use serde_json::value::RawValue;
 use tierce_api_types::Filters;
 use tierce_api_types::auth::AuthConfig;
-use tierce_api_types::image::{FoundRepository, HistoryItem, ImageDeleted, ImageInspect, ImageSummary, ImagesPruned};
+use tierce_api_types::image::{
+    BuildPruned, FoundRepository, HistoryItem, ImageDeleted, ImageInspect, ImageSummary, ImagesPruned,
+};
 use tierce_api_types::progress::ProgressMessage;
 
 use crate::connection::Call;
@@ -78,12 +80,14 @@ pub struct CommitContainer {
 }
 
 /// How an image is removed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RemoveImage {
     /// Also when containers or several names use it.
     pub force: bool,
     /// Keep its untagged parents.
     pub no_prune: bool,
+    /// Only what is for these platforms: OCI's platform documents as JSON.
+    pub platforms: Vec<String>,
 }
 
 impl Images<'_> {
@@ -211,18 +215,16 @@ impl Images<'_> {
             .await
     }
 
-    /// Everything about it, as the daemon wrote it.
-    pub async fn inspect_raw(&self, image: &str) -> Result<Box<RawValue>, Error> {
-        self.0
-            .document(Call::new(Method::GET, Target::path(&["images", image, "json"])))
-            .await
+    /// Everything about it, as the daemon wrote it. `platform` is OCI's document as JSON; empty = any.
+    pub async fn inspect_raw(&self, image: &str, platform: &str) -> Result<Box<RawValue>, Error> {
+        let target = Target::path(&["images", image, "json"]).with_text("platform", platform);
+        self.0.document(Call::new(Method::GET, target)).await
     }
 
-    /// How it was made, newest step first.
-    pub async fn history(&self, image: &str) -> Result<Vec<HistoryItem>, Error> {
-        self.0
-            .document(Call::new(Method::GET, Target::path(&["images", image, "history"])))
-            .await
+    /// How it was made, newest step first. `platform` is OCI's document as JSON; empty = any.
+    pub async fn history(&self, image: &str, platform: &str) -> Result<Vec<HistoryItem>, Error> {
+        let target = Target::path(&["images", image, "history"]).with_text("platform", platform);
+        self.0.document(Call::new(Method::GET, target)).await
     }
 
     /// Gives it a further name.
@@ -234,16 +236,28 @@ impl Images<'_> {
     }
 
     /// Removes a name, and the image with its last name.
-    pub async fn remove(&self, image: &str, options: RemoveImage) -> Result<Vec<ImageDeleted>, Error> {
+    pub async fn remove(&self, image: &str, options: &RemoveImage) -> Result<Vec<ImageDeleted>, Error> {
         let target = Target::path(&["images", image])
             .with_flag("force", options.force)
             .with_flag("noprune", options.no_prune);
+        let target = options
+            .platforms
+            .iter()
+            .fold(target, |target, platform| target.with("platforms", platform));
         self.0.document(Call::new(Method::DELETE, target)).await
     }
 
     /// Removes unused images.
     pub async fn prune(&self, filters: &Filters) -> Result<ImagesPruned, Error> {
         let target = Target::path(&["images", "prune"]).with_filters(filters);
+        self.0.document(Call::new(Method::POST, target)).await
+    }
+
+    /// Removes what builds left behind; with `all`, also what they may use again.
+    pub async fn prune_build_cache(&self, all: bool, filters: &Filters) -> Result<BuildPruned, Error> {
+        let target = Target::path(&["build", "prune"])
+            .with_flag("all", all)
+            .with_filters(filters);
         self.0.document(Call::new(Method::POST, target)).await
     }
 }

@@ -1,6 +1,7 @@
 //! Operations on networks.
 
 use hyper::Method;
+use serde_json::value::RawValue;
 use tierce_api_types::Filters;
 use tierce_api_types::network::{
     Network, NetworkConnect, NetworkCreate, NetworkCreated, NetworkDisconnect, NetworksPruned,
@@ -30,6 +31,12 @@ impl Networks<'_> {
         self.0
             .document(Call::new(Method::GET, Target::path(&["networks", network])))
             .await
+    }
+
+    /// Everything about it, as the daemon wrote it; `verbose` = with what helps to find faults.
+    pub async fn inspect_raw(&self, network: &str, verbose: bool) -> Result<Box<RawValue>, Error> {
+        let target = Target::path(&["networks", network]).with_flag("verbose", verbose);
+        self.0.document(Call::new(Method::GET, target)).await
     }
 
     /// Makes a network.

@@ -1,6 +1,7 @@
 //! Operations on volumes.
 
 use hyper::Method;
+use serde_json::value::RawValue;
 use tierce_api_types::Filters;
 use tierce_api_types::volume::{Volume, VolumeCreate, VolumeList, VolumesPruned};
 
@@ -22,6 +23,13 @@ impl Volumes<'_> {
 
     /// Everything about it.
     pub async fn inspect(&self, volume: &str) -> Result<Volume, Error> {
+        self.0
+            .document(Call::new(Method::GET, Target::path(&["volumes", volume])))
+            .await
+    }
+
+    /// Everything about it, as the daemon wrote it.
+    pub async fn inspect_raw(&self, volume: &str) -> Result<Box<RawValue>, Error> {
         self.0
             .document(Call::new(Method::GET, Target::path(&["volumes", volume])))
             .await

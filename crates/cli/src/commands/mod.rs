@@ -1,9 +1,12 @@
 //! The commands, one file each; this file is their list.
 
+mod confirm;
 mod container;
 mod image;
+mod network;
 mod registry;
 mod system;
+mod volume;
 
 use crate::context::{Context, Global};
 use crate::error::Error;
@@ -36,6 +39,12 @@ pub(crate) enum Command {
     /// Manage images
     #[command(name = "image", subcommand)]
     ImageGroup(image::Group),
+    /// Manage networks
+    #[command(name = "network", subcommand)]
+    NetworkGroup(network::Group),
+    /// Manage volumes
+    #[command(name = "volume", subcommand)]
+    VolumeGroup(volume::Group),
     /// Manage the daemon
     #[command(name = "system", subcommand)]
     SystemGroup(system::Group),
@@ -50,6 +59,8 @@ impl Command {
             Self::System(verb) => verb.run(context).await,
             Self::ContainerGroup(group) => group.run(context).await,
             Self::ImageGroup(group) => group.run(context).await,
+            Self::NetworkGroup(group) => group.run(context).await,
+            Self::VolumeGroup(group) => group.run(context).await,
             Self::SystemGroup(group) => group.run(context).await,
         }
     }

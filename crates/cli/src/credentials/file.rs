@@ -62,6 +62,21 @@ impl ConfigFile {
         &self.path
     }
 
+    /// The user's own form of a list (`imagesFormat`, …); empty when there is none.
+    pub(crate) fn format(&self, name: &str) -> String {
+        self.document
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    /// Filters of every prune, as words of `--filter`.
+    pub(crate) fn prune_filters(&self) -> Vec<&str> {
+        let filters = self.document.get("pruneFilters").and_then(Value::as_array);
+        filters.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
     /// The helper for an address, if one is configured.
     fn helper(&self, address: &str) -> Option<&str> {
         let helpers = self.document.get("credHelpers").and_then(Value::as_object);

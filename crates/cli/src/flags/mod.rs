@@ -5,6 +5,7 @@ pub(crate) mod filter;
 mod logging;
 mod mounts;
 mod network;
+pub(crate) mod pairs;
 mod ports;
 mod resources;
 mod restart;

@@ -4,14 +4,15 @@ use crate::error::Error;
 use crate::terminal;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 use tierce_client::ByteStream;
 
-/// Refuses what cannot be written to, before the daemon is asked.
+/// Refuses what cannot be written to, before the daemon is asked to do `what` (`save image`).
 ///
 /// # Errors
-/// With Docker's texts: a terminal, a directory that is not there, something that is no regular file.
-pub(crate) fn check(output: Option<&Path>) -> Result<(), Error> {
+/// With Docker's texts: a terminal, a directory that is not there, a directory, a device.
+pub(crate) fn check(output: Option<&Path>, what: &str) -> Result<(), Error> {
     let Some(path) = output else {
         return if terminal::stdout_is_terminal() {
             Err(Error::failed(
@@ -24,15 +25,18 @@ pub(crate) fn check(output: Option<&Path>) -> Result<(), Error> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     if directory.is_some_and(|directory| !directory.is_dir()) {
         return Err(Error::failed(format!(
-            "invalid output path: directory {} does not exist",
+            "failed to {what}: invalid output path: stat {}: no such file or directory",
             directory.unwrap_or(path).display()
         )));
     }
-    if path.is_dir() {
-        return Err(Error::failed(format!(
-            "invalid output path: {} is a directory",
-            path.display()
-        )));
+    let kind = fs::metadata(path).map(|metadata| metadata.file_type());
+    let refused = match kind {
+        Ok(kind) if kind.is_dir() => Some("directory"),
+        Ok(kind) if kind.is_char_device() => Some("character device file"),
+        _ => None,
+    };
+    if let Some(refused) = refused {
+        return Err(Error::failed(format!("failed to {what}: cannot write to a {refused}")));
     }
     Ok(())
 }

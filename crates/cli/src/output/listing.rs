@@ -19,6 +19,12 @@ impl Column {
     pub(crate) const fn new(name: &'static str, head: &'static str, shown: bool) -> Self {
         Self { name, head, shown }
     }
+
+    /// Its name in templates.
+    #[cfg(test)]
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
+    }
 }
 
 /// How a list is printed.
@@ -38,7 +44,8 @@ pub(crate) fn print(listing: &Listing<'_>, rows: &[Map<String, Value>]) -> Resul
     Ok(())
 }
 
-fn text(listing: &Listing<'_>, rows: &[Map<String, Value>]) -> Result<String, Error> {
+/// The rows as they are printed.
+pub(crate) fn text(listing: &Listing<'_>, rows: &[Map<String, Value>]) -> Result<String, Error> {
     if let (Some(name), "" | "table") = (listing.quiet, listing.format) {
         return Ok(rows
             .iter()

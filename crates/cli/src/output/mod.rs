@@ -3,6 +3,7 @@
 pub(crate) mod archive;
 pub(crate) mod indent;
 pub(crate) mod listing;
+pub(crate) mod order;
 pub(crate) mod ports;
 pub(crate) mod progress;
 pub(crate) mod table;

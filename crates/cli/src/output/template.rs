@@ -1,7 +1,7 @@
 //! Go templates with Docker's functions, over JSON. Source of the functions: docker/cli `templates/templates.go`.
 
 use crate::error::Error;
-use gotmpl::{MissingKey, Value as GoValue};
+use gotmpl::{MissingKey, TemplateError, Value as GoValue};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ pub(crate) struct Template {
 
 enum Form {
     Json,
-    Go(gotmpl::Template),
+    /// A template and its text.
+    Go(gotmpl::Template, String),
 }
 
 impl Template {
@@ -25,7 +26,8 @@ impl Template {
                 functions(gotmpl::Template::new(""))
                     .missing_key(MissingKey::Error)
                     .parse(text)
-                    .map_err(|error| Error::usage(format!("template parsing error: {error}")))?,
+                    .map_err(|error| parse_error(text, &error))?,
+                text.to_owned(),
             ),
         };
         Ok(Some(Self { form }))
@@ -35,11 +37,42 @@ impl Template {
     pub(crate) fn render(&self, document: &Value) -> Result<String, Error> {
         match &self.form {
             Form::Json => Ok(compact(document)),
-            Form::Go(template) => template
+            Form::Go(template, text) => template
                 .execute_to_string(&to_go(document))
-                .map_err(|error| Error::failed(format!("template: :1: executing template: {error}"))),
+                .map_err(|error| Error::failed(format!("template parsing error: {}", execution_error(text, &error)))),
         }
     }
+}
+
+/// Go's words for a template that is none.
+fn parse_error(text: &str, error: &TemplateError) -> Error {
+    let cause = match error {
+        // Go's parser says it so, whatever of the action is missing.
+        _ if text.matches("{{").count() > text.matches("}}").count() => "1: unclosed action".to_owned(),
+        TemplateError::Parse { line, message, .. } | TemplateError::Lex { line, message, .. } => {
+            format!("{line}: {message}")
+        }
+        other => format!("1: {other}"),
+    };
+    Error::failed(format!("template parsing error: template: :{cause}"))
+}
+
+/// Go's words for a template that does not fit the document.
+fn execution_error(text: &str, error: &TemplateError) -> String {
+    let TemplateError::MissingKey { key } = error else {
+        return format!("template: :1: executing \"\": {error}");
+    };
+    let part = |character: char| character.is_alphanumeric() || character == '_' || character == '.';
+    let field = format!(".{key}");
+    let at = text.find(&field).unwrap_or(0);
+    let start = text[..at]
+        .rfind(|character| !part(character))
+        .map_or(0, |index| index + 1);
+    let end = at + text[at..].find(|character| !part(character)).unwrap_or(text.len() - at);
+    format!(
+        "template: :1:{at}: executing \"\" at <{}>: map has no entry for key {key:?}",
+        &text[start..end]
+    )
 }
 
 /// JSON as Go's encoder writes it on one line.
@@ -182,7 +215,23 @@ mod tests {
     #[test]
     fn a_missing_field_is_an_error_and_not_an_empty_text() {
         let template = Template::parse("{{.Nope}}").unwrap().unwrap();
-        assert!(template.render(&serde_json::json!({})).is_err());
-        assert!(Template::parse("{{.x").is_err());
+        let error = template.render(&serde_json::json!({})).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "template parsing error: template: :1:2: executing \"\" at <.Nope>: map has no entry for key \"Nope\""
+        );
+        let nested = Template::parse("{{.A.B}}").unwrap().unwrap();
+        let error = nested.render(&serde_json::json!({"A": {}})).unwrap_err().to_string();
+        assert!(
+            error.contains(":1:4: executing \"\" at <.A.B>: map has no entry"),
+            "{error}"
+        );
+        let Err(error) = Template::parse("{{.x") else {
+            panic!("parsed")
+        };
+        assert_eq!(
+            error.to_string(),
+            "template parsing error: template: :1: unclosed action"
+        );
     }
 }

@@ -25,6 +25,22 @@ pub(crate) fn local_nanoseconds(moment: Timestamp) -> String {
         .to_string()
 }
 
+/// `2024-05-02T10:11:12Z`, in the local zone.
+pub(crate) fn local_seconds(moment: Timestamp) -> String {
+    let local = moment.to_zoned(TimeZone::system());
+    let zone = if local.offset().seconds() == 0 { "Z" } else { "%:z" };
+    local.strftime(&format!("%Y-%m-%dT%H:%M:%S{zone}")).to_string()
+}
+
+/// `2024-05-02 10:11:12.5 +0000 UTC`: Go's form of a moment in the zone of the daemon's answer.
+pub(crate) fn utc(moment: Timestamp) -> String {
+    let text = moment
+        .to_zoned(TimeZone::UTC)
+        .strftime("%Y-%m-%d %H:%M:%S%.f")
+        .to_string();
+    format!("{text} +0000 UTC")
+}
+
 /// How long ago, in words.
 pub(crate) fn since(moment: Timestamp) -> String {
     in_words(Timestamp::now().duration_since(moment))

@@ -7,6 +7,11 @@ pub(crate) fn size(bytes: f64) -> String {
     scaled(bytes, 1000.0, &["B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"], 3)
 }
 
+/// Decimal size with four significant digits: `1.234MB`.
+pub(crate) fn exact_size(bytes: f64) -> String {
+    scaled(bytes, 1000.0, &["B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"], 4)
+}
+
 /// Binary size with four significant digits: `1.944GiB`.
 pub(crate) fn binary_size(bytes: f64) -> String {
     scaled(
@@ -72,6 +77,7 @@ mod tests {
         ] {
             assert_eq!(size(bytes), text);
         }
+        assert_eq!(exact_size(1_982_306.0), "1.982MB");
         assert_eq!(binary_size(25_769_803_776.0), "24GiB");
         assert_eq!(binary_size(2_087_518_208.0), "1.944GiB");
     }

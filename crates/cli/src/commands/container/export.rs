@@ -11,13 +11,14 @@ pub(crate) struct Export {
     /// Write to a file, instead of STDOUT
     #[arg(short, long, value_name = "string")]
     output: Option<PathBuf>,
+    #[arg(value_name = "CONTAINER")]
     container: String,
 }
 
 impl Export {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         let output = self.output.as_deref();
-        archive::check(output)?;
+        archive::check(output, "export container")?;
         let stream = context.client.containers().export(&self.container).await?;
         archive::write(stream, output).await
     }

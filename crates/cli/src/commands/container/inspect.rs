@@ -1,15 +1,15 @@
 //! `tierce inspect` and `tierce container inspect`
 
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{self, Error};
+use crate::help::INSPECT_FORMAT;
 use crate::output::{indent, template};
 use clap::Args;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
 #[derive(Args)]
 pub(crate) struct Inspect {
-    /// Format output using a custom template: 'json', or a Go template
-    #[arg(short, long, default_value = "", hide_default_value = true)]
+    #[arg(short, long, default_value = "", hide_default_value = true, help = INSPECT_FORMAT)]
     format: String,
     /// Display total file sizes if the type is container
     #[arg(short, long)]
@@ -32,8 +32,7 @@ impl Inspect {
 
 #[derive(Args)]
 pub(crate) struct InspectContainer {
-    /// Format output using a custom template: 'json', or a Go template
-    #[arg(short, long, default_value = "", hide_default_value = true)]
+    #[arg(short, long, default_value = "", hide_default_value = true, help = INSPECT_FORMAT)]
     format: String,
     /// Display total file sizes
     #[arg(short, long)]
@@ -57,7 +56,10 @@ pub(crate) async fn inspect(
     format: &str,
     mut look: impl AsyncFnMut(&str) -> Result<Box<RawValue>, Error>,
 ) -> Result<(), Error> {
-    let template = template::Template::parse(format)?;
+    let template = template::Template::parse(format).map_err(|error| Error::Failed {
+        text: error.to_string(),
+        code: error::BAD_TEMPLATE,
+    })?;
     let mut found = Vec::new();
     let mut failures = Vec::new();
     for name in names {
@@ -71,6 +73,7 @@ pub(crate) async fn inspect(
             let documents: Vec<&str> = found.iter().map(|document| document.get()).collect();
             println!("{}", indent::indented(&format!("[{}]", documents.join(","))));
         }
+        Some(_) if found.is_empty() => println!(),
         Some(template) => {
             for document in &found {
                 // A raw value is always JSON.
@@ -95,9 +98,9 @@ async fn any(context: &Context, name: &str, kind: &str, size: bool) -> Result<Bo
         }
         let result = match candidate {
             "container" => client.containers().inspect_raw(name, size).await,
-            "image" => client.images().inspect_raw(name).await,
-            "network" => client.networks().inspect(name).await.map(|network| document(&network)),
-            _ => client.volumes().inspect(name).await.map(|volume| document(&volume)),
+            "image" => client.images().inspect_raw(name, "").await,
+            "network" => client.networks().inspect_raw(name, false).await,
+            _ => client.volumes().inspect_raw(name).await,
         };
         match result {
             Err(error) if error.status() == Some(404) && kind.is_empty() => {}
@@ -105,9 +108,4 @@ async fn any(context: &Context, name: &str, kind: &str, size: bool) -> Result<Bo
         }
     }
     Err(Error::failed(format!("Error: No such object: {name}")))
-}
-
-fn document(object: &impl serde::Serialize) -> Box<RawValue> {
-    // The wire types have string keys only, so they are always JSON.
-    to_raw_value(object).unwrap_or_default()
 }

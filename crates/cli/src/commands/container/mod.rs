@@ -3,6 +3,7 @@
 mod attach;
 mod commit;
 mod create;
+mod diff;
 mod exec;
 mod export;
 mod inspect;
@@ -10,7 +11,8 @@ mod kill;
 mod logs;
 mod pause;
 mod port;
-mod ps;
+mod prune;
+pub(super) mod ps;
 mod rename;
 mod restart;
 mod rm;
@@ -25,6 +27,7 @@ use crate::error::Error;
 use clap::Subcommand;
 
 pub(super) use inspect::{Inspect, inspect};
+pub(super) use prune::prune;
 
 /// Commands that stand at the top as well as under `container`.
 #[derive(Subcommand)]
@@ -35,6 +38,8 @@ pub(crate) enum Verb {
     Commit(commit::Commit),
     /// Create a new container
     Create(create::Create),
+    /// Inspect changes to files or directories on a container's filesystem
+    Diff(diff::Diff),
     /// Execute a command in a running container
     Exec(exec::Exec),
     /// Export a container's filesystem as a tar archive
@@ -76,6 +81,7 @@ impl Verb {
             Self::Attach(verb) => verb.run(context).await,
             Self::Commit(verb) => verb.run(context).await,
             Self::Create(verb) => verb.run(context).await,
+            Self::Diff(verb) => verb.run(context).await,
             Self::Exec(verb) => verb.run(context).await,
             Self::Export(verb) => verb.run(context).await,
             Self::Kill(verb) => verb.run(context).await,
@@ -103,10 +109,12 @@ pub(crate) enum Group {
     #[command(flatten)]
     Verb(Verb),
     /// List containers
-    #[command(name = "ls", visible_alias = "list")]
+    #[command(name = "ls", alias = "list")]
     List(ps::Ps),
     /// Display detailed information on one or more containers
     Inspect(inspect::InspectContainer),
+    /// Remove all stopped containers
+    Prune(prune::Prune),
 }
 
 impl Group {
@@ -115,6 +123,7 @@ impl Group {
             Self::Verb(verb) => verb.run(context).await,
             Self::List(verb) => verb.run(context).await,
             Self::Inspect(verb) => verb.run(context).await,
+            Self::Prune(verb) => verb.run(context).await,
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::flags::filter;
+use crate::flags::filter::{self, Filter};
+use crate::help::FORMAT;
 use crate::output::listing::{self, Column, Listing};
 use crate::output::{ports, time, units};
 use clap::Args;
@@ -15,16 +16,19 @@ pub(crate) struct Ps {
     /// Show all containers (default shows just running)
     #[arg(short, long)]
     all: bool,
-    /// Filter output based on conditions provided (id, name, label, status, exited, ancestor, before, since, volume,
-    /// network, publish, expose, health, is-task)
+    /// Filter output based on conditions provided
     #[arg(short, long, value_name = "filter")]
-    filter: Vec<String>,
-    /// Format output: 'table', 'table TEMPLATE', 'json', or a Go template over .ID .Image .Command .CreatedAt
-    /// .RunningFor .Ports .State .Status .Size .Names .Labels .Mounts .Networks .LocalVolumes
-    #[arg(long, default_value = "", hide_default_value = true)]
+    filter: Vec<Filter>,
+    #[arg(long, default_value = "", hide_default_value = true, help = FORMAT)]
     format: String,
     /// Show n last created containers (includes all states)
-    #[arg(short = 'n', long, default_value = "-1", allow_negative_numbers = true)]
+    #[arg(
+        short = 'n',
+        long,
+        value_name = "int",
+        default_value = "-1",
+        allow_negative_numbers = true
+    )]
     last: i64,
     /// Show the latest created container (includes all states)
     #[arg(short, long)]
@@ -69,7 +73,7 @@ impl Ps {
             all: self.all,
             limit,
             size,
-            filters: filter::parse(&self.filter)?,
+            filters: filter::collect(&self.filter),
         };
         let found = context.client.containers().list(&options).await?;
         let rows: Vec<Map<String, Value>> = found.iter().map(|container| row(container, !self.no_trunc)).collect();
@@ -86,7 +90,8 @@ impl Ps {
     }
 }
 
-fn row(container: &ContainerSummary, truncate: bool) -> Map<String, Value> {
+/// The fields of a container.
+pub(in crate::commands) fn row(container: &ContainerSummary, truncate: bool) -> Map<String, Value> {
     let short = |text: &str, length: usize| {
         if truncate {
             units::ellipsis(text, length)
@@ -141,10 +146,13 @@ fn row(container: &ContainerSummary, truncate: bool) -> Map<String, Value> {
         ("Networks", networks.cloned().collect::<Vec<_>>().join(",")),
         ("LocalVolumes", volumes.to_string()),
     ];
-    fields
+    let mut row: Map<String, Value> = fields
         .into_iter()
         .map(|(name, value)| (name.to_owned(), Value::String(value)))
-        .collect()
+        .collect();
+    // Docker tells it only where an image store keeps several platforms.
+    row.insert("Platform".to_owned(), Value::Null);
+    row
 }
 
 fn image(container: &ContainerSummary, truncate: bool) -> String {

@@ -1,7 +1,9 @@
 //! `tierce history`
 
+use super::platform;
 use crate::context::Context;
 use crate::error::Error;
+use crate::help::FORMAT;
 use crate::output::listing::{self, Column, Listing};
 use crate::output::{time, units};
 use clap::Args;
@@ -10,9 +12,7 @@ use tierce_api_types::image::HistoryItem;
 
 #[derive(Args)]
 pub(crate) struct History {
-    /// Format output: 'table', 'table TEMPLATE', 'json', or a Go template over .ID .CreatedSince .CreatedAt .CreatedBy
-    /// .Size .Comment
-    #[arg(long, default_value = "", hide_default_value = true)]
+    #[arg(long, default_value = "", hide_default_value = true, help = FORMAT)]
     format: String,
     /// Print sizes and dates in human readable format
     #[arg(short = 'H', long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true")]
@@ -20,9 +20,13 @@ pub(crate) struct History {
     /// Don't truncate output
     #[arg(long)]
     no_trunc: bool,
+    /// Show history for the given platform. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")
+    #[arg(long, default_value = "", hide_default_value = true)]
+    platform: String,
     /// Only show image IDs
     #[arg(short, long)]
     quiet: bool,
+    #[arg(value_name = "IMAGE")]
     image: String,
 }
 
@@ -35,13 +39,24 @@ const COLUMNS: &[Column] = &[
     Column::new("CreatedAt", "CREATED AT", false),
 ];
 
+/// The same for who wants exact times.
+const EXACT_COLUMNS: &[Column] = &[
+    Column::new("ID", "IMAGE", true),
+    Column::new("CreatedAt", "CREATED AT", true),
+    Column::new("CreatedBy", "CREATED BY", true),
+    Column::new("Size", "SIZE", true),
+    Column::new("Comment", "COMMENT", true),
+    Column::new("CreatedSince", "CREATED", false),
+];
+
 impl History {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
-        let items = context.client.images().history(&self.image).await?;
+        let platform = platform::document(&self.platform).map_err(platform::named)?;
+        let items = context.client.images().history(&self.image, &platform).await?;
         let rows: Vec<_> = items.iter().map(|item| self.row(item)).collect();
         listing::print(
             &Listing {
-                columns: COLUMNS,
+                columns: if self.human { COLUMNS } else { EXACT_COLUMNS },
                 also: &[],
                 format: &self.format,
                 quiet: self.quiet.then_some("ID"),
@@ -52,27 +67,22 @@ impl History {
 
     fn row(&self, item: &HistoryItem) -> Map<String, Value> {
         let created = time::from_unix(item.created);
-        let id = item.id.trim_start_matches("sha256:");
-        let id = if self.no_trunc || id == "<missing>" {
+        let at = time::local_seconds(created);
+        let id = if self.no_trunc || item.id == "<missing>" {
             item.id.clone()
         } else {
-            id.chars().take(12).collect()
+            super::images::short_id(&item.id)
         };
         let by = item.created_by.replace('\t', " ");
-        let since = if self.human {
-            format!("{} ago", time::since(created))
+        let (since, size) = if self.human {
+            (format!("{} ago", time::since(created)), units::size(item.size as f64))
         } else {
-            created.to_string()
-        };
-        let size = if self.human {
-            units::size(item.size as f64)
-        } else {
-            item.size.to_string()
+            (at.clone(), item.size.to_string())
         };
         let fields = [
             ("ID", id),
             ("CreatedSince", since),
-            ("CreatedAt", created.to_string()),
+            ("CreatedAt", at),
             ("CreatedBy", if self.no_trunc { by } else { units::ellipsis(&by, 45) }),
             ("Size", size),
             ("Comment", item.comment.clone()),

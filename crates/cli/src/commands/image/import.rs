@@ -1,5 +1,6 @@
 //! `tierce import`
 
+use super::load::opening;
 use crate::context::Context;
 use crate::error::Error;
 use crate::output::progress::Progress;
@@ -36,7 +37,7 @@ impl Import {
             None
         } else {
             let file =
-                File::open(&self.source).map_err(|error| Error::failed(format!("open {}: {error}", self.source)))?;
+                File::open(&self.source).map_err(|error| Error::failed(opening(self.source.as_ref(), &error)))?;
             Some(Upload::from_reader(file))
         };
         let options = ImportImage {

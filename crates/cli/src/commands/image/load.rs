@@ -1,6 +1,6 @@
 //! `tierce load`
 
-use super::push::platform_document;
+use super::platform;
 use crate::context::Context;
 use crate::error::Error;
 use crate::output::progress::Progress;
@@ -8,7 +8,7 @@ use crate::terminal;
 use clap::Args;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tierce_client::Upload;
 
 #[derive(Args)]
@@ -16,7 +16,7 @@ pub(crate) struct Load {
     /// Read from tar archive file, instead of STDIN
     #[arg(short, long, value_name = "string")]
     input: Option<PathBuf>,
-    /// Load only the given platform variant. Formatted as os[/arch[/variant]] (e.g., "linux/amd64")
+    /// Load only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")
     #[arg(long, default_value = "", hide_default_value = true)]
     platform: String,
     /// Suppress the load output
@@ -24,12 +24,21 @@ pub(crate) struct Load {
     quiet: bool,
 }
 
+/// `open /nope: no such file or directory`, in Go's words.
+pub(super) fn opening(path: &Path, error: &io::Error) -> String {
+    let cause = match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
+        Some(rustix::io::Errno::NOENT) => "no such file or directory".to_owned(),
+        Some(rustix::io::Errno::ACCESS) => "permission denied".to_owned(),
+        _ => error.to_string(),
+    };
+    format!("open {}: {cause}", path.display())
+}
+
 impl Load {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         let archive = match &self.input {
             Some(path) => {
-                let file =
-                    File::open(path).map_err(|error| Error::failed(format!("open {}: {error}", path.display())))?;
+                let file = File::open(path).map_err(|error| Error::failed(opening(path, &error)))?;
                 Upload::from_reader(file)
             }
             // Nobody types an archive.
@@ -39,7 +48,7 @@ impl Load {
             None => Upload::from_reader(io::stdin()),
         };
         let on_terminal = terminal::stdout_is_terminal();
-        let platform = platform_document(&self.platform)?;
+        let platform = platform::document(&self.platform).map_err(platform::named)?;
         let mut messages = context
             .client
             .images()

@@ -1,21 +1,26 @@
 //! Commands on images.
 
 mod history;
-mod images;
+pub(super) mod images;
 mod import;
 mod inspect;
 mod load;
+mod platform;
+mod prune;
 pub(super) mod pull;
 mod push;
 mod rmi;
 mod save;
 mod tag;
+mod tree;
+mod trust;
 
 use crate::context::Context;
 use crate::error::Error;
 use clap::Subcommand;
 
 pub(super) use import::split_name;
+pub(super) use prune::prune;
 
 /// Commands that stand at the top.
 #[derive(Subcommand)]
@@ -44,7 +49,7 @@ impl Verb {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         match self {
             Self::History(verb) => verb.run(context).await,
-            Self::Images(verb) => verb.run(context).await,
+            Self::Images(verb) => verb.run_at_top(context).await,
             Self::Import(verb) => verb.run(context).await,
             Self::Load(verb) => verb.run(context).await,
             Self::Pull(verb) => verb.run(context).await,
@@ -74,6 +79,8 @@ pub(crate) enum Group {
     Pull(pull::Pull),
     /// Upload an image to a registry
     Push(push::Push),
+    /// Remove unused images
+    Prune(prune::Prune),
     /// Remove one or more images
     #[command(visible_alias = "remove")]
     Rm(rmi::Rmi),
@@ -91,6 +98,7 @@ impl Group {
             Self::List(verb) => verb.run(context).await,
             Self::Import(verb) => verb.run(context).await,
             Self::Load(verb) => verb.run(context).await,
+            Self::Prune(verb) => verb.run(context).await,
             Self::Pull(verb) => verb.run(context).await,
             Self::Push(verb) => verb.run(context).await,
             Self::Rm(verb) => verb.run(context).await,

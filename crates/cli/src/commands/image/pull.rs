@@ -15,6 +15,8 @@ pub(crate) struct Pull {
     /// Download all tagged images in the repository
     #[arg(short, long)]
     all_tags: bool,
+    #[command(flatten)]
+    trust: super::trust::Verification,
     /// Set platform if server is multi-platform capable
     #[arg(long, default_value = "", hide_default_value = true)]
     platform: String,
@@ -27,6 +29,7 @@ pub(crate) struct Pull {
 
 impl Pull {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+        self.trust.check()?;
         let reference = Reference::parse(&self.name).map_err(|error| Error::failed(error.to_string()))?;
         let bare = reference.tag().is_none() && reference.digest().is_none();
         if self.all_tags && !bare {

@@ -1,5 +1,6 @@
 //! `tierce push`
 
+use super::platform;
 use crate::context::Context;
 use crate::credentials;
 use crate::error::Error;
@@ -7,15 +8,16 @@ use crate::output::progress::Progress;
 use crate::terminal;
 use clap::Args;
 use tierce_client::PushImage;
-use tierce_oci::{Platform, Reference};
+use tierce_oci::Reference;
 
 #[derive(Args)]
 pub(crate) struct Push {
     /// Push all tags of an image to the repository
     #[arg(short, long)]
     all_tags: bool,
-    /// Push a platform-specific manifest as a single-platform image to the registry
-    #[arg(long, default_value = "", hide_default_value = true)]
+    #[command(flatten)]
+    trust: super::trust::Signing,
+    #[arg(long, default_value = "", hide_default_value = true, help = PLATFORM)]
     platform: String,
     /// Suppress verbose output
     #[arg(short, long)]
@@ -24,8 +26,13 @@ pub(crate) struct Push {
     name: String,
 }
 
+const PLATFORM: &str = "Push a platform-specific manifest as a single-platform image to the registry.
+Image index won't be pushed, meaning that other manifests, including attestations won't be preserved.
+'os[/arch[/variant]]': Explicit platform (eg. linux/amd64)";
+
 impl Push {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+        self.trust.check()?;
         let reference = Reference::parse(&self.name).map_err(|error| Error::failed(error.to_string()))?;
         let bare = reference.tag().is_none() && reference.digest().is_none();
         if self.all_tags && !bare {
@@ -45,7 +52,7 @@ impl Push {
                 None => reference.familiar_name(),
             },
             tag: reference.tag().unwrap_or_default().to_owned(),
-            platform: platform_document(&self.platform)?,
+            platform: platform::document(&self.platform)?,
             auth: credentials::for_image(&reference)?,
         };
         let mut messages = context.client.images().push(&options).await?;
@@ -62,15 +69,4 @@ impl Push {
         }
         Ok(())
     }
-}
-
-/// A platform as newer daemons take it: OCI's document as JSON; nothing stays nothing.
-pub(in crate::commands) fn platform_document(text: &str) -> Result<String, Error> {
-    if text.is_empty() {
-        return Ok(String::new());
-    }
-    let platform: Platform = text
-        .parse()
-        .map_err(|error: tierce_oci::Error| Error::failed(format!("invalid platform: {error}")))?;
-    serde_json::to_string(&platform).map_err(|error| Error::failed(error.to_string()))
 }

@@ -15,9 +15,13 @@ pub(crate) struct Tag {
 
 impl Tag {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
-        let target = Reference::parse(&self.target)
-            .map_err(|error| Error::failed(error.to_string()))?
-            .with_default_tag();
+        let invalid = |error| {
+            let target = &self.target;
+            Error::failed(format!(
+                "Error parsing reference: {target:?} is not a valid repository/tag: {error}"
+            ))
+        };
+        let target = Reference::parse(&self.target).map_err(invalid)?.with_default_tag();
         if target.digest().is_some() {
             return Err(Error::failed("refusing to create a tag with a digest reference"));
         }

@@ -12,8 +12,12 @@ use clap::Subcommand;
 #[derive(Subcommand)]
 pub(crate) enum Verb {
     /// Authenticate to a registry
+    #[command(long_about = "Authenticate to a registry.\nDefaults to Docker Hub if no server is specified.")]
     Login(login::Login),
     /// Log out from a registry
+    #[command(
+        long_about = "Log out from a registry.\nIf no server is specified, the default is defined by the daemon."
+    )]
     Logout(logout::Logout),
     /// Search Docker Hub for images
     Search(search::Search),

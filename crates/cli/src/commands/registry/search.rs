@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::credentials::ConfigFile;
 use crate::error::Error;
-use crate::flags::filter;
+use crate::flags::filter::{self, Filter};
 use crate::output::listing::{self, Column, Listing};
 use clap::Args;
 use serde_json::{Map, Value};
@@ -13,10 +13,10 @@ const DESCRIPTION: usize = 45;
 
 #[derive(Args)]
 pub(crate) struct Search {
-    /// Filter output based on conditions provided (is-official, stars)
+    /// Filter output based on conditions provided
     #[arg(short, long, value_name = "filter")]
-    filter: Vec<String>,
-    /// Format output: 'table', 'json', or a Go template over .Name .Description .StarCount .IsOfficial
+    filter: Vec<Filter>,
+    /// Pretty-print search using a Go template
     #[arg(long, default_value = "", hide_default_value = true)]
     format: String,
     /// Max number of search results
@@ -25,6 +25,7 @@ pub(crate) struct Search {
     /// Don't truncate output
     #[arg(long)]
     no_trunc: bool,
+    #[arg(value_name = "TERM")]
     term: String,
 }
 
@@ -37,7 +38,7 @@ const COLUMNS: &[Column] = &[
 
 impl Search {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
-        let filters = filter::parse(&self.filter)?;
+        let filters = filter::collect(&self.filter);
         let registry = self.term.split_once('/').map(|(registry, _)| registry);
         let address = super::address(registry.filter(|registry| registry.contains(['.', ':'])));
         let auth = ConfigFile::load()?.get(&address)?;

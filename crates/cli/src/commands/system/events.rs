@@ -2,7 +2,8 @@
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::flags::filter;
+use crate::flags::filter::{self, Filter};
+use crate::help::INSPECT_FORMAT;
 use crate::output::template::Template;
 use crate::output::time;
 use clap::Args;
@@ -12,11 +13,10 @@ use tierce_client::EventsOptions;
 
 #[derive(Args)]
 pub(crate) struct Events {
-    /// Filter output based on conditions provided (container, event, image, label, network, type, volume)
+    /// Filter output based on conditions provided
     #[arg(short, long, value_name = "filter")]
-    filter: Vec<String>,
-    /// Format output: 'json', or a Go template over the event (.Type .Action .Actor.ID .Actor.Attributes .time)
-    #[arg(long, default_value = "", hide_default_value = true)]
+    filter: Vec<Filter>,
+    #[arg(long, default_value = "", hide_default_value = true, help = INSPECT_FORMAT)]
     format: String,
     /// Show all events created since timestamp
     #[arg(long, default_value = "", hide_default_value = true)]
@@ -32,7 +32,7 @@ impl Events {
         let options = EventsOptions {
             since: time::moment("since", &self.since)?,
             until: time::moment("until", &self.until)?,
-            filters: filter::parse(&self.filter)?,
+            filters: filter::collect(&self.filter),
         };
         let mut events = context.client.system().events(&options).await?;
         while let Some(event) = events.next().await? {

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::help::INSPECT_FORMAT;
 use crate::output::template::Template;
 use crate::output::units;
 use clap::Args;
@@ -11,8 +12,7 @@ use tierce_api_types::system::InfoResponse;
 
 #[derive(Args)]
 pub(crate) struct Info {
-    /// Format output: 'json', or a Go template over the fields of the daemon's answer
-    #[arg(short, long, default_value = "", hide_default_value = true)]
+    #[arg(short, long, default_value = "", hide_default_value = true, help = INSPECT_FORMAT)]
     format: String,
 }
 

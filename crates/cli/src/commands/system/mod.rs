@@ -1,7 +1,9 @@
 //! Commands on the daemon.
 
+mod df;
 mod events;
 mod info;
+mod prune;
 mod version;
 
 use super::container::Inspect;
@@ -36,17 +38,23 @@ impl Verb {
 /// Commands under `system`.
 #[derive(Subcommand)]
 pub(crate) enum Group {
+    /// Show disk usage
+    Df(df::Df),
     /// Get real time events from the server
     Events(events::Events),
     /// Display system-wide information
     Info(info::Info),
+    /// Remove unused data
+    Prune(prune::Prune),
 }
 
 impl Group {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         match self {
+            Self::Df(verb) => verb.run(context).await,
             Self::Events(verb) => verb.run(context).await,
             Self::Info(verb) => verb.run(context).await,
+            Self::Prune(verb) => verb.run(context).await,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::help::INSPECT_FORMAT;
 use crate::output::template::Template;
 use clap::Args;
 use serde_json::json;
@@ -10,8 +11,7 @@ use tierce_api_types::system::VersionResponse;
 
 #[derive(Args)]
 pub(crate) struct Version {
-    /// Format output: 'json', or a Go template over .Client and .Server
-    #[arg(short, long, default_value = "", hide_default_value = true)]
+    #[arg(short, long, default_value = "", hide_default_value = true, help = INSPECT_FORMAT)]
     format: String,
 }
 

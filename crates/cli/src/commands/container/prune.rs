@@ -1,0 +1,40 @@
+//! `tierce container prune`
+
+use crate::commands::confirm;
+use crate::context::Context;
+use crate::error::Error;
+use crate::flags::filter::Filter;
+use clap::Args;
+use tierce_api_types::Filters;
+
+#[derive(Args)]
+pub(crate) struct Prune {
+    /// Provide filter values (e.g. "until=<timestamp>")
+    #[arg(long, value_name = "filter")]
+    filter: Vec<Filter>,
+    /// Do not prompt for confirmation
+    #[arg(short, long)]
+    force: bool,
+}
+
+const WARNING: &str = "WARNING! This will remove all stopped containers.
+Are you sure you want to continue?";
+
+impl Prune {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+        let filters = confirm::prune_filters(&self.filter)?;
+        if !self.force && !confirm::confirmed(WARNING)? {
+            return Ok(());
+        }
+        let (text, reclaimed) = prune(context, &filters).await?;
+        println!("{text}{}", confirm::reclaimed(reclaimed));
+        Ok(())
+    }
+}
+
+/// Removes stopped containers; gives what is told of it, and the bytes that are free again.
+pub(in crate::commands) async fn prune(context: &Context, filters: &Filters) -> Result<(String, u64), Error> {
+    let pruned = context.client.containers().prune(filters).await?;
+    let removed = pruned.containers_deleted.unwrap_or_default();
+    Ok((confirm::deleted("Deleted Containers", &removed), pruned.space_reclaimed))
+}

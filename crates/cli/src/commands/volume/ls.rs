@@ -1,0 +1,92 @@
+//! `tierce volume ls`
+
+use crate::context::Context;
+use crate::credentials::ConfigFile;
+use crate::error::Error;
+use crate::flags::filter::{self, Filter};
+use crate::help::FORMAT;
+use crate::output::listing::{self, Column, Listing};
+use crate::output::{order, units};
+use clap::Args;
+use serde_json::{Map, Value};
+use tierce_api_types::volume::Volume;
+
+#[derive(Args)]
+pub(crate) struct List {
+    /// Provide filter values (e.g. "dangling=true")
+    #[arg(short, long, value_name = "filter")]
+    filter: Vec<Filter>,
+    #[arg(long, default_value = "", hide_default_value = true, help = FORMAT)]
+    format: String,
+    /// Only display volume names
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+const COLUMNS: &[Column] = &[
+    Column::new("Driver", "DRIVER", true),
+    Column::new("Name", "VOLUME NAME", true),
+    Column::new("Availability", "AVAILABILITY", false),
+    Column::new("Group", "GROUP", false),
+    Column::new("Labels", "LABELS", false),
+    Column::new("Links", "LINKS", false),
+    Column::new("Mountpoint", "MOUNTPOINT", false),
+    Column::new("Scope", "SCOPE", false),
+    Column::new("Size", "SIZE", false),
+    Column::new("Status", "STATUS", false),
+];
+
+impl List {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+        let filters = filter::collect(&self.filter);
+        let mut volumes = context.client.volumes().list(&filters).await?.volumes;
+        volumes.sort_by(|one, other| order::natural(&one.name, &other.name));
+        let rows: Vec<_> = volumes.iter().map(row).collect();
+        let format = match self.format.as_str() {
+            "" if !self.quiet => ConfigFile::load()?.format("volumesFormat"),
+            format => format.to_owned(),
+        };
+        listing::print(
+            &Listing {
+                columns: COLUMNS,
+                also: &[],
+                format: &format,
+                quiet: self.quiet.then_some("Name"),
+            },
+            &rows,
+        )
+    }
+}
+
+/// The fields of a volume; what only `system df` knows is `N/A` elsewhere.
+pub(in crate::commands) fn row(volume: &Volume) -> Map<String, Value> {
+    let not_known = || "N/A".to_owned();
+    let labels = volume
+        .labels
+        .iter()
+        .flatten()
+        .map(|(key, value)| format!("{key}={value}"));
+    let usage = volume.usage_data.as_ref();
+    let fields = [
+        ("Availability", not_known()),
+        ("Driver", volume.driver.clone()),
+        ("Group", not_known()),
+        ("Labels", labels.collect::<Vec<_>>().join(",")),
+        (
+            "Links",
+            usage.map_or_else(not_known, |usage| usage.ref_count.to_string()),
+        ),
+        ("Mountpoint", volume.mountpoint.clone()),
+        ("Name", volume.name.clone()),
+        ("Scope", volume.scope.clone()),
+        (
+            "Size",
+            usage.map_or_else(not_known, |usage| units::exact_size(usage.size as f64)),
+        ),
+        ("Status", not_known()),
+    ];
+    fields
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), Value::String(value)))
+        .collect()
+}
