@@ -206,7 +206,10 @@ fn row_019_a_spoilt_blob_is_refused_and_leaves_nothing() {
         spoilt[honest.len() / 2] ^= 1;
         fs::write(&file, spoilt).unwrap();
         let error = daemon.docker(&["pull", &reference]).fails(1);
-        assert!(error.contains(&format!("cannot verify blob {blob}")), "{error}");
+        assert!(
+            error.contains(&format!("verification failed for digest {blob}")),
+            "{error}"
+        );
         assert_eq!(daemon.docker(&["images", "-aq"]).ok(), "");
         // The layers that were on their way beside the spoilt one are given up, not waited for; so it is in Docker.
         wait_until("nothing of the image is left", Duration::from_secs(30), || {

@@ -98,6 +98,13 @@ impl Reply {
     }
 }
 
+/// A document as a line of a stream of progress, which dockerd ends as lines end in HTTP (moby `pkg/streamformatter`).
+pub(crate) fn progress_line<T: Serialize>(document: &T) -> Bytes {
+    let mut bytes = serde_json::to_vec(document).unwrap_or_default();
+    bytes.extend_from_slice(b"\r\n");
+    bytes.into()
+}
+
 /// A document as a line of a stream.
 pub(crate) fn json_line<T: Serialize>(document: &T) -> Bytes {
     // Wire types are plain data, whose serialisation cannot fail; an empty line would be skipped by readers.

@@ -9,7 +9,7 @@ use tierce_oci::Digest;
 #[non_exhaustive]
 pub enum Error {
     /// The bytes are not those of the digest.
-    #[error("cannot verify blob {expected}: the digest of the received bytes is {actual}")]
+    #[error("filesystem layer verification failed for digest {expected}: what came has {actual}")]
     WrongDigest {
         /// The digest asked for.
         expected: Digest,

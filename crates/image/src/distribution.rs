@@ -31,17 +31,20 @@ pub(crate) struct Home {
 impl Home {
     /// The blob `digest` in `repository`, where it was found without proof.
     pub(crate) fn of(digest: &Digest, repository: &str) -> Self {
-        Self::signed(digest, repository, None)
+        Self {
+            digest: digest.clone(),
+            source_repository: repository.to_owned(),
+            hmac: String::new(),
+        }
     }
 
     /// The blob `digest` in `repository`, pushed by who has the fingerprint `key`. The proof tells later that a mount
     /// from there is likely to be allowed, and does not tell whose it was (moby `ComputeV2MetadataHMAC`).
-    pub(crate) fn signed(digest: &Digest, repository: &str, key: Option<&str>) -> Self {
+    pub(crate) fn signed(digest: &Digest, repository: &str, key: &str) -> Self {
         let message = [digest.as_str().as_bytes(), repository.as_bytes()];
         Self {
-            digest: digest.clone(),
-            source_repository: repository.to_owned(),
-            hmac: key.map_or_else(String::new, |key| hmac(key.as_bytes(), &message)),
+            hmac: hmac(key.as_bytes(), &message),
+            ..Self::of(digest, repository)
         }
     }
 }
@@ -180,6 +183,13 @@ mod tests {
 
     #[test]
     fn the_proof_is_the_standards() {
+        // What a dockerd 28.5 wrote after a push without credentials.
+        let digest = "sha256:ca3710447968b591b2bc4ea9e99d4ec29d4c3674161fae766ffaf39489c4c77d";
+        let nobody = tierce_registry::Credentials::default().fingerprint();
+        assert_eq!(
+            Home::signed(&digest.parse().unwrap(), "127.0.0.1:5055/ok", &nobody).hmac,
+            "e741b71e917938dd5bc13730409c5e81fe1ae5a25afbf270ab9156e729b9efa2"
+        );
         // RFC 4231, test cases 2 and 6.
         assert_eq!(
             hmac(b"Jefe", &[b"what do ya want ", b"for nothing?"]),

@@ -77,14 +77,10 @@ pub enum Error {
     },
     /// The image is of a format that nobody makes any more.
     #[error(
-        "Docker Image Format v1 and Docker Image manifest version 2, schema 1 support has been removed. Suggest the \
-         author of {reference} to upgrade the image to the OCI Format or Docker Image manifest v2, schema 2. More \
-         information at https://docs.docker.com/go/deprecated-image-specs/"
+        "support for Docker Image Format v1 and Docker Image manifest version 2, schema 1 has been removed in Docker \
+         Engine v28.2. More information at https://docs.docker.com/go/deprecated-image-specs/"
     )]
-    Schema1 {
-        /// The full reference.
-        reference: String,
-    },
+    Schema1,
     /// The manifest is not one of an image that can be used.
     #[error("cannot pull {reference}: {cause}")]
     Unusable {
@@ -94,7 +90,7 @@ pub enum Error {
         cause: String,
     },
     /// The image is for another operating system.
-    #[error("image operating system {os:?} cannot be used on this platform")]
+    #[error("image operating system {os:?} cannot be used on this platform: operating system is not supported")]
     OperatingSystem {
         /// The operating system.
         os: String,
@@ -193,6 +189,9 @@ pub enum Error {
     /// The registry failed.
     #[error(transparent)]
     Registry(#[from] tierce_registry::Error),
+    /// The configuration of an image could not be had.
+    #[error("error pulling image configuration: {0}")]
+    Config(#[source] tierce_registry::Error),
     /// A blob is not what it should be.
     #[error(transparent)]
     Content(#[from] tierce_content::Error),
@@ -225,7 +224,7 @@ impl Fault for Error {
             | Self::Denied { .. }
             | Self::NoPlatform { .. } => Kind::NotFound,
             Self::ReferenceInUse { .. } | Self::InUse { .. } => Kind::Conflict,
-            Self::Schema1 { .. }
+            Self::Schema1
             | Self::Unusable { .. }
             | Self::OperatingSystem { .. }
             | Self::Mismatch { .. }
@@ -240,7 +239,7 @@ impl Fault for Error {
             Self::Cancelled => Kind::Cancelled,
             Self::Task { .. } => Kind::Internal,
             Self::Shared(error) => error.kind(),
-            Self::Registry(error) => error.kind(),
+            Self::Registry(error) | Self::Config(error) => error.kind(),
             Self::Content(error) => error.kind(),
             Self::Layer(error) => error.kind(),
             Self::Document(error) => error.kind(),

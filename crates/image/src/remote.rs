@@ -1,6 +1,5 @@
 //! What a registry is asked without pulling anything: what is behind a name, a search, whether credentials are good.
 
-use crate::pull::translated;
 use crate::{Credentials, Error, Images};
 use tierce_oci::{Descriptor, ImageConfig, Index, Manifest, Platform, Reference, media_type};
 use tierce_registry::{Found, Secret};
@@ -36,7 +35,7 @@ impl Images {
     /// Asks the registry of `reference` what it has behind the name.
     ///
     /// # Errors
-    /// As a pull.
+    /// Failures of the registry, in its own words as dockerd tells them.
     pub async fn look_up(&self, reference: &Reference, credentials: Option<Credentials>) -> Result<Remote, Error> {
         let reference = reference.clone().with_default_tag();
         let repository = self.registry.repository(&reference, credentials);
@@ -44,10 +43,7 @@ impl Images {
             (Some(digest), _) => digest.to_string(),
             (None, tag) => tag.unwrap_or_default().to_owned(),
         };
-        let fetched = repository
-            .manifest(&asked)
-            .await
-            .map_err(|error| translated(error, &reference))?;
+        let fetched = repository.manifest(&asked).await?;
         let platforms = match fetched.media_type.as_str() {
             kind if media_type::is_index(kind) => {
                 let entries = Index::from_json(&fetched.bytes)?.manifests;
@@ -55,7 +51,9 @@ impl Images {
             }
             media_type::OCI_MANIFEST | media_type::DOCKER_MANIFEST => {
                 let manifest = Manifest::from_json(&fetched.bytes)?;
-                let raw = repository.read_blob(&manifest.config, LONGEST_CONFIG).await?;
+                let raw = repository
+                    .read_blob(&manifest.config, LONGEST_CONFIG, "image config")
+                    .await?;
                 // What is no container image runs on nothing.
                 let config = ImageConfig::from_json(&raw).ok();
                 let config = config.filter(|config| !config.architecture.is_empty());

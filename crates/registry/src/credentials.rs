@@ -108,8 +108,22 @@ impl Credentials {
     }
 
     /// A digest that is the same for the same credentials: the key of Docker's notes about who pushed a layer (moby
-    /// `metadata.ComputeV2MetadataHMACKey`).
+    /// `metadata.ComputeV2MetadataHMACKey`). Nobody has one too.
     pub fn fingerprint(&self) -> String {
+        // Go's encoder writes these so that they mean nothing to HTML.
+        let escaped = |value: &str| {
+            let mut text = serde_json::Value::from(value).to_string();
+            for (character, escape) in [
+                ('<', "\\u003c"),
+                ('>', "\\u003e"),
+                ('&', "\\u0026"),
+                ('\u{2028}', "\\u2028"),
+                ('\u{2029}', "\\u2029"),
+            ] {
+                text = text.replace(character, escape);
+            }
+            text
+        };
         let members = [
             ("username", self.username.as_str()),
             ("password", self.password.reveal()),
@@ -119,7 +133,7 @@ impl Credentials {
         let members: Vec<String> = members
             .iter()
             .filter(|(_, value)| !value.is_empty())
-            .map(|(name, value)| format!("{name:?}:{}", serde_json::Value::from(*value)))
+            .map(|(name, value)| format!("{name:?}:{}", escaped(value)))
             .collect();
         tierce_oci::Digest::sha256_of(format!("{{{}}}", members.join(",")).as_bytes()).to_string()
     }
@@ -157,6 +171,20 @@ mod tests {
         );
         assert_eq!(Credentials::from_docker_header("e30=").unwrap(), None);
         assert_eq!(Credentials::from_docker_header("").unwrap(), None);
+    }
+
+    #[test]
+    fn fingerprints_are_those_of_the_document_as_go_writes_it() {
+        for (credentials, document) in [
+            (Credentials::default(), "{}"),
+            (
+                Credentials::basic("u", "<p&\">"),
+                r#"{"username":"u","password":"\u003cp\u0026\"\u003e"}"#,
+            ),
+        ] {
+            let digest = tierce_oci::Digest::sha256_of(document.as_bytes()).to_string();
+            assert_eq!(credentials.fingerprint(), digest, "{document}");
+        }
     }
 
     #[test]

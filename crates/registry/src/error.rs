@@ -88,12 +88,12 @@ pub enum Error {
         limit: u64,
     },
     /// The content is not what its digest says.
-    #[error("cannot verify {object} from {url}: its digest is {actual}, expected {expected}")]
+    #[error("{object} verification failed for digest {expected}: what came from {url} has {actual}")]
     WrongDigest {
         /// Address asked.
         url: String,
         /// What was read.
-        object: String,
+        object: &'static str,
         /// Digest asked for.
         expected: Digest,
         /// Digest of what came.
@@ -177,17 +177,20 @@ impl Fault for Error {
             Self::Source { .. } => Kind::Internal,
             Self::TimedOut { .. } => Kind::Timeout,
             Self::Refused { status, refusal, .. } => match (refusal.code.as_str(), status) {
-                ("DENIED" | "MANIFEST_UNKNOWN" | "NAME_UNKNOWN" | "BLOB_UNKNOWN", _) | (_, 404) => Kind::NotFound,
+                ("MANIFEST_UNKNOWN" | "NAME_UNKNOWN" | "BLOB_UNKNOWN", _) | (_, 404) => Kind::NotFound,
                 ("UNAUTHORIZED", _) | (_, 401) => Kind::Unauthorized,
-                (_, 403) => Kind::Forbidden,
+                ("DENIED", _) | (_, 403) => Kind::Forbidden,
                 (_, 400..=499) if *status != 429 => Kind::Invalid,
                 _ => Kind::Unavailable,
             },
             Self::LoginFailed { status, .. } if *status >= 500 => Kind::Unavailable,
             Self::Unauthorized { .. } | Self::LoginFailed { .. } => Kind::Unauthorized,
-            Self::Malformed { .. } | Self::WrongDigest { .. } | Self::WrongSize { .. } => Kind::DataLoss,
-            Self::TooLarge { .. } | Self::BadConfig { .. } | Self::Certificate { .. } => Kind::Invalid,
-            Self::Redirect { .. } => Kind::Forbidden,
+            Self::Malformed { .. }
+            | Self::TooLarge { .. }
+            | Self::WrongDigest { .. }
+            | Self::WrongSize { .. }
+            | Self::Redirect { .. } => Kind::DataLoss,
+            Self::BadConfig { .. } | Self::Certificate { .. } => Kind::Invalid,
         }
     }
 }

@@ -51,14 +51,14 @@ impl Repository {
         }
     }
 
-    /// Reads a small blob of at most `limit` bytes whole, and checks its digest.
+    /// Reads a small blob of at most `limit` bytes whole, and checks its digest. `object` is what errors call it.
     ///
     /// # Errors
     /// Any of [`Error`]; [`Error::TooLarge`] before anything is fetched.
-    pub async fn read_blob(&self, descriptor: &Descriptor, limit: u64) -> Result<Bytes, Error> {
-        let object = format!("blob {}", descriptor.digest);
+    pub async fn read_blob(&self, descriptor: &Descriptor, limit: u64, object: &'static str) -> Result<Bytes, Error> {
         let url = self.domain().to_owned();
         if descriptor.size > limit {
+            let object = format!("{object} {}", descriptor.digest);
             return Err(Error::TooLarge { url, object, limit });
         }
         let mut bytes = BytesMut::with_capacity(descriptor.size as usize);

@@ -105,7 +105,7 @@ impl Repository {
         if let Some(expected) = expected.filter(|expected| *expected != digest) {
             return Err(Error::WrongDigest {
                 url,
-                object,
+                object: "manifest",
                 expected,
                 actual: digest,
             });

@@ -2,6 +2,7 @@
 
 use crate::{Error, Timeouts};
 use http::{HeaderMap, header};
+use jiff::Timestamp;
 use std::time::Duration;
 
 /// Counts the attempts of one request.
@@ -43,16 +44,19 @@ impl Attempts {
     }
 }
 
-/// The pause that `Retry-After` asks for in seconds. The form with a date is rare and ignored.
+/// The pause that `Retry-After` asks for: seconds, or a date (RFC 9110 §10.2.3).
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers
-        .get(header::RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
-        .map(Duration::from_secs)
+    pause_of(headers.get(header::RETRY_AFTER)?.to_str().ok()?, Timestamp::now())
+}
+
+fn pause_of(text: &str, now: Timestamp) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let then = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    // A date that has passed asks for no pause.
+    Some(Duration::try_from(then.duration_since(now)).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -81,6 +85,22 @@ mod tests {
         assert_eq!(attempts.after(busy(Some(4))).unwrap(), Duration::from_secs(4));
         assert_eq!(attempts.after(busy(Some(86400))).unwrap(), Duration::from_secs(5));
         assert!(attempts.after(busy(None)).is_err());
+    }
+
+    #[test]
+    fn pauses_are_seconds_or_dates() {
+        let now: Timestamp = "1994-11-06T08:49:30Z".parse().unwrap();
+        for (text, seconds) in [
+            ("7", Some(7)),
+            (" 120 ", Some(120)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(7)),
+            ("Sun, 06 Nov 1994 08:49:20 GMT", Some(0)),
+            ("-1", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            assert_eq!(pause_of(text, now), seconds.map(Duration::from_secs), "{text:?}");
+        }
     }
 
     #[test]

@@ -134,7 +134,10 @@ async fn connections_are_used_again() {
     let repository = repository(&server);
     for _ in 0..3 {
         repository.manifest("x").await.unwrap();
-        assert_eq!(repository.read_blob(&descriptor(b"abc"), 10).await.unwrap(), "abc");
+        assert_eq!(
+            repository.read_blob(&descriptor(b"abc"), 10, "blob").await.unwrap(),
+            "abc"
+        );
     }
     assert_eq!(server.received().len(), 6);
     // One failed TLS greeting is no request; afterwards everything went over one connection.
@@ -407,7 +410,7 @@ async fn documents_are_bounded() {
     huge.size = u64::MAX;
     let asked = server.received().len();
     assert!(matches!(
-        repository(&server).read_blob(&huge, 1 << 20).await,
+        repository(&server).read_blob(&huge, 1 << 20, "blob").await,
         Err(Error::TooLarge { .. })
     ));
     assert_eq!(server.received().len(), asked);
@@ -596,7 +599,7 @@ async fn tags_of_all_pages_are_listed() {
 async fn small_blobs_are_verified() {
     let server = FakeServer::start(|_| Reply::ok("", "abd"));
     let error = repository(&server)
-        .read_blob(&descriptor(b"abc"), 10)
+        .read_blob(&descriptor(b"abc"), 10, "blob")
         .await
         .unwrap_err();
     assert!(matches!(error, Error::WrongDigest { .. }), "{error}");

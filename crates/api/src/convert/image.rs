@@ -223,22 +223,21 @@ pub(crate) fn progress(message: Message) -> ProgressMessage {
     }
 }
 
-/// The drawn bar that dockerd puts beside the numbers: `[=====>    ]  1.2MB/3.4MB`.
+/// The drawn bar that dockerd puts beside the numbers: `[=====>    ]  1.2MB/3.4MB`. Source: moby
+/// `pkg/jsonmessage`, `JSONProgress.String`.
 fn bar(current: u64, total: u64) -> String {
-    const WIDTH: u64 = 50;
+    const WIDTH: usize = 50;
     if total == 0 {
-        return human_size(current);
+        return format!("{:>8}", human_size(current));
     }
-    let done = (current.saturating_mul(WIDTH) / total).min(WIDTH) as usize;
-    let head = if done < WIDTH as usize { ">" } else { "" };
-    let rest = WIDTH as usize - done - head.len();
-    format!(
-        "[{}{head}{}]  {}/{}",
-        "=".repeat(done),
-        " ".repeat(rest),
-        human_size(current),
-        human_size(total)
-    )
+    let percent = (current as f64 / total as f64 * 100.0) as usize;
+    let done = (percent / 2).min(WIDTH);
+    let numbers = if current > total {
+        format!("{:>8}", human_size(current))
+    } else {
+        format!("{:>8}/{}", human_size(current), human_size(total))
+    };
+    format!("[{}>{}] {numbers}", "=".repeat(done), " ".repeat(WIDTH - done))
 }
 
 /// Four digits and a decimal unit. Source: docker/go-units `size.go`, `HumanSize`.
@@ -290,8 +289,17 @@ mod tests {
             "{amount}"
         );
         assert!(
-            amount.contains(&format!("[{}>{}]  1.235MB/2.469MB", "=".repeat(25), " ".repeat(24))),
+            amount.contains(&format!("[{}>{}]  1.235MB/2.469MB", "=".repeat(25), " ".repeat(25))),
             "{amount}"
+        );
+        // As a dockerd 28.5 wrote them.
+        assert_eq!(
+            bar(36708, 700_441),
+            "[==>                                                ]  36.71kB/700.4kB"
+        );
+        assert_eq!(
+            bar(101, 101),
+            "[==================================================>]     101B/101B"
         );
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hyper::StatusCode;
 use tierce_api_types::image::{BuildPruned, HistoryItem, ImageDeleted, ImageSummary, ImagesPruned};
-use tierce_engine::image::{CommitRequest, Credentials, Import, Message, Platform, Pull, Push, Removal};
+use tierce_engine::image::{CommitRequest, Import, Message, Platform, Pull, Push, Removal};
 
 use crate::query::Query;
 use crate::reply::Reply;
@@ -96,7 +96,7 @@ async fn create(call: Call) -> Outcome {
         reference,
         all_tags,
         platform: platform.map_err(|error: tierce_oci::Error| Failure::invalid(error.to_string()))?,
-        credentials: Credentials::from_docker_header(call.header("x-registry-auth"))?,
+        credentials: call.credentials(),
     };
     let engine = Arc::clone(&call.engine);
     progress::answer(|reporter| async move { engine.images.pull(request, reporter).await }).await
@@ -170,7 +170,7 @@ async fn push(call: Call) -> Outcome {
     let request = Push {
         reference,
         platform: convert::image::platform_document(query.text("platform"))?,
-        credentials: Credentials::from_docker_header(call.header("x-registry-auth"))?,
+        credentials: call.credentials(),
     };
     let engine = Arc::clone(&call.engine);
     progress::answer(|reporter| async move { engine.images.push(request, reporter).await }).await

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use hyper::Method;
 use tierce_engine::Engine;
+use tierce_engine::image::Credentials;
 
 use crate::facts::Facts;
 use crate::request::Request;
@@ -43,6 +44,17 @@ impl Deref for Call {
 impl DerefMut for Call {
     fn deref_mut(&mut self) -> &mut Request {
         &mut self.request
+    }
+}
+
+impl Call {
+    /// Who asks a registry. A header that cannot be read is none, as for dockerd: clients send `null` and worse when
+    /// they have nothing to say.
+    fn credentials(&self) -> Option<Credentials> {
+        Credentials::from_docker_header(self.header("x-registry-auth")).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the registry is asked without credentials");
+            None
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use tierce_engine::image::{Detail, Message, Progress};
 use tokio::sync::mpsc;
 
 use crate::convert;
-use crate::reply::{Reply, json_line};
+use crate::reply::{Reply, progress_line};
 use crate::router::Outcome;
 use crate::status::Failure;
 
@@ -111,6 +111,6 @@ where
                 Err(failure) => ProgressMessage::failure(failure.message),
             },
         };
-        Some((json_line(&message), (None, messages)))
+        Some((progress_line(&message), (None, messages)))
     })
 }

@@ -61,7 +61,7 @@ async fn search(call: Call) -> Outcome {
         limit: call.query.number("limit")?,
         official,
         stars,
-        credentials: Credentials::from_docker_header(call.header("x-registry-auth"))?,
+        credentials: call.credentials(),
     };
     // The index no longer marks automated builds: nothing is one.
     let found = if automated == Some(true) {
@@ -86,7 +86,8 @@ fn row(found: &Found) -> FoundRepository {
 /// What a registry has behind a name.
 async fn look_up(call: Call) -> Outcome {
     let reference = convert::image::reference(&call.name, "")?;
-    let credentials = Credentials::from_docker_header(call.header("x-registry-auth"))?;
+    let credentials = call.credentials();
     let remote = call.engine.images.store().look_up(&reference, credentials).await?;
-    Reply::json(&serde_json::json!({"Descriptor": remote.descriptor, "Platforms": remote.platforms}))
+    let platforms = Some(remote.platforms).filter(|platforms| !platforms.is_empty());
+    Reply::json(&serde_json::json!({"Descriptor": remote.descriptor, "Platforms": platforms}))
 }

@@ -7,6 +7,9 @@ use tierce_registry::{FetchedManifest, Repository};
 /// More layers than any driver can stack.
 const MOST_LAYERS: usize = 1000;
 
+/// An index may lead to another one, as the specification allows and dockerd follows.
+const DEEPEST_INDEX: usize = 3;
+
 /// The manifest of one image, checked for what can be checked in it alone.
 #[derive(Debug)]
 pub(crate) struct Chosen {
@@ -22,7 +25,10 @@ pub(crate) async fn choose(
     reference: &Reference,
 ) -> Result<Chosen, Error> {
     let mut fetched = fetched;
-    if media_type::is_index(&fetched.media_type) {
+    for _ in 0..DEEPEST_INDEX {
+        if !media_type::is_index(&fetched.media_type) {
+            break;
+        }
         let index = Index::from_json(&fetched.bytes)?;
         let entry = index.choose(wanted).ok_or_else(|| Error::NoPlatform {
             platform: wanted.to_string(),
@@ -44,12 +50,12 @@ fn check(fetched: &FetchedManifest, reference: &Reference) -> Result<Chosen, Err
     match fetched.media_type.as_str() {
         media_type::OCI_MANIFEST | media_type::DOCKER_MANIFEST => {}
         media_type::DOCKER_MANIFEST_V1 | media_type::DOCKER_MANIFEST_V1_SIGNED => {
-            return Err(Error::Schema1 {
-                reference: reference.to_string(),
-            });
+            return Err(Error::Schema1);
         }
         media_type if media_type::is_index(media_type) => {
-            return Err(unusable("its index leads to another index".to_owned()));
+            return Err(unusable(format!(
+                "its indexes lead on to others, more than {DEEPEST_INDEX} deep"
+            )));
         }
         other => return Err(unusable(format!("unsupported manifest media type {other:?}"))),
     }
@@ -61,7 +67,7 @@ fn check(fetched: &FetchedManifest, reference: &Reference) -> Result<Chosen, Err
         media_type::OCI_CONFIG | media_type::DOCKER_CONFIG | "" | "application/octet-stream" | "text/html"
     ) {
         return Err(unusable(format!(
-            "it is no container image: its configuration is of type {config_type:.100?}"
+            "unsupported media type {config_type:.100} of its configuration: it is no container image"
         )));
     }
     if !manifest.config.digest.is_sha256() {
@@ -100,7 +106,7 @@ fn check_layer(layer: &Descriptor) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!(
-            "layer {digest} has the unsupported media type {:.100?}",
+            "unsupported media type {:.100} of layer {digest}",
             layer.media_type
         ))
     }

@@ -117,8 +117,9 @@ impl Puller<'_> {
         } else {
             let raw = self
                 .repository
-                .read_blob(&chosen.manifest.config, LONGEST_CONFIG)
-                .await?;
+                .read_blob(&chosen.manifest.config, LONGEST_CONFIG, "image config")
+                .await
+                .map_err(Error::Config)?;
             let config = manifest::check_config(&chosen, &raw)?;
             under_way = self.pull_layers(under_way, &chosen, &config).await?;
             Some((raw, config))
@@ -229,7 +230,7 @@ fn record(
 }
 
 /// Docker's text and kind for what a registry says about a reference.
-pub(crate) fn translated(error: tierce_registry::Error, reference: &Reference) -> Error {
+fn translated(error: tierce_registry::Error, reference: &Reference) -> Error {
     let code = error.refusal().map(|refusal| refusal.code.clone()).unwrap_or_default();
     match code.as_str() {
         "MANIFEST_UNKNOWN" => Error::NoManifest {

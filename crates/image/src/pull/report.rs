@@ -51,7 +51,8 @@ impl Teller {
     /// Tells of a state, and of the milestones before it that went by too fast to be seen. Returns the end.
     fn tell(&mut self, state: State) -> Option<Result<(), Error>> {
         match state {
-            State::New => {}
+            // Told once there is something to tell of.
+            State::New | State::Fetching(0) => {}
             State::Queued => self.milestone(Stage::Waiting, "Waiting"),
             State::Fetching(bytes) => {
                 self.stage = self.stage.max(Stage::Downloading);

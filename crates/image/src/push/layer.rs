@@ -59,7 +59,7 @@ impl Pusher {
         if let Some(there) = self.look(layer, checks.next()).await? {
             return Ok(there);
         }
-        let mine = |home: &Home| self.key.is_some() && home.hmac == self.home_of(home).hmac;
+        let mine = |home: &Home| home.hmac == self.home_of(home).hmac;
         let mut session = None;
         for home in to_mount(&homes, &repository, mine).into_iter().take(effort.mounts) {
             match self.mount(layer, &home).await {
@@ -123,10 +123,10 @@ impl Pusher {
     }
 
     fn home(&self, digest: &Digest) -> Home {
-        Home::signed(digest, &self.name, self.key.as_deref())
+        Home::signed(digest, &self.name, &self.key)
     }
 
     fn home_of(&self, home: &Home) -> Home {
-        Home::signed(&home.digest, &home.source_repository, self.key.as_deref())
+        Home::signed(&home.digest, &home.source_repository, &self.key)
     }
 }

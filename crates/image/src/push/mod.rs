@@ -51,7 +51,7 @@ impl Images {
                 .registry
                 .repository_to_push(&push.reference, push.credentials.clone()),
             name,
-            key: push.credentials.as_ref().map(tierce_registry::Credentials::fingerprint),
+            key: push.credentials.clone().unwrap_or_default().fingerprint(),
             permits: Arc::new(Semaphore::new(self.config.parallel_uploads.max(1))),
             progress,
         };
@@ -93,7 +93,7 @@ struct Pusher {
     /// Full name of the repository.
     name: String,
     /// Fingerprint of the credentials, see [`crate::distribution`].
-    key: Option<String>,
+    key: String,
     permits: Arc<Semaphore>,
     progress: Arc<dyn Progress>,
 }

@@ -158,7 +158,7 @@ async fn manifests_that_are_no_image_are_refused_before_any_layer() {
         ),
         (
             |s| s.manifest["config"]["mediaType"] = "application/vnd.cncf.helm.config.v1+json".into(),
-            "no container image",
+            "unsupported media type application/vnd.cncf.helm.config.v1+json",
         ),
         (|s| s.manifest["config"]["size"] = (u64::MAX >> 1).into(), "more than"),
         (
@@ -170,7 +170,7 @@ async fn manifests_that_are_no_image_are_refused_before_any_layer() {
                 s.manifest = json!({"schemaVersion": 1, "name": "x", "fsLayers": []});
                 s.manifest_type = media_type::DOCKER_MANIFEST_V1_SIGNED.to_owned();
             },
-            "schema 1 support has been removed. Suggest the author of 127.0.0.1:",
+            "schema 1 has been removed in Docker Engine v28.2. More information at https://docs.docker.com/go/deprec",
         ),
         (
             |s| s.manifest = json!({"schemaVersion": 2, "config": {}, "layers": [], "manifests": []}),
@@ -187,8 +187,42 @@ async fn manifests_that_are_no_image_are_refused_before_any_layer() {
     let error = failure(Served::with_config(layers, &config)).await;
     assert_eq!(
         error.to_string(),
-        "image operating system \"windows\" cannot be used on this platform"
+        "image operating system \"windows\" cannot be used on this platform: operating system is not supported"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_may_lead_to_an_index_but_not_for_ever() {
+    let layers = two_layers();
+    let served = Served::of(&layers);
+    let index = |kind: &str, document: &str| {
+        let platform = json!({"os": "linux", "architecture": std::env::consts::ARCH.replace("x86_64", "amd64")});
+        let entry = json!({"mediaType": kind, "digest": Digest::sha256_of(document.as_bytes()).to_string(),
+                           "size": document.len(), "platform": platform});
+        json!({"schemaVersion": 2, "manifests": [entry]}).to_string()
+    };
+    for (depth, found) in [(1, true), (3, true), (4, false)] {
+        let mut documents = vec![(media_type::OCI_MANIFEST, served.manifest.to_string())];
+        for _ in 0..depth {
+            let (kind, below) = documents.last().unwrap();
+            documents.push((media_type::OCI_INDEX, index(kind, below)));
+        }
+        let blobs = served.clone();
+        let server = FakeServer::start(move |request| {
+            let asked = request.target.rsplit('/').next().unwrap_or_default();
+            if !request.target.contains("/manifests/") {
+                return blobs.reply(request);
+            }
+            let by_digest = documents
+                .iter()
+                .find(|(_, document)| Digest::sha256_of(document.as_bytes()).as_str() == asked);
+            let (kind, document) = by_digest.unwrap_or(documents.last().unwrap());
+            Reply::ok(kind, document.clone())
+        });
+        let stage = Stage::new();
+        let pulled = pull(&stage, &server).await;
+        assert_eq!(pulled.is_ok(), found, "{depth}: {pulled:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
