@@ -5,10 +5,14 @@
 //! ```text
 //! HEAD blobs/<digest>                  is it there?
 //! POST blobs/uploads/[?mount=&from=]   201: mounted from another repository; 202: a session at Location
-//! PATCH <location>                     the bytes as they are made; after a failure GET <location> says how many came
+//! PATCH <location>                     the bytes as they are made
 //! PUT <location>?digest=<digest>       done; a small blob comes as the body of this, without PATCH
 //! PUT manifests/<tag>
 //! ```
+//! When the stream breaks, `GET <location>` says how much came, and the rest goes up in chunks that say where they
+//! belong (`Content-Range`). A registry that takes no stream gets the whole blob in one PUT: then it is made twice, since
+//! its digest and length must be known before.
+//!
 //! Source: distribution-spec 1.1 "Push".
 
 use crate::repository::Ask;
@@ -23,6 +27,9 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Blobs up to this size are sent in one request.
 const SMALL: usize = 1 << 20;
+
+/// What is left of a broken upload is sent in pieces of this size, which lie in memory.
+const CHUNK: usize = 8 << 20;
 
 const BINARY: &str = "application/octet-stream";
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -57,6 +64,16 @@ pub struct Upload {
     location: Url,
     /// Whether bytes may have gone there.
     begun: bool,
+}
+
+/// How far the upload of a blob is, over its attempts.
+#[derive(Debug, Default)]
+struct Sending {
+    session: Option<Upload>,
+    /// What an attempt before has sent to its end.
+    sent: Option<Written>,
+    /// Whether it must go in one request.
+    whole: bool,
 }
 
 /// What became of a request to mount a blob from another repository.
@@ -120,13 +137,22 @@ impl Destination {
     pub async fn push_blob(&self, source: &dyn BlobSource, session: Option<Upload>) -> Result<Written, Error> {
         let config = self.0.client().config();
         let mut attempts = Attempts::new(config.attempts, config.timeouts);
-        let (mut session, mut sent) = (session, None);
+        let mut sending = Sending {
+            session,
+            ..Sending::default()
+        };
         loop {
-            let error = match self.attempt(source, &mut session, &mut sent).await {
+            let error = match self.attempt(source, &mut sending).await {
                 Ok(written) => return Ok(written),
                 Err(error) => error,
             };
-            if is_about_session(&error) && session.take().is_some_and(|session| session.begun) {
+            if takes_no_stream(&error) && !sending.whole {
+                tracing::info!(%error, "a registry that takes no stream gets the blob in one request");
+                sending = Sending {
+                    whole: true,
+                    ..Sending::default()
+                };
+            } else if is_about_session(&error) && sending.session.take().is_some_and(|session| session.begun) {
                 // What an interrupted transfer left cannot be gone on with: once more from the beginning.
                 tracing::info!(%error, "an upload is begun afresh");
                 tokio::time::sleep(attempts.after(Error::Unreachable {
@@ -180,7 +206,7 @@ impl Destination {
         match said.filter(|said: &Digest| said.is_sha256() && *said != digest) {
             Some(expected) => Err(Error::WrongDigest {
                 url: answer.url.shown(),
-                object: format!("manifest {tag}"),
+                object: "manifest",
                 expected,
                 actual: digest,
             }),
@@ -220,63 +246,109 @@ impl Destination {
         })
     }
 
-    /// Sends what the session does not have yet, and ends it. `sent` is what an attempt before has sent to its end.
-    async fn attempt(
-        &self,
-        source: &dyn BlobSource,
-        session: &mut Option<Upload>,
-        sent: &mut Option<Written>,
-    ) -> Result<Written, Error> {
+    /// Sends what the registry does not have yet.
+    async fn attempt(&self, source: &dyn BlobSource, sending: &mut Sending) -> Result<Written, Error> {
         // All was sent before, and only the last answer did not come: the registry may have it by now.
-        if let Some(before) = sent.take()
+        if let Some(before) = sending.sent.take()
             && let Some(there) = self.find_blob(&before.digest).await?
         {
             return Ok(there);
         }
-        let mut have = 0;
-        if let Some(upload) = session.take_if(|upload| upload.begun) {
-            have = self.offset(&upload).await.unwrap_or_default();
-            // The answer of a session without a byte looks like that of one with a single byte: it is left alone.
-            if have > 1 {
-                *session = Some(upload);
-            } else {
-                have = 0;
-            }
+        if sending.whole {
+            return self.send_whole(source, sending).await;
         }
-        let upload = match session {
+        let have = self.kept(sending).await;
+        let upload = match &mut sending.session {
             Some(upload) => upload,
-            None => session.insert(self.begin().await?),
+            none => none.insert(self.begin().await?),
         };
-        let mut reading = source.read(have);
-        let (head, whole) = read_head(&mut reading).await;
-        if whole && have == 0 {
+        if have > 0 {
+            let written = self.send_rest(source, upload, have).await?;
+            sending.sent = Some(written.clone());
+            self.end(upload, &written.digest, Payload::Empty).await?;
+            return Ok(written);
+        }
+        let mut reading = source.read(0);
+        let (head, whole) = read_head(&mut reading, SMALL).await;
+        if whole {
             let written = ended(reading.end).await?;
             self.end(upload, &written.digest, Payload::Document(BINARY, head))
                 .await?;
             return Ok(written);
         }
         upload.begun = true;
-        let Reading { pieces, end } = reading;
-        let streamed = self
-            .0
-            .stream_to(&upload.location, Method::PATCH, Flow::new(head, pieces))
-            .await;
-        let answer = match streamed {
-            Ok(answer) => answer,
-            Err(error) => {
-                // A source that failed broke the request off: its words are the ones to tell.
-                return match end.await {
-                    Ok(Err(cause)) => Err(Error::Source { cause }),
-                    _ => Err(error),
-                };
-            }
-        };
-        // Read before the source is asked: a registry that answers early has not taken all.
-        let written = ended(end).await?;
+        let flow = Flow::new(head, reading.pieces);
+        let (answer, written) = self.stream(&upload.location, Method::PATCH, flow, reading.end).await?;
         upload.location = upload_of(&answer)?.location;
-        *sent = Some(written.clone());
+        sending.sent = Some(written.clone());
         self.end(upload, &written.digest, Payload::Empty).await?;
         Ok(written)
+    }
+
+    /// How many bytes the session of an attempt before has; without any, the session is let go.
+    async fn kept(&self, sending: &mut Sending) -> u64 {
+        let Some(upload) = sending.session.take_if(|upload| upload.begun) else {
+            return 0;
+        };
+        let have = self.offset(&upload).await.unwrap_or_default();
+        // The answer of a session without a byte looks like that of one with a single byte: it is left alone.
+        if have < 2 {
+            return 0;
+        }
+        sending.session = Some(upload);
+        have
+    }
+
+    /// Sends all but the first `have` bytes, in chunks that say where they belong.
+    async fn send_rest(&self, source: &dyn BlobSource, upload: &mut Upload, have: u64) -> Result<Written, Error> {
+        let mut reading = source.read(have);
+        let mut first = have;
+        loop {
+            let (bytes, last) = read_head(&mut reading, CHUNK).await;
+            let length = bytes.len() as u64;
+            if length > 0 {
+                let chunk = Payload::Chunk { first, bytes };
+                let answer = self.0.ask_at(&upload.location, Method::PATCH, chunk).await?;
+                upload.location = upload_of(&answer)?.location;
+                first += length;
+            }
+            if last {
+                return ended(reading.end).await;
+            }
+        }
+    }
+
+    /// Sends the blob as the body of one request, which must announce its length and name its digest.
+    async fn send_whole(&self, source: &dyn BlobSource, sending: &mut Sending) -> Result<Written, Error> {
+        let mut reading = source.read(0);
+        while reading.pieces.recv().await.is_some_and(|piece| piece.is_ok()) {}
+        let known = ended(reading.end).await?;
+        let upload = self.begin().await?;
+        let url = upload.location.with_query("digest", known.digest.as_str());
+        let reading = source.read(0);
+        let flow = Flow::new(Bytes::new(), reading.pieces).of_length(known.size);
+        sending.sent = Some(known);
+        let (_, written) = self.stream(&url, Method::PUT, flow, reading.end).await?;
+        Ok(written)
+    }
+
+    /// Sends a stream; gives the answer, and what was read.
+    async fn stream(
+        &self,
+        url: &Url,
+        method: Method,
+        flow: Flow,
+        end: oneshot::Receiver<Result<Written, String>>,
+    ) -> Result<(Answer, Written), Error> {
+        match self.0.stream_to(url, method, flow).await {
+            // Asked after the answer: a registry that answers early has not taken all.
+            Ok(answer) => Ok((answer, ended(end).await?)),
+            // A source that failed broke the request off: its words are the ones to tell.
+            Err(error) => match end.await {
+                Ok(Err(cause)) => Err(Error::Source { cause }),
+                _ => Err(error),
+            },
+        }
     }
 
     /// How many bytes a session has.
@@ -320,10 +392,18 @@ fn is_about_session(error: &Error) -> bool {
     }
 }
 
-/// The first bytes of a blob, and whether they are all.
-async fn read_head(reading: &mut Reading) -> (Bytes, bool) {
+/// Whether a registry refused the form of an upload.
+fn takes_no_stream(error: &Error) -> bool {
+    match error {
+        Error::Refused { status, refusal, .. } => matches!(status, 405 | 411 | 501) || refusal.code == "UNSUPPORTED",
+        _ => false,
+    }
+}
+
+/// The next bytes of a blob, somewhat more than `enough`, and whether they are the last.
+async fn read_head(reading: &mut Reading, enough: usize) -> (Bytes, bool) {
     let mut head = BytesMut::new();
-    while head.len() <= SMALL {
+    while head.len() <= enough {
         match reading.pieces.recv().await {
             Some(Ok(piece)) => head.extend_from_slice(&piece),
             // The end tells why.

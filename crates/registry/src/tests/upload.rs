@@ -104,6 +104,9 @@ async fn an_upload_goes_on_where_it_broke_off() {
     let patches: Vec<&Received> = received.iter().filter(|request| request.method == "PATCH").collect();
     assert_eq!(patches.len(), 2, "{:#?}", server.trace());
     assert!(patches[0].body == source.blob && patches[1].body == source.blob[HAVE..]);
+    assert_eq!(patches[0].header("content-range"), None);
+    assert_eq!(patches[1].header("content-range"), Some("1300000-2999999"));
+    assert_eq!(patches[1].header("content-length"), Some("1700000"));
     assert_eq!(
         server.trace().last().unwrap(),
         &format!(
@@ -111,6 +114,72 @@ async fn an_upload_goes_on_where_it_broke_off() {
             written.digest.hex()
         )
     );
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_large_blob_goes_up_in_chunks() {
+    const HAVE: usize = 1_500_000;
+    let patches = AtomicUsize::new(0);
+    let server = FakeServer::start(move |request| match request.method.as_str() {
+        "POST" => begun(),
+        "PATCH" => match patches.fetch_add(1, Ordering::SeqCst) {
+            0 => Reply::Close,
+            number => Reply::status(202, &[("Location", &format!("/v2/a/b/blobs/uploads/1?n={number}"))], ""),
+        },
+        "GET" => Reply::status(204, &[("Range", &format!("0-{}", HAVE - 1))], ""),
+        _ => Reply::status(201, &[], ""),
+    });
+    let source = memory(21_000_000);
+    to_push(&server, None).push_blob(&source, None).await.unwrap();
+    let received = server.received();
+    let chunks: Vec<&Received> = received
+        .iter()
+        .filter(|request| request.method == "PATCH")
+        .skip(1)
+        .collect();
+    assert_eq!(chunks.len(), 3);
+    let mut next = HAVE;
+    for chunk in &chunks {
+        let range = format!("{next}-{}", next + chunk.body.len() - 1);
+        assert_eq!(chunk.header("content-range"), Some(range.as_str()));
+        assert!(chunk.body == source.blob[next..next + chunk.body.len()]);
+        next += chunk.body.len();
+    }
+    assert_eq!(next, source.blob.len());
+    assert_eq!(chunks[2].target, "/v2/a/b/blobs/uploads/1?n=2");
+}
+
+#[tokio::test]
+async fn a_registry_that_takes_no_stream_gets_the_blob_in_one_request() {
+    for (status, body) in [
+        (411, ""),
+        (405, ""),
+        (400, r#"{"errors":[{"code":"UNSUPPORTED","message":"no"}]}"#),
+    ] {
+        let puts = AtomicUsize::new(0);
+        let server = FakeServer::start(move |request| match request.method.as_str() {
+            "POST" => begun(),
+            "PATCH" => Reply::status(status, &[], body),
+            // Once it is busy on top of that.
+            "PUT" if puts.fetch_add(1, Ordering::SeqCst) == 0 => Reply::status(503, &[], ""),
+            "HEAD" => Reply::status(404, &[], ""),
+            _ => Reply::status(201, &[], ""),
+        });
+        let source = memory(2_500_000);
+        let written = to_push(&server, None).push_blob(&source, None).await.unwrap();
+        assert_eq!(written.digest, Digest::sha256_of(&source.blob));
+        let received = server.received();
+        let last = received.last().unwrap();
+        assert_eq!(
+            last.target,
+            format!("{SESSION}&digest=sha256%3A{}", written.digest.hex())
+        );
+        assert_eq!(last.header("content-length"), Some("2500000"));
+        assert_eq!(last.header("transfer-encoding"), None);
+        assert!(last.body == source.blob);
+        let count = |method: &str| received.iter().filter(|request| request.method == method).count();
+        assert_eq!((count("POST"), count("PATCH"), count("PUT")), (3, 1, 2));
+    }
 }
 
 #[tokio::test]

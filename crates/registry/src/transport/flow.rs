@@ -1,7 +1,7 @@
 //! The body of an upload: pieces that come while it is sent.
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame};
+use hyper::body::{Body, Frame, SizeHint};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,6 +15,8 @@ pub(crate) struct Flow {
     head: Option<Bytes>,
     pieces: mpsc::Receiver<io::Result<Bytes>>,
     motion: Arc<Motion>,
+    /// Its length, where that must be announced.
+    length: Option<u64>,
 }
 
 #[derive(Default)]
@@ -37,6 +39,15 @@ impl Flow {
             head: Some(head).filter(|head| !head.is_empty()),
             pieces,
             motion: Arc::default(),
+            length: None,
+        }
+    }
+
+    /// Announces the length, and sends no chunks.
+    pub(crate) fn of_length(self, length: u64) -> Self {
+        Self {
+            length: Some(length),
+            ..self
         }
     }
 
@@ -73,5 +84,10 @@ impl Body for Flow {
         self.motion.asked.fetch_add(1, Ordering::Relaxed);
         self.motion.hungry.store(polled.is_pending(), Ordering::Relaxed);
         polled.map(|piece| piece.map(|piece| piece.map(Frame::data)))
+    }
+
+    // Asked before the first piece only, to choose the form of the request.
+    fn size_hint(&self) -> SizeHint {
+        self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

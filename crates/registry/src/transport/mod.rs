@@ -34,6 +34,13 @@ pub(crate) enum Payload {
     Form(Bytes),
     /// A document of some type.
     Document(&'static str, Bytes),
+    /// A part of a blob.
+    Chunk {
+        /// Where its first byte belongs.
+        first: u64,
+        /// The part; not empty.
+        bytes: Bytes,
+    },
 }
 
 impl Payload {
@@ -42,13 +49,14 @@ impl Payload {
             Self::Empty => None,
             Self::Form(_) => Some("application/x-www-form-urlencoded"),
             Self::Document(media_type, _) => Some(media_type),
+            Self::Chunk { .. } => Some("application/octet-stream"),
         }
     }
 
     fn into_bytes(self) -> Bytes {
         match self {
             Self::Empty => Bytes::new(),
-            Self::Form(bytes) | Self::Document(_, bytes) => bytes,
+            Self::Form(bytes) | Self::Document(_, bytes) | Self::Chunk { bytes, .. } => bytes,
         }
     }
 }
@@ -324,6 +332,11 @@ impl Transport {
         }
         if call.from > 0 {
             builder = builder.header(header::RANGE, format!("bytes={}-", call.from));
+        }
+        if let Payload::Chunk { first, bytes } = &call.payload {
+            // The form of the distribution-spec, without a unit.
+            let last = first + bytes.len() as u64 - 1;
+            builder = builder.header(header::CONTENT_RANGE, format!("{first}-{last}"));
         }
         let content_type = match &body {
             Either::Left(_) => call.payload.content_type(),
