@@ -14,7 +14,7 @@ fn nothing_is_left(daemon: &Daemon) {
         "image/overlay2/layerdb/sha256",
         "image/overlay2/layerdb/tmp",
         "tmp/blobs",
-        "tmp/pulls",
+        "tmp/work",
     ] {
         // A layer that was being unpacked when another one failed is taken away when its unpacking ends.
         wait_until(room, Duration::from_secs(30), || count(room) == 0);

@@ -58,6 +58,12 @@ impl Images {
         blocking(move || Ok(store.list())).await
     }
 
+    /// Bytes of all layers on disk, each counted once.
+    pub async fn layers_size(&self) -> Result<u64> {
+        let store = Arc::clone(&self.store);
+        blocking(move || Ok(store.layers_size())).await
+    }
+
     /// All that is known about one image.
     pub async fn inspect(&self, name: &str) -> Result<Details> {
         let (store, name) = (Arc::clone(&self.store), name.to_owned());

@@ -1,6 +1,6 @@
 //! Replacing a file so that a reader, and a machine that loses power, sees the old or the new one, never a part.
 
-use crate::{PathContext, Result};
+use crate::{PathContext, Result, names, remove_file};
 use rustix::fs::{Mode, OFlags};
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -20,6 +20,9 @@ pub enum Durability {
 
 static SEQUENCE: AtomicU64 = AtomicU64::new(0);
 
+/// How the name of a file that is not finished begins; Docker's begin so too.
+const UNFINISHED: &str = ".tmp-";
+
 /// Replaces a file durably: a temporary file beside it, fsync, rename, fsync of the directory.
 ///
 /// # Errors
@@ -34,7 +37,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
 /// Any step that fails; the old file is then untouched and the temporary one gone.
 pub fn write_atomic_with(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -> Result<()> {
     let parent = parent_of(path);
-    let mut name = OsString::from(".tmp-");
+    let mut name = OsString::from(UNFINISHED);
     name.push(path.file_name().unwrap_or_default());
     name.push(format!(
         "-{}-{}",
@@ -79,6 +82,22 @@ pub fn sync_dir(path: &Path) -> Result<()> {
     .at("sync directory", path)
 }
 
+/// Removes the files that writes of a process which died have left in a directory. Returns how many. Nobody may be
+/// writing there.
+///
+/// # Errors
+/// Any failure to list the directory (content when it is not there) or to remove.
+pub fn remove_unfinished(directory: &Path) -> Result<usize> {
+    let mut removed = 0;
+    for name in names(directory)? {
+        if name.to_string_lossy().starts_with(UNFINISHED) {
+            remove_file(&directory.join(name))?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
 fn parent_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -98,6 +117,17 @@ mod tests {
         write_atomic_with(&path, b"two", 0o600, Durability::Process).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_dead_writer_left_is_removed_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [".tmp-record-7-0", ".tmp-record123", "record", ".hidden"] {
+            fs::write(dir.path().join(name), b"x").unwrap();
+        }
+        assert_eq!(remove_unfinished(dir.path()).unwrap(), 2);
+        assert_eq!(names(dir.path()).unwrap(), [".hidden", "record"]);
+        assert_eq!(remove_unfinished(&dir.path().join("absent")).unwrap(), 0);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use crate::import::record_made;
 use crate::made::{HistoryEntry, Made};
 use crate::{Error, Images};
+use std::sync::Arc;
 use tierce_oci::container::Config;
 use tierce_oci::{Digest, ImageId, Platform, Reference};
 
@@ -37,7 +38,7 @@ impl Images {
     ///
     /// # Errors
     /// [`Error::NotFound`] when the parent has gone; [`Error::BadTag`]; layer and file errors. Nothing stays then.
-    pub fn commit(&self, commit: &Commit) -> Result<ImageId, Error> {
+    pub fn commit(self: &Arc<Self>, commit: &Commit) -> Result<ImageId, Error> {
         if let Some(name) = &commit.name {
             crate::tag::check_target(name)?;
         }
@@ -72,12 +73,13 @@ impl Images {
             made.rootfs.diff_ids.push(&applied.diff_id);
         }
         let raw = made.to_json()?;
-        let layer = (!empty).then_some((ingest, &applied.diff_id));
-        let id = record_made(self, &raw, layer, commit.parent.as_ref())?;
-        if let Some(name) = &commit.name {
-            self.put_name(&id, name)?;
-        }
-        Ok(id)
+        record_made(
+            self,
+            &raw,
+            (!empty).then_some(ingest),
+            commit.parent.as_ref(),
+            commit.name.as_ref(),
+        )
     }
 }
 

@@ -8,6 +8,7 @@
 
 use crate::Error;
 use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use tierce_fsops::Durability;
 use tierce_oci::{DiffId, Digest, Hasher};
@@ -84,13 +85,18 @@ pub(crate) struct Distribution {
 }
 
 impl Distribution {
-    /// Opens the mappings in `root` (`image/<driver>/distribution`).
+    /// Opens the mappings in `root` (`image/<driver>/distribution`) and removes what writes that a crash interrupted
+    /// have left.
     pub(crate) fn open(root: &Path) -> Result<Self, Error> {
         tierce_fsops::create_dir_all(root, 0o700)?;
-        Ok(Self {
+        let distribution = Self {
             by_digest: root.join("diffid-by-digest/sha256"),
             by_diff_id: root.join("v2metadata-by-diffid/sha256"),
-        })
+        };
+        for directory in [&distribution.by_digest, &distribution.by_diff_id] {
+            tierce_fsops::remove_unfinished(directory)?;
+        }
+        Ok(distribution)
     }
 
     /// Notes a home of the layer `diff_id`.
@@ -111,6 +117,27 @@ impl Distribution {
         self.write_homes(diff_id, &homes)
     }
 
+    /// Forgets everything about a layer that is about to go.
+    pub(crate) fn forget_layer(&self, diff_id: &DiffId) -> Result<(), Error> {
+        let path = self.by_diff_id.join(diff_id.hex());
+        let Some(bytes) = tierce_fsops::read_if_exists(&path)? else {
+            return Ok(());
+        };
+        let blobs: Vec<OsString> = match serde_json::from_slice::<Vec<Home>>(&bytes) {
+            Ok(homes) => homes.iter().map(|home| home.digest.hex().into()).collect(),
+            // These files are not synced. After a loss of power any of them may be empty, or zeroes.
+            Err(_) => tierce_fsops::names(&self.by_digest)?,
+        };
+        for blob in blobs {
+            let path = self.by_digest.join(blob);
+            if read_diff_id(&path).is_none_or(|layer| layer == *diff_id) {
+                tierce_fsops::remove_file(&path)?;
+            }
+        }
+        // Last, for it is what the others are found by.
+        Ok(tierce_fsops::remove_file(&path)?)
+    }
+
     fn write_homes(&self, diff_id: &DiffId, homes: &[Home]) -> Result<(), Error> {
         let path = self.by_diff_id.join(diff_id.hex());
         let json = serde_json::to_vec(homes).map_err(|error| Error::Damaged {
@@ -122,8 +149,7 @@ impl Distribution {
 
     /// The layer that a blob holds, where that is known.
     pub(crate) fn diff_id(&self, digest: &Digest) -> Option<DiffId> {
-        let bytes = tierce_fsops::read_if_exists(&self.by_digest.join(digest.hex())).ok()??;
-        std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
+        read_diff_id(&self.by_digest.join(digest.hex()))
     }
 
     /// Where a layer was seen; nothing when that is not known or the file is damaged.
@@ -135,6 +161,12 @@ impl Distribution {
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .unwrap_or_default()
     }
+}
+
+/// The layer that a file of `diffid-by-digest` names.
+fn read_diff_id(path: &Path) -> Option<DiffId> {
+    let bytes = tierce_fsops::read_if_exists(path).ok()??;
+    std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
@@ -179,6 +211,31 @@ mod tests {
         assert_eq!(distribution.homes(&diff_id).len(), 1);
         distribution.forget(&diff_id, &home).unwrap();
         assert_eq!(distribution.homes(&diff_id), []);
+    }
+
+    #[test]
+    fn a_layer_that_goes_is_forgotten_even_when_a_file_was_lost() {
+        let root = tempfile::tempdir().unwrap();
+        let distribution = Distribution::open(root.path()).unwrap();
+        let layers = [b"a", b"b", b"c"].map(|tar| DiffId(Digest::sha256_of(tar)));
+        for layer in &layers {
+            for blob in ["gzip", "zstd"] {
+                let blob = Digest::sha256_of(format!("{blob} of {layer}").as_bytes());
+                distribution.note(layer, Home::of(&blob, "r")).unwrap();
+            }
+        }
+        let count = |directory: &PathBuf| std::fs::read_dir(directory).unwrap().count();
+        let counts = |distribution: &Distribution| (count(&distribution.by_diff_id), count(&distribution.by_digest));
+        distribution.forget_layer(&layers[0]).unwrap();
+        distribution.forget_layer(&layers[0]).unwrap();
+        assert_eq!(counts(&distribution), (2, 4));
+        std::fs::write(distribution.by_diff_id.join(layers[1].hex()), [0; 90]).unwrap();
+        distribution.forget_layer(&layers[1]).unwrap();
+        assert_eq!(counts(&distribution), (1, 2));
+        assert_eq!(distribution.homes(&layers[2]).len(), 2);
+        std::fs::write(distribution.by_digest.join(".tmp-x-1-1"), b"x").unwrap();
+        drop(Distribution::open(root.path()).unwrap());
+        assert_eq!(counts(&distribution), (1, 2));
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use crate::Error;
 use crate::distribution::Distribution;
+use crate::journal::{Journal, clear_interrupted};
 use crate::layers::Layers;
 use crate::names::Names;
-use crate::pull::{Journal, Transfers};
+use crate::pull::Transfers;
 use crate::records::Records;
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -75,8 +76,8 @@ impl std::fmt::Debug for Images {
 }
 
 impl Images {
-    /// Opens the store. Layers that an interrupted pull left behind are removed; images whose files or layers are
-    /// damaged or missing are reported in the log and left out.
+    /// Opens the store. What interrupted work left behind is removed and told in the log; images whose files or layers
+    /// are damaged or missing are reported there and left out.
     ///
     /// # Errors
     /// [`Error::Damaged`] when `repositories.json` cannot be read; file errors.
@@ -94,7 +95,7 @@ impl Images {
             layers: Layers::new(layers),
             leases,
             staging: Staging::open(&config.staging.join("blobs"))?,
-            journal: Journal::open(&config.staging.join("pulls"))?,
+            journal: Journal::open(&config.staging.join("work"))?,
             transfers: Transfers::new(config.parallel_layers),
             registry,
             config,
@@ -125,18 +126,22 @@ impl Images {
     /// what went, top first, with the bytes of each.
     pub(crate) fn release_layers(&self, chains: &[ChainId]) -> Result<Vec<(ChainId, u64)>, Error> {
         let _change = self.change();
-        self.release_layers_in_change(chains)
+        release_in_change(self, chains)
     }
+}
 
-    /// [`Self::release_layers`] for who holds [`Self::change`] already.
-    pub(crate) fn release_layers_in_change(&self, chains: &[ChainId]) -> Result<Vec<(ChainId, u64)>, Error> {
-        let used = used_layers(self);
-        let candidates = chains
-            .iter()
-            .filter(|chain| !used.contains(chain) && self.layers.has(chain))
-            .collect();
-        self.layers.remove(&candidates)
+/// [`Images::release_layers`] for who holds [`Images::change`] already.
+pub(crate) fn release_in_change(images: &Images, chains: &[ChainId]) -> Result<Vec<(ChainId, u64)>, Error> {
+    let used = used_layers(images);
+    let candidates: HashSet<&ChainId> = chains
+        .iter()
+        .filter(|chain| !used.contains(chain) && images.layers.has(chain))
+        .collect();
+    // Before the layers go: afterwards nobody would know what to forget.
+    for diff_id in images.layers.only_in(&candidates) {
+        images.distribution.forget_layer(&diff_id)?;
     }
+    images.layers.remove(&candidates)
 }
 
 /// Layers that an image has, or that somebody holds.
@@ -158,13 +163,4 @@ fn leave_out_incomplete(images: &Images) {
             images.records.hide(&image.id);
         }
     }
-}
-
-fn clear_interrupted(images: &Images) -> Result<(), Error> {
-    for (name, chains) in images.journal.load()? {
-        tracing::info!(pull = name, "clearing up after a pull that was interrupted");
-        images.release_layers(&chains)?;
-        images.journal.end(&name)?;
-    }
-    Ok(())
 }

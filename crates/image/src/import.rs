@@ -2,13 +2,13 @@
 
 use crate::made::{HistoryEntry, Made};
 use crate::pull::blocking;
+use crate::under_way::UnderWay;
 use crate::{Error, Images, Message, Progress};
 use bytes::Bytes;
 use std::io::{self, Read};
 use std::sync::Arc;
 use tierce_oci::container::Config;
-use tierce_oci::{ChainId, ImageConfig, ImageId, Platform, Reference};
-use tierce_store::{Lease, Resource};
+use tierce_oci::{ChainId, Digest, ImageConfig, ImageId, Platform, Reference};
 use tokio::sync::mpsc;
 
 /// Pieces between the download and the unpacking.
@@ -32,7 +32,7 @@ impl Images {
     ///
     /// # Errors
     /// [`Error::Layer`] when the archive cannot be unpacked; [`Error::BadTag`], [`Error::OperatingSystem`]; file errors.
-    pub fn import(&self, archive: impl Read + Send, import: &Import) -> Result<ImageId, Error> {
+    pub fn import(self: &Arc<Self>, archive: impl Read + Send, import: &Import) -> Result<ImageId, Error> {
         if let Some(name) = &import.name {
             crate::tag::check_target(name)?;
         }
@@ -54,11 +54,7 @@ impl Images {
         });
         made.rootfs.diff_ids.push(&applied.diff_id);
         let raw = made.to_json()?;
-        let id = record_made(self, &raw, Some((ingest, &applied.diff_id)), None)?;
-        if let Some(name) = &import.name {
-            self.put_name(&id, name)?;
-        }
-        Ok(id)
+        record_made(self, &raw, Some(ingest), None, import.name.as_ref())
     }
 
     /// Makes an image from an archive at an `http` or `https` address.
@@ -104,43 +100,59 @@ impl Images {
     }
 }
 
-/// Records an image that was made here: its own layer on top of its parent's, its configuration, its parent.
+/// Records an image that was made here: its own layer on top of its parent's, its configuration, its parent, its name.
+///
+/// When that fails, nothing of it stays.
 pub(crate) fn record_made(
-    images: &Images,
+    images: &Arc<Images>,
     raw: &[u8],
-    layer: Option<(tierce_layer::Ingest, &tierce_oci::DiffId)>,
+    layer: Option<tierce_layer::Ingest>,
     parent: Option<&ImageId>,
+    name: Option<&Reference>,
 ) -> Result<ImageId, Error> {
     let config = ImageConfig::from_json(raw)?;
-    let work = images.work_name("made");
+    let id = ImageId(Digest::sha256_of(raw));
     let chains = ChainId::stack(&config.rootfs.diff_ids);
-    for chain in &chains {
-        images
-            .leases
-            .hold(Resource::layer(chain.to_string()), Lease::new(&work));
+    let (under_way, _) = UnderWay::begin(images.clone(), "made").hold(&chains, name.map(|_| &id))?;
+    if let Some(ingest) = layer {
+        images.layers.register(ingest, chains.iter().rev().nth(1))?;
     }
-    let made = (|| {
-        if let Some((ingest, diff_id)) = layer {
-            let above = parent.map(|parent| images.get(parent)).transpose()?;
-            let below = above.and_then(|above| above.chain_id());
-            debug_assert_eq!(Some(&ChainId::of(below.as_ref(), diff_id)), chains.last());
-            images.layers.register(ingest, below.as_ref())?;
-        }
+    {
         let _change = images.change();
-        let id = images.records.insert(raw, &config)?;
         if let Some(parent) = parent {
-            images.records.set_parent(&id, parent)?;
+            images.get(parent)?;
         }
-        images
-            .records
-            .set_last_updated(&id, &jiff::Timestamp::now().to_string())?;
-        Ok(id)
-    })();
-    images.leases.release_all(&work);
-    if made.is_err() {
-        images.release_layers(&chains)?;
+        let is_new = images.records.get(&id).is_none();
+        if let Err(error) = record_in_change(images, &id, (raw, &config), parent, name) {
+            if is_new {
+                // The first error is the one to tell.
+                drop(images.records.remove(&id));
+            }
+            return Err(error);
+        }
     }
-    made
+    under_way.finish()?;
+    Ok(id)
+}
+
+fn record_in_change(
+    images: &Images,
+    id: &ImageId,
+    (raw, config): (&[u8], &ImageConfig),
+    parent: Option<&ImageId>,
+    name: Option<&Reference>,
+) -> Result<(), Error> {
+    images.records.insert(raw, config)?;
+    if let Some(parent) = parent {
+        images.records.set_parent(id, parent)?;
+    }
+    images
+        .records
+        .set_last_updated(id, &jiff::Timestamp::now().to_string())?;
+    match name {
+        Some(name) => images.names.set(&[(name.clone().with_default_tag(), id.clone())]),
+        None => images.journal.keep(id),
+    }
 }
 
 /// The blocking end of the channel.

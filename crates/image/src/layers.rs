@@ -25,6 +25,11 @@ impl Layers {
         self.0.get(chain).map_or(0, |layer| layer.size)
     }
 
+    /// Bytes of the files of all layers.
+    pub(crate) fn total_size(&self) -> u64 {
+        self.0.layers().iter().map(|layer| layer.size).sum()
+    }
+
     /// Name of the storage driver.
     pub(crate) fn driver(&self) -> &'static str {
         self.0.driver().name()
@@ -62,6 +67,18 @@ impl Layers {
     pub(crate) fn by_diff_id(&self) -> HashMap<DiffId, ChainId> {
         let layers = self.0.layers().into_iter();
         layers.map(|layer| (layer.diff_id, layer.chain_id)).collect()
+    }
+
+    /// Archives of `chains` that no other layer is made of.
+    pub(crate) fn only_in(&self, chains: &HashSet<&ChainId>) -> Vec<DiffId> {
+        let (inside, outside): (Vec<_>, Vec<_>) = self
+            .0
+            .layers()
+            .into_iter()
+            .partition(|layer| chains.contains(&layer.chain_id));
+        let others: HashSet<DiffId> = outside.into_iter().map(|layer| layer.diff_id).collect();
+        let only = inside.into_iter().map(|layer| layer.diff_id);
+        only.filter(|diff_id| !others.contains(diff_id)).collect()
     }
 
     /// Makes a layer of what a container has changed, not registered yet.

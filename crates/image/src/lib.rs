@@ -11,12 +11,13 @@
 //!   layerdb/…                                     the `layer` crate's
 //! DR/tmp/
 //!   blobs/…                                       partial blobs, for resume          (the `content` crate's)
-//!   pulls/<n>.json                                layers of a pull under way         (`pull::journal`)
+//!   work/<n>.json                                 what is being made or removed      (`journal`)
 //! ```
 //!
 //! The order of writing makes a crash harmless: layers, then the configuration, then the name, each atomic and
-//! durable. Layers that a crashed pull registered but no image names are found by its journal and removed at the next
-//! start; everything else on disk is left as it is, because other stores (BuildKit's) may live in the same data root.
+//! durable; a removal goes the other way. Both are written down in the journal before they change anything, so that the
+//! next start removes what was not named yet, or no more: the image, its layers, and what was noted of them. Everything
+//! else on disk is left as it is, because other stores (BuildKit's) may live in the same data root.
 //!
 //! Who uses an image is read from [`tierce_store::Leases`] under `Resource::image("sha256:…")`, holder = container id.
 
@@ -30,6 +31,7 @@ mod import;
 mod inherit;
 mod inspect;
 pub mod instructions;
+mod journal;
 mod layers;
 mod list;
 mod load;
@@ -48,6 +50,7 @@ mod save;
 mod tag;
 #[cfg(test)]
 mod testing;
+mod under_way;
 
 pub use commit::Commit;
 pub use error::Error;

@@ -34,6 +34,12 @@ impl Images {
         list.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.id.cmp(&b.id)));
         list
     }
+
+    /// Bytes of all layers, each counted once, those that only containers or a builder need among them: `LayersSize` of
+    /// `system df`, and what lies on the disk.
+    pub fn layers_size(&self) -> u64 {
+        self.layers.total_size()
+    }
 }
 
 /// Bytes of all layers of an image.

@@ -28,8 +28,12 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// Opens the table; a file that is not there is an empty one and is written.
+    /// Opens the table; a file that is not there is an empty one and is written. What a write that a crash interrupted
+    /// has left beside it goes.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        if let Some(directory) = path.parent() {
+            tierce_fsops::remove_unfinished(directory)?;
+        }
         let table = match tierce_fsops::read_if_exists(path)? {
             None => {
                 let empty = Document::default();

@@ -39,6 +39,7 @@ impl Records {
             metadata,
             images: RwLock::default(),
         };
+        records.remove_leftovers()?;
         let mut images = BTreeMap::new();
         for name in tierce_fsops::names(&records.content)? {
             let Some(id) = name
@@ -55,6 +56,22 @@ impl Records {
         }
         *records.images.write().unwrap_or_else(PoisonError::into_inner) = images;
         Ok(records)
+    }
+
+    /// Removes what a crash has left: unfinished files, and what was known of images whose configuration is gone.
+    fn remove_leftovers(&self) -> Result<(), Error> {
+        tierce_fsops::remove_unfinished(&self.content)?;
+        for name in tierce_fsops::names(&self.metadata)? {
+            let directory = self.metadata.join(&name);
+            let is_id = name.to_str().is_some_and(|hex| Digest::from_sha256_hex(hex).is_ok());
+            if is_id && !tierce_fsops::exists(&self.content.join(&name)) {
+                tracing::info!(path = %directory.display(), "removing what was known of an image that is gone");
+                tierce_fsops::remove_dir_all(&directory)?;
+            } else if is_id {
+                tierce_fsops::remove_unfinished(&directory)?;
+            }
+        }
+        Ok(())
     }
 
     fn read(&self, id: &ImageId) -> Result<Image, Error> {

@@ -1,7 +1,10 @@
 //! Taking names from images, and images away.
 //!
-//! Source: moby `daemon/images/image_delete.go`; order, conflicts and texts are its.
+//! Source: moby `daemon/images/image_delete.go`; order, conflicts and texts are its. The journal knows of an image that
+//! goes before its last name does, so that a removal which a crash cuts short is ended by the next start.
 
+use crate::images::release_in_change;
+use crate::journal::Entry;
 use crate::resolve::is_id_prefix;
 use crate::{Error, Images, Removal, Removed};
 use std::collections::BTreeSet;
@@ -43,6 +46,7 @@ pub(crate) fn remove_in_change(images: &Images, name: &str, removal: Removal) ->
         images,
         removed: Vec::new(),
         reclaimed: 0,
+        noted: None,
     };
     let references = images.names.of(&id);
     let by_reference = !is_id_prefix(&id, name);
@@ -51,8 +55,8 @@ pub(crate) fn remove_in_change(images: &Images, name: &str, removal: Removal) ->
         if !removal.force && is_single(&references) {
             work.check_reference(name, &id)?;
         }
-        if work.untag_with_digests(&reference, references, &id)? {
-            return Ok((work.removed, work.reclaimed));
+        if work.untag_with_digests(&reference, references, &id, removal.force)? {
+            return Ok(work.done());
         }
     } else if is_single(&references) {
         let respect = if removal.force {
@@ -61,10 +65,11 @@ pub(crate) fn remove_in_change(images: &Images, name: &str, removal: Removal) ->
             Respect::HardAndStopped
         };
         work.check(&id, respect)?;
+        work.note(&id)?;
         work.untag(&references, &id)?;
     }
     work.delete(&id, removal.force, !removal.keep_parents, by_reference)?;
-    Ok((work.removed, work.reclaimed))
+    Ok(work.done())
 }
 
 /// One removal, and what it did so far.
@@ -72,9 +77,50 @@ struct Work<'a> {
     images: &'a Images,
     removed: Vec<Removed>,
     reclaimed: u64,
+    /// The image that the journal says is going, and the name of its entry.
+    noted: Option<(ImageId, String)>,
+}
+
+impl Drop for Work<'_> {
+    /// An image that stays after all must not go at the next start.
+    fn drop(&mut self) {
+        if let Some((id, name)) = self.noted.take()
+            && self.images.records.get(&id).is_some()
+            && let Err(error) = self.images.journal.end(&name)
+        {
+            tracing::warn!(%id, %error, "a removal that failed cannot be forgotten; the next start may end it");
+        }
+    }
 }
 
 impl Work<'_> {
+    /// What was removed, and how many bytes went.
+    fn done(mut self) -> (Vec<Removed>, u64) {
+        (std::mem::take(&mut self.removed), self.reclaimed)
+    }
+
+    /// Has the next start end what begins now, should it be cut short: no check stands in its way any more.
+    fn note(&mut self, id: &ImageId) -> Result<(), Error> {
+        if self.noted.as_ref().is_none_or(|(noted, _)| noted != id) {
+            let name = self.images.work_name("removal");
+            let entry = Entry {
+                layers: ChainId::stack(&self.images.get(id)?.config.rootfs.diff_ids),
+                image: Some(id.clone()),
+            };
+            self.images.journal.begin(&name, &entry)?;
+            self.noted = Some((id.clone(), name));
+        }
+        Ok(())
+    }
+
+    /// The noted image is gone with all that was its own.
+    fn ended(&mut self) -> Result<(), Error> {
+        match self.noted.take() {
+            Some((_, name)) => self.images.journal.end(&name),
+            None => Ok(()),
+        }
+    }
+
     /// A name that is the last of an image stays while a container was made from the image.
     fn check_reference(&self, name: &str, id: &ImageId) -> Result<(), Error> {
         let Some(user) = users(self.images, id).into_iter().next() else {
@@ -94,6 +140,7 @@ impl Work<'_> {
         reference: &Reference,
         references: Vec<Reference>,
         id: &ImageId,
+        force: bool,
     ) -> Result<bool, Error> {
         let going = match reference.digest() {
             Some(digest) => reference.with_digest(digest.clone()),
@@ -110,6 +157,10 @@ impl Work<'_> {
             rest.append(&mut digests);
         }
         digests.insert(0, going);
+        let respect = if force { Respect::Hard } else { Respect::HardAndStopped };
+        if rest.is_empty() && self.check(id, respect).is_ok() {
+            self.note(id)?;
+        }
         self.untag(&digests, id)?;
         Ok(!rest.is_empty())
     }
@@ -139,13 +190,15 @@ impl Work<'_> {
             };
         }
         let image = images.get(id)?;
+        self.note(id)?;
         self.untag(&images.names.of(id), id)?;
         images.records.remove(id)?;
         self.removed.push(Removed::Image(id.clone()));
-        for (chain, size) in images.release_layers_in_change(&ChainId::stack(&image.config.rootfs.diff_ids))? {
+        for (chain, size) in release_in_change(images, &ChainId::stack(&image.config.rootfs.diff_ids))? {
             self.removed.push(Removed::Layer(chain));
             self.reclaimed += size;
         }
+        self.ended()?;
         match image
             .parent
             .as_ref()

@@ -122,7 +122,7 @@ impl Stage {
             "image/vfs/imagedb/metadata/sha256",
             "vfs/dir",
             "tmp/blobs",
-            "tmp/pulls",
+            "tmp/work",
         ];
         places
             .iter()

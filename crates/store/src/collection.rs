@@ -7,8 +7,6 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 const SUFFIX: &str = ".json";
-/// What `fsops::write_atomic` names a file that is not finished.
-const UNFINISHED: &str = ".tmp-";
 const LONGEST_NAME: usize = 200;
 
 /// Records of one type, each in `<directory>/<name>.json` with mode 0600.
@@ -47,11 +45,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     /// [`Error::File`].
     pub fn open(directory: &Path) -> Result<Self, Error> {
         tierce_fsops::create_dir_all(directory, 0o700)?;
-        for name in tierce_fsops::names(directory)? {
-            if name.to_string_lossy().starts_with(UNFINISHED) {
-                tierce_fsops::remove_file(&directory.join(name))?;
-            }
-        }
+        tierce_fsops::remove_unfinished(directory)?;
         Ok(Self {
             directory: directory.to_owned(),
             record: PhantomData,

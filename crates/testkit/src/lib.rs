@@ -12,11 +12,13 @@ mod image;
 mod leaks;
 mod registry;
 
-// For the tests of single rooms, which have no host of their own: an HTTP server that misbehaves on demand, images with
-// every detail in the test's hand, and the real registry on a free port of this machine.
+// For the tests of single rooms, which have no host of their own: a disk that loses power, an HTTP server that
+// misbehaves on demand, images with every detail in the test's hand, and the real registry on a free port.
+pub mod data_root;
 pub mod fake_server;
 pub mod layout;
 pub mod loopback;
+pub mod power;
 
 pub use attach::attach_echoes;
 pub use command::{Output, Run, binary, missing_tool, wait_until};

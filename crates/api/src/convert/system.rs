@@ -205,9 +205,11 @@ pub(crate) fn event(event: Event) -> EventMessage {
     }
 }
 
-/// What takes space. `kinds` are the parts that were asked for; none = all.
+/// What takes space. `layers_size`: of all layers, those that several images share counted once. `kinds` are the parts
+/// that were asked for; none = all.
 pub(crate) fn disk_usage(
     usage: &DiskUsage,
+    layers_size: u64,
     images: Vec<ImageSummary>,
     mut containers: Vec<ContainerSummary>,
     kinds: &[String],
@@ -228,14 +230,8 @@ pub(crate) fn disk_usage(
         }),
         ..volume::document(&entry.volume)
     });
-    // Bytes that several images share stand in each of them; one of them keeps them.
-    let layers_size = images
-        .iter()
-        .map(|image| image.size - image.shared_size.max(0))
-        .sum::<i64>()
-        + images.iter().map(|image| image.shared_size.max(0)).max().unwrap_or(0);
     wire::DiskUsage {
-        layers_size: if asked("image") { layers_size } else { 0 },
+        layers_size: if asked("image") { bytes(layers_size) } else { 0 },
         images: asked("image").then_some(images),
         containers: asked("container").then_some(containers),
         volumes: asked("volume").then(|| volumes.collect()),

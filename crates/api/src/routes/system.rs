@@ -71,6 +71,7 @@ async fn events(call: Call) -> Outcome {
 /// What takes space on disk.
 async fn disk_usage(call: Call) -> Outcome {
     let usage = call.engine.system.disk_usage().await?;
+    let layers_size = call.engine.images.layers_size().await?;
     let images = call.engine.images.list().await?;
     let shown = convert::image_filters::select(&images, &Filters::default(), false)?;
     let images = shown
@@ -92,6 +93,7 @@ async fn disk_usage(call: Call) -> Outcome {
         .collect();
     Reply::json(&convert::system::disk_usage(
         &usage,
+        layers_size,
         images,
         containers,
         call.query.all("type"),

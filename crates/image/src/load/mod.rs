@@ -15,7 +15,7 @@ mod docker;
 mod oci;
 mod sniff;
 
-use crate::pull::UnderWay;
+use crate::under_way::UnderWay;
 use crate::{Error, Images, Loaded, Message, Progress};
 use contents::Contents;
 use std::io::Read;
@@ -100,7 +100,9 @@ fn load_one(
         )));
     }
     let chains = ChainId::stack(diff_ids);
-    let (under_way, _) = UnderWay::begin(images.clone()).hold(&chains)?;
+    let id = ImageId(Digest::sha256_of(&plan.config));
+    let named = (!plan.names.is_empty()).then_some(&id);
+    let (under_way, _) = UnderWay::begin(images.clone(), "load").hold(&chains, named)?;
     for (index, chain) in chains.iter().enumerate() {
         if images.layers.has(chain) {
             continue;
@@ -116,7 +118,6 @@ fn load_one(
         images.layers.register(ingest, below)?;
         contents.registered(&actual, chain);
     }
-    let id = ImageId(Digest::sha256_of(&plan.config));
     let mut familiar = Vec::new();
     {
         let _change = images.change();
@@ -133,6 +134,9 @@ fn load_one(
         }
         let entries: Vec<_> = plan.names.iter().map(|name| (name.clone(), id.clone())).collect();
         images.names.set(&entries)?;
+        if named.is_none() {
+            images.journal.keep(&id)?;
+        }
     }
     under_way.finish()?;
     for name in &familiar {

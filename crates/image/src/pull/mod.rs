@@ -5,19 +5,17 @@
 //! verification and decompression into its own directory; layers are registered from the bottom up as they are ready,
 //! and the name is written last.
 //!
-//! A pull may be dropped at any await: what it began is taken back ([`under_way`]), transfers that another pull waits
+//! A pull may be dropped at any await: what it began is taken back ([`crate::under_way`]), transfers that another pull waits
 //! for go on ([`transfer`]).
 
-mod journal;
 mod manifest;
 mod report;
 mod transfer;
-mod under_way;
 mod unpack;
 
+use crate::under_way::UnderWay;
 use crate::{Error, Images, Message, Progress, Pull, Pulled};
 use bytes::Bytes;
-pub(crate) use journal::Journal;
 use manifest::Chosen;
 use std::sync::Arc;
 use tierce_oci::{ChainId, ImageConfig, ImageId, Platform, Reference};
@@ -25,7 +23,6 @@ use tierce_registry::Repository;
 use tokio::task::JoinSet;
 use transfer::Blueprint;
 pub(crate) use transfer::Transfers;
-pub(crate) use under_way::UnderWay;
 
 /// Larger configurations are refused; honest ones have some kilobytes.
 const LONGEST_CONFIG: u64 = 16 << 20;
@@ -110,7 +107,7 @@ impl Puller<'_> {
         let wanted = self.platform.unwrap_or(&self.images.config.platform);
         let chosen = manifest::choose(self.repository, fetched, wanted, reference).await?;
 
-        let mut under_way = UnderWay::begin(self.images.clone());
+        let mut under_way = UnderWay::begin(self.images.clone(), "pull");
         let id = ImageId(chosen.manifest.config.digest.clone());
         let new = if self.images.records.get(&id).is_some() {
             None
@@ -149,8 +146,8 @@ impl Puller<'_> {
     /// Gets the layers that are not here.
     async fn pull_layers(&self, under_way: UnderWay, chosen: &Chosen, config: &ImageConfig) -> Result<UnderWay, Error> {
         let chains = ChainId::stack(&config.rootfs.diff_ids);
-        let held = chains.clone();
-        let (under_way, missing) = blocking("hold layers", move || under_way.hold(&held)).await?;
+        let (held, id) = (chains.clone(), ImageId(chosen.manifest.config.digest.clone()));
+        let (under_way, missing) = blocking("hold layers", move || under_way.hold(&held, Some(&id))).await?;
         let short = |index: usize| chosen.manifest.layers[index].digest.short().to_owned();
         for index in 0..chains.len() {
             let status = if index < missing {

@@ -126,7 +126,7 @@ async fn row_004_and_016_and_017_what_is_on_disk_after_a_pull() {
         );
     }
     // Row 17: no manifest, no blob, no journal stays.
-    for place in ["tmp/blobs", "tmp/pulls"] {
+    for place in ["tmp/blobs", "tmp/work"] {
         assert!(entries(&stage.root.path().join(place)).is_empty());
     }
     let whole = std::process::Command::new("grep")
@@ -575,7 +575,11 @@ async fn a_restart_finds_the_same_images() {
     let orphan = ChainId::of(None, &DiffId(layers[3].diff_id()));
     let mut chains = ChainId::stack(&layers.iter().map(|layer| DiffId(layer.diff_id())).collect::<Vec<_>>());
     chains.push(orphan.clone());
-    stage.images.journal.begin("pull-1-1", &chains).unwrap();
+    let entry = crate::journal::Entry {
+        layers: chains,
+        image: None,
+    };
+    stage.images.journal.begin("pull-1-1", &entry).unwrap();
     let stage = stage.reopen();
     assert!(!stage.layers.contains(&orphan));
     assert_eq!(stage.images.list(), before);

@@ -6,8 +6,8 @@ use std::fs;
 use std::io;
 
 impl Overlay2 {
-    /// Removes a snapshot in any state. The directory is renamed first, so that a half-removed one is never taken for a
-    /// snapshot; the short name goes before, for it is found through the directory.
+    /// Removes a snapshot in any state. The short name goes first, for it is found through the directory. A removal that
+    /// is cut short is repeated by whoever keeps the record of the snapshot.
     pub(super) fn remove_snapshot(&self, id: &CacheId) -> Result<(), Error> {
         let dir = self.dir(id);
         match self.read_record(id, LINK) {

@@ -111,6 +111,7 @@ pub(super) fn probe(data_root: &Path, root: &Path) -> Result<Features, Error> {
              mkfs.xfs -n ftype=1"
         )));
     }
+    remove_leftovers(root)?;
     let trial = Trial::new(root)?;
     let user_xattr = match trial.mount(false) {
         Ok(()) => false,
@@ -181,13 +182,27 @@ struct Trial<'a> {
     name: String,
 }
 
+/// How the names of trial directories begin; 16 hexadecimal digits follow.
+const TRIAL: &str = "check-overlay-support-";
+
+/// Removes trial directories whose process died before it could.
+fn remove_leftovers(root: &Path) -> Result<(), Error> {
+    for name in tree::names(root)? {
+        let digits = name.to_str().and_then(|name| name.strip_prefix(TRIAL));
+        if digits.is_some_and(|digits| digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+            tree::remove(&root.join(name))?;
+        }
+    }
+    Ok(())
+}
+
 impl<'a> Trial<'a> {
     fn new(root: &'a Path) -> Result<Self, Error> {
         let mut bytes = [0_u8; 8];
         getrandom::fill(&mut bytes).map_err(|error| Error::Random(error.to_string()))?;
         let trial = Self {
             root,
-            name: format!("check-overlay-support-{:016x}", u64::from_le_bytes(bytes)),
+            name: format!("{TRIAL}{:016x}", u64::from_le_bytes(bytes)),
         };
         let dir = root.join(&trial.name);
         for path in [dir.clone(), dir.join("1"), dir.join("2"), dir.join("u"), dir.join("w")] {
@@ -230,6 +245,22 @@ impl Drop for Trial<'_> {
 #[cfg(test)]
 mod tests {
     use super::{kernel_too_old, why_not};
+
+    #[test]
+    fn the_trial_of_a_process_that_died_is_removed_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        for name in [
+            "check-overlay-support-00112233aabbccdd/w/work",
+            "check-overlay-support-12",
+            "l",
+            "opaque",
+        ] {
+            std::fs::create_dir_all(root.path().join(name)).unwrap();
+        }
+        super::remove_leftovers(root.path()).unwrap();
+        let left = crate::tree::names(root.path()).unwrap();
+        assert_eq!(left, ["check-overlay-support-12", "l", "opaque"]);
+    }
 
     #[test]
     fn row_061_messages_name_the_failed_check_and_its_cure() {

@@ -1,12 +1,13 @@
-//! The hold of one pull on its layers, taken back when the pull ends in whatever way.
+//! The hold of work that makes an image on its layers, taken back when the work ends in whatever way.
 
+use crate::journal::Entry;
 use crate::{Error, Images};
 use std::sync::Arc;
-use tierce_oci::ChainId;
+use tierce_oci::{ChainId, ImageId};
 use tierce_store::{Lease, Resource};
 
-/// A pull under way. Dropped without [`Self::finish`] (an error, or nobody waits any more), it removes the layers that
-/// the pull registered and nobody else needs.
+/// A pull, load, commit or import under way. Dropped without [`Self::finish`] (an error, or nobody waits any more), it
+/// removes the layers that were registered for it and nobody else needs.
 pub(crate) struct UnderWay {
     images: Arc<Images>,
     name: String,
@@ -15,8 +16,9 @@ pub(crate) struct UnderWay {
 }
 
 impl UnderWay {
-    pub(crate) fn begin(images: Arc<Images>) -> Self {
-        let name = images.work_name("pull");
+    /// Begins work of a kind (`pull`, `load`, …) that changes nothing yet.
+    pub(crate) fn begin(images: Arc<Images>, kind: &str) -> Self {
+        let name = images.work_name(kind);
         Self {
             images,
             name,
@@ -25,14 +27,21 @@ impl UnderWay {
         }
     }
 
-    /// Holds the layers of a stack, present or to come. Gives back the pull, and the index of the first layer that is
+    /// Holds the layers of a stack, present or to come. Gives back the work, and the index of the first layer that is
     /// not there.
-    pub(crate) fn hold(mut self, chains: &[ChainId]) -> Result<(Self, usize), Error> {
+    ///
+    /// - `image`: the image that will be recorded, when it will be named too. If a crash comes between, it goes.
+    pub(crate) fn hold(mut self, chains: &[ChainId], image: Option<&ImageId>) -> Result<(Self, usize), Error> {
         let images = self.images.clone();
         let _change = images.change();
         let missing = chains.iter().take_while(|chain| images.layers.has(chain)).count();
-        if missing < chains.len() {
-            images.journal.begin(&self.name, chains)?;
+        let image = image.filter(|id| images.records.get(id).is_none());
+        if missing < chains.len() || image.is_some() {
+            let entry = Entry {
+                layers: chains.to_vec(),
+                image: image.cloned(),
+            };
+            images.journal.begin(&self.name, &entry)?;
         }
         for chain in chains {
             images
@@ -65,7 +74,7 @@ impl Drop for UnderWay {
         let take_back = move || {
             // Transfers that still end take back their own layers, see `transfer`.
             if let Err(error) = images.release_layers(&chains).and_then(|_| images.journal.end(&name)) {
-                tracing::warn!(pull = name, %error, "the layers of a failed pull cannot be removed; the next start will");
+                tracing::warn!(work = name, %error, "the layers of failed work cannot be removed; the next start will");
             }
         };
         match tokio::runtime::Handle::try_current() {
