@@ -12,27 +12,31 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 /// Longest name in all; the kernel's `PATH_MAX` with its NUL.
 const MAX_LENGTH: usize = 4095;
 
+/// Where AUFS keeps the files that its hard links lead to.
+pub(crate) const AUFS_LINKS: &[u8] = b".wh..wh.plnk";
+
 /// A cleaned name: relative to the layer's root, without `.`, `..` and empty parts. The root itself is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Name(Vec<u8>);
+pub(crate) struct Name {
+    cleaned: Vec<u8>,
+    climbs: bool,
+}
 
 impl Name {
-    /// Cleans a name; `a/../b` is `b`, `/a` is `a`.
+    /// Cleans a name; `a/../b` is `b`, `/a` is `a`, and so is `../a`: above the root is the root, as for containerd.
     ///
     /// # Errors
-    /// [`Error::Refused`] when it leads out of the root, is too long, or has a NUL in it.
+    /// [`Error::Refused`] when it is too long, or has a NUL in it.
     pub(crate) fn parse(name: &[u8]) -> Result<Self, Error> {
         if name.contains(&0) {
             return Err(Error::refused(name, "its name has a NUL in it"));
         }
-        let mut cleaned = Vec::with_capacity(name.len());
+        let (mut cleaned, mut climbs) = (Vec::with_capacity(name.len()), false);
         for part in name.split(|&byte| byte == b'/') {
             match part {
                 b"" | b"." => {}
                 b".." => {
-                    if cleaned.is_empty() {
-                        return Err(Error::refused(name, "its name leads out of the layer's root"));
-                    }
+                    climbs |= cleaned.is_empty();
                     let end = cleaned.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
                     cleaned.truncate(end);
                 }
@@ -50,23 +54,28 @@ impl Name {
                 format!("its name is longer than {MAX_LENGTH} bytes"),
             ));
         }
-        Ok(Self(cleaned))
+        Ok(Self { cleaned, climbs })
     }
 
     /// Directory (empty for the root) and last part; `None` for the root itself.
     pub(crate) fn split(&self) -> Option<(&[u8], &[u8])> {
-        if self.0.is_empty() {
+        if self.cleaned.is_empty() {
             return None;
         }
-        match self.0.iter().rposition(|&byte| byte == b'/') {
-            Some(slash) => Some((&self.0[..slash], &self.0[slash + 1..])),
-            None => Some((b"", &self.0)),
+        match self.cleaned.iter().rposition(|&byte| byte == b'/') {
+            Some(slash) => Some((&self.cleaned[..slash], &self.cleaned[slash + 1..])),
+            None => Some((b"", &self.cleaned)),
         }
     }
 
     /// The whole name.
     pub(crate) fn joined(&self) -> &[u8] {
-        &self.0
+        &self.cleaned
+    }
+
+    /// Whether it would have led out of the root, to a reader less careful than this one.
+    pub(crate) fn climbs(&self) -> bool {
+        self.climbs
     }
 }
 
@@ -82,10 +91,10 @@ pub(crate) enum Whiteout<'a> {
 }
 
 impl<'a> Whiteout<'a> {
-    /// What the name means; `None` for ordinary entries.
+    /// What the name means; `None` for ordinary entries, also for those in a directory whose name has the prefix.
     ///
     /// # Errors
-    /// [`Error::Refused`] for whiteouts of `.` and `..`, and for entries in a directory that is a whiteout.
+    /// [`Error::Refused`] for whiteouts of `.`, `..` and nothing.
     pub(crate) fn of(name: &'a Name) -> Result<Option<Self>, Error> {
         let Some((parent, base)) = name.split() else {
             return Ok(None);
@@ -93,9 +102,6 @@ impl<'a> Whiteout<'a> {
         for part in parent.split(|&byte| byte == b'/') {
             if part.starts_with(RECORD) {
                 return Ok(Some(Self::Record));
-            }
-            if part.starts_with(WHITEOUT) {
-                return Err(Error::refused(name.joined(), "it lies in a whiteout"));
             }
         }
         if base == OPAQUE {
@@ -118,13 +124,24 @@ mod tests {
 
     #[test]
     fn names_are_cleaned_and_never_leave_the_root() {
-        let clean = |name: &str| Name::parse(name.as_bytes()).map(|name| String::from_utf8(name.0).unwrap());
+        let clean = |name: &str| Name::parse(name.as_bytes()).map(|name| String::from_utf8(name.cleaned).unwrap());
         assert_eq!(clean("./a//b/./c/").unwrap(), "a/b/c");
         assert_eq!(clean("/etc/passwd").unwrap(), "etc/passwd");
         assert_eq!(clean("a/../b").unwrap(), "b");
         assert_eq!(clean("a/b/../../c").unwrap(), "c");
         assert_eq!(clean("././/").unwrap(), "");
-        for bad in ["..", "../a", "a/../../b", "/..", "/../etc", "a\0b", &"x/".repeat(2050)] {
+        for (climbing, inside) in [
+            ("..", ""),
+            ("../a", "a"),
+            ("a/../../b", "b"),
+            ("/..", ""),
+            ("/../../etc", "etc"),
+        ] {
+            assert_eq!(clean(climbing).unwrap(), inside);
+            assert!(Name::parse(climbing.as_bytes()).unwrap().climbs());
+        }
+        assert!(!Name::parse(b"a/../b").unwrap().climbs());
+        for bad in ["a\0b", &"x/".repeat(2050)] {
             assert!(clean(bad).is_err(), "{bad}");
         }
     }
@@ -142,7 +159,8 @@ mod tests {
         assert_eq!(of("a/.wh..wh..opq").unwrap(), "Some(Opaque)");
         assert_eq!(of(".wh..wh.plnk/1.2").unwrap(), "Some(Record)");
         assert_eq!(of(".wh..wh.aufs").unwrap(), "Some(Record)");
-        for bad in [".wh.", ".wh..", ".wh...", "a/.wh.b/c"] {
+        assert_eq!(of("a/.wh.b/c").unwrap(), "None");
+        for bad in [".wh.", ".wh..", ".wh..."] {
             assert!(of(bad).is_err(), "{bad}");
         }
     }

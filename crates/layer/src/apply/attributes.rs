@@ -4,8 +4,8 @@ use super::beneath::Beneath;
 use crate::Error;
 use crate::tar::{Entry, EntryKind};
 use rustix::fs::{
-    AtFlags, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, chmodat, chownat, fchmod, fchown, fsetxattr,
-    futimens, lsetxattr, utimensat,
+    AtFlags, FileType, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, chmodat, chownat, fchmod, fchown,
+    fsetxattr, futimens, lsetxattr, statat, utimensat,
 };
 use rustix::io::Errno;
 use std::fs::File;
@@ -40,16 +40,10 @@ struct Spared {
     mode: bool,
 }
 
-fn owner(entry: &Entry, name: &[u8]) -> Result<(Option<Uid>, Option<Gid>), Error> {
-    // The highest number means "unchanged" to the kernel.
-    let id = |id: u64| u32::try_from(id).ok().filter(|&id| id != u32::MAX);
-    match (id(entry.uid), id(entry.gid)) {
-        (Some(uid), Some(gid)) => Ok((Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))),
-        _ => Err(Error::refused(
-            name,
-            format!("no owner has the number {}:{}", entry.uid, entry.gid),
-        )),
-    }
+/// Owner and group as the kernel takes numbers: their last 32 bits. The highest one means "unchanged".
+fn owner(entry: &Entry) -> (Option<Uid>, Option<Gid>) {
+    let id = |id: u64| Some(id as u32).filter(|&id| id != u32::MAX);
+    (id(entry.uid).map(Uid::from_raw), id(entry.gid).map(Gid::from_raw))
 }
 
 fn times(entry: &Entry) -> Timestamps {
@@ -70,7 +64,7 @@ fn times(entry: &Entry) -> Timestamps {
 /// capabilities come after the owner for the same reason.
 fn set(fd: BorrowedFd<'_>, entry: &Entry, user_xattr: bool, spared: Spared, name: &[u8]) -> Result<(), Error> {
     if !spared.owner {
-        let (uid, gid) = owner(entry, name)?;
+        let (uid, gid) = owner(entry);
         fchown(fd, uid, gid).map_err(Error::entry("set the owner", name))?;
     }
     for (key, value) in &entry.xattrs {
@@ -86,11 +80,42 @@ fn set(fd: BorrowedFd<'_>, entry: &Entry, user_xattr: bool, spared: Spared, name
 
 /// Sets everything on a link, device or pipe, which cannot be opened.
 pub(super) fn set_at(root: &Beneath, parent: BorrowedFd<'_>, base: &[u8], entry: &Entry) -> Result<(), Error> {
+    let is_link = entry.kind == EntryKind::Symlink;
+    set_named(root, (parent, base), entry, true, !is_link)
+}
+
+/// Sets on the file what the entry of a hard link to it says, as Docker and containerd do. What is right already is left
+/// alone: a change of owner, even to the same one, takes the capabilities of a file away.
+pub(super) fn set_on_hard_link(
+    root: &Beneath,
+    parent: BorrowedFd<'_>,
+    base: &[u8],
+    entry: &Entry,
+) -> Result<(), Error> {
+    let stat =
+        statat(parent, base, AtFlags::SYMLINK_NOFOLLOW).map_err(Error::entry("look at the target", &entry.name))?;
+    let (uid, gid) = owner(entry);
+    let owned = uid.is_none_or(|uid| uid.as_raw() == stat.st_uid) && gid.is_none_or(|gid| gid.as_raw() == stat.st_gid);
+    let is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
+    // A change of owner takes suid away, too.
+    let mode = !is_link && (!owned || stat.st_mode & 0o7777 != entry.mode);
+    set_named(root, (parent, base), entry, !owned, mode)
+}
+
+fn set_named(
+    root: &Beneath,
+    (parent, base): (BorrowedFd<'_>, &[u8]),
+    entry: &Entry,
+    owner_wanted: bool,
+    mode_wanted: bool,
+) -> Result<(), Error> {
     let name = &*entry.name;
-    let (uid, gid) = owner(entry, name)?;
-    chownat(parent, base, uid, gid, AtFlags::SYMLINK_NOFOLLOW).map_err(Error::entry("set the owner", name))?;
-    if entry.kind != EntryKind::Symlink {
-        // It was made this moment and is no link.
+    if owner_wanted {
+        let (uid, gid) = owner(entry);
+        chownat(parent, base, uid, gid, AtFlags::SYMLINK_NOFOLLOW).map_err(Error::entry("set the owner", name))?;
+    }
+    if mode_wanted {
+        // Looked at or made this moment: it is no link.
         chmodat(parent, base, Mode::from_raw_mode(entry.mode), AtFlags::empty())
             .map_err(Error::entry("set the mode", name))?;
     }

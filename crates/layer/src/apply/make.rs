@@ -9,7 +9,7 @@ use crate::tar::{Entry, EntryKind};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, linkat, mknodat, openat, symlinkat, unlinkat};
 use rustix::io::Errno;
 use std::fs::File;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// What was under the name of an entry to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,13 +74,7 @@ impl<S: Source> Unpack<S> {
 
     /// Makes another name of an entry that was unpacked before.
     pub(super) fn make_hard_link(&mut self, entry: &Entry, parent: &[u8], base: &[u8]) -> Result<(), Error> {
-        let target = Name::parse(&entry.link).map_err(|_| {
-            let link = crate::error::printable(&entry.link);
-            Error::refused(
-                &entry.name,
-                format!("a hard link to {link:?}, which leads out of the layer's root"),
-            )
-        })?;
+        let target = Name::parse(&entry.link)?;
         let Some((target_parent, target_base)) = target.split() else {
             return Err(Error::refused(&entry.name, "a hard link to the layer's root"));
         };
@@ -102,13 +96,27 @@ impl<S: Source> Unpack<S> {
         if kind == FileType::Directory || is_whiteout(&stat) {
             return Err(Error::refused(&entry.name, "a hard link to a directory or whiteout"));
         }
-        if let Ok((_, own)) = kind_of(self.root.parent(parent)?.fd, base)
-            && (own.st_dev, own.st_ino) == (stat.st_dev, stat.st_ino)
-        {
-            return Ok(());
+        self.root.parent(parent)?;
+        let at = self.root.opened(parent).fd;
+        let Ok((_, own)) = kind_of(at, base) else {
+            return self.link(entry, parent, base, (&from, target_base));
+        };
+        // What has the name makes way for the link, also where it is the target itself.
+        let directories = (rustix::fs::fstat(&from), rustix::fs::fstat(at));
+        let itself = base == target_base
+            && matches!(directories, (Ok(one), Ok(other)) if (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino));
+        if itself {
+            return Err(Error::refused(&entry.name, "a hard link to itself"));
         }
+        if (own.st_dev, own.st_ino) == (stat.st_dev, stat.st_ino) {
+            return attributes::set_on_hard_link(&self.root, at, base, entry);
+        }
+        self.link(entry, parent, base, (&from, target_base))
+    }
+
+    fn link(&mut self, entry: &Entry, parent: &[u8], base: &[u8], target: (&OwnedFd, &[u8])) -> Result<(), Error> {
         self.make(entry, parent, base, "create the hard link", |at| {
-            linkat(&from, target_base, at.fd, base, AtFlags::empty())
+            linkat(target.0, target.1, at.fd, base, AtFlags::empty())
         })
     }
 
@@ -154,8 +162,13 @@ impl<S: Source> Unpack<S> {
         loop {
             let at = self.root.parent(parent)?;
             match call(at) {
-                Ok(()) if entry.kind == EntryKind::HardLink => return Ok(()),
-                Ok(()) => return attributes::set_at(&self.root, self.root.opened(parent).fd, base, entry),
+                Ok(()) => {
+                    let set = match entry.kind {
+                        EntryKind::HardLink => attributes::set_on_hard_link,
+                        _ => attributes::set_at,
+                    };
+                    return set(&self.root, self.root.opened(parent).fd, base, entry);
+                }
                 Err(Errno::EXIST) => {
                     self.make_room(entry, parent, base, false)?;
                 }
@@ -182,7 +195,13 @@ impl<S: Source> Unpack<S> {
                 self.root.forget();
             }
             FileType::RegularFile => self.shadow.put_aside(&at, base, &stat, &entry.name)?,
-            _ => unlinkat(&at, base, AtFlags::empty()).map_err(fail())?,
+            _ => {
+                unlinkat(&at, base, AtFlags::empty()).map_err(fail())?;
+                // A link may have led to the directory used last, which the name stands for no more.
+                if kind == FileType::Symlink {
+                    self.root.forget();
+                }
+            }
         }
         if is_whiteout(&stat) {
             return Ok(Found::Whiteout);
@@ -192,7 +211,7 @@ impl<S: Source> Unpack<S> {
     }
 
     /// The parent directory with a descriptor of its own, for calls that change `self` meanwhile.
-    fn owned_parent(&mut self, entry: &Entry, parent: &[u8]) -> Result<std::os::fd::OwnedFd, Error> {
+    fn owned_parent(&mut self, entry: &Entry, parent: &[u8]) -> Result<OwnedFd, Error> {
         let at = self.root.parent(parent)?;
         at.fd
             .as_fd()

@@ -1,7 +1,7 @@
 //! Unpacking one layer beneath a directory, in one pass.
 //!
 //! # What keeps a stranger's layer inside
-//! - Names are cleaned first: `..` that would leave the root is refused, an absolute name starts at the root.
+//! - Names are cleaned first: `..` above the root is the root, and an absolute name starts there.
 //! - A directory is opened by `openat2(2)` with `RESOLVE_IN_ROOT`: symbolic links inside the layer lead inside the
 //!   layer. The entry itself is made by a call relative to that directory with `O_EXCL` or `O_NOFOLLOW`, so it never
 //!   goes through a link; hard links are made from a descriptor that was opened the same way.
@@ -12,7 +12,7 @@
 //!
 //! # Whiteouts
 //! `.wh.NAME` becomes overlay's whiteout (character device 0:0), `.wh..wh..opq` makes the directory opaque, other
-//! `.wh..wh.` entries are AUFS's own records and are not unpacked. As the OCI layer specification says, a whiteout
+//! `.wh..wh.` entries are AUFS's own records and are not unpacked, but for files that hard links lead to. As the OCI layer specification says, a whiteout
 //! hides what lies below and never an entry of its own layer, whichever comes first.
 
 mod attributes;
@@ -24,7 +24,7 @@ mod shadow;
 
 use crate::crc64::Crc64;
 use crate::decode::Compression;
-use crate::name::{Name, Whiteout};
+use crate::name::{AUFS_LINKS, Name, Whiteout};
 use crate::pipeline::{self, Source};
 use crate::tar::{Entry, EntryKind, Reader};
 use crate::tar_split::Writer;
@@ -109,6 +109,14 @@ struct Unpack<S> {
     size: u64,
     unfinished: Unfinished,
     user_xattr: bool,
+    has_aufs_links: bool,
+}
+
+/// Where a file's content is to be found when the archive is rebuilt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    InTree,
+    InTarSplit,
 }
 
 impl<S: Source> Source for &mut S {
@@ -133,6 +141,7 @@ impl<S: Source> Unpack<S> {
             size: 0,
             unfinished: Unfinished::default(),
             user_xattr: target.user_xattr,
+            has_aufs_links: false,
         })
     }
 
@@ -140,6 +149,12 @@ impl<S: Source> Unpack<S> {
     fn run(mut self, room: Room) -> Result<Unpacked, Error> {
         self.root.moved_into(room);
         self.entries()?;
+        if self.has_aufs_links {
+            // They were there for hard links to be made to them.
+            let root = self.root.share()?;
+            self.shadow.put_tree_aside(&self.root, root, AUFS_LINKS, AUFS_LINKS)?;
+            self.shadow.mark_replaced();
+        }
         let Self {
             root,
             split,
@@ -210,6 +225,10 @@ impl<S: Source> Unpack<S> {
             return self.skip(entry);
         };
         match Whiteout::of(&name)? {
+            Some(Whiteout::Record) if parent == AUFS_LINKS && entry.kind == EntryKind::File => {
+                self.has_aufs_links = true;
+                return self.file(entry, parent, base, Keep::InTarSplit);
+            }
             Some(Whiteout::Record) => return self.skip(entry),
             Some(Whiteout::Opaque) => {
                 if parent.is_empty() {
@@ -226,7 +245,10 @@ impl<S: Source> Unpack<S> {
             None => {}
         }
         match entry.kind {
-            EntryKind::File => return self.file(entry, parent, base),
+            EntryKind::File => {
+                let keep = if name.climbs() { Keep::InTarSplit } else { Keep::InTree };
+                return self.file(entry, parent, base, keep);
+            }
             EntryKind::Directory => {
                 self.make_directory(entry, parent, base)?;
                 self.deferred.add(name.joined(), entry, &self.shadow)?;
@@ -237,10 +259,7 @@ impl<S: Source> Unpack<S> {
             }
             EntryKind::HardLink => self.make_hard_link(entry, parent, base)?,
             EntryKind::CharDevice | EntryKind::BlockDevice | EntryKind::Fifo => self.make_node(entry, parent, base)?,
-            EntryKind::Unknown(flag) => {
-                let reason = format!("unknown kind of entry {:?}", char::from(flag));
-                return Err(Error::refused(&entry.name, reason));
-            }
+            EntryKind::Unknown(flag) => return Err(Error::refused(&entry.name, unknown(flag))),
         }
         self.split.file(&entry.name, 0, 0)
     }
@@ -258,11 +277,11 @@ impl<S: Source> Unpack<S> {
         }
     }
 
-    fn file(&mut self, entry: &Entry, parent: &[u8], base: &[u8]) -> Result<(), Error> {
+    fn file(&mut self, entry: &Entry, parent: &[u8], base: &[u8], keep: Keep) -> Result<(), Error> {
         let (file, behind_link) = self.make_file(entry, parent, base)?;
         self.size += entry.sparse.as_ref().map_or(entry.size, |sparse| sparse.size);
-        // Content that cannot be found again by its name alone goes into tar-split itself.
-        if entry.sparse.is_some() || behind_link {
+        // Content that cannot be found again by its name alone, by Docker's reader either, goes into tar-split itself.
+        if entry.sparse.is_some() || behind_link || keep == Keep::InTarSplit {
             self.copy_sparse(entry, &file)?;
             self.split.file(&entry.name, 0, 0)?;
         } else {
@@ -305,6 +324,16 @@ impl<S: Source> Unpack<S> {
         }
         let size = entry.sparse.as_ref().map_or(entry.size, |sparse| sparse.size);
         file.set_len(size).map_err(fail)
+    }
+}
+
+/// Why an entry of another kind is refused. Docker and containerd refuse the same ones: a layer with one of them would be
+/// of no use to them.
+fn unknown(flag: u8) -> String {
+    match flag {
+        b'S' => "a sparse file in GNU's old form; make the archive with --format=pax".to_owned(),
+        b'7' => "a contiguous file; make it a regular one".to_owned(),
+        flag => format!("unknown kind of entry {:?}", char::from(flag)),
     }
 }
 

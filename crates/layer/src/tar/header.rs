@@ -64,8 +64,7 @@ pub(super) fn parse(block: &Block) -> Result<Entry, Refusal> {
     let kind = match flag {
         // Old archives mark directories by the name alone.
         0 if name.ends_with(b"/") => EntryKind::Directory,
-        // Contiguous files are files.
-        b'0' | 0 | b'7' | b'S' => EntryKind::File,
+        b'0' | 0 => EntryKind::File,
         b'1' => EntryKind::HardLink,
         b'2' => EntryKind::Symlink,
         b'3' => EntryKind::CharDevice,
@@ -77,20 +76,38 @@ pub(super) fn parse(block: &Block) -> Result<Entry, Refusal> {
     let mut entry = Entry::new(name, kind);
     entry.link = text(&block[157..257]).to_vec();
     entry.mode = (number(&block[100..108])? & 0o7777) as u32;
-    entry.uid = unsigned(&block[108..116])?;
-    entry.gid = unsigned(&block[116..124])?;
-    entry.size = size(block)?;
+    entry.uid = owner(number(&block[108..116])?);
+    entry.gid = owner(number(&block[116..124])?);
     entry.mtime = (number(&block[136..148])?, 0);
-    if format != Format::V7 && matches!(kind, EntryKind::CharDevice | EntryKind::BlockDevice) {
-        let part = |range| u32::try_from(number(range)?).map_err(|_| "device number out of range");
-        entry.device = (part(&block[329..337])?, part(&block[337..345])?);
+    if format != Format::V7 {
+        // They must be numbers whatever the entry is.
+        let (major, minor) = (number(&block[329..337])?, number(&block[337..345])?);
+        if matches!(kind, EntryKind::CharDevice | EntryKind::BlockDevice) {
+            let part = |number| u32::try_from(number).map_err(|_| "device number out of range");
+            entry.device = (part(major)?, part(minor)?);
+        }
+    }
+    if format == Format::Star {
+        for time in [476..488, 488..500] {
+            number(&block[time])?;
+        }
     }
     Ok(entry)
 }
 
-/// The size field.
+/// An owner as the kernel takes numbers, of which the last 32 bits count: an old "nobody" is -2.
+pub(super) fn owner(number: i64) -> u64 {
+    u64::from(number as u32)
+}
+
+/// The size field of an entry that has content.
 pub(super) fn size(block: &Block) -> Result<u64, Refusal> {
-    u64::try_from(number(&block[124..136])?).map_err(|_| "negative size")
+    u64::try_from(signed_size(block)?).map_err(|_| "negative size")
+}
+
+/// The size field.
+pub(super) fn signed_size(block: &Block) -> Result<i64, Refusal> {
+    number(&block[124..136])
 }
 
 /// GNU headers have times where ustar has the prefix; Go before 1.8 wrote a prefix there all the same. Docker images of
@@ -106,10 +123,6 @@ fn gnu_prefix(block: &Block) -> &[u8] {
 /// Bytes up to the first NUL.
 pub(super) fn text(field: &[u8]) -> &[u8] {
     field.split(|&byte| byte == 0).next().unwrap_or_default()
-}
-
-fn unsigned(field: &[u8]) -> Result<u64, Refusal> {
-    u64::try_from(number(field)?).map_err(|_| "negative owner")
 }
 
 /// A number: octal digits, or GNU's base 256 when the first bit is set.

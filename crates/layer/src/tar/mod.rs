@@ -32,7 +32,7 @@ pub enum EntryKind {
     Directory,
     /// Named pipe.
     Fifo,
-    /// A type of some vendor.
+    /// Another type, with content: a vendor's, a contiguous file, a file with holes in GNU's old form.
     Unknown(u8),
 }
 

@@ -1,10 +1,14 @@
 //! PAX extended headers: `length key=value\n` records. Source: POSIX.1-2017 pax, "pax Extended Header".
 
-use super::header::Refusal;
+use super::header::{self, Refusal};
 use super::{Entry, Sparse, sparse};
 
 /// Prefix of extended attributes.
 const XATTR: &[u8] = b"SCHILY.xattr.";
+
+/// Keys of form 0.0 of sparse files.
+const OFFSET: &[u8] = b"GNU.sparse.offset";
+const LENGTH: &[u8] = b"GNU.sparse.numbytes";
 
 /// Records of one extended header, in order.
 #[derive(Debug, Default)]
@@ -15,8 +19,10 @@ impl<'a> Records<'a> {
     pub(super) fn parse(mut bytes: &'a [u8]) -> Result<Self, Refusal> {
         const BAD: Refusal = "malformed PAX record";
         let mut records = Vec::new();
+        // Form 0.0 of sparse files repeats two keys in turn.
+        let mut next_of_map: &[u8] = OFFSET;
         while !bytes.is_empty() {
-            let space = bytes.iter().take(20).position(|&byte| byte == b' ').ok_or(BAD)?;
+            let space = bytes.iter().position(|&byte| byte == b' ').ok_or(BAD)?;
             let length = decimal(&bytes[..space])
                 .filter(|&n| n > space + 1 && n <= bytes.len())
                 .ok_or(BAD)?;
@@ -28,6 +34,12 @@ impl<'a> Records<'a> {
             let named = matches!(key, b"path" | b"linkpath" | b"uname" | b"gname");
             if key.is_empty() || key.contains(&0) || (named && value.contains(&0)) {
                 return Err("a PAX record with NUL in it");
+            }
+            if key == OFFSET || key == LENGTH {
+                if key != next_of_map || value.contains(&b',') {
+                    return Err("malformed map of a sparse file");
+                }
+                next_of_map = if key == OFFSET { LENGTH } else { OFFSET };
             }
             records.push((key, value));
             bytes = rest;
@@ -45,7 +57,7 @@ impl<'a> Records<'a> {
     }
 
     /// Overrides what the header says. An empty value leaves the header's.
-    pub(super) fn apply(&self, entry: &mut Entry) -> Result<(), Refusal> {
+    pub(super) fn apply(&self, entry: &mut Entry, size: &mut i64) -> Result<(), Refusal> {
         for &(key, value) in &self.0 {
             if let Some(name) = key.strip_prefix(XATTR) {
                 if name.is_empty() {
@@ -61,10 +73,12 @@ impl<'a> Records<'a> {
             match key {
                 b"path" => entry.name = value.to_vec(),
                 b"linkpath" => entry.link = value.to_vec(),
-                b"size" => entry.size = number(value)?,
-                b"uid" => entry.uid = number(value)?,
-                b"gid" => entry.gid = number(value)?,
+                b"size" => *size = signed(value)?,
+                b"uid" => entry.uid = header::owner(signed(value)?),
+                b"gid" => entry.gid = header::owner(signed(value)?),
                 b"mtime" => entry.mtime = time(value)?,
+                // Not kept, as under Docker, but they must be times.
+                b"atime" | b"ctime" => drop(time(value)?),
                 _ => {}
             }
         }
@@ -72,63 +86,52 @@ impl<'a> Records<'a> {
     }
 
     /// GNU's sparse forms in PAX: 0.0 and 0.1 give the map here; for 1.0 it is at the start of the content, told by
-    /// `true`. Sets the entry's real name.
+    /// `true`. Sets the entry's real name. An unknown version is a file like any other, as for Go.
     pub(super) fn sparse(&self, entry: &mut Entry) -> Result<Option<(Sparse, bool)>, Refusal> {
-        let version = (self.get("GNU.sparse.major"), self.get("GNU.sparse.minor"));
-        let in_content = match version {
+        const BAD: Refusal = "malformed map of a sparse file";
+        let set = |key| self.get(key).filter(|value| !value.is_empty());
+        let map = self.map()?;
+        let in_content = match (set("GNU.sparse.major"), set("GNU.sparse.minor")) {
             (Some(b"1"), Some(b"0")) => true,
             (Some(b"0"), Some(b"0" | b"1")) => false,
-            (Some(_), _) | (_, Some(_)) => return Err("unknown version of sparse file"),
-            (None, None) if self.get("GNU.sparse.map").is_some() => false,
-            (None, None) if self.get("GNU.sparse.numblocks").is_some() => false,
-            (None, None) => return Ok(None),
+            (None, None) if map.is_some() => false,
+            _ => return Ok(None),
         };
-        if let Some(name) = self.get("GNU.sparse.name").filter(|name| !name.is_empty()) {
+        if let Some(name) = set("GNU.sparse.name") {
             if name.contains(&0) {
                 return Err("a PAX record with NUL in it");
             }
             entry.name = name.to_vec();
         }
-        let size = self.get("GNU.sparse.realsize").or_else(|| self.get("GNU.sparse.size"));
+        let size = set("GNU.sparse.size").or_else(|| set("GNU.sparse.realsize"));
         let size = size.map_or(Ok(entry.size), number)?;
-        if in_content {
-            return Ok(Some((
-                Sparse {
-                    pieces: Vec::new(),
-                    size,
-                },
-                true,
-            )));
+        let mut pieces = Vec::new();
+        if !in_content {
+            let blocks = number(self.get("GNU.sparse.numblocks").unwrap_or_default())?;
+            pieces = sparse::pairs(&map.unwrap_or_default())?;
+            if pieces.len() as u64 != blocks {
+                return Err(BAD);
+            }
         }
+        Ok(Some((Sparse { pieces, size }, in_content)))
+    }
+
+    /// The map of forms 0.0 and 0.1, a flat list of offsets and lengths; `None` without one.
+    fn map(&self) -> Result<Option<Vec<u64>>, Refusal> {
         let mut numbers = Vec::new();
-        if let Some(map) = self.get("GNU.sparse.map") {
-            for part in map.split(|&byte| byte == b',').filter(|part| !part.is_empty()) {
-                numbers.push(number(part)?);
-            }
-        } else {
-            // 0.0 repeats the two keys; their order is the map.
-            for &(key, value) in &self.0 {
-                let expected: &[u8] = if numbers.len() % 2 == 0 {
-                    b"GNU.sparse.offset"
-                } else {
-                    b"GNU.sparse.numbytes"
-                };
-                match key {
-                    b"GNU.sparse.offset" | b"GNU.sparse.numbytes" if key != expected => {
-                        return Err("malformed map of a sparse file");
-                    }
-                    b"GNU.sparse.offset" | b"GNU.sparse.numbytes" => numbers.push(number(value)?),
-                    _ => {}
-                }
-            }
+        for &(_, value) in self.0.iter().filter(|(key, _)| *key == OFFSET || *key == LENGTH) {
+            numbers.push(number(value)?);
         }
-        Ok(Some((
-            Sparse {
-                pieces: sparse::pairs(&numbers)?,
-                size,
-            },
-            false,
-        )))
+        if !numbers.is_empty() {
+            return Ok(Some(numbers));
+        }
+        let Some(map) = self.get("GNU.sparse.map").filter(|map| !map.is_empty()) else {
+            return Ok(None);
+        };
+        map.split(|&byte| byte == b',')
+            .map(number)
+            .collect::<Result<_, _>>()
+            .map(Some)
     }
 }
 
@@ -141,11 +144,13 @@ fn decimal(digits: &[u8]) -> Option<usize> {
 }
 
 /// A number that is not negative.
-pub(super) fn number(value: &[u8]) -> Result<u64, Refusal> {
-    let number: Option<i64> = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-    number
-        .and_then(|number| u64::try_from(number).ok())
-        .ok_or("a PAX number that is none")
+fn number(value: &[u8]) -> Result<u64, Refusal> {
+    u64::try_from(signed(value)?).map_err(|_| "a PAX number that is negative")
+}
+
+fn signed(value: &[u8]) -> Result<i64, Refusal> {
+    let number = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+    number.ok_or("a PAX number that is none")
 }
 
 /// Seconds with an optional fraction, perhaps negative.

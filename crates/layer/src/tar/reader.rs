@@ -56,17 +56,26 @@ impl<S: Source> Reader<S> {
             self.consume(count);
         }
         let padding = std::mem::take(&mut self.padding);
-        self.copy_raw(padding, "the padding behind a file")?;
+        // A stream that ends in the padding has ended behind the file, as for Go.
+        if self.copy_raw(padding)? < padding {
+            return Ok(None);
+        }
         let mut extensions = Extensions::default();
         loop {
             let Some(block) = self.header()? else { return Ok(None) };
             header::check(&block).map_err(|reason| self.refuse(reason))?;
             match header::type_flag(&block) {
-                b'x' => extensions.pax = self.extension(&block)?,
+                b'x' => {
+                    extensions.pax = self.extension(&block)?;
+                    // Also where no entry follows.
+                    pax::Records::parse(&extensions.pax).map_err(|reason| self.refuse(reason))?;
+                }
                 b'g' => {
-                    // Records for all later entries are kept for tar-split and otherwise ignored, as Docker does.
+                    // Records for all later entries are kept for tar-split and otherwise ignored, as Docker does. They
+                    // are an entry to Go, so that extended headers before them concern no other.
                     let content = self.extension(&block)?;
                     pax::Records::parse(&content).map_err(|reason| self.refuse(reason))?;
+                    extensions = Extensions::default();
                 }
                 b'L' => extensions.long_name = Some(header::text(&self.extension(&block)?).to_vec()),
                 b'K' => extensions.long_link = Some(header::text(&self.extension(&block)?).to_vec()),
@@ -136,20 +145,28 @@ impl<S: Source> Reader<S> {
             return Ok(None);
         }
         let start = self.raw.len();
-        self.copy_raw(BLOCK as u64, "a header")?;
+        if self.copy_raw(BLOCK as u64)? < BLOCK as u64 {
+            return Err(self.truncated("a header"));
+        }
         let mut block = [0; BLOCK];
         block.copy_from_slice(&self.raw[start..]);
         Ok(Some(block))
     }
 
-    fn copy_raw(&mut self, mut count: u64, what: &'static str) -> Result<(), Error> {
+    fn truncated(&self, what: &'static str) -> Error {
+        Error::Truncated {
+            offset: self.offset,
+            what,
+        }
+    }
+
+    /// Keeps so many bytes as raw ones; how many there were before the stream's end.
+    fn copy_raw(&mut self, wanted: u64) -> Result<u64, Error> {
+        let mut count = wanted;
         while count > 0 {
             let bytes = self.source.fill()?;
             if bytes.is_empty() {
-                return Err(Error::Truncated {
-                    offset: self.offset,
-                    what,
-                });
+                break;
             }
             let taken = usize::try_from(count).unwrap_or(usize::MAX).min(bytes.len());
             self.raw.extend_from_slice(&bytes[..taken]);
@@ -157,7 +174,7 @@ impl<S: Source> Reader<S> {
             self.offset += taken as u64;
             count -= taken as u64;
         }
-        Ok(())
+        Ok(wanted - count)
     }
 
     /// The content of an extended header.
@@ -167,7 +184,9 @@ impl<S: Source> Reader<S> {
             return Err(self.refuse("an extended header of more than 1 MiB"));
         }
         let start = self.raw.len();
-        self.copy_raw(size.next_multiple_of(BLOCK as u64), "an extended header")?;
+        if self.copy_raw(size.next_multiple_of(BLOCK as u64))? < size {
+            return Err(self.truncated("an extended header"));
+        }
         // At most 1 MiB, checked above.
         Ok(self.raw[start..start + size as usize].to_vec())
     }
@@ -175,73 +194,79 @@ impl<S: Source> Reader<S> {
     /// Puts together the header and what came before it.
     fn entry(&mut self, block: &Block, extensions: Extensions) -> Result<Entry, Error> {
         let mut entry = header::parse(block).map_err(|reason| self.refuse(reason))?;
-        if let Some(name) = extensions.long_name {
+        let mut size = header::signed_size(block).map_err(|reason| self.refuse(reason))?;
+        let records = pax::Records::parse(&extensions.pax).map_err(|reason| self.refuse(reason))?;
+        records
+            .apply(&mut entry, &mut size)
+            .map_err(|reason| self.refuse(reason))?;
+        // GNU's names are stronger than those of PAX, unless they are empty.
+        if let Some(name) = extensions.long_name.filter(|name| !name.is_empty()) {
             entry.name = name;
         }
-        if let Some(link) = extensions.long_link {
+        if let Some(link) = extensions.long_link.filter(|link| !link.is_empty()) {
             entry.link = link;
         }
-        let records = pax::Records::parse(&extensions.pax).map_err(|reason| self.refuse(reason))?;
-        records.apply(&mut entry).map_err(|reason| self.refuse(reason))?;
         // A name from an extended header may make a directory of an old header.
         if header::type_flag(block) == 0 && entry.name.ends_with(b"/") {
             entry.kind = EntryKind::Directory;
         }
-        if entry.size > i64::MAX as u64 {
-            return Err(self.refuse("size out of range"));
+        // What has no content may say anything of its size.
+        if entry.kind.has_content() {
+            entry.size = u64::try_from(size).map_err(|_| self.refuse("negative size"))?;
         }
-        let stored = if entry.kind.has_content() { entry.size } else { 0 };
-        entry.size = stored;
-        self.remaining = stored;
-        self.padding = stored.next_multiple_of(BLOCK as u64) - stored;
-        if entry.kind == EntryKind::File {
-            let map = if header::type_flag(block) == b'S' {
-                Some(self.old_sparse(block)?)
-            } else {
-                match records.sparse(&mut entry).map_err(|reason| self.refuse(reason))? {
-                    Some((map, true)) => Some(self.content_map(map)?),
-                    Some((map, false)) => Some(map),
-                    None => None,
+        self.remaining = entry.size;
+        self.padding = entry.size.next_multiple_of(BLOCK as u64) - entry.size;
+        let map = if header::type_flag(block) == b'S' {
+            Some(self.old_sparse(block)?)
+        } else {
+            match records.sparse(&mut entry).map_err(|reason| self.refuse(reason))? {
+                Some((_, _)) if !entry.kind.has_content() => {
+                    return Err(self.refuse("a sparse file that is no file"));
                 }
-            };
-            if let Some(mut map) = map {
-                sparse::check(&mut map, self.remaining).map_err(|reason| self.refuse(reason))?;
-                entry.size = self.remaining;
-                entry.sparse = Some(map);
+                Some((map, true)) => Some(self.content_map(map)?),
+                Some((map, false)) => Some(map),
+                None => None,
             }
+        };
+        if let Some(mut map) = map {
+            sparse::check(&mut map, self.remaining).map_err(|reason| self.refuse(reason))?;
+            entry.size = self.remaining;
+            entry.sparse = Some(map);
         }
         Ok(entry)
     }
 
     fn old_sparse(&mut self, block: &Block) -> Result<Sparse, Error> {
         let (mut map, mut more) = sparse::old_header(block).map_err(|reason| self.refuse(reason))?;
+        let mut length = 0;
         while more {
-            let Some(block) = self.block()? else {
-                return Err(Error::Truncated {
-                    offset: self.offset,
-                    what: "the map of a sparse file",
-                });
-            };
+            length += BLOCK as u64;
+            let block = self.block_of_map(length)?;
             more = sparse::old_extension(&block, &mut map).map_err(|reason| self.refuse(reason))?;
-            if self.raw.len() > 16 * MAX_EXTENSIONS {
-                return Err(self.refuse("a sparse file with too many pieces"));
-            }
         }
         Ok(map)
+    }
+
+    /// A block of the map of a sparse file, which is so long with it.
+    fn block_of_map(&mut self, length: u64) -> Result<Block, Error> {
+        if length > MAX_EXTENSION {
+            return Err(self.refuse("a map of a sparse file of more than 1 MiB"));
+        }
+        match self.block()? {
+            Some(block) => Ok(block),
+            None => Err(self.truncated("the map of a sparse file")),
+        }
     }
 
     /// The map of form 1.0 is content, but not content of the file: it goes to the raw bytes.
     fn content_map(&mut self, mut map: Sparse) -> Result<Sparse, Error> {
         let mut reader = sparse::ContentMap::default();
+        let mut length = 0;
         loop {
             let rest = self.remaining.checked_sub(BLOCK as u64);
             let rest = rest.ok_or_else(|| self.refuse("malformed map of a sparse file"))?;
-            let Some(block) = self.block()? else {
-                return Err(Error::Truncated {
-                    offset: self.offset,
-                    what: "the map of a sparse file",
-                });
-            };
+            length += BLOCK as u64;
+            let block = self.block_of_map(length)?;
             self.remaining = rest;
             if let Some(pieces) = reader.add(&block).map_err(|reason| self.refuse(reason))? {
                 map.pieces = pieces;

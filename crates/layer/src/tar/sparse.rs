@@ -1,13 +1,17 @@
 //! Files with holes: GNU's old form, and the map of PAX form 1.0. Source: GNU tar manual, "Storing Sparse Files".
 
 use super::Sparse;
-use super::header::{Block, Refusal, number};
+use super::header::{self, Block, Format, Refusal, number};
 
 /// Most pieces of one file; each costs 16 bytes of memory here.
 const MAX_PIECES: usize = 1 << 20;
 
 /// The map of an old GNU header: four pieces, and whether blocks with more of them follow.
 pub(super) fn old_header(block: &Block) -> Result<(Sparse, bool), Refusal> {
+    // Star has the same letter for something else.
+    if header::format(block) != Format::Gnu {
+        return Err("a sparse file that is not GNU's");
+    }
     let mut sparse = Sparse {
         pieces: Vec::new(),
         size: positive(&block[483..495])?,
@@ -25,7 +29,7 @@ pub(super) fn old_extension(block: &Block, sparse: &mut Sparse) -> Result<bool, 
 fn add_pieces(pieces: &mut Vec<(u64, u64)>, table: &[u8]) -> Result<(), Refusal> {
     for row in table.chunks_exact(24) {
         // The table ends with the first empty row.
-        if row[0] == 0 || row[12] == 0 {
+        if row[0] == 0 {
             break;
         }
         if pieces.len() == MAX_PIECES {
