@@ -1,6 +1,6 @@
 //! Making the entries of a layer, in place of what is there already.
 
-use super::beneath::{Parent, is_whiteout, kind_of, make_directory};
+use super::beneath::{is_whiteout, kind_of, make_directory};
 use super::{Unpack, attributes};
 use crate::Error;
 use crate::name::Name;
@@ -9,7 +9,7 @@ use crate::tar::{Entry, EntryKind};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, linkat, mknodat, openat, symlinkat, unlinkat};
 use rustix::io::Errno;
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What was under the name of an entry to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,39 +28,36 @@ impl<S: Source> Unpack<S> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         // Suid bits come last, when owner and content are right.
         let mode = Mode::from_raw_mode(entry.mode & 0o777);
-        loop {
-            let at = self.root.parent(parent)?;
-            match openat(at.fd, base, flags, mode) {
-                Ok(fd) => return Ok((File::from(fd), at.behind_link)),
-                Err(Errno::EXIST) => {
-                    self.make_room(entry, parent, base, false)?;
-                }
-                Err(error) => return Err(Error::entry("create the file", &entry.name)(error)),
+        let fail = || Error::entry::<Errno>("create the file", &entry.name);
+        let at = self.root.parent(parent)?;
+        let behind_link = at.behind_link;
+        let made = match openat(at.fd, base, flags, mode) {
+            Err(Errno::EXIST) => {
+                let (at, _) = self.make_room(entry, parent, base, false)?;
+                openat(at, base, flags, mode)
             }
-        }
+            made => made,
+        };
+        Ok((File::from(made.map_err(fail())?), behind_link))
     }
 
     /// Makes a directory or keeps the one that is there; its attributes come last.
     pub(super) fn make_directory(&mut self, entry: &Entry, parent: &[u8], base: &[u8]) -> Result<(), Error> {
-        let mut found = None;
-        loop {
-            let at = self.root.parent(parent)?;
-            match make_directory(at.fd, base, 0o700) {
-                Ok(()) => break,
-                Err(Errno::EXIST) => found = Some(self.make_room(entry, parent, base, true)?),
-                Err(error) => return Err(Error::entry("create the directory", &entry.name)(error)),
-            }
-            if found == Some(Found::Directory) {
-                return Ok(());
-            }
+        let fail = || Error::entry::<Errno>("create the directory", &entry.name);
+        match make_directory(self.root.parent(parent)?.fd, base, 0o700) {
+            Err(Errno::EXIST) => {}
+            made => return made.map_err(fail()),
         }
-        if found != Some(Found::Whiteout) {
+        let (at, found) = self.make_room(entry, parent, base, true)?;
+        if found == Found::Directory {
             return Ok(());
         }
-        let at = self.owned_parent(entry, parent)?;
-        self.root
-            .set_opaque(at, base)
-            .map_err(Error::entry("make the directory opaque", &entry.name))
+        make_directory(&at, base, 0o700).map_err(fail())?;
+        if found == Found::Whiteout {
+            let made = self.root.set_opaque(&at, base);
+            made.map_err(Error::entry("make the directory opaque", &entry.name))?;
+        }
+        Ok(())
     }
 
     pub(super) fn make_symlink(&mut self, entry: &Entry, parent: &[u8], base: &[u8]) -> Result<(), Error> {
@@ -68,7 +65,7 @@ impl<S: Source> Unpack<S> {
             return Err(Error::refused(&entry.name, "a symbolic link to nothing"));
         }
         self.make(entry, parent, base, "create the link", |at| {
-            symlinkat(&*entry.link, at.fd, base)
+            symlinkat(&*entry.link, at, base)
         })
     }
 
@@ -116,7 +113,7 @@ impl<S: Source> Unpack<S> {
 
     fn link(&mut self, entry: &Entry, parent: &[u8], base: &[u8], target: (&OwnedFd, &[u8])) -> Result<(), Error> {
         self.make(entry, parent, base, "create the hard link", |at| {
-            linkat(target.0, target.1, at.fd, base, AtFlags::empty())
+            linkat(target.0, target.1, at, base, AtFlags::empty())
         })
     }
 
@@ -146,7 +143,7 @@ impl<S: Source> Unpack<S> {
         }
         let mode = Mode::from_raw_mode(entry.mode & 0o777);
         self.make(entry, parent, base, "create the node", |at| {
-            mknodat(at.fd, base, kind, mode, device)
+            mknodat(at, base, kind, mode, device)
         })
     }
 
@@ -157,39 +154,38 @@ impl<S: Source> Unpack<S> {
         parent: &[u8],
         base: &[u8],
         action: &'static str,
-        call: impl Fn(Parent<'_>) -> rustix::io::Result<()>,
+        call: impl Fn(BorrowedFd<'_>) -> rustix::io::Result<()>,
     ) -> Result<(), Error> {
-        loop {
-            let at = self.root.parent(parent)?;
-            match call(at) {
-                Ok(()) => {
-                    let set = match entry.kind {
-                        EntryKind::HardLink => attributes::set_on_hard_link,
-                        _ => attributes::set_at,
-                    };
-                    return set(&self.root, self.root.opened(parent).fd, base, entry);
-                }
-                Err(Errno::EXIST) => {
-                    self.make_room(entry, parent, base, false)?;
-                }
-                Err(error) => return Err(Error::entry(action, &entry.name)(error)),
-            }
+        let set = match entry.kind {
+            EntryKind::HardLink => attributes::set_on_hard_link,
+            _ => attributes::set_at,
+        };
+        match call(self.root.parent(parent)?.fd) {
+            Ok(()) => return set(&self.root, self.root.opened(parent).fd, base, entry),
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(Error::entry(action, &entry.name)(error)),
         }
+        let (at, _) = self.make_room(entry, parent, base, false)?;
+        call(at.as_fd()).map_err(Error::entry(action, &entry.name))?;
+        set(&self.root, at.as_fd(), base, entry)
     }
 
     /// Removes what an earlier entry of this layer has put under the name, unless a directory meets a directory. The
     /// content of files is put aside, since tar-split refers to it.
-    fn make_room(&mut self, entry: &Entry, parent: &[u8], base: &[u8], keep: bool) -> Result<Found, Error> {
+    ///
+    /// Gives the parent, too, which is not to be looked up again: its name may lead through links to what was removed, and
+    /// would make it anew, for ever.
+    fn make_room(&mut self, entry: &Entry, parent: &[u8], base: &[u8], keep: bool) -> Result<(OwnedFd, Found), Error> {
         let fail = || Error::entry::<Errno>("replace what is there", &entry.name);
         let at = self.owned_parent(entry, parent)?;
         let (kind, stat) = match kind_of(&at, base) {
             Ok(found) => found,
             // Only when someone else removes files here.
-            Err(Errno::NOENT) => return Ok(Found::Other),
+            Err(Errno::NOENT) => return Ok((at, Found::Other)),
             Err(error) => return Err(fail()(error)),
         };
         match kind {
-            FileType::Directory if keep => return Ok(Found::Directory),
+            FileType::Directory if keep => return Ok((at, Found::Directory)),
             FileType::Directory => {
                 self.shadow.put_tree_aside(&self.root, &at, base, &entry.name)?;
                 self.root.forget();
@@ -204,10 +200,10 @@ impl<S: Source> Unpack<S> {
             }
         }
         if is_whiteout(&stat) {
-            return Ok(Found::Whiteout);
+            return Ok((at, Found::Whiteout));
         }
         self.shadow.mark_replaced();
-        Ok(Found::Other)
+        Ok((at, Found::Other))
     }
 
     /// The parent directory with a descriptor of its own, for calls that change `self` meanwhile.
