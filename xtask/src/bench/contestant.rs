@@ -3,7 +3,8 @@
 //! All engines speak Docker's command line and all runtimes runc's, so one row is one list of words for all of them. A
 //! peer that is not on the machine, or whose daemon does not answer, is left out and the reason is told.
 
-use super::measure::run;
+use super::measure::{run, run_for};
+use super::mover::PATIENCE;
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,8 +43,8 @@ pub(super) struct Engine {
     program: PathBuf,
     /// Words before the verb.
     leading: Vec<String>,
-    /// Words that `pull` needs.
-    pull: &'static [&'static str],
+    /// Words that `pull` and `push` need for a registry without TLS.
+    pub(super) registry_words: &'static [&'static str],
     /// Names of the processes that are its daemon; none where it has no daemon.
     pub(super) daemons: &'static [&'static str],
 }
@@ -55,18 +56,18 @@ impl Engine {
             name: "tierce",
             program: programs.join("tierce"),
             leading: vec!["-H".to_owned(), format!("unix://{}", socket.display())],
-            pull: &[],
+            registry_words: &[],
             daemons: &[],
         }
     }
 
     /// The peers that are installed and answer.
     pub(super) fn peers() -> Vec<Self> {
-        let peer = |name, pull, daemons| Self {
+        let peer = |name, registry_words, daemons| Self {
             name,
             program: PathBuf::from(name),
             leading: Vec::new(),
-            pull,
+            registry_words,
             daemons,
         };
         let mut peers = vec![
@@ -101,8 +102,8 @@ impl Engine {
 
     /// Pulls the image from the loopback registry.
     pub(super) fn pull(&self, image: &str) -> Result<()> {
-        let words = [&["pull", "--quiet"], self.pull, &[image]].concat();
-        self.run(&words)
+        let words = [&["pull", "--quiet"], self.registry_words, &[image]].concat();
+        run_for(&mut self.command(&words), PATIENCE)
             .map(drop)
             .with_context(|| format!("pull the image with {}", self.name))
     }

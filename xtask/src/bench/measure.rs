@@ -22,7 +22,7 @@ pub(super) struct Finished {
     pub(super) stdout: String,
 }
 
-/// No command that is measured may take longer; what hangs is ended and told.
+/// No ordinary command may take longer; what hangs is ended and told.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Whether the child ended in time; it still has to be waited for.
@@ -41,6 +41,11 @@ fn wait_at_most(child: &Child, limit: Duration) -> Result<bool> {
 
 /// Runs a command to its end without input; any exit code but 0 is an error with what it said.
 pub(super) fn run(command: &mut Command) -> Result<Finished> {
+    run_for(command, PATIENCE)
+}
+
+/// [`run`] for a command that may take so long.
+pub(super) fn run_for(command: &mut Command, patience: Duration) -> Result<Finished> {
     let (mut stdout, mut stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
     command
         .stdin(Stdio::null())
@@ -48,7 +53,7 @@ pub(super) fn run(command: &mut Command) -> Result<Finished> {
         .stderr(stderr.try_clone()?);
     let start = Instant::now();
     let mut child = command.spawn().with_context(|| format!("start {command:?}"))?;
-    let in_time = wait_at_most(&child, PATIENCE);
+    let in_time = wait_at_most(&child, patience);
     let wall = start.elapsed();
     if !in_time? {
         child.kill()?;
@@ -134,6 +139,56 @@ pub(super) fn memory(pid: u32) -> Result<Memory> {
         proportional: sum(&["Pss"]),
         private: sum(&["Private_Clean", "Private_Dirty", "Private_Hugetlb"]),
     })
+}
+
+/// CPU time of these processes and their children that have ended, as fine as the scheduler's clock tick.
+pub(super) fn busy(processes: &[u32]) -> Duration {
+    let ticks = |pid: &u32| {
+        let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // The name in parentheses may have spaces; after it utime, stime, cutime and cstime are fields 12 to 15.
+        let fields = text.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
+        let fields = fields.split_whitespace().skip(11).take(4);
+        fields.filter_map(|field| field.parse::<u64>().ok()).sum::<u64>()
+    };
+    let ticks: u64 = processes.iter().map(ticks).sum();
+    Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
+/// The most memory that processes had since a moment.
+pub(super) struct Peak<'a> {
+    processes: &'a [u32],
+    before: u64,
+}
+
+impl<'a> Peak<'a> {
+    /// Begins to look.
+    pub(super) fn begin(processes: &'a [u32]) -> Result<Self> {
+        for pid in processes {
+            // 5 sets the peak back to what is resident now, proc_pid_clear_refs(5).
+            let path = format!("/proc/{pid}/clear_refs");
+            fs::write(&path, "5").with_context(|| format!("write {path}"))?;
+        }
+        let before = processes
+            .iter()
+            .map(|pid| kilobytes(*pid, "VmRSS:"))
+            .sum::<Result<u64>>()?;
+        Ok(Self { processes, before })
+    }
+
+    /// Bytes by which they grew at most, each by itself.
+    pub(super) fn growth(&self) -> Result<u64> {
+        let peak = self.processes.iter().map(|pid| kilobytes(*pid, "VmHWM:"));
+        Ok(peak.sum::<Result<u64>>()?.saturating_sub(self.before) * 1024)
+    }
+}
+
+fn kilobytes(pid: u32, name: &str) -> Result<u64> {
+    let path = format!("/proc/{pid}/status");
+    let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    let value = text.lines().find_map(|line| line.strip_prefix(name));
+    value
+        .and_then(|value| value.trim().trim_end_matches(" kB").parse().ok())
+        .with_context(|| format!("parse {path}"))
 }
 
 /// The parent of a process.

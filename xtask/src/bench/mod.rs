@@ -10,11 +10,14 @@
 mod budget;
 mod contestant;
 mod count;
+mod images;
 mod machine;
 mod measure;
+mod mover;
 mod rows;
 mod stage;
 mod table;
+mod transfers;
 mod verbs;
 
 use crate::demo::watch_for_interrupts;
@@ -55,6 +58,14 @@ impl Bench {
         for name in ["bound", "count"] {
             compile(name, project, &scratch);
         }
+        let rows = if self.rows.is_empty() {
+            Row::value_variants()
+        } else {
+            &self.rows
+        };
+        if rows.iter().any(|row| row.needs_images()) {
+            images::make(&scratch)?;
+        }
         if let Some(prefix) = &self.all_prefix {
             return self.run_behind(prefix, &scratch);
         }
@@ -65,11 +76,6 @@ impl Bench {
         let programs = project.join(&self.programs);
         let mut stage = Stage::new(&programs, &scratch, watch_for_interrupts()?)?;
         println!("{}", machine::describe());
-        let rows = if self.rows.is_empty() {
-            Row::value_variants()
-        } else {
-            &self.rows
-        };
         if rows.iter().any(|row| row.needs_engines()) {
             stage.open_engines()?;
             for engine in &stage.engines {

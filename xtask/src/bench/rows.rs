@@ -4,6 +4,7 @@ use super::contestant::{Engine, Named, Runtime, leave_out};
 use super::measure::{Memory, memory, parent_of, processes_named, run, run_parallel, with_cpu};
 use super::stage::Stage;
 use super::table::{Measure, Series, Unit};
+use super::transfers::{Way, transfer};
 use super::{count, verbs};
 use anyhow::{Context as _, Result};
 use std::path::Path;
@@ -32,12 +33,25 @@ pub(super) enum Row {
     DaemonMemory,
     /// From the start of tierced to its first answer
     Startup,
+    /// An image from a registry, unpacked: 5 layers of 500 MB in gzip and in zstd, 40 small layers
+    Pull,
+    /// The same images to an empty registry
+    Push,
+    /// The same images into an archive
+    Save,
+    /// The same images from an archive, unpacked
+    Load,
 }
 
 impl Row {
     /// Whether it needs daemons and an image.
     pub(super) fn needs_engines(self) -> bool {
         !matches!(self, Self::Runtime | Self::Verbs | Self::Budget | Self::Startup)
+    }
+
+    /// Whether it moves the big images.
+    pub(super) fn needs_images(self) -> bool {
+        matches!(self, Self::Pull | Self::Push | Self::Save | Self::Load)
     }
 
     /// Measures it.
@@ -53,12 +67,18 @@ impl Row {
             Self::ShimMemory => shim_memory(stage),
             Self::DaemonMemory => daemon_memory(stage),
             Self::Startup => startup(stage, rounds),
+            Self::Pull => transfer(stage, scratch, Way::Pull, rounds.min(MOST_TRANSFERS)),
+            Self::Push => transfer(stage, scratch, Way::Push, rounds.min(MOST_TRANSFERS)),
+            Self::Save => transfer(stage, scratch, Way::Save, rounds.min(MOST_TRANSFERS)),
+            Self::Load => transfer(stage, scratch, Way::Load, rounds.min(MOST_TRANSFERS)),
         }
     }
 }
 
 /// Rounds before those that count: caches are warm, modules are loaded.
 pub(super) const WARM_UP: usize = 2;
+/// Rounds of a row whose acts take seconds each.
+const MOST_TRANSFERS: usize = 5;
 /// Rounds of a row that measures single runs of a runtime, for each round that was asked for.
 const RUNS_A_ROUND: usize = 10;
 

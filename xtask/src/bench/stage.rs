@@ -54,6 +54,11 @@ impl Stage {
         })
     }
 
+    /// A path on the disk for whatever a row needs.
+    pub(super) fn folder(&self, name: &str) -> PathBuf {
+        self.disk.path().join(name)
+    }
+
     /// Folder for the states of runtimes.
     pub(super) fn states(&self) -> PathBuf {
         self.memory.path().join("states")
@@ -253,10 +258,15 @@ fn ping(socket: &Path) -> Result<()> {
 fn push(image: &ImageBuilder, name: &str) -> Result<()> {
     let layout = tempfile::tempdir()?;
     image.write_layout(layout.path());
+    copy_layout(layout.path(), "latest", name)
+}
+
+/// Puts an image of an OCI layout into a registry.
+pub(super) fn copy_layout(layout: &Path, image: &str, name: &str) -> Result<()> {
     let mut command = Command::new("skopeo");
     command
         .args(["--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"])
-        .arg(format!("oci:{}:latest", layout.path().display()))
+        .arg(format!("oci:{}:{image}", layout.display()))
         .arg(format!("docker://{name}"));
     run(&mut command).map(drop)
 }
