@@ -102,8 +102,10 @@ impl Images {
             changing: Mutex::default(),
             sequence: AtomicU64::default(),
         };
+        forget_lost(&images)?;
         leave_out_incomplete(&images);
         clear_interrupted(&images)?;
+        images.layers.settle_soon();
         Ok(Arc::new(images))
     }
 
@@ -155,6 +157,22 @@ fn used_layers(images: &Images) -> HashSet<ChainId> {
     of_images.chain(leased).collect()
 }
 
+/// Removes the images whose layers a loss of power took: as if they had not been pulled.
+fn forget_lost(images: &Images) -> Result<(), Error> {
+    let lost: HashSet<&ChainId> = images.layers.lost().iter().collect();
+    for image in images.records.all() {
+        if ChainId::stack(&image.config.rootfs.diff_ids)
+            .iter()
+            .any(|chain| lost.contains(chain))
+        {
+            tracing::warn!(id = %image.id, "an image did not reach the disk before the power went; removing it");
+            images.names.remove(&images.names.of(&image.id))?;
+            images.records.remove(&image.id)?;
+        }
+    }
+    Ok(())
+}
+
 /// An image without its layers is none.
 fn leave_out_incomplete(images: &Images) {
     for image in images.records.all() {
@@ -162,5 +180,43 @@ fn leave_out_incomplete(images: &Images) {
             tracing::error!(id = %image.id, %chain, "an image's layers are missing; it is left out");
             images.records.hide(&image.id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Stage;
+    use std::fs;
+    use tierce_testkit::layout::{Compression, Layer};
+
+    #[test]
+    fn an_image_whose_layer_did_not_reach_the_disk_goes_with_its_names_and_no_other() {
+        let layer = |name: &str| Layer::of(&[(name, b"content")], Compression::Gzip);
+        let stage = Stage::new();
+        let (base, lost) = (layer("base"), layer("lost"));
+        let kept = stage.image(std::slice::from_ref(&base), "kept:1");
+        let gone = stage.image(&[base, lost], "gone:1");
+        // As after a start of the machine before anything was written back.
+        let tmp = stage.metadata("layerdb/tmp");
+        for mark in fs::read_dir(&tmp).unwrap() {
+            let name = mark.unwrap().file_name().into_string().unwrap();
+            let (_, layer) = name.strip_prefix("unsettled-").unwrap().split_once('-').unwrap();
+            fs::rename(tmp.join(&name), tmp.join(format!("unsettled-earlier-{layer}"))).unwrap();
+        }
+        for tree in fs::read_dir(stage.root.path().join("vfs/dir")).unwrap() {
+            let file = tree.unwrap().path().join("lost");
+            if file.exists() {
+                fs::write(file, "").unwrap();
+            }
+        }
+        let stage = stage.reopen();
+        assert!(stage.images.get(&kept).is_ok() && stage.images.get(&gone).is_err());
+        let names = stage.images.names.all();
+        assert_eq!(names.len(), 1, "{names:?}");
+        assert_eq!(
+            fs::read_dir(stage.metadata("imagedb/content/sha256")).unwrap().count(),
+            1
+        );
+        assert_eq!(fs::read_dir(stage.root.path().join("vfs/dir")).unwrap().count(), 1);
     }
 }

@@ -109,6 +109,27 @@ impl Layers {
         Ok(())
     }
 
+    /// Lets the disk catch up with what was registered, beside everything else: see [`Store::settle`].
+    pub(crate) fn settle_soon(&self) {
+        let store = self.0.clone();
+        let settle = move || match store.settle() {
+            Ok(0) => {}
+            Ok(layers) => tracing::debug!(layers, "layers are on the disk"),
+            Err(error) => tracing::warn!(%error, "layers may not be on the disk yet; the next start tries again"),
+        };
+        if let Err(error) = std::thread::Builder::new()
+            .name("layer-settle".to_owned())
+            .spawn(settle)
+        {
+            tracing::warn!(%error, "no thread to settle layers; the next start tries again");
+        }
+    }
+
+    /// Layers that a loss of power took.
+    pub(crate) fn lost(&self) -> &[ChainId] {
+        &self.0.repaired().lost
+    }
+
     /// Removes those of `candidates` that are below no container and no other layer. Returns what went with its bytes,
     /// topmost first.
     ///

@@ -56,6 +56,7 @@ impl UnderWay {
     pub(crate) fn finish(mut self) -> Result<(), Error> {
         self.ended = true;
         self.images.leases.release_all(&self.name);
+        self.images.layers.settle_soon();
         self.images.journal.end(&self.name)
     }
 }

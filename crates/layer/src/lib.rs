@@ -49,5 +49,5 @@ pub use decode::{Compression, decompress};
 pub use error::Error;
 pub use init::docker_init_layer;
 pub use limits::Limits;
-pub use store::{Ingest, Layer, Removed, Repaired, RwLayer, Store};
+pub use store::{Boot, Ingest, Layer, Removed, Repaired, RwLayer, Store};
 pub use view::RootView;

@@ -77,7 +77,7 @@ impl<'a> Mover<'a> {
         match self {
             Self::Engine(engine, _) => engine.pull(image),
             Self::Ctr(_) => ctr(&["images", "pull", "--plain-http", image]),
-            Self::Skopeo(_) => self.copy(&format!("docker://{image}"), &self.stored(image)),
+            Self::Skopeo(_) => copy(&format!("docker://{image}"), &self.stored(image)),
         }
     }
 
@@ -89,7 +89,7 @@ impl<'a> Mover<'a> {
                 run_for(&mut engine.command(&words), PATIENCE).map(drop)
             }
             Self::Ctr(_) => ctr(&["images", "push", "--plain-http", new]),
-            Self::Skopeo(_) => self.copy(&self.stored(image), &format!("docker://{new}")),
+            Self::Skopeo(_) => copy(&self.stored(image), &format!("docker://{new}")),
         }
     }
 
@@ -108,7 +108,7 @@ impl<'a> Mover<'a> {
         match self {
             Self::Engine(engine, _) => run_for(&mut engine.command(&["save", "-o", &path, image]), PATIENCE).map(drop),
             Self::Ctr(_) => ctr(&["images", "export", &path, image]),
-            Self::Skopeo(_) => self.copy(&self.stored(image), &format!("docker-archive:{path}:{image}")),
+            Self::Skopeo(_) => copy(&self.stored(image), &format!("docker-archive:{path}:{image}")),
         }
     }
 
@@ -118,7 +118,7 @@ impl<'a> Mover<'a> {
         match self {
             Self::Engine(engine, _) => run_for(&mut engine.command(&["load", "-q", "-i", &path]), PATIENCE).map(drop),
             Self::Ctr(_) => ctr(&["images", "import", &path]),
-            Self::Skopeo(_) => self.copy(&format!("docker-archive:{path}"), &self.stored(image)),
+            Self::Skopeo(_) => copy(&format!("docker-archive:{path}"), &self.stored(image)),
         }
     }
 
@@ -141,17 +141,17 @@ impl<'a> Mover<'a> {
         let folder = folder.display();
         format!("containers-storage:[overlay@{folder}/store+{folder}/run]{image}")
     }
+}
 
-    fn copy(&self, from: &str, to: &str) -> Result<()> {
-        let mut command = Command::new("skopeo");
-        command.args(["--insecure-policy", "copy", "--quiet"]).args([
-            "--src-tls-verify=false",
-            "--dest-tls-verify=false",
-            from,
-            to,
-        ]);
-        run_for(&mut command, PATIENCE).map(drop)
-    }
+fn copy(from: &str, to: &str) -> Result<()> {
+    let mut command = Command::new("skopeo");
+    command.args(["--insecure-policy", "copy", "--quiet"]).args([
+        "--src-tls-verify=false",
+        "--dest-tls-verify=false",
+        from,
+        to,
+    ]);
+    run_for(&mut command, PATIENCE).map(drop)
 }
 
 fn ctr(words: &[&str]) -> Result<()> {

@@ -113,8 +113,8 @@ impl Ingest {
         ))
     }
 
-    /// Stacks the snapshot on its parent, writes the records and syncs everything.
-    pub(super) fn complete(self, records: &Records, parent: Option<&Layer>) -> Result<Ready, Error> {
+    /// Stacks the snapshot on its parent and writes the records.
+    pub(super) fn complete(self, parent: Option<&Layer>) -> Result<Ready, Error> {
         let applied = self.applied()?.clone();
         let layer = Layer {
             chain_id: self.chain_id(parent)?,
@@ -134,7 +134,6 @@ impl Ingest {
         if let Some(parent) = &layer.parent {
             write("parent", &parent.to_string())?;
         }
-        records.sync(&self.driver.diff_dir(&self.id))?;
         Ok(Ready { ingest: self, layer })
     }
 }
@@ -162,6 +161,11 @@ pub(super) struct Ready {
 }
 
 impl Ready {
+    /// What it will be.
+    pub(super) fn layer(&self) -> &Layer {
+        &self.layer
+    }
+
     /// Gives the layer its name.
     pub(super) fn publish(mut self, records: &Records) -> Result<Layer, Error> {
         let path = records.layer(&self.layer.chain_id);
@@ -171,7 +175,6 @@ impl Ready {
         }
         fsops::rename(&self.ingest.directory, &path)?;
         self.ingest.kept = true;
-        fsops::sync_dir(&records.sha256())?;
         Ok(self.layer.clone())
     }
 }

@@ -12,14 +12,17 @@
 //! ├── mounts/<container>/         0755  one container's layer
 //! │   ├── mount-id  init-id       names of its snapshots
 //! │   └── parent                  chain id of the image's topmost layer
-//! └── tmp/ingest-<cache id>/      0700  a layer being made
+//! └── tmp/
+//!     ├── ingest-<cache id>/      0700  a layer being made
+//!     └── unsettled-<boot>-…           a layer that the disk may not have yet
 //! ```
 //!
 //! # What a crash leaves, and why nothing is lost or left over
 //! - A layer is made in `tmp/ingest-<cache id>` (the name tells the snapshot, so nothing needs to be read back) and in
-//!   the driver's directory. Then the file system is synced **once**, the directory is renamed to its chain id, and
-//!   `sha256` is synced. So a layer that has its name is complete on disk; what is still in `tmp` at the next start is
-//!   removed with its snapshot.
+//!   the driver's directory, then renamed to its chain id. So a layer that has its name is complete; what is still in
+//!   `tmp` at the next start is removed with its snapshot.
+//! - Nobody waits for the disk: a mark in `tmp` says that a layer is not settled there, and whether power was lost
+//!   before it was. See [`unsettled`].
 //! - A layer is removed by renaming it to `…-removing`, a sync of `sha256`, then its snapshot, then its records. What
 //!   is found so at the next start is removed to the end.
 //! - A container's layer is not synced at all, for it is on the way of every `run` and is empty at first. The name of
@@ -33,18 +36,20 @@ mod records;
 mod removal;
 mod repair;
 mod rw;
+mod unsettled;
 
 pub use ingest::Ingest;
 pub use removal::Removed;
 pub use repair::Repaired;
 pub use rw::RwLayer;
+pub use unsettled::Boot;
 
 use crate::{Error, tar_split};
 use records::Records;
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tierce_oci::{ChainId, DiffId};
 use tierce_snapshot::{CacheId, Snapshotter};
 
@@ -71,6 +76,9 @@ pub struct Store {
     driver: Arc<dyn Snapshotter>,
     layers: RwLock<Layers>,
     repaired: Repaired,
+    boot: Boot,
+    /// Held by who settles.
+    settling: Mutex<()>,
 }
 
 impl std::fmt::Debug for Store {
@@ -89,14 +97,25 @@ impl Store {
     /// # Errors
     /// File errors. Damaged layers are no error: they are left out, see [`Self::repaired`].
     pub fn open(layerdb: &Path, driver: Arc<dyn Snapshotter>) -> Result<Self, Error> {
+        Self::open_in(layerdb, driver, Boot::current()?)
+    }
+
+    /// [`Self::open`] in a boot of the caller's choice.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_in(layerdb: &Path, driver: Arc<dyn Snapshotter>, boot: Boot) -> Result<Self, Error> {
         let records = Records::open(layerdb)?;
         let mut repaired = repair::repair(&records, &*driver)?;
-        let layers = records.layers(&*driver, &mut repaired)?;
+        let mut layers = records.layers(&*driver, &mut repaired)?;
+        records.distrust(&boot, &*driver, &mut layers, &mut repaired)?;
         Ok(Self {
             records,
             driver,
             layers: RwLock::new(layers),
             repaired,
+            boot,
+            settling: Mutex::default(),
         })
     }
 
@@ -163,7 +182,7 @@ impl Store {
         Ingest::begin(&self.records, &self.driver)
     }
 
-    /// Puts an unpacked layer on top of `parent`, from the bottom up. When the stack is there already, the new copy is
+    /// Puts an unpacked layer on top of `parent`, from the bottom up, without waiting for the disk: see [`Self::settle`]. When the stack is there already, the new copy is
     /// thrown away and the old one returned.
     ///
     /// The caller compares the diff id with the image's configuration **before**.
@@ -176,7 +195,7 @@ impl Store {
         if let Ok(layer) = self.get(&chain_id) {
             return Ok(layer);
         }
-        let ready = ingest.complete(&self.records, parent.as_ref())?;
+        let ready = ingest.complete(parent.as_ref())?;
         // Two pulls may bring the same layer: the first one to get here wins.
         let mut layers = self.write();
         if let Some(layer) = layers.get(&chain_id) {
@@ -186,6 +205,7 @@ impl Store {
         if let Some(parent) = parent.filter(|parent| !layers.contains_key(&parent.chain_id)) {
             return Err(Error::NotFound(parent.chain_id.to_string()));
         }
+        self.records.mark_unsettled(&self.boot, ready.layer())?;
         let layer = ready.publish(&self.records)?;
         layers.insert(chain_id, layer.clone());
         Ok(layer)

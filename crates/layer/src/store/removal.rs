@@ -1,12 +1,13 @@
 //! Removing layers that nothing needs.
 
-use super::records::REMOVING;
+use super::records::{REMOVING, Records, cache_id_in};
 use super::{Layer, Store};
 use crate::Error;
 use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use tierce_fsops as fsops;
 use tierce_oci::ChainId;
-use tierce_snapshot::{CacheId, tree};
+use tierce_snapshot::{CacheId, Snapshotter, tree};
 
 /// A layer that was removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,14 +62,7 @@ impl Store {
         unused.sort_by_cached_key(|layer| (std::cmp::Reverse(depth(layer)), layer.chain_id.clone()));
         let mut leaving = Vec::new();
         for layer in unused {
-            let path = self.records.layer(&layer.chain_id);
-            let aside = format!(
-                "{}-{}{REMOVING}",
-                layer.chain_id.hex(),
-                &CacheId::random()?.as_str()[..16]
-            );
-            let aside = self.records.sha256().join(aside);
-            fsops::rename(&path, &aside)?;
+            let aside = self.records.set_aside(&layer.chain_id)?;
             layers.remove(&layer.chain_id);
             leaving.push((layer, aside));
         }
@@ -77,10 +71,29 @@ impl Store {
         fsops::sync_dir(&self.records.sha256())?;
         let mut removed = Vec::new();
         for (layer, aside) in leaving {
-            self.driver.remove(&layer.cache_id)?;
-            tree::remove(&aside)?;
+            finish_removal(&*self.driver, &aside)?;
+            self.records.unmark(&self.boot, &layer)?;
             removed.push(Removed { layer });
         }
         Ok(removed)
     }
+}
+
+impl Records {
+    /// Takes a layer's name away, which is the moment of its removal; returns where its records are now.
+    pub(super) fn set_aside(&self, chain_id: &ChainId) -> Result<PathBuf, Error> {
+        let random = CacheId::random()?;
+        let aside = format!("{}-{}{REMOVING}", chain_id.hex(), &random.as_str()[..16]);
+        let aside = self.sha256().join(aside);
+        fsops::rename(&self.layer(chain_id), &aside)?;
+        Ok(aside)
+    }
+}
+
+/// Removes the snapshot of a layer that was set aside, then its records.
+pub(super) fn finish_removal(driver: &dyn Snapshotter, aside: &Path) -> Result<(), Error> {
+    if let Some(id) = cache_id_in(aside) {
+        driver.remove(&id)?;
+    }
+    Ok(tree::remove(aside)?)
 }

@@ -1,6 +1,7 @@
 //! What is mended when the database is opened.
 
-use super::records::{INGEST, REMOVING, Records, cache_id_in, read_parsed};
+use super::records::{INGEST, REMOVING, Records, read_parsed};
+use super::removal::finish_removal;
 use super::rw;
 use crate::Error;
 use tierce_fsops as fsops;
@@ -16,6 +17,8 @@ pub struct Repaired {
     pub removed: usize,
     /// Containers whose layer was half made; removed, to be made anew.
     pub containers: Vec<String>,
+    /// Layers that did not reach the disk before the power went; removed.
+    pub lost: Vec<ChainId>,
     /// Layers that cannot be used and why; left where they are, but not listed.
     pub damaged: Vec<(ChainId, String)>,
 }
@@ -36,11 +39,7 @@ pub(super) fn repair(records: &Records, driver: &dyn Snapshotter) -> Result<Repa
     }
     for name in fsops::names(&records.sha256())? {
         if name.to_str().is_some_and(|name| name.ends_with(REMOVING)) {
-            let path = records.sha256().join(name);
-            if let Some(id) = cache_id_in(&path) {
-                driver.remove(&id)?;
-            }
-            tree::remove(&path)?;
+            finish_removal(driver, &records.sha256().join(name))?;
             repaired.removed += 1;
         }
     }

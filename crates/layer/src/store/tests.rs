@@ -1,6 +1,6 @@
 //! The layer database: Docker's files, crashes, removal, containers.
 
-use super::{Layer, Store};
+use super::{Boot, Layer, Store};
 use crate::apply::tests::Archive;
 use crate::{Error, Limits, docker_init_layer};
 use std::collections::HashSet;
@@ -11,13 +11,13 @@ use tierce_oci::{ChainId, Digest};
 use tierce_snapshot::conformance::{in_private_mounts, mount_all};
 use tierce_snapshot::{drivers, tree};
 
-struct Root {
-    dir: tempfile::TempDir,
+pub(super) struct Root {
+    pub(super) dir: tempfile::TempDir,
     driver: &'static str,
 }
 
 impl Root {
-    fn new(driver: &'static str) -> Option<Self> {
+    pub(super) fn new(driver: &'static str) -> Option<Self> {
         let root = Self {
             dir: tempfile::tempdir().unwrap(),
             driver,
@@ -31,21 +31,23 @@ impl Root {
         }
     }
 
-    fn layerdb(&self) -> PathBuf {
+    pub(super) fn layerdb(&self) -> PathBuf {
         self.dir.path().join("image").join(self.driver).join("layerdb")
     }
 
     /// Opens the store as a new process would.
     fn open(&self) -> Store {
-        Store::open(
-            &self.layerdb(),
-            drivers::open(self.dir.path(), Some(self.driver), &[]).unwrap().driver,
-        )
-        .unwrap()
+        self.open_in(Boot::current().unwrap())
+    }
+
+    /// Opens it as a process of this boot would.
+    pub(super) fn open_in(&self, boot: Boot) -> Store {
+        let driver = drivers::open(self.dir.path(), Some(self.driver), &[]).unwrap().driver;
+        Store::open_in(&self.layerdb(), driver, boot).unwrap()
     }
 
     /// Names in the driver's directory, without its short names.
-    fn snapshots(&self) -> Vec<String> {
+    pub(super) fn snapshots(&self) -> Vec<String> {
         let home = self.dir.path().join(self.driver);
         let home = if self.driver == "vfs" { home.join("dir") } else { home };
         tree::names(&home)
@@ -61,7 +63,7 @@ impl Root {
     }
 }
 
-fn add(store: &Store, parent: Option<&Layer>, archive: &Archive) -> Layer {
+pub(super) fn add(store: &Store, parent: Option<&Layer>, archive: &Archive) -> Layer {
     let mut ingest = store.ingest().unwrap();
     ingest.apply(&*archive.bytes(), &Limits::default()).unwrap();
     store.register(ingest, parent.map(|parent| &parent.chain_id)).unwrap()
@@ -203,6 +205,7 @@ fn the_same_layer_twice_is_kept_once() {
     let first = add(&store, None, &archive);
     assert_eq!(add(&store, None, &archive), first);
     assert_eq!(root.snapshots(), [first.cache_id.as_str()]);
+    store.settle().unwrap();
     assert_eq!(fs::read_dir(root.layerdb().join("tmp")).unwrap().count(), 0);
 }
 
