@@ -138,6 +138,19 @@ impl Distribution {
         Ok(tierce_fsops::remove_file(&path)?)
     }
 
+    /// Forgets everything about the layers that are not to be kept.
+    pub(crate) fn keep_only(&self, keep: impl Fn(&DiffId) -> bool) -> Result<(), Error> {
+        for name in tierce_fsops::names(&self.by_diff_id)? {
+            let hex = name.to_str().unwrap_or_default();
+            if let Ok(digest) = Digest::from_sha256_hex(hex)
+                && !keep(&DiffId(digest.clone()))
+            {
+                self.forget_layer(&DiffId(digest))?;
+            }
+        }
+        Ok(())
+    }
+
     fn write_homes(&self, diff_id: &DiffId, homes: &[Home]) -> Result<(), Error> {
         let path = self.by_diff_id.join(diff_id.hex());
         let json = serde_json::to_vec(homes).map_err(|error| Error::Damaged {

@@ -159,18 +159,23 @@ fn used_layers(images: &Images) -> HashSet<ChainId> {
 
 /// Removes the images whose layers a loss of power took: as if they had not been pulled.
 fn forget_lost(images: &Images) -> Result<(), Error> {
-    let lost: HashSet<&ChainId> = images.layers.lost().iter().collect();
+    let repaired = images.layers.repaired();
+    if repaired.distrusted == 0 {
+        return Ok(());
+    }
+    let lost: HashSet<&ChainId> = repaired.lost.iter().collect();
     for image in images.records.all() {
-        if ChainId::stack(&image.config.rootfs.diff_ids)
-            .iter()
-            .any(|chain| lost.contains(chain))
-        {
+        let stack = ChainId::stack(&image.config.rootfs.diff_ids);
+        if stack.iter().any(|chain| lost.contains(chain)) {
             tracing::warn!(id = %image.id, "an image did not reach the disk before the power went; removing it");
             images.names.remove(&images.names.of(&image.id))?;
             images.records.remove(&image.id)?;
+            images.release_layers(&stack)?;
         }
     }
-    Ok(())
+    // Nothing else tells which layers it was about.
+    let here = images.layers.by_diff_id();
+    images.distribution.keep_only(|diff_id| here.contains_key(diff_id))
 }
 
 /// An image without its layers is none.

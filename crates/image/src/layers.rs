@@ -125,9 +125,9 @@ impl Layers {
         }
     }
 
-    /// Layers that a loss of power took.
-    pub(crate) fn lost(&self) -> &[ChainId] {
-        &self.0.repaired().lost
+    /// What was found and mended at the start.
+    pub(crate) fn repaired(&self) -> &tierce_layer::Repaired {
+        self.0.repaired()
     }
 
     /// Removes those of `candidates` that are below no container and no other layer. Returns what went with its bytes,

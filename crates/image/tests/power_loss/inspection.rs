@@ -1,7 +1,7 @@
 //! What must hold after every restart.
 
 use crate::stage::{CONTAINER, Stage, Step, Store};
-use crate::{begun, ended};
+use crate::{begun, ended, settled};
 use std::collections::BTreeSet;
 use std::path::Path;
 use tierce_oci::{ChainId, Digest, Hasher};
@@ -23,7 +23,8 @@ pub(crate) fn interrupted(notes: &[String], groups: &[&[Step]]) -> Vec<Step> {
     steps
 }
 
-/// What was acknowledged must be so; what was under way may be so or not.
+/// What was acknowledged and settled must be so, and no name may be back that was taken away; what was under way, or is
+/// on its way to the disk, may be so or not.
 pub(crate) fn wrong_names(stage: &Stage, store: &Store, notes: &[String], groups: &[&[Step]]) -> Vec<String> {
     let mut wrong = Vec::new();
     let steps: Vec<&Step> = groups.iter().copied().flatten().collect();
@@ -36,7 +37,8 @@ pub(crate) fn wrong_names(stage: &Stage, store: &Store, notes: &[String], groups
             Some(!matches!(step, Step::Remove(_)))
         });
         let expected = last.unwrap_or(name == "base");
-        if found.is_some() != expected && !open.iter().any(|step| step.name() == name) {
+        let on_its_way = expected && last.is_some() && !is_settled(notes, &steps, name);
+        if found.is_some() != expected && !on_its_way && !open.iter().any(|step| step.name() == name) {
             wrong.push(format!("{name} should be there: {expected}, is: {}", found.is_some()));
         }
         if let (Some(image), Some(id)) = (found, stage.id_of(name))
@@ -46,6 +48,16 @@ pub(crate) fn wrong_names(stage: &Stage, store: &Store, notes: &[String], groups
         }
     }
     wrong
+}
+
+/// Whether what was last made under this name is known to be on the disk.
+fn is_settled(notes: &[String], steps: &[&Step], name: &str) -> bool {
+    let last = |note: fn(&Step) -> String| {
+        notes
+            .iter()
+            .rposition(|found| steps.iter().any(|step| step.name() == name && *found == note(step)))
+    };
+    last(settled) > last(ended)
 }
 
 /// Every image listed has a name, its configuration, and layers that give their digests.

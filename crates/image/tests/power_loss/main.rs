@@ -2,7 +2,7 @@
 //!
 //! Each test records what its steps write to a disk ([`tierce_testkit::power`]), then looks at the disk as a loss of power
 //! at random moments leaves it, with a random part of what was not synced. After the restart, what was told to be done
-//! is done, every image listed is complete and verified, nothing orphaned stays, the size told is the size on disk, and
+//! and had settled is done, every image listed is complete and verified, nothing orphaned stays, the size told is the size on disk, and
 //! the step that was interrupted works when it is tried again.
 //!
 //! `TIERCE_CRASH_POINTS` (200, all tests together) and `TIERCE_CRASH_SEED` say how many moments, and which.
@@ -15,6 +15,7 @@ mod stage;
 use stage::{Stage, Step};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tierce_layer::Boot;
 use tierce_testkit::power::{Bench, Lost, Random, RecordedDisk, Recording, in_private_mounts};
 
 /// Tests in this file.
@@ -34,13 +35,22 @@ fn ended(step: &Step) -> String {
     format!("end {step:?}")
 }
 
+fn settled(step: &Step) -> String {
+    format!("settled {step:?}")
+}
+
+fn recorded() -> Boot {
+    Boot::named("recorded")
+}
+
 /// Steps of `groups`, one group after the other, the steps of a group at once. With `restless`, somebody else syncs the
 /// file system now and then, as the kernel does by itself: then also what no step waits for is on disk in between.
 fn record(groups: &[&[Step]], restless: bool, seed: u64) -> (Recording, Stage) {
     let disk = RecordedDisk::new();
     let stage = Stage::new();
-    let store = stage.open(disk.path());
+    let store = stage.open(disk.path(), recorded());
     stage.prepare(&store);
+    store.layers.settle().unwrap();
     let root = std::fs::File::open(disk.path()).unwrap();
     rustix::fs::syncfs(&root).unwrap();
     disk.note("ready");
@@ -56,7 +66,9 @@ fn record(groups: &[&[Step]], restless: bool, seed: u64) -> (Recording, Stage) {
                 }
             });
         }
-        for group in groups {
+        for (index, group) in groups.iter().enumerate() {
+            // The next step comes sometimes before and sometimes after this one has settled.
+            let settle = index % 2 == 0;
             std::thread::scope(|scope| {
                 for step in *group {
                     let (stage, store, disk) = (&stage, &store, &disk);
@@ -66,6 +78,10 @@ fn record(groups: &[&[Step]], restless: bool, seed: u64) -> (Recording, Stage) {
                             .take(step, store)
                             .unwrap_or_else(|error| panic!("{step:?}: {error}"));
                         disk.note(ended(step));
+                        if settle {
+                            store.layers.settle().unwrap();
+                            disk.note(settled(step));
+                        }
                     });
                 }
             });
@@ -81,7 +97,7 @@ fn problems(stage: &Stage, bench: &Bench, lost: &Lost, groups: &[&[Step]]) -> Ve
     let mounted = bench.mount(lost);
     let mut problems = Vec::new();
     {
-        let store = stage.open(mounted.path());
+        let store = stage.open(mounted.path(), Boot::named("after"));
         problems.extend(inspection::wrong_names(stage, &store, &lost.notes, groups));
         problems.extend(inspection::incomplete(&store));
         problems.extend(inspection::orphans(&store, mounted.path()));
@@ -90,6 +106,7 @@ fn problems(stage: &Stage, bench: &Bench, lost: &Lost, groups: &[&[Step]]) -> Ve
                 problems.push(format!("again {step:?}: {error}"));
             }
         }
+        store.layers.settle().unwrap();
         problems.extend(
             inspection::incomplete(&store)
                 .into_iter()

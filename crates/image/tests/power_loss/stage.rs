@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
 use tierce_image::{Commit, Config, Images, Pull, Removal, Silent};
+use tierce_layer::Boot;
 use tierce_oci::{Digest, ImageId, Platform, Reference, media_type};
 use tierce_registry::Client;
 use tierce_store::Leases;
@@ -103,11 +104,12 @@ impl Stage {
     }
 
     /// Opens everything below `root`, as the daemon does when it starts.
-    pub(crate) fn open(&self, root: &Path) -> Store {
+    pub(crate) fn open(&self, root: &Path, boot: Boot) -> Store {
         let driver = tierce_snapshot::drivers::open(root, Some("overlay2"), &[])
             .unwrap()
             .driver;
-        let layers = Arc::new(tierce_layer::Store::open(&root.join("image/overlay2/layerdb"), driver).unwrap());
+        let layerdb = root.join("image/overlay2/layerdb");
+        let layers = Arc::new(tierce_layer::Store::open_in(&layerdb, driver, boot).unwrap());
         let registry = tierce_registry::Config {
             certificate_directories: Vec::new(),
             ..tierce_registry::Config::default()

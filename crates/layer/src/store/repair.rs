@@ -17,6 +17,8 @@ pub struct Repaired {
     pub removed: usize,
     /// Containers whose layer was half made; removed, to be made anew.
     pub containers: Vec<String>,
+    /// Layers that may not have been on the disk when the power went, those that were included.
+    pub distrusted: usize,
     /// Layers that did not reach the disk before the power went; removed.
     pub lost: Vec<ChainId>,
     /// Layers that cannot be used and why; left where they are, but not listed.

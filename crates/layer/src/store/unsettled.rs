@@ -100,6 +100,7 @@ impl Records {
     ) -> Result<(), Error> {
         let mut marks = self.marks()?;
         marks.retain(|mark| mark.boot != *boot);
+        let count = marks.len();
         let lost = |mark: &&Mark| match layers.get(&mark.chain_id) {
             Some(layer) => !self.is_whole(driver, layer),
             // It was found damaged; or its name did not reach the disk, or was removed since.
@@ -129,7 +130,7 @@ impl Records {
             fsops::remove_file(&mark.path)?;
         }
         repaired.damaged.retain(|(chain_id, _)| !lost.contains(chain_id));
-        repaired.lost = lost;
+        (repaired.lost, repaired.distrusted) = (lost, count);
         Ok(())
     }
 
