@@ -7,7 +7,7 @@ use std::os::linux::fs::MetadataExt as _;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tierce_testkit::{Daemon, Entry, ImageBuilder, Run as _};
+use tierce_testkit::{Daemon, Disk, Entry, ImageBuilder, Run as _, missing_tool};
 
 /// An image with a base layer and one on top of it.
 fn two_layers() -> ImageBuilder {
@@ -55,19 +55,188 @@ fn exec(daemon: &Daemon, script: &str) -> String {
     daemon.docker(&["exec", "c1", "sh", "-c", script]).ok()
 }
 
+/// A daemon with this driver, and the disk that it needs; `None`, after saying why, where the driver does not work.
+fn start_with_driver(driver: &str) -> Option<(Daemon, Option<Disk>)> {
+    let lacks = match driver {
+        "fuse-overlayfs" => missing_tool(&["fuse-overlayfs", "fusermount3"])
+            .or_else(|| (!Path::new("/dev/fuse").exists()).then(|| "skipped: there is no /dev/fuse".to_owned())),
+        _ => None,
+    };
+    let disk = match (driver == "btrfs").then(|| Disk::new("btrfs", 2 << 30)).transpose() {
+        Ok(disk) if lacks.is_none() => disk,
+        Ok(_) => {
+            println!("{driver}: {}", lacks.unwrap_or_default());
+            return None;
+        }
+        Err(reason) => {
+            println!("skipped {driver}: {reason}");
+            return None;
+        }
+    };
+    let flags = ["--storage-driver", driver];
+    let daemon = disk
+        .as_ref()
+        .map_or_else(|| Daemon::start_with(&flags), |disk| disk.daemon(&flags));
+    assert_eq!(daemon.docker(&["info", "--format", "{{.Driver}}"]).ok(), driver);
+    Some((daemon, disk))
+}
+
+/// Everything that a storage driver has to do with, once.
+fn use_everything(daemon: &mut Daemon, driver: &str) {
+    let image = daemon.add_image(&two_layers(), "image");
+    let run =
+        |daemon: &Daemon, image: &str, script: &str| daemon.docker(&["run", "--rm", image, "sh", "-c", script]).ok();
+    assert_eq!(run(daemon, &image, "cat /shared/both /shared/low"), "upperlow");
+    daemon
+        .docker(&["run", "-d", "--name", "c1", &image, "sleep", "1000"])
+        .ok();
+    exec(
+        daemon,
+        "echo new > /shared/new; rm /only-low; echo more >> /shared/low; rm -r /tmp; mkdir /tmp; echo t > /tmp/t",
+    );
+    let diff = daemon.docker(&["diff", "c1"]).ok();
+    let expected = [
+        "A /shared/new",
+        "A /tmp/t",
+        "C /shared",
+        "C /shared/low",
+        "C /tmp",
+        "D /only-low",
+    ];
+    let mut lines: Vec<&str> = diff.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, expected, "{driver}");
+    let scratch = tempfile::tempdir().unwrap();
+    let file = |name: &str| scratch.path().join(name).to_string_lossy().into_owned();
+    for state in ["running", "stopped"] {
+        daemon.docker(&["export", "-o", &file(state), "c1"]).ok();
+        let read = |member| Command::new("tar").args(["-xOf", &file(state), member]).run();
+        assert_eq!(read("shared/new").ok(), "new", "{driver}: {state}");
+        let names = Command::new("tar").args(["-tf", &file(state)]).run().ok();
+        assert!(
+            !names.contains("only-low") && !names.contains(".wh."),
+            "{driver}: {names}"
+        );
+        daemon.docker(&["stop", "-t", "0", "c1"]).ok();
+    }
+    daemon.docker(&["commit", "c1", "copy"]).ok();
+    let script = "cat /shared/new /shared/low /tmp/t; ls -a /tmp; ls /only-low";
+    let copied = |daemon: &Daemon| {
+        let output = daemon.docker(&["run", "--rm", "copy", "sh", "-c", script]);
+        assert!(
+            output.code != 0 && output.stderr.contains("No such file"),
+            "{driver}: {output:?}"
+        );
+        assert_eq!(output.stdout, "new\nlowmore\nt\n.\n..\nt\n", "{driver}");
+    };
+    copied(daemon);
+    daemon.docker(&["start", "c1"]).ok();
+    assert_eq!(
+        exec(daemon, "cat /shared/new"),
+        "new",
+        "{driver}: the layer outlives the stop"
+    );
+    let size = daemon.docker(&["ps", "--size", "--format", "{{.Size}}"]).ok();
+    assert!(!size.starts_with("0B"), "{driver}: {size}");
+    daemon.docker(&["rm", "-f", "c1"]).ok();
+    daemon.docker(&["save", "-o", &file("save"), "copy"]).ok();
+    daemon.docker(&["rmi", "copy"]).ok();
+    daemon.docker(&["load", "-i", &file("save")]).ok();
+    copied(daemon);
+    daemon.docker(&["rmi", "copy", &image]).ok();
+}
+
+/// Snapshots in a driver's directory.
+fn snapshots(daemon: &Daemon, driver: &str) -> Vec<String> {
+    let home = daemon.data_root().join(driver);
+    let home = match driver {
+        "btrfs" => home.join("subvolumes"),
+        "vfs" => home.join("dir"),
+        _ => home,
+    };
+    let names = fs::read_dir(home)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name != "l").collect()
+}
+
 #[test]
 fn row_039_info_names_the_driver_and_every_driver_runs() {
-    for driver in ["overlay2", "vfs"] {
-        let mut daemon = Daemon::start_with(&["--storage-driver", driver]);
-        assert_eq!(daemon.docker(&["info", "--format", "{{.Driver}}"]).ok(), driver);
-        let image = daemon.add_image(&two_layers(), "image");
-        assert_eq!(
-            daemon
-                .docker(&["run", "--rm", &image, "cat", "/shared/both", "/shared/low"])
-                .ok(),
-            "upperlow"
+    for driver in ["overlay2", "fuse-overlayfs", "btrfs", "vfs"] {
+        let Some((mut daemon, _disk)) = start_with_driver(driver) else {
+            continue;
+        };
+        use_everything(&mut daemon, driver);
+        assert!(
+            snapshots(&daemon, driver).is_empty(),
+            "{driver}: {:?}",
+            snapshots(&daemon, driver)
         );
+        daemon.wait_until_nothing_is_left();
+        drop(daemon);
     }
+}
+
+#[test]
+fn the_root_that_fuse_overlayfs_serves_goes_when_the_shim_is_killed() {
+    let Some((mut daemon, _disk)) = start_with_driver("fuse-overlayfs") else {
+        return;
+    };
+    let image = daemon.add_image(&two_layers(), "image");
+    daemon
+        .docker(&["run", "-d", "--name", "c1", &image, "sleep", "1000"])
+        .ok();
+    let traces = format!("{:?}", daemon.traces());
+    assert!(traces.contains("fuse-overlayfs"), "{traces}");
+    let pid = daemon.inspect("c1", "{{.State.Pid}}");
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let shim = status
+        .lines()
+        .find_map(|line| line.strip_prefix("PPid:"))
+        .unwrap()
+        .trim()
+        .to_owned();
+    Command::new("kill").args(["-9", &shim]).run().ok();
+    daemon.wait_until_nothing_is_left();
+    daemon.docker(&["start", "c1"]).ok();
+    assert_eq!(exec(&daemon, "cat /shared/both"), "upper");
+}
+
+#[test]
+fn a_size_is_kept_or_refused_in_dockers_words() {
+    let refused = |daemon: &Daemon, image: &str, option: &str| {
+        daemon
+            .docker(&["create", "--storage-opt", option, image, "true"])
+            .fails(1)
+    };
+    let mut daemon = Daemon::start();
+    let image = daemon.add_image(&two_layers(), "image");
+    let text = refused(&daemon, &image, "foo=1");
+    assert!(text.contains("Unknown option foo"), "{text}");
+    let text = daemon
+        .tierce(&["create", "--storage-opt", "size", &image, "true"])
+        .fails(125);
+    assert!(text.contains("invalid storage option"), "{text}");
+    let text = daemon
+        .tierce(&["create", "--storage-opt", "size=1G", &image, "true"])
+        .fails(1);
+    let words = "--storage-opt is supported only for overlay over xfs with 'pquota' mount option";
+    assert!(text.contains(words), "{text}");
+    assert_eq!(
+        daemon.docker(&["ps", "--all", "--quiet"]).ok(),
+        "",
+        "nothing of it stays"
+    );
+    let Some((mut daemon, _disk)) = start_with_driver("btrfs") else {
+        return;
+    };
+    let image = daemon.add_image(&two_layers(), "image");
+    let script = "dd if=/dev/zero of=/big bs=1M count=64";
+    let output = daemon.docker(&["run", "--rm", "--storage-opt", "size=32M", &image, "sh", "-c", script]);
+    assert!(
+        output.code != 0 && output.stderr.contains("quota exceeded"),
+        "{output:?}"
+    );
 }
 
 #[test]
@@ -346,6 +515,50 @@ fn row_040_row_061_a_driver_that_cannot_be_had_is_refused_by_name() {
         .run();
     let error = output.fails(1);
     assert!(error.contains("devicemapper"), "{error}");
+}
+
+#[test]
+fn row_096_another_driver_hides_images_and_containers_and_the_first_shows_them_again() {
+    let (mut daemon, image, _) = start(&two_layers());
+    let script = "echo kept > /mine; echo kept > /volume/file";
+    daemon
+        .docker(&["run", "--name", "c2", "-v", "data:/volume", &image, "sh", "-c", script])
+        .ok();
+    daemon.docker(&["stop", "-t", "0", "c1"]).ok();
+    daemon.flags = ["--storage-driver", "vfs"].map(str::to_owned).to_vec();
+    daemon.restart();
+    assert_eq!(daemon.docker(&["images", "--quiet"]).ok(), "");
+    assert!(daemon.log().contains("images of overlay2 are hidden"));
+    assert_eq!(daemon.docker(&["ps", "--all", "--quiet"]).ok(), "");
+    // Whatever is done here is not done to them.
+    daemon.docker(&["pull", "--quiet", &image]).ok();
+    daemon.docker(&["run", "--rm", &image, "true"]).ok();
+    daemon
+        .docker(&["system", "prune", "--all", "--volumes", "--force"])
+        .ok();
+    daemon.docker(&["volume", "prune", "--all", "--force"]).ok();
+    daemon.flags.clear();
+    daemon.restart();
+    assert_eq!(daemon.docker(&["ps", "--all", "--quiet"]).ok().lines().count(), 2);
+    assert!(daemon.log().contains("holds what overlay2 stored"));
+    daemon.docker(&["start", "c1"]).ok();
+    assert_eq!(exec(&daemon, "cat /shared/both"), "upper");
+    daemon.docker(&["commit", "c2", "copy"]).ok();
+    assert_eq!(
+        daemon
+            .docker(&[
+                "run",
+                "--rm",
+                "-v",
+                "data:/volume",
+                "copy",
+                "cat",
+                "/mine",
+                "/volume/file"
+            ])
+            .ok(),
+        "kept\nkept"
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::container::requests::Difference;
 use crate::parts::{DiskUse, ImageFacts, ImageSource, RootMount, Rootfs, Sandboxes};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tierce_fault::BoxFault;
 use tierce_network::{Alive, Join, Network, Sandbox};
@@ -56,9 +57,15 @@ impl Rootfs for LayerStore {
         self.0.driver().status()
     }
 
-    fn create(&self, container: &str, parent: Option<&ChainId>) -> Result<(), BoxFault> {
+    fn create(
+        &self,
+        container: &str,
+        parent: Option<&ChainId>,
+        options: &BTreeMap<String, String>,
+    ) -> Result<(), BoxFault> {
+        let size = tierce_snapshot::container_size(options)?;
         self.0
-            .create_rw(container, parent, &mut tierce_layer::docker_init_layer)?;
+            .create_rw(container, parent, size, &mut tierce_layer::docker_init_layer)?;
         Ok(())
     }
 

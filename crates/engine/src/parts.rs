@@ -5,6 +5,7 @@
 //! All are synchronous; the engine calls them on blocking threads.
 
 use crate::container::requests::Difference;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tierce_fault::BoxFault;
@@ -66,7 +67,14 @@ pub trait Rootfs: Send + Sync {
     fn status(&self) -> Vec<(String, String)>;
 
     /// Makes the container's own layer, with the init layer between it and the image.
-    fn create(&self, container: &str, parent: Option<&ChainId>) -> Result<(), BoxFault>;
+    ///
+    /// - `options`: the container's `--storage-opt` values.
+    fn create(
+        &self,
+        container: &str,
+        parent: Option<&ChainId>,
+        options: &BTreeMap<String, String>,
+    ) -> Result<(), BoxFault>;
 
     /// How its root is mounted.
     fn mount(&self, container: &str) -> Result<RootMount, BoxFault>;

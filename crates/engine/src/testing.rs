@@ -7,6 +7,7 @@ use crate::container::{Containers, recover};
 use crate::engine::Config;
 use crate::exec::Execs;
 use crate::parts::{DiskUse, ImageFacts, ImageSource, RootMount, Rootfs, Sandboxes};
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -67,7 +68,12 @@ impl Rootfs for Directories {
         Vec::new()
     }
 
-    fn create(&self, container: &str, _parent: Option<&ChainId>) -> Result<(), BoxFault> {
+    fn create(
+        &self,
+        container: &str,
+        _parent: Option<&ChainId>,
+        _options: &BTreeMap<String, String>,
+    ) -> Result<(), BoxFault> {
         let etc = self.root.join(container).join("etc");
         std::fs::create_dir_all(&etc).unwrap();
         std::fs::write(etc.join("passwd"), "root:x:0:0::/:/bin/sh\n").unwrap();

@@ -112,7 +112,7 @@ mod tests {
         let chain = stage.images.get(id).unwrap().chain_id();
         let layer = stage
             .layers
-            .create_rw("c", chain.as_ref(), &mut tierce_layer::docker_init_layer)
+            .create_rw("c", chain.as_ref(), None, &mut tierce_layer::docker_init_layer)
             .unwrap();
         if let Some(content) = content {
             let root = stage

@@ -77,6 +77,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         store.create_rw(
             &format!("measure-{number}"),
             parent.as_ref(),
+            None,
             &mut tierce_layer::docker_init_layer,
         )?;
     }

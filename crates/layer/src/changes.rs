@@ -4,9 +4,10 @@
 //! here from the directories alone: only what is in the container's own directory can have changed.
 
 use crate::Error;
+use crate::marks::Marks;
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{CStr, OsString};
+use std::ffi::OsString;
 use std::fs::Metadata;
 use std::ops::Bound;
 use std::os::unix::ffi::OsStrExt;
@@ -55,13 +56,13 @@ pub struct Change {
 /// # Errors
 /// File errors.
 pub fn changes(layout: &Layout, parent: Option<&Layout>, user_xattr: bool) -> Result<Vec<Change>, Error> {
-    let opaque = opaque_attribute(user_xattr);
+    let marks = Marks::of(layout, user_xattr);
     let mut found = BTreeMap::new();
     let root = Path::new("/");
     match layout {
         Layout::Overlay { upper, lowers, .. } => {
             Comparison {
-                opaque,
+                marks,
                 found: &mut found,
             }
             .upper(upper, lowers, root)?;
@@ -69,22 +70,13 @@ pub fn changes(layout: &Layout, parent: Option<&Layout>, user_xattr: bool) -> Re
         Layout::Tree { root: new } => {
             let old = parent.map(|parent| parent.upper().to_owned());
             Comparison {
-                opaque,
+                marks,
                 found: &mut found,
             }
             .trees(new, old.as_deref(), root)?;
         }
     }
     Ok(found.into_iter().map(|(path, kind)| Change { kind, path }).collect())
-}
-
-/// Name of the attribute that makes directories opaque.
-pub(crate) fn opaque_attribute(user_xattr: bool) -> &'static CStr {
-    if user_xattr {
-        c"user.overlay.opaque"
-    } else {
-        c"trusted.overlay.opaque"
-    }
 }
 
 /// What lower layers have under a name.
@@ -96,7 +88,7 @@ enum Below {
 }
 
 struct Comparison<'a> {
-    opaque: &'static CStr,
+    marks: Marks,
     found: &'a mut BTreeMap<PathBuf, ChangeKind>,
 }
 
@@ -123,6 +115,10 @@ impl Comparison<'_> {
     fn upper(&mut self, upper: &Path, lowers: &[PathBuf], shown: &Path) -> Result<(), Error> {
         let names = tree::names(upper)?;
         for name in &names {
+            if self.marks.is_mark(name) {
+                self.mark(name, upper, lowers, shown)?;
+                continue;
+            }
             let (own, path) = (upper.join(name), shown.join(name));
             let Some(metadata) = look(&own)? else { continue };
             let below = self.below(lowers, name)?;
@@ -148,7 +144,7 @@ impl Comparison<'_> {
             } else {
                 Vec::new()
             };
-            if tree::is_opaque(&own, self.opaque) {
+            if self.marks.is_opaque(&own) {
                 self.upper(&own, &[], &path)?;
                 self.hidden(&own, &dirs, &path)?;
             } else {
@@ -159,12 +155,24 @@ impl Comparison<'_> {
         Ok(())
     }
 
+    /// A file that is a mark: something from below is gone, unless it was made anew.
+    fn mark(&mut self, name: &OsString, upper: &Path, lowers: &[PathBuf], shown: &Path) -> Result<(), Error> {
+        let Some(hidden) = self.marks.hidden_by(name) else {
+            return Ok(());
+        };
+        if look(&upper.join(&hidden))?.is_none() && !matches!(self.below(lowers, &hidden)?, Below::Nothing) {
+            self.add(ChangeKind::Deleted, &shown.join(hidden));
+        }
+        Ok(())
+    }
+
     /// In an opaque directory: entries from below that were not made again are deleted; others have changed.
     fn hidden(&mut self, own: &Path, dirs: &[PathBuf], shown: &Path) -> Result<(), Error> {
         let mut names: BTreeSet<OsString> = BTreeSet::new();
         for dir in dirs {
             names.extend(tree::names(dir)?);
         }
+        names.retain(|name| !self.marks.is_mark(name));
         for name in names {
             let below = self.below(dirs, &name)?;
             let path = shown.join(&name);
@@ -197,7 +205,12 @@ impl Comparison<'_> {
         let mut dirs = Vec::new();
         for lower in lowers {
             let path = lower.join(name);
-            let Some(metadata) = look(&path)? else { continue };
+            let Some(metadata) = look(&path)? else {
+                if self.marks.hides(lower, name) {
+                    break;
+                }
+                continue;
+            };
             if tree::is_whiteout(&metadata) {
                 break;
             }
@@ -207,7 +220,7 @@ impl Comparison<'_> {
                 }
                 break;
             }
-            let opaque = tree::is_opaque(&path, self.opaque);
+            let opaque = self.marks.is_opaque(&path);
             dirs.push(path);
             if opaque {
                 break;

@@ -1,13 +1,13 @@
 //! Packing a directory as an archive: a container's changes as a layer, or a whole tree for `export`.
 
 use crate::Error;
-use crate::changes::{Change, ChangeKind, changes, opaque_attribute};
+use crate::changes::{Change, ChangeKind, changes};
+use crate::marks::Marks;
 use crate::tar::{Entry, EntryKind, Writer, Xattr};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, lgetxattr, llistxattr, openat};
 use rustix::io::Errno;
 use std::collections::HashMap;
-use std::ffi::CStr;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -30,11 +30,11 @@ pub fn pack_changes<W: Write>(
     user_xattr: bool,
     output: W,
 ) -> Result<W, Error> {
-    let mut pack = Pack::new(output, Some(opaque_attribute(user_xattr)), layout.upper());
+    let mut pack = Pack::new(output, Some(Marks::of(layout, user_xattr)), layout.upper());
     match layout {
         Layout::Overlay { upper, .. } => pack.directory(&open_directory(upper, OFlags::empty())?, b"")?,
         Layout::Tree { root } => {
-            pack.opaque = None;
+            pack.marks = None;
             for change in changes(layout, parent, user_xattr)? {
                 pack.change(root, &change)?;
             }
@@ -65,8 +65,8 @@ fn beneath(directory: &OwnedFd) -> PathBuf {
 
 struct Pack<'a, W> {
     writer: Writer<W>,
-    /// Attribute of opaque directories; `None` when whiteouts have no meaning here.
-    opaque: Option<&'static CStr>,
+    /// What hides files below; `None` when that has no meaning here.
+    marks: Option<Marks>,
     /// First name of files with several, by inode.
     links: HashMap<(u64, u64), Vec<u8>>,
     buffer: Vec<u8>,
@@ -74,11 +74,11 @@ struct Pack<'a, W> {
 }
 
 impl<'a, W: Write> Pack<'a, W> {
-    fn new(output: W, opaque: Option<&'static CStr>, root: &'a Path) -> Self {
+    fn new(output: W, marks: Option<Marks>, root: &'a Path) -> Self {
         let (links, buffer) = (HashMap::new(), vec![0; 256 << 10]);
         Self {
             writer: Writer::new(output),
-            opaque,
+            marks,
             links,
             buffer,
             root,
@@ -104,10 +104,16 @@ impl<'a, W: Write> Pack<'a, W> {
     fn directory(&mut self, directory: &OwnedFd, name: &[u8]) -> Result<(), Error> {
         let here = beneath(directory);
         for child in tree::names(&here)? {
+            if let Some(marks) = self.marks.filter(|marks| marks.is_mark(&child)) {
+                if let Some(hidden) = marks.hidden_by(&child) {
+                    self.whiteout(&[name, hidden.as_bytes()].concat())?;
+                }
+                continue;
+            }
             let name = [name, child.as_bytes()].concat();
             let path = here.join(&child);
             let metadata = path.symlink_metadata().map_err(Error::io("look at", &path))?;
-            if self.opaque.is_some() && tree::is_whiteout(&metadata) {
+            if self.marks.is_some() && tree::is_whiteout(&metadata) {
                 self.whiteout(&name)?;
                 continue;
             }
@@ -117,7 +123,7 @@ impl<'a, W: Write> Pack<'a, W> {
             }
             let below = open_directory(&path, OFlags::NOFOLLOW)?;
             let inside = [&*name, b"/"].concat();
-            if self.opaque.is_some_and(|opaque| tree::is_opaque(&path, opaque)) {
+            if self.marks.is_some_and(|marks| marks.is_opaque(&path)) {
                 self.mark(&[&*inside, b".wh..wh..opq"].concat())?;
             }
             self.directory(&below, &inside)?;

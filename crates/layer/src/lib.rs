@@ -20,7 +20,7 @@
 //! println!("unpacked {} ({} bytes)", applied.diff_id, applied.size);
 //! // From the bottom up:
 //! let layer = store.register(ingest, None)?;
-//! let container = store.create_rw("0123abcd", Some(&layer.chain_id), &mut tierce_layer::docker_init_layer)?;
+//! let container = store.create_rw("0123abcd", Some(&layer.chain_id), None, &mut tierce_layer::docker_init_layer)?;
 //! println!("{:?}", container.mounts()?);
 //! # Ok(()) }
 //! ```
@@ -36,6 +36,7 @@ mod error;
 pub mod fuzzing;
 mod init;
 mod limits;
+mod marks;
 mod name;
 mod pipeline;
 mod store;

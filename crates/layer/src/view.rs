@@ -2,7 +2,8 @@
 //!
 //! Users are looked up in the container's own `/etc/passwd` before it runs, and volumes are filled from its image; both
 //! need the union of its layers. The union is made as a *detached* mount (fsopen(2), fsmount(2)): it is in no mount
-//! table, belongs to one descriptor, and is gone with it, also when the daemon is killed.
+//! table, belongs to one descriptor, and is gone with it, also when the daemon is killed. Where fuse-overlayfs shows the
+//! union, that program serves the detached mount as long.
 
 use crate::{Error, diff};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
@@ -10,16 +11,19 @@ use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
 };
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use tierce_fsops::Root;
-use tierce_snapshot::Layout;
+use tierce_snapshot::{Layout, Union};
 
 /// An open, read-only view of a container's root.
 pub struct RootView {
     root: Root,
-    /// Holds the detached mount.
+    /// Holds the detached mount. After the root, which is in it; before the program that serves it.
     _mount: Option<OwnedFd>,
+    _program: Option<Program>,
 }
 
 impl RootView {
@@ -28,27 +32,33 @@ impl RootView {
     /// # Errors
     /// File errors.
     pub fn open(layout: &Layout) -> Result<Self, Error> {
-        let directories = match layout {
-            Layout::Tree { root } => vec![root.clone()],
-            Layout::Overlay { upper, lowers, .. } => {
+        let (directories, by) = match layout {
+            Layout::Tree { root } => (vec![root.clone()], Union::Kernel),
+            Layout::Overlay {
+                upper, lowers, union, ..
+            } => {
                 let mut directories = vec![upper.clone()];
                 directories.extend(lowers.iter().cloned());
-                directories
+                (directories, *union)
             }
         };
         if let [only] = directories.as_slice() {
             return Ok(Self {
                 root: Root::open(only)?,
                 _mount: None,
+                _program: None,
             });
         }
-        let mount = union(&directories)
-            .map_err(std::io::Error::from)
-            .map_err(Error::io("look into the root", &directories[0]))?;
+        let (mount, program) = match by {
+            Union::Kernel => union(&directories).map(|mount| (mount, None)).map_err(io::Error::from),
+            Union::Fuse => served_union(&directories).map(|(mount, program)| (mount, Some(program))),
+        }
+        .map_err(Error::io("look into the root", &directories[0]))?;
         let path = PathBuf::from(format!("/proc/self/fd/{}", mount.as_fd().as_raw_fd()));
         Ok(Self {
             root: Root::open(&path)?,
             _mount: Some(mount),
+            _program: program,
         })
     }
 
@@ -96,6 +106,46 @@ fn escape(directory: &Path) -> String {
     directory.to_string_lossy().replace('\\', "\\\\").replace(':', "\\:")
 }
 
+/// fuse-overlayfs, serving one detached mount.
+struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It ends by itself when its mount is gone; whatever keeps it from that must not keep us. The view is read-only,
+        // so nothing is lost.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A detached read-only mount that fuse-overlayfs serves. The kernel's end is its standard input.
+fn served_union(directories: &[PathBuf]) -> io::Result<(OwnedFd, Program)> {
+    let device = File::options().read(true).write(true).open("/dev/fuse")?;
+    let context = fsopen("fuse", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let own = |id: u32| id.to_string();
+    for (name, value) in [
+        ("source", "fuse-overlayfs".to_owned()),
+        ("fd", device.as_raw_fd().to_string()),
+        ("rootmode", "40000".to_owned()),
+        ("user_id", own(rustix::process::geteuid().as_raw())),
+        ("group_id", own(rustix::process::getegid().as_raw())),
+    ] {
+        fsconfig_set_string(context.as_fd(), name, value)?;
+    }
+    fsconfig_set_flag(context.as_fd(), "default_permissions")?;
+    let mount = finish(&context)?;
+    let text: Vec<String> = directories.iter().map(|directory| escape(directory)).collect();
+    let program = Command::new("fuse-overlayfs")
+        .args(["-f", "-o"])
+        .arg(format!("lowerdir={}", text.join(":")))
+        .arg("/dev/fd/0")
+        .stdin(Stdio::from(device))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    Ok((mount, Program(program)))
+}
+
 fn finish(context: &OwnedFd) -> Result<OwnedFd, Errno> {
     fsconfig_set_flag(context.as_fd(), "ro")?;
     fsconfig_create(context.as_fd())?;
@@ -113,29 +163,32 @@ mod tests {
 
     #[test]
     fn the_union_shows_the_upper_file_and_is_in_no_mount_table() {
-        let directory = tempfile::tempdir().unwrap();
-        let (upper, lower) = (directory.path().join("upper"), directory.path().join("lower"));
-        for (layer, text) in [(&upper, "upper"), (&lower, "lower")] {
-            fs::create_dir_all(layer.join("etc")).unwrap();
-            fs::write(layer.join("etc/passwd"), text).unwrap();
-        }
-        fs::write(lower.join("etc/group"), "lower").unwrap();
-        let layout = Layout::Overlay {
-            upper,
-            lowers: vec![lower],
-            work: directory.path().join("work"),
-            merged: directory.path().join("merged"),
-        };
-        let view = match RootView::open(&layout) {
-            Ok(view) => view,
-            Err(error) => {
-                println!("skipped: no overlay here: {error}");
-                return;
+        for union in [Union::Kernel, Union::Fuse] {
+            let directory = tempfile::tempdir().unwrap();
+            let (upper, lower) = (directory.path().join("upper"), directory.path().join("lower"));
+            for (layer, text) in [(&upper, "upper"), (&lower, "lower")] {
+                fs::create_dir_all(layer.join("etc")).unwrap();
+                fs::write(layer.join("etc/passwd"), text).unwrap();
             }
-        };
-        assert_eq!(view.root().read(Path::new("/etc/passwd"), 99).unwrap(), b"upper");
-        assert_eq!(view.root().read(Path::new("/etc/group"), 99).unwrap(), b"lower");
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        assert!(!mounts.contains(directory.path().to_str().unwrap()));
+            fs::write(lower.join("etc/group"), "lower").unwrap();
+            let layout = Layout::Overlay {
+                upper,
+                lowers: vec![lower],
+                work: directory.path().join("work"),
+                merged: directory.path().join("merged"),
+                union,
+            };
+            let view = match RootView::open(&layout) {
+                Ok(view) => view,
+                Err(error) => {
+                    println!("skipped: {union:?} shows no union here: {error}");
+                    continue;
+                }
+            };
+            assert_eq!(view.root().read(Path::new("/etc/passwd"), 99).unwrap(), b"upper");
+            assert_eq!(view.root().read(Path::new("/etc/group"), 99).unwrap(), b"lower");
+            let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+            assert!(!mounts.contains(directory.path().to_str().unwrap()));
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, mount_remount, unmount};
@@ -112,6 +113,9 @@ pub(crate) fn mount_all(mounts: &[Mount], root: &Path) -> Result<()> {
 
 fn mount_one(one: &Mount, root: &Path) -> Result<()> {
     let target = target_of(one, root)?;
+    if let Some((helper, subtype)) = helper_of(&one.kind) {
+        return mount_by(&helper, subtype, one, &target);
+    }
     let Parsed {
         flags,
         propagation,
@@ -140,6 +144,47 @@ fn mount_one(one: &Mount, root: &Path) -> Result<()> {
         mount_change(&target, change).doing(what)?;
     }
     Ok(())
+}
+
+/// The program that mounts a type like `fuse3.fuse-overlayfs`, and what it is to mount, by the convention of `mount(8)`
+/// and containerd.
+fn helper_of(kind: &str) -> Option<(String, &str)> {
+    let (family, subtype) = kind.split_once('.')?;
+    matches!(family, "fuse" | "fuse3").then(|| (format!("mount.{family}"), subtype))
+}
+
+/// Has a helper mount. It leaves a program behind that serves the mount until it is unmounted.
+fn mount_by(helper: &str, subtype: &str, one: &Mount, target: &Path) -> Result<()> {
+    let what = || format!("mount {} {} on {}", one.kind, one.source, target.display());
+    let path = std::env::var("PATH").unwrap_or_default();
+    let path = format!("{path}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    // Looked up here: `Command` would do so by this process's own path.
+    let mut programs = path.split(':').map(|directory| Path::new(directory).join(helper));
+    let program = programs.find(|program| program.is_file()).ok_or_else(|| {
+        let text = format!(
+            "{}: there is no program {helper}; install it with: apt-get install fuse3",
+            what()
+        );
+        Error::refused(Kind::NotFound, text)
+    })?;
+    let mut command = Command::new(program);
+    command.arg(&one.source).arg(target).env("PATH", path);
+    for option in &one.options {
+        command.args(["-o", option]);
+    }
+    let output = command
+        .args(["-t", subtype])
+        .stdin(Stdio::null())
+        .output()
+        .doing(what)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(Error::refused(
+        Kind::Internal,
+        format!("{}: {helper}: {}", what(), said.trim()),
+    ))
 }
 
 /// Where a mount goes: the root, or a directory below it without leaving it.
@@ -239,6 +284,16 @@ mod tests {
             [MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC]
         );
         assert_eq!(parsed.data, ["index=off"]);
+    }
+
+    #[test]
+    fn types_with_a_dot_are_mounted_by_their_helper() {
+        let fuse = helper_of("fuse3.fuse-overlayfs");
+        assert_eq!(fuse, Some(("mount.fuse3".to_owned(), "fuse-overlayfs")));
+        assert_eq!(helper_of("fuse.sshfs"), Some(("mount.fuse".to_owned(), "sshfs")));
+        for kind in ["overlay", "bind", "nfs.x", "fuse"] {
+            assert_eq!(helper_of(kind), None, "{kind}");
+        }
     }
 
     #[test]

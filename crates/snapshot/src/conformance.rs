@@ -7,12 +7,18 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::{CacheId, Error, Kind, Layout, Mount, Snapshotter, tree};
-use rustix::fs::{CWD, FileType, Mode, XattrFlags, mknodat, setxattr};
-use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind_recursive, mount_change};
-use std::ffi::CString;
+use rustix::fs::{CWD, FileType, Mode, XattrFlags, getxattr, mknodat, setxattr};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind_recursive, mount_change, unmount,
+};
+use std::ffi::{CString, OsStr};
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 use tierce_sys::namespaces::{Kinds, unshare};
 
 /// Opens the driver under test on a data root.
@@ -32,10 +38,12 @@ pub fn run(open: Open<'_>) {
 /// # Panics
 /// When the driver breaks the contract.
 pub fn run_in(base: &Path, open: Open<'_>) {
-    let cases: [(&str, Case); 7] = [
+    let cases: [(&str, Case); 9] = [
         ("stacking", stacking),
         ("order", order_of_staging_does_not_matter),
         ("whiteouts", whiteouts),
+        ("attributes", the_topmost_directory_counts),
+        ("kinds of files", all_kinds_of_files_are_stacked),
         ("sharing", containers_share_and_do_not_see_each_other),
         ("init layer", init_layer),
         ("refusals", refusals),
@@ -68,12 +76,27 @@ pub fn in_private_mounts<T: Send>(body: impl FnOnce() -> T + Send) -> Option<T> 
             return None;
         }
         mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).unwrap();
+        let _served = Served;
         Some(body())
     };
     std::thread::scope(|scope| match scope.spawn(run).join() {
         Ok(result) => result,
         Err(panic) => std::panic::resume_unwind(panic),
     })
+}
+
+/// Ends the programs that serve mounts of this namespace: they live in it themselves, so it would not go without.
+struct Served;
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap_or_default();
+        for line in mounts.lines().filter(|line| line.contains(" - fuse.fuse-overlayfs ")) {
+            if let Some(target) = line.split(' ').nth(4) {
+                let _ = unmount(target, UnmountFlags::DETACH);
+            }
+        }
+    }
 }
 
 /// Does the mounts, as the shim would, and says where the tree is. Only inside [`in_private_mounts`].
@@ -84,6 +107,14 @@ pub fn mount_all(mounts: &[Mount]) -> PathBuf {
     for each in mounts {
         if each.kind == "bind" {
             mount_bind_recursive(&each.source, &each.target).unwrap();
+            continue;
+        }
+        if let Some(kind) = each.kind.strip_prefix("fuse3.") {
+            let mut helper = Command::new("mount.fuse3");
+            helper.arg(&each.source).arg(&each.target);
+            let options = each.options.join(",");
+            let output = helper.args(["-o", &options, "-t", kind]).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             continue;
         }
         let compact = each.compact().unwrap();
@@ -232,6 +263,67 @@ fn whiteouts(stage: &Stage) {
     assert_eq!(stage.view(&top), ["file/", "remade/", "remade/new=2"]);
     let container = stage.container(&top);
     assert_eq!(stage.view(&container), ["file/", "remade/", "remade/new=2"]);
+}
+
+/// A directory that several layers have is the topmost one's in all but its entries.
+fn the_topmost_directory_counts(stage: &Stage) {
+    let bottom = stage.layer(None, |dir| {
+        fs::create_dir(dir.join("d")).unwrap();
+        setxattr(dir.join("d"), "user.old", b"1", XattrFlags::empty()).unwrap();
+        fs::write(dir.join("d/below"), "1").unwrap();
+    });
+    let top = stage.layer(Some(&bottom), |dir| {
+        fs::create_dir(dir.join("d")).unwrap();
+        setxattr(dir.join("d"), "user.new", b"2", XattrFlags::empty()).unwrap();
+        fs::set_permissions(dir.join("d"), fs::Permissions::from_mode(0o1751)).unwrap();
+        let time = UNIX_EPOCH + Duration::new(1_000_000_000, 123_456_789);
+        fs::File::open(dir.join("d")).unwrap().set_modified(time).unwrap();
+    });
+    let mounts = stage.driver.mounts(&stage.container(&top)).unwrap();
+    in_private_mounts(|| {
+        let d = mount_all(&mounts).join("d");
+        let metadata = d.metadata().unwrap();
+        let mode = metadata.permissions().mode() & 0o7777;
+        assert_eq!(
+            (mode, metadata.mtime(), metadata.mtime_nsec()),
+            (0o1751, 1_000_000_000, 123_456_789)
+        );
+        let value = |name| getxattr(&d, name, &mut [0_u8; 8][..]).ok();
+        assert_eq!((value("user.old"), value("user.new")), (None, Some(1)));
+        assert_eq!(list(&d), ["below=1"]);
+    });
+}
+
+fn all_kinds_of_files_are_stacked(stage: &Stage) {
+    let bottom = stage.layer(None, |dir| fs::write(dir.join("b"), "1").unwrap());
+    let strange = OsStr::from_bytes(b"not \xFF UTF-8");
+    let deep: PathBuf = std::iter::repeat_n("d", 150).collect();
+    let top = stage.layer(Some(&bottom), |dir| {
+        fs::write(dir.join("suid"), vec![7; 100_000]).unwrap();
+        fs::set_permissions(dir.join("suid"), fs::Permissions::from_mode(0o4711)).unwrap();
+        fs::hard_link(dir.join("suid"), dir.join("zweiter")).unwrap();
+        setxattr(dir.join("suid"), "user.kept", b"x", XattrFlags::empty()).unwrap();
+        fs::write(dir.join("empty"), "").unwrap();
+        symlink("/nowhere", dir.join("link")).unwrap();
+        mknodat(CWD, dir.join("fifo"), FileType::Fifo, Mode::from_raw_mode(0o640), 0).unwrap();
+        fs::write(dir.join(strange), "strange").unwrap();
+        fs::create_dir_all(dir.join(&deep)).unwrap();
+        fs::write(dir.join(&deep).join("file"), "deep").unwrap();
+    });
+    let mounts = stage.driver.mounts(&stage.container(&top)).unwrap();
+    in_private_mounts(|| {
+        let root = mount_all(&mounts);
+        let look = |name: &str| root.join(name).symlink_metadata().unwrap();
+        assert_eq!(look("suid").permissions().mode() & 0o7777, 0o4711);
+        assert!(fs::read(root.join("suid")).unwrap() == vec![7; 100_000]);
+        assert_eq!((look("suid").ino(), look("suid").nlink()), (look("zweiter").ino(), 2));
+        assert_eq!(getxattr(root.join("suid"), "user.kept", &mut [0_u8; 8][..]), Ok(1));
+        assert_eq!(look("empty").len(), 0);
+        assert_eq!(fs::read_link(root.join("link")).unwrap(), Path::new("/nowhere"));
+        assert!(look("fifo").file_type().is_fifo() && look("fifo").permissions().mode() & 0o777 == 0o640);
+        assert_eq!(fs::read(root.join(strange)).unwrap(), b"strange");
+        assert_eq!(fs::read(root.join(&deep).join("file")).unwrap(), b"deep");
+    });
 }
 
 fn containers_share_and_do_not_see_each_other(stage: &Stage) {

@@ -69,6 +69,17 @@ pub enum Error {
         /// Why, and what to use instead.
         reason: &'static str,
     },
+    /// More than one driver has left something, and none was asked for. The words are Docker's.
+    #[error(
+        "{} contains several valid graphdrivers: {names}; cleanup or explicitly choose storage driver (--storage-driver <DRIVER>)",
+        root.display()
+    )]
+    SeveralDrivers {
+        /// The data root.
+        root: PathBuf,
+        /// The drivers.
+        names: String,
+    },
     /// The driver cannot work on this machine or directory.
     #[error("storage driver {driver} cannot be used on {}: {missing}", root.display())]
     Unusable {
@@ -122,7 +133,7 @@ impl Fault for Error {
             Self::InvalidId(_) | Self::UnknownDriver { .. } | Self::Option { .. } => Kind::Invalid,
             Self::TooDeep { .. } | Self::OptionsTooLong { .. } => Kind::Exhausted,
             Self::NotFound { .. } => Kind::NotFound,
-            Self::Exists(_) => Kind::Conflict,
+            Self::Exists(_) | Self::SeveralDrivers { .. } => Kind::Conflict,
             Self::Corrupt { .. } => Kind::DataLoss,
             Self::UnservedDriver { .. } | Self::Unusable { .. } => Kind::NotImplemented,
         }

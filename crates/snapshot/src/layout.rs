@@ -3,6 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// Who shows the union of stacked directories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Union {
+    /// The kernel's overlay.
+    Kernel,
+    /// The program fuse-overlayfs. In its directories, whiteouts may also be files `.wh.<name>`, and an opaque directory
+    /// may have a file `.wh..wh..opq`.
+    Fuse,
+}
+
 /// Where the files of one snapshot lie on the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Layout {
@@ -16,6 +26,8 @@ pub enum Layout {
         work: PathBuf,
         /// Where the union is mounted.
         merged: PathBuf,
+        /// Who shows the union.
+        union: Union,
     },
     /// The whole tree, parents included.
     Tree {
@@ -45,6 +57,7 @@ impl Layout {
                 lowers,
                 work,
                 merged,
+                ..
             } => {
                 let mut data = BTreeMap::from([
                     ("MergedDir".to_owned(), text(merged)),

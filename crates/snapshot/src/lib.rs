@@ -42,11 +42,12 @@ mod merge;
 mod mount;
 mod options;
 mod snapshotter;
+mod stacks;
 pub mod tree;
 
 pub use cache_id::CacheId;
 pub use error::Error;
-pub use layout::Layout;
+pub use layout::{Layout, Union};
 pub use mount::{CompactMount, Mount};
 pub use options::container_size;
 pub use snapshotter::{Kind, Snapshotter};

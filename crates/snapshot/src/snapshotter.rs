@@ -63,8 +63,8 @@ pub trait Snapshotter: Send + Sync {
     /// Where the snapshot's own files are. Does not look whether it is there.
     fn diff_dir(&self, id: &CacheId) -> PathBuf;
 
-    /// How to mount the snapshot: writable for a container's layer, read-only for a committed one. Creates the mount
-    /// point; whoever unmounts removes it (as Docker does), and `remove` does otherwise.
+    /// How to mount the snapshot: writable for a container's layer, read-only for a committed one (vfs does not know).
+    /// Creates the mount point; whoever unmounts removes it (as Docker does), and `remove` does otherwise.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Corrupt`]; file errors.

@@ -19,6 +19,7 @@ pub mod mount_attributes;
 pub mod namespaces;
 pub mod netlink;
 pub mod passing;
+pub mod project_quota;
 pub mod scheduling;
 pub mod seccomp;
 pub mod signals;

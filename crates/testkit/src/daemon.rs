@@ -18,9 +18,11 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub struct Daemon {
     host: Host,
     root: tempfile::TempDir,
+    data_root: PathBuf,
     process: Option<Child>,
     registry: Option<Registry>,
-    flags: Vec<String>,
+    /// Flags besides those that keep it apart from others; of use at the next start.
+    pub flags: Vec<String>,
 }
 
 impl Daemon {
@@ -31,21 +33,7 @@ impl Daemon {
 
     /// Starts one with these flags besides those that keep it apart from others.
     pub fn start_with(flags: &[&str]) -> Self {
-        // Socket paths have little room, so the roots lie right under /tmp.
-        let root = tempfile::Builder::new()
-            .prefix("tt")
-            .tempdir_in("/tmp")
-            .expect("a temporary directory");
-        let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let mut daemon = Self {
-            host: Host::new(),
-            root,
-            process: None,
-            registry: None,
-            flags,
-        };
-        daemon.launch();
-        daemon
+        start(None, flags)
     }
 
     /// Starts one that has pulled the busybox image, under the name that is returned.
@@ -74,7 +62,7 @@ impl Daemon {
 
     /// The data root.
     pub fn data_root(&self) -> PathBuf {
-        self.root.path().join("data")
+        self.data_root.clone()
     }
 
     /// The exec root.
@@ -255,6 +243,28 @@ impl Daemon {
         ])
         .without_process(self.process.as_ref().map_or(0, Child::id))
     }
+}
+
+/// Starts one, with its data root on another file system where one is given.
+pub(crate) fn start(disk: Option<&Path>, flags: &[&str]) -> Daemon {
+    // Socket paths have little room, so the roots lie right under /tmp.
+    let root = tempfile::Builder::new()
+        .prefix("tt")
+        .tempdir_in("/tmp")
+        .expect("a temporary directory");
+    let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+    // The name tells whose mounts are whose, see `traces`.
+    let data_root = disk.map_or_else(|| root.path().to_owned(), |disk| disk.join(name_of(root.path())));
+    let mut daemon = Daemon {
+        host: Host::new(),
+        data_root: data_root.join("data"),
+        root,
+        process: None,
+        registry: None,
+        flags,
+    };
+    daemon.launch();
+    daemon
 }
 
 fn name_of(path: &Path) -> String {

@@ -1,5 +1,7 @@
 //! A file system of a test's own: in a file, mounted through a loop device.
 
+use crate::Daemon;
+use crate::daemon::start;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,6 +21,14 @@ impl Disk {
     /// # Errors
     /// Why there is none on this machine: for a test to skip with.
     pub fn new(kind: &str, size: u64) -> Result<Self, String> {
+        Self::with_options(kind, size, &[], "loop")
+    }
+
+    /// As [`Self::new`], with arguments for the program that makes it, and with mount options (`loop` among them).
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_options(kind: &str, size: u64, making: &[&str], mounting: &str) -> Result<Self, String> {
         let directory = tempfile::Builder::new()
             .prefix("disk")
             .tempdir_in("/tmp")
@@ -30,8 +40,8 @@ impl Disk {
         fs::create_dir(disk.path()).map_err(|error| error.to_string())?;
         let path = std::env::var("PATH").unwrap_or_default();
         for (program, arguments) in [
-            (format!("mkfs.{kind}"), vec![]),
-            ("mount".to_owned(), vec!["-t", kind, "-o", "loop"]),
+            (format!("mkfs.{kind}"), making),
+            ("mount".to_owned(), &["-t", kind, "-o", mounting]),
         ] {
             let mut command = Command::new(&program);
             command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
@@ -48,6 +58,11 @@ impl Disk {
             }
         }
         Ok(disk)
+    }
+
+    /// Starts a daemon that has its data root here, with these flags. It must be dropped first.
+    pub fn daemon(&self, flags: &[&str]) -> Daemon {
+        start(Some(&self.path()), flags)
     }
 
     /// Its root directory.

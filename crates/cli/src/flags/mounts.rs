@@ -27,6 +27,17 @@ pub(super) struct MountFlags {
     /// Mount volumes from the specified container(s)
     #[arg(long, value_name = "list")]
     volumes_from: Vec<String>,
+    /// Storage driver options for the container
+    #[arg(long, value_name = "list", value_parser = parse_storage_option)]
+    storage_opt: Vec<(String, String)>,
+}
+
+/// The error is docker/cli's.
+fn parse_storage_option(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
+        None => Err("invalid storage option".to_owned()),
+    }
 }
 
 impl MountFlags {
@@ -41,6 +52,7 @@ impl MountFlags {
                 }
             }
         }
+        host.storage_opt = (!self.storage_opt.is_empty()).then(|| self.storage_opt.iter().cloned().collect());
         host.binds = (!binds.is_empty()).then_some(binds);
         config.volumes = (!volumes.is_empty()).then_some(volumes);
         let tmpfs: BTreeMap<String, String> = self

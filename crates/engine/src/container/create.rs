@@ -292,9 +292,10 @@ async fn try_make(context: &Arc<Context>, plan: Plan, undo: &mut Undo<'_>) -> Re
     undo.layer = true;
     let rootfs = Arc::clone(&context.rootfs);
     let (layer_id, chain, container_directory) = (id.clone(), facts.chain.clone(), directory.clone());
+    let options = host_config.storage_opt.clone().unwrap_or_default();
     blocking(move || {
         make_directory(&container_directory)?;
-        rootfs.create(&layer_id, chain.as_ref()).map_err(Error::below)
+        rootfs.create(&layer_id, chain.as_ref(), &options).map_err(Error::below)
     })
     .await?;
     let mount_points = make_volumes(context, &id, &name, wishes, undo).await?;

@@ -27,7 +27,12 @@ pub(crate) async fn recover(context: &Arc<Context>) -> Result<()> {
     // First, so that no end between the list and here is missed.
     let events = context.tasks.subscribe();
     let directory = context.containers_directory();
-    for (directory, record, host_config) in blocking(move || load_all(&directory)).await? {
+    let driver = context.rootfs.driver();
+    let (own, hidden): (Vec<_>, Vec<_>) = blocking(move || load_all(&directory))
+        .await?
+        .into_iter()
+        .partition(|(_, record, _)| record.driver.is_empty() || record.driver == driver);
+    for (directory, record, host_config) in own {
         adopt(context, directory, record, host_config);
     }
     let mut tasks: HashMap<String, TaskState> = context
@@ -36,6 +41,10 @@ pub(crate) async fn recover(context: &Arc<Context>) -> Result<()> {
         .into_iter()
         .map(|task| (task.id.clone(), task))
         .collect();
+    for (_, record, _) in hidden {
+        hide(context, &record);
+        tasks.remove(&record.id);
+    }
     let mut ended = Vec::new();
     let mut alive = Vec::new();
     for container in context.all() {
@@ -98,13 +107,29 @@ fn load(directory: &Path) -> Result<(Record, HostConfig)> {
     Ok((record, parse(directory.join(HOST_CONFIG))?))
 }
 
+/// A container of another storage driver is not shown, as dockerd does, and nothing of it is touched: it is there again
+/// when the daemon runs with that driver. Its volumes stay in use.
+fn hide(context: &Context, record: &Record) {
+    tracing::info!(
+        container = record.id,
+        driver = record.driver,
+        "a container of another storage driver is hidden"
+    );
+    hold_volumes(context, record);
+}
+
+fn hold_volumes(context: &Context, record: &Record) {
+    for point in record.mount_points.values().filter(|point| !point.name.is_empty()) {
+        let lease = Lease::new(&record.id).labelled(record.plain_name());
+        context.leases.hold(Resource::volume(&point.name), lease);
+    }
+}
+
 /// Puts a loaded container into the table and writes its leases down again.
 fn adopt(context: &Context, directory: PathBuf, mut record: Record, host_config: HostConfig) {
-    let lease = || Lease::new(&record.id).labelled(record.plain_name());
-    context.leases.hold(Resource::image(&record.image), lease());
-    for point in record.mount_points.values().filter(|point| !point.name.is_empty()) {
-        context.leases.hold(Resource::volume(&point.name), lease());
-    }
+    let lease = Lease::new(&record.id).labelled(record.plain_name());
+    context.leases.hold(Resource::image(&record.image), lease);
+    hold_volumes(context, &record);
     if let Err(error) = context.reserve_name(&record.name, &record.id) {
         // Two records with one name cannot both keep it; dockerd renames too.
         let other = format!("/{}", record.short_id());

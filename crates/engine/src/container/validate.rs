@@ -85,13 +85,6 @@ pub(crate) fn create(config: &Config, host_config: &HostConfig, capacity: &Capac
             go_list(request.capabilities.as_deref().unwrap_or_default())
         ));
     }
-    if host_config
-        .storage_opt
-        .as_ref()
-        .is_some_and(|options| !options.is_empty())
-    {
-        return invalid("--storage-opt is supported only for overlay over xfs with 'pquota' mount option");
-    }
     let mut warnings = resources(&host_config.resources, capacity)?;
     if host_config.network_mode == "host"
         && host_config

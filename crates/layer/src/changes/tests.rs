@@ -8,6 +8,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use tierce_snapshot::conformance::{in_private_mounts, mount_all};
 use tierce_snapshot::drivers;
+use tierce_testkit::Disk;
 
 fn letters(changes: &[Change]) -> Vec<String> {
     changes
@@ -18,28 +19,40 @@ fn letters(changes: &[Change]) -> Vec<String> {
 
 /// Runs `write` in a container of an image under each driver, and compares what has changed.
 fn check(image: &Archive, write: impl Fn(&Path) + Send + Sync, expected: &[&str]) {
-    for name in ["overlay2", "vfs"] {
-        let dir = tempfile::tempdir().unwrap();
-        let driver = match drivers::open(dir.path(), Some(name), &[]) {
-            Ok(chosen) => chosen.driver,
-            Err(error) => {
-                println!("skipped: {error}");
-                continue;
+    for name in ["overlay2", "fuse-overlayfs", "btrfs", "vfs"] {
+        in_private_mounts(|| {
+            let disk = match (name == "btrfs").then(|| Disk::new("btrfs", 1 << 30)).transpose() {
+                Ok(disk) => disk,
+                Err(reason) => return println!("skipped: {reason}"),
+            };
+            let base = disk.as_ref().map_or_else(std::env::temp_dir, Disk::path);
+            let dir = tempfile::tempdir_in(base).unwrap();
+            let changes = changes_under(name, dir.path(), image, &write);
+            if let Some(changes) = changes {
+                assert_eq!(letters(&changes), expected, "{name}");
             }
-        };
-        let store = Store::open(&dir.path().join("image").join(name).join("layerdb"), driver).unwrap();
-        let mut ingest = store.ingest().unwrap();
-        ingest.apply(&*image.bytes(), &Limits::default()).unwrap();
-        let layer = store.register(ingest, None).unwrap();
-        let rw = store
-            .create_rw("c1", Some(&layer.chain_id), &mut docker_init_layer)
-            .unwrap();
-        let mounts = rw.mounts().unwrap();
-        if in_private_mounts(|| write(&mount_all(&mounts))).is_none() {
-            return;
-        }
-        assert_eq!(letters(&rw.changes().unwrap()), expected, "{name}");
+        });
     }
+}
+
+fn changes_under(name: &str, root: &Path, image: &Archive, write: &(impl Fn(&Path) + Sync)) -> Option<Vec<Change>> {
+    let driver = match drivers::open(root, Some(name), &[]) {
+        Ok(chosen) => chosen.driver,
+        Err(error) => {
+            println!("skipped: {error}");
+            return None;
+        }
+    };
+    let store = Store::open(&root.join("image").join(name).join("layerdb"), driver).unwrap();
+    let mut ingest = store.ingest().unwrap();
+    ingest.apply(&*image.bytes(), &Limits::default()).unwrap();
+    let layer = store.register(ingest, None).unwrap();
+    let rw = store
+        .create_rw("c1", Some(&layer.chain_id), None, &mut docker_init_layer)
+        .unwrap();
+    let mounts = rw.mounts().unwrap();
+    in_private_mounts(|| write(&mount_all(&mounts)))?;
+    Some(rw.changes().unwrap())
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::fs::{self, FileTimes, Permissions};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
-use tierce_snapshot::{Layout, tree};
+use tierce_snapshot::{Layout, Union, tree};
 
 fn upper(root: &Path) -> Layout {
     Layout::Overlay {
@@ -15,6 +15,7 @@ fn upper(root: &Path) -> Layout {
         lowers: Vec::new(),
         work: root.into(),
         merged: root.into(),
+        union: Union::Kernel,
     }
 }
 

@@ -3,6 +3,7 @@
 use super::records::{INGEST, Records};
 use super::{Layer, RwLayer};
 use crate::apply::{Applied, Target, apply};
+use crate::marks::{Marks, opaque_attribute};
 use crate::{Error, Limits};
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, mknodat, setxattr};
 use std::fs::{self, DirBuilder};
@@ -190,16 +191,18 @@ fn set_damaged_aside(path: &Path) -> Result<(), Error> {
 /// Makes the layer's root opaque, which overlay cannot say by an attribute: each name below gets a whiteout.
 fn hide_parent(driver: &dyn Snapshotter, id: &CacheId, parent: &CacheId) -> Result<(), Error> {
     let own = driver.diff_dir(id);
-    let below = match driver.layout(parent)? {
+    let layout = driver.layout(parent)?;
+    let marks = Marks::of(&layout, driver.user_xattr());
+    let below = match layout {
         Layout::Overlay { upper, mut lowers, .. } => {
             lowers.push(upper);
             lowers
         }
         Layout::Tree { root } => vec![root],
     };
-    let opaque = crate::changes::opaque_attribute(driver.user_xattr());
+    let opaque = opaque_attribute(driver.user_xattr());
     for directory in below {
-        for name in tree::names(&directory)? {
+        for name in tree::names(&directory)?.iter().filter(|name| !marks.is_mark(name)) {
             let path = own.join(name);
             match path.symlink_metadata() {
                 Ok(found) if found.is_dir() => {

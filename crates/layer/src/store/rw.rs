@@ -112,12 +112,16 @@ impl Store {
     /// [`Error::NoContainerLayer`] or its mounts [`tierce_snapshot::Error::Corrupt`]; the engine then calls
     /// [`Self::remove_rw`] and this again.
     ///
+    /// - `size`: the most bytes that it may hold; what is counted depends on the storage driver.
+    ///
     /// # Errors
-    /// [`Error::Exists`]; [`Error::NotFound`] when the image's layer is not there; file errors. Nothing stays behind.
+    /// [`Error::Exists`]; [`Error::NotFound`] when the image's layer is not there; [`Error::Snapshot`] when the driver
+    /// cannot keep a size; file errors. Nothing stays behind.
     pub fn create_rw(
         &self,
         container: &str,
         parent: Option<&ChainId>,
+        size: Option<u64>,
         init: &mut dyn FnMut(&Path) -> io::Result<()>,
     ) -> Result<RwLayer, Error> {
         let directory = self.container_dir(container)?;
@@ -144,7 +148,9 @@ impl Store {
         };
         let made = write_records(&directory, &layer);
         drop(layers);
-        let made = made.and_then(|()| self.create_snapshots(&layer, below.as_ref().map(|below| &below.cache_id), init));
+        let kind = Kind::Container { size };
+        let below = below.as_ref().map(|below| &below.cache_id);
+        let made = made.and_then(|()| self.create_snapshots(&layer, below, kind, init));
         match made {
             Ok(()) => Ok(layer),
             Err(error) => {
@@ -160,15 +166,14 @@ impl Store {
         &self,
         layer: &RwLayer,
         below: Option<&CacheId>,
+        kind: Kind,
         init: &mut dyn FnMut(&Path) -> io::Result<()>,
     ) -> Result<(), Error> {
         let init_id = layer.mount_id.init();
         self.driver.create(&init_id, below, Kind::Init)?;
         let directory = self.driver.diff_dir(&init_id);
         init(&directory).map_err(Error::io("fill the init layer", &directory))?;
-        Ok(self
-            .driver
-            .create(&layer.mount_id, Some(&init_id), Kind::Container { size: None })?)
+        Ok(self.driver.create(&layer.mount_id, Some(&init_id), kind)?)
     }
 
     /// A container's layer.

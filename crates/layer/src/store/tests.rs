@@ -183,7 +183,9 @@ fn layers_of_an_image_are_unpacked_at_the_same_time_and_registered_in_order() {
     }
     let top = parent.unwrap();
     assert_eq!(store.stack(&top).unwrap().len(), 8);
-    let rw = store.create_rw(&id(1), Some(&top), &mut docker_init_layer).unwrap();
+    let rw = store
+        .create_rw(&id(1), Some(&top), None, &mut docker_init_layer)
+        .unwrap();
     let mounts = rw.mounts().unwrap();
     in_private_mounts(|| assert!((0..8).all(|n| mount_all_once(&mounts).join(format!("f{n}")).is_file())));
 }
@@ -241,7 +243,7 @@ fn row_002_only_layers_that_nothing_uses_are_removed() {
     let two = add(&store, Some(&base), &Archive::default().file("two", ""));
     let three = add(&store, Some(&two), &Archive::default().file("three", ""));
     store
-        .create_rw(&id(1), Some(&two.chain_id), &mut docker_init_layer)
+        .create_rw(&id(1), Some(&two.chain_id), None, &mut docker_init_layer)
         .unwrap();
     let removed = store.remove_unused(&HashSet::from([one.chain_id.clone()])).unwrap();
     assert_eq!(
@@ -262,7 +264,7 @@ fn row_015_a_container_has_its_records_until_it_is_removed() {
     let store = root.open();
     let image = add(&store, None, &Archive::default().file("f", "x"));
     let rw = store
-        .create_rw(&id(7), Some(&image.chain_id), &mut docker_init_layer)
+        .create_rw(&id(7), Some(&image.chain_id), None, &mut docker_init_layer)
         .unwrap();
     let dir = root.layerdb().join("mounts").join(id(7));
     assert_eq!(tree::names(&dir).unwrap(), ["init-id", "mount-id", "parent"]);
@@ -271,7 +273,7 @@ fn row_015_a_container_has_its_records_until_it_is_removed() {
     assert_eq!(text(dir.join("parent")), image.chain_id.to_string());
     assert_eq!(dir.join("parent").metadata().unwrap().mode() & 0o7777, 0o644);
     assert!(matches!(
-        store.create_rw(&id(7), None, &mut docker_init_layer),
+        store.create_rw(&id(7), None, None, &mut docker_init_layer),
         Err(Error::Exists(_))
     ));
     let data = root.open().rw(&id(7)).unwrap().metadata().unwrap();
@@ -290,15 +292,15 @@ fn row_015_a_container_has_its_records_until_it_is_removed() {
 
 #[test]
 fn row_023_063_066_069_commit_adds_a_layer_without_the_init_layer_and_the_image_stays() {
-    for driver in ["overlay2", "vfs"] {
+    for driver in ["overlay2", "fuse-overlayfs", "vfs"] {
         let Some(root) = Root::new(driver) else { continue };
         let store = root.open();
         let image = add(&store, None, &Archive::default().file("f", "image").file("gone", "x"));
         let rw = store
-            .create_rw(&id(1), Some(&image.chain_id), &mut docker_init_layer)
+            .create_rw(&id(1), Some(&image.chain_id), None, &mut docker_init_layer)
             .unwrap();
         let other = store
-            .create_rw(&id(2), Some(&image.chain_id), &mut docker_init_layer)
+            .create_rw(&id(2), Some(&image.chain_id), None, &mut docker_init_layer)
             .unwrap();
         let mounts = rw.mounts().unwrap();
         let written = in_private_mounts(|| {
@@ -323,7 +325,9 @@ fn row_023_063_066_069_commit_adds_a_layer_without_the_init_layer_and_the_image_
             applied.diff_id.0,
             "the layer's tar is the diff"
         );
-        let fresh = store.create_rw(&id(3), Some(&layer.chain_id), &mut |_| Ok(())).unwrap();
+        let fresh = store
+            .create_rw(&id(3), Some(&layer.chain_id), None, &mut |_| Ok(()))
+            .unwrap();
         let mounts = fresh.mounts().unwrap();
         in_private_mounts(|| {
             let merged = mount_all(&mounts);
@@ -338,7 +342,7 @@ fn row_023_063_066_069_commit_adds_a_layer_without_the_init_layer_and_the_image_
 
 #[test]
 fn an_opaque_root_hides_all_layers_below() {
-    for driver in ["overlay2", "vfs"] {
+    for driver in ["overlay2", "fuse-overlayfs", "vfs"] {
         let Some(root) = Root::new(driver) else { continue };
         let store = root.open();
         let bottom = add(
@@ -352,7 +356,9 @@ fn an_opaque_root_hides_all_layers_below() {
             Some(&middle),
             &Archive::default().file(".wh..wh..opq", "").dir("d/").file("d/y", ""),
         );
-        let rw = store.create_rw(&id(1), Some(&top.chain_id), &mut |_| Ok(())).unwrap();
+        let rw = store
+            .create_rw(&id(1), Some(&top.chain_id), None, &mut |_| Ok(()))
+            .unwrap();
         let mounts = rw.mounts().unwrap();
         in_private_mounts(|| {
             let merged = mount_all(&mounts);
@@ -383,11 +389,11 @@ fn what_a_crash_left_half_made_is_removed_at_the_next_start() {
     .unwrap();
     // A container whose records were not yet on disk when the power went.
     let rw = store
-        .create_rw(&id(1), Some(&image.chain_id), &mut docker_init_layer)
+        .create_rw(&id(1), Some(&image.chain_id), None, &mut docker_init_layer)
         .unwrap();
     fs::write(root.layerdb().join("mounts").join(id(1)).join("mount-id"), "").unwrap();
     let kept = store
-        .create_rw(&id(2), Some(&image.chain_id), &mut docker_init_layer)
+        .create_rw(&id(2), Some(&image.chain_id), None, &mut docker_init_layer)
         .unwrap();
     // Something of dockerd's builder that no record names.
     let foreign = format!("{:064x}", 0xBEEF);
@@ -414,7 +420,7 @@ fn what_a_crash_left_half_made_is_removed_at_the_next_start() {
         Err(Error::NoContainerLayer(_) | Error::Corrupt { .. })
     ));
     let again = store
-        .create_rw(&id(1), Some(&image.chain_id), &mut docker_init_layer)
+        .create_rw(&id(1), Some(&image.chain_id), None, &mut docker_init_layer)
         .unwrap();
     assert_eq!(again.mount_id, rw.mount_id);
     assert_eq!(

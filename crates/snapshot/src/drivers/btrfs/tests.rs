@@ -70,7 +70,7 @@ fn row_057_each_layer_is_a_read_only_subvolume_and_each_container_a_snapshot() {
 }
 
 #[test]
-fn row_057_no_data_is_copied_when_a_layer_is_stacked_or_a_container_made() {
+fn row_057_row_065_no_data_is_copied_when_a_layer_is_stacked_or_a_container_made() {
     on_btrfs(|root| {
         let driver = Btrfs::open(root, &[]).unwrap();
         let bottom = layer(&driver, None, "small", b"1");

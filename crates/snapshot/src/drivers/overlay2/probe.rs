@@ -4,7 +4,7 @@
 
 use super::NAME;
 use crate::{Error, tree};
-use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, StatFs, mkdirat, openat, statfs};
+use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, StatFs, XattrFlags, mkdirat, openat, setxattr, statfs};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 use rustix::mount::{fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen};
@@ -113,19 +113,17 @@ pub(super) fn probe(data_root: &Path, root: &Path) -> Result<Features, Error> {
     }
     remove_leftovers(root)?;
     let trial = Trial::new(root)?;
-    let user_xattr = match trial.mount(false) {
-        Ok(()) => false,
+    let user_xattr = trial.needs_user_xattr();
+    match trial.mount(user_xattr) {
+        Ok(()) => {}
         Err(Errno::NODEV) => {
             return Err(unusable(
                 "the kernel has no overlay file system; load it with: modprobe overlay (and see that lsmod lists it)"
                     .to_owned(),
             ));
         }
-        Err(first) => match trial.mount(true) {
-            Ok(()) => true,
-            Err(_) => return Err(unusable(why_not(first))),
-        },
-    };
+        Err(error) => return Err(unusable(why_not(error))),
+    }
     let parameter = |name: &str| fs::read_to_string(format!("/sys/module/overlay/parameters/{name}")).ok();
     let on = |name: &str| parameter(name).is_some_and(|value| matches!(value.trim(), "Y" | "1" | "on"));
     Ok(Features {
@@ -209,6 +207,18 @@ impl<'a> Trial<'a> {
             mkdirat(CWD, &path, Mode::from_raw_mode(0o700)).map_err(Error::io("create the directory", &path))?;
         }
         Ok(trial)
+    }
+
+    /// Whether `trusted.*` attributes are forbidden, as they are in a user namespace. Overlay can be mounted there
+    /// without `userxattr`, but then it hides nothing.
+    fn needs_user_xattr(&self) -> bool {
+        let set = setxattr(
+            self.root.join(&self.name).join("1"),
+            "trusted.overlay.opaque",
+            b"n",
+            XattrFlags::empty(),
+        );
+        matches!(set, Err(Errno::PERM))
     }
 
     /// Mounts two lowers and an upper, attached nowhere, and writes there.

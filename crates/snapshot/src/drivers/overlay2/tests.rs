@@ -2,10 +2,13 @@
 
 use super::Overlay2;
 use crate::conformance::{self, in_private_mounts, mount_all};
-use crate::{CacheId, Kind, Layout, Snapshotter};
+use crate::{CacheId, Error, Kind, Layout, Snapshotter};
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
+use tierce_sys::project_quota;
+use tierce_testkit::Disk;
 
 fn open(root: &Path) -> Option<Overlay2> {
     match Overlay2::open(root, &[]) {
@@ -158,7 +161,11 @@ fn row_044_045_046_a_hand_made_mount_shows_the_same_and_files_are_seen_twice() {
             crate::tree::names(merged).unwrap()
         );
     });
-    assert!(crate::tree::names(&driver.dir(&id).join("merged")).unwrap().is_empty());
+    assert!(
+        crate::tree::names(&driver.stacks.dir(&id).join("merged"))
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[test]
@@ -268,7 +275,7 @@ fn row_064_065_067_a_container_costs_nothing_until_it_writes_and_keeps_what_it_w
     mounted(&driver, &ids[0], |merged, _| assert!(merged.join("kept").exists()));
     assert_eq!(crate::tree::size(&driver.diff_dir(&ids[0])).unwrap(), 5);
     driver.remove(&ids[0]).unwrap();
-    assert!(!driver.dir(&ids[0]).exists());
+    assert!(!driver.stacks.dir(&ids[0]).exists());
 }
 
 #[test]
@@ -277,7 +284,7 @@ fn records_damaged_by_a_power_loss_are_errors_and_can_be_removed() {
     let Some(driver) = open(dir.path()) else { return };
     let image = layer(&driver, None, |_| {});
     let id = container(&driver, &image);
-    fs::write(driver.dir(&id).join("link"), "").unwrap();
+    fs::write(driver.stacks.dir(&id).join("link"), "").unwrap();
     assert!(
         driver
             .mounts(&id)
@@ -285,10 +292,157 @@ fn records_damaged_by_a_power_loss_are_errors_and_can_be_removed() {
             .to_string()
             .contains("damaged snapshot record")
     );
-    fs::write(driver.dir(&image).join("link"), "../../../../etc").unwrap();
+    fs::write(driver.stacks.dir(&image).join("link"), "../../../../etc").unwrap();
     assert!(driver.layout(&image).is_err());
     for id in [&id, &id.init(), &image] {
         driver.remove(id).unwrap();
     }
     assert!(crate::tree::names(&dir.path().join("overlay2/l")).unwrap().is_empty());
+}
+
+#[test]
+fn row_062_layers_may_lie_on_different_file_systems() {
+    in_private_mounts(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let Some(driver) = open(dir.path()) else { return };
+        let bottom = layer(&driver, None, |dir| fs::write(dir.join("below"), "1").unwrap());
+        let top = layer(&driver, Some(&bottom), |_| {});
+        // The layer's files are moved to another disk, as for a full one.
+        let diff = driver.diff_dir(&top);
+        rustix::mount::mount("tmpfs", &diff, "tmpfs", rustix::mount::MountFlags::empty(), None).unwrap();
+        fs::write(diff.join("above"), "2").unwrap();
+        assert_ne!(
+            diff.metadata().unwrap().dev(),
+            driver.diff_dir(&bottom).metadata().unwrap().dev()
+        );
+        mounted(&driver, &container(&driver, &top), |merged, upper| {
+            for name in ["below", "above"] {
+                let text = fs::read_to_string(merged.join(name)).unwrap();
+                fs::write(merged.join(name), format!("{text} changed")).unwrap();
+            }
+            assert_eq!(fs::read_to_string(upper.join("above")).unwrap(), "2 changed");
+            assert_eq!(fs::read_to_string(upper.join("below")).unwrap(), "1 changed");
+        });
+    });
+}
+
+/// A user namespace needs a process with a single thread: the test executes itself in one.
+#[test]
+fn in_a_user_namespace_whiteouts_are_marked_by_user_attributes() {
+    if std::env::var_os("IN_USER_NAMESPACE").is_some() {
+        let dir = tempfile::tempdir().unwrap();
+        let Some(driver) = open(dir.path()) else { return };
+        assert!(driver.user_xattr());
+        let mount = driver
+            .mounts(&container(&driver, &layer(&driver, None, |_| {})))
+            .unwrap();
+        assert!(mount[0].options.iter().any(|option| option == "userxattr"));
+        return conformance::run(&|root| Ok(std::sync::Arc::new(Overlay2::open(root, &[])?)));
+    }
+    let output = std::process::Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--nocapture", "--exact"])
+        .arg("drivers::overlay2::tests::in_a_user_namespace_whiteouts_are_marked_by_user_attributes")
+        .env("IN_USER_NAMESPACE", "1")
+        .output()
+        .unwrap();
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    if text.contains("unshare failed") {
+        return println!("skipped: no user namespaces here: {text}");
+    }
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+/// Runs a test on a file system with project quotas, or says why there is none.
+fn with_quota(kind: &str, making: &[&str], test: impl FnOnce(&Path) + Send) {
+    in_private_mounts(|| match Disk::with_options(kind, 512 << 20, making, "loop,prjquota") {
+        Ok(disk) if project_quota::is_enforced(fs::File::open(disk.path()).unwrap()) => test(&disk.path()),
+        Ok(_) => println!("skipped: this kernel keeps no project quotas on {kind}"),
+        Err(reason) => println!("skipped: {reason}"),
+    });
+}
+
+/// Writes until it is refused; gives how many mebibytes went in, at most 32.
+fn mebibytes_written(driver: &Overlay2, id: &CacheId) -> usize {
+    let mut count = 0;
+    mounted(driver, id, |merged, _| {
+        let mut file = fs::File::create(merged.join("big")).unwrap();
+        let piece = vec![7; 1 << 20];
+        count = (0..32)
+            .take_while(|_| file.write_all(&piece).and_then(|()| file.sync_data()).is_ok())
+            .count();
+    });
+    count
+}
+
+fn limits(root: &Path) {
+    let driver = Overlay2::open(root, &[]).unwrap();
+    let image = layer(&driver, None, |dir| {
+        fs::write(dir.join("f"), vec![1; 16 << 20]).unwrap()
+    });
+    let create = |driver: &Overlay2, size| {
+        let id = CacheId::random().unwrap();
+        driver.create(&id, Some(&image), Kind::Container { size }).unwrap();
+        id
+    };
+    let limited = create(&driver, Some(8 << 20));
+    let other = create(&driver, Some(4 << 20));
+    let free = create(&driver, None);
+    // Some blocks of the limit are the file system's own.
+    for (id, written) in [(&limited, 6..=8), (&other, 2..=4), (&free, 32..=32)] {
+        let count = mebibytes_written(&driver, id);
+        assert!(written.contains(&count), "{count} MiB of {written:?}");
+    }
+    // A new daemon gives ids that no layer has.
+    let driver = Overlay2::open(root, &["overlay2.size=8m".to_owned()]).unwrap();
+    let by_default = create(&driver, None);
+    let count = mebibytes_written(&driver, &by_default);
+    assert!((6..=8).contains(&count), "{count} MiB");
+    let project = |id: &CacheId| project_quota::project(fs::File::open(driver.stacks.dir(id)).unwrap()).unwrap();
+    let mut projects = [&limited, &other, &by_default].map(project).to_vec();
+    projects.dedup();
+    assert_eq!((projects.len(), project(&free)), (3, 0));
+    driver.remove(&limited).unwrap();
+}
+
+#[test]
+fn a_container_with_a_size_cannot_write_more_on_ext4() {
+    with_quota(
+        "ext4",
+        &["-q", "-O", "quota,project", "-E", "quotatype=prjquota"],
+        limits,
+    );
+}
+
+#[test]
+fn a_container_with_a_size_cannot_write_more_on_xfs() {
+    with_quota("xfs", &["-q"], limits);
+}
+
+#[test]
+fn a_size_is_refused_where_the_file_system_cannot_keep_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(driver) = open(dir.path()) else { return };
+    if project_quota::is_enforced(fs::File::open(dir.path()).unwrap()) {
+        return println!("skipped: temporary files are on a file system with project quotas");
+    }
+    let id = CacheId::random().unwrap();
+    let error = driver
+        .create(&id, None, Kind::Container { size: Some(1 << 30) })
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "--storage-opt is supported only for overlay over xfs with 'pquota' mount option"
+    );
+    assert!(!driver.stacks.dir(&id).exists());
+    let error = Overlay2::open(dir.path(), &["overlay2.size=1G".to_owned()]).unwrap_err();
+    assert!(
+        matches!(error, Error::Option { .. }) && error.to_string().contains("prjquota"),
+        "{error}"
+    );
 }

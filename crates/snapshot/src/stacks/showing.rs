@@ -1,17 +1,23 @@
 //! From records on disk to mount values.
 
-use super::commit::id_of_target;
-use super::{COMMITTED, DIFF, LINK, LOWER, MERGED, NAME, Overlay2, WORK};
+use super::making::id_of_target;
+use super::{COMMITTED, DIFF, LINK, LOWER, MERGED, Stacks, WORK};
 use crate::{CacheId, Error, Layout, Mount, tree};
 use std::fs;
 use std::path::PathBuf;
 
-impl Overlay2 {
+impl Stacks {
     /// The mount of a snapshot; its mount point is made.
     ///
     /// A committed snapshot, or one without parents, needs another form: overlay wants a lower directory, and a lone
     /// directory is mounted as itself.
-    pub(super) fn mounts_of(&self, id: &CacheId) -> Result<Vec<Mount>, Error> {
+    ///
+    /// - `kind`: file system type of the union.
+    /// - `more`: options besides the directories.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Corrupt`]; file errors.
+    pub(crate) fn mounts(&self, id: &CacheId, kind: &str, more: Vec<String>) -> Result<Vec<Mount>, Error> {
         let dir = self.dir(id);
         let Some(link) = self.read_record(id, LINK)? else {
             return Err(self.not_found(id));
@@ -43,9 +49,9 @@ impl Overlay2 {
             options.push(format!("upperdir={}", dir.join(DIFF).display()));
             options.push(format!("workdir={}", dir.join(WORK).display()));
         }
-        options.extend(self.features.mount_options());
+        options.extend(more);
         Ok(vec![Mount {
-            kind: "overlay".to_owned(),
+            kind: kind.to_owned(),
             source: "overlay".to_owned(),
             target,
             options,
@@ -53,7 +59,10 @@ impl Overlay2 {
     }
 
     /// The directories of a snapshot and of what is below it.
-    pub(super) fn layout_of(&self, id: &CacheId) -> Result<Layout, Error> {
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Corrupt`]; file errors.
+    pub(crate) fn layout(&self, id: &CacheId) -> Result<Layout, Error> {
         let dir = self.dir(id);
         if self.read_record(id, LINK)?.is_none() {
             return Err(self.not_found(id));
@@ -70,6 +79,7 @@ impl Overlay2 {
             lowers,
             work: dir.join(WORK),
             merged: dir.join(MERGED),
+            union: self.union,
         })
     }
 
@@ -78,7 +88,7 @@ impl Overlay2 {
         let path = self.root.join(short);
         let target = fs::read_link(&path).map_err(Error::io("read the link", &path))?;
         let Some(id) = id_of_target(&target) else {
-            let what = format!("it leads to {} instead of ../<id>/diff of {NAME}", target.display());
+            let what = format!("it leads to {} instead of ../<id>/diff", target.display());
             return Err(Error::Corrupt { path, what });
         };
         Ok(self.dir(&id).join(DIFF))

@@ -1,6 +1,6 @@
 //! Making snapshots and stacking them on their parents.
 
-use super::{COMMITTED, DIFF, LINK, LINKS, LOWER, MAX_DEPTH, Overlay2, WORK};
+use super::{COMMITTED, DIFF, LINK, LINKS, LOWER, MAX_DEPTH, Stacks, WORK};
 use crate::{CacheId, Error, tree};
 use rustix::fs::{Mode, OFlags, openat, symlinkat};
 use rustix::io::Errno;
@@ -9,14 +9,20 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 
-impl Overlay2 {
-    /// Makes `<id>/{diff,link}` and the short name.
-    pub(super) fn make(&self, id: &CacheId) -> Result<(), Error> {
+impl Stacks {
+    /// Makes an empty snapshot: `<id>/{diff,link}` and the short name.
+    ///
+    /// - `prepare`: is given the snapshot's directory before anything is in it.
+    ///
+    /// # Errors
+    /// [`Error::Exists`]; those of `prepare`; file errors.
+    pub(crate) fn make(&self, id: &CacheId, prepare: impl FnOnce(&Path) -> Result<(), Error>) -> Result<(), Error> {
         let dir = self.dir(id);
         let root = tree::open(&self.root)?;
         if !tree::make_dir(&root, id.as_str(), 0o710).map_err(Error::io("create the directory", &dir))? {
             return Err(Error::Exists(id.to_string()));
         }
+        prepare(&dir)?;
         let at = tree::open(&dir)?;
         tree::make_dir(&at, DIFF, 0o755).map_err(Error::io("create the directory", &dir.join(DIFF)))?;
         let target = format!("../{id}/{DIFF}");
@@ -31,12 +37,13 @@ impl Overlay2 {
         write_new(&at, LINK, 0o644, link.as_bytes()).map_err(Error::io("write", &dir.join(LINK)))
     }
 
-    /// Writes `lower` and makes `work` for a snapshot that has a parent.
-    pub(super) fn stack(&self, id: &CacheId, parent: Option<&CacheId>) -> Result<(), Error> {
+    /// Stacks a snapshot on its parent: `lower` and `work`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::TooDeep`]; file errors.
+    pub(crate) fn stack(&self, id: &CacheId, parent: Option<&CacheId>) -> Result<(), Error> {
         let dir = self.dir(id);
-        let Ok(at) = tree::open(&dir) else {
-            return Err(self.not_found(id));
-        };
+        let at = self.open_dir(id)?;
         let Some(parent) = parent else { return Ok(()) };
         let Some(link) = self.read_record(parent, LINK)? else {
             return Err(self.not_found(parent));
@@ -59,7 +66,10 @@ impl Overlay2 {
     }
 
     /// Makes the snapshot read-only, by Docker's mark.
-    pub(super) fn mark_committed(&self, id: &CacheId) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// File errors.
+    pub(crate) fn mark_committed(&self, id: &CacheId) -> Result<(), Error> {
         let path = self.dir(id).join(COMMITTED);
         let at = tree::open(&self.dir(id))?;
         write_new(&at, COMMITTED, 0o600, b"").map_err(Error::io("write", &path))

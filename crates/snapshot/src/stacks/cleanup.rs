@@ -1,14 +1,17 @@
 //! Taking snapshots away.
 
-use super::{LINK, LINKS, Overlay2};
+use super::{LINK, LINKS, Stacks};
 use crate::{CacheId, Error, tree};
 use std::fs;
 use std::io;
 
-impl Overlay2 {
+impl Stacks {
     /// Removes a snapshot in any state. The short name goes first, for it is found through the directory. A removal that
     /// is cut short is repeated by whoever keeps the record of the snapshot.
-    pub(super) fn remove_snapshot(&self, id: &CacheId) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// File errors.
+    pub(crate) fn remove(&self, id: &CacheId) -> Result<(), Error> {
         let dir = self.dir(id);
         match self.read_record(id, LINK) {
             Ok(Some(link)) => {
