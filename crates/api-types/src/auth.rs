@@ -44,6 +44,5 @@ pub struct AuthResponse {
     /// `Login Succeeded`.
     pub status: String,
     /// A token to keep instead of the password; empty when the registry gave none.
-    #[serde(skip_serializing_if = "String::is_empty")]
     pub identity_token: String,
 }

