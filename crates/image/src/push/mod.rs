@@ -3,18 +3,20 @@
 //! Layers go up at once, some at a time, the topmost begun first as Docker does; then the configuration, then the
 //! manifest. Of each layer, in this order: is it there under a digest that is known of it; can it be mounted from
 //! another repository of the registry; else it is made anew from its files and sent while it is compressed ([`layer`],
-//! [`stream`]). Nothing of it is written to disk.
+//! [`stream`]). Nothing of it is written to disk. The manifest is made as dockerd makes it, unless the registry has the one
+//! that the image came with and all its blobs ([`original`]).
 //!
 //! Source: moby `distribution/push_v2.go`.
 
 mod candidates;
 mod layer;
 mod manifest;
+mod original;
 mod stream;
 
 use crate::hold::Hold;
 use crate::pull::blocking;
-use crate::{Error, Image, Images, Message, Progress, Published, Push};
+use crate::{Credentials, Error, Image, Images, Message, Progress, Published, Push};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -52,6 +54,7 @@ impl Images {
                 .repository_to_push(&push.reference, push.credentials.clone()),
             name,
             key: push.credentials.clone().unwrap_or_default().fingerprint(),
+            credentials: push.credentials,
             permits: Arc::new(Semaphore::new(self.config.parallel_uploads.max(1))),
             progress,
         };
@@ -92,6 +95,7 @@ struct Pusher {
     repository: Destination,
     /// Full name of the repository.
     name: String,
+    credentials: Option<Credentials>,
     /// Fingerprint of the credentials, see [`crate::distribution`].
     key: String,
     permits: Arc<Semaphore>,
@@ -108,16 +112,20 @@ impl Pusher {
             Some(there) => there,
             None => self.repository.put_blob(raw).await?,
         };
-        let manifest = Bytes::from(manifest::document(&config, &image, &layers)?);
+        let made = original::Document {
+            media_type: tierce_oci::media_type::DOCKER_MANIFEST,
+            bytes: Bytes::from(manifest::document(&config, &image, &layers)?),
+        };
+        let manifest = self.original_or(made, &image, reference, &layers).await;
         let tag = reference.tag().unwrap_or(tierce_oci::DEFAULT_TAG);
         let digest = self
             .repository
-            .put_manifest(tag, tierce_oci::media_type::DOCKER_MANIFEST, manifest.clone())
+            .put_manifest(tag, manifest.media_type, manifest.bytes.clone())
             .await?;
         let published = Published {
             tag: tag.to_owned(),
             digest: digest.clone(),
-            size: manifest.len() as u64,
+            size: manifest.bytes.len() as u64,
         };
         let (images, by_digest, id) = (self.images.clone(), reference.with_digest(digest), id.clone());
         blocking("note the digest of an image", move || {

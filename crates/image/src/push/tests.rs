@@ -55,7 +55,7 @@ fn changes(trace: &[String]) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn row_035_what_is_pushed_is_what_is_pulled_and_row_014_bit_for_bit() {
+async fn row_005_row_035_what_is_pushed_is_what_is_pulled_and_row_014_bit_for_bit() {
     let registry = or_skip!(registry());
     let (stage, layers) = (Stage::new(), layers());
     let name = format!("{}/t/app:one", registry.authority());
@@ -107,6 +107,51 @@ async fn row_035_what_is_pushed_is_what_is_pulled_and_row_014_bit_for_bit() {
     );
     assert!(manifest.starts_with(&begin), "{manifest}");
     assert_eq!(manifest.len() as u64, published.size);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_035_an_image_in_oci_form_keeps_its_digest_at_its_registry_and_gets_dockers_form_elsewhere() {
+    let (registry, other) = (or_skip!(registry()), or_skip!(registry()));
+    let mut layout = ImageLayout::new();
+    let layers = layers();
+    let image = layout.image(&layers, &ImageLayout::config(&layers, ("linux", "amd64")));
+    let index = layout.index(&[(("linux", "amd64"), image.clone())]);
+    layout.name("plain", image.clone());
+    layout.name("index", index);
+    or_skip!(layout.push("plain", &format!("{}/t/app:one", registry.authority()), &[]));
+    or_skip!(layout.push("index", &format!("{}/t/multi:one", registry.authority()), &["--all"]));
+    for source in ["t/app", "t/multi"] {
+        let stage = Stage::new();
+        let pulled = format!("{}/{source}:one", registry.authority());
+        stage
+            .images
+            .pull(Pull::of(&pulled).unwrap(), Arc::new(Silent))
+            .await
+            .unwrap();
+        for (authority, kept) in [(registry.authority(), true), (other.authority(), false)] {
+            let name = format!("{authority}/{source}/moved:two");
+            stage.images.tag(&pulled, &Reference::parse(&name).unwrap()).unwrap();
+            let published = stage
+                .images
+                .push(push_of(&name), Arc::new(Silent))
+                .await
+                .unwrap()
+                .remove(0);
+            assert_eq!(
+                published.digest.to_string() == image["digest"].as_str().unwrap(),
+                kept,
+                "{name}"
+            );
+            let again = Stage::new();
+            let back = again
+                .images
+                .pull(Pull::of(&name).unwrap(), Arc::new(Silent))
+                .await
+                .unwrap()
+                .remove(0);
+            assert_eq!(back.id, stage.images.resolve(&pulled).unwrap());
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -44,13 +44,14 @@ pub use repair::Repaired;
 pub use rw::RwLayer;
 pub use unsettled::Boot;
 
-use crate::{Error, tar_split};
+use crate::{Error, diff, tar_split};
 use records::Records;
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use tierce_oci::{ChainId, DiffId};
+use tierce_fsops as fsops;
+use tierce_oci::{ChainId, DiffId, Digest, Hasher};
 use tierce_snapshot::{CacheId, Snapshotter};
 
 /// One layer in its stack.
@@ -213,24 +214,54 @@ impl Store {
 
     /// Writes the uncompressed archive of a stack's topmost layer, bit for bit as it came. Returns its length.
     ///
+    /// A layer without a tar-split file (another program made it) is packed from its files; the archive may turn out to
+    /// be another one, which is known at its end only.
+    ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Rebuild`] when files have changed on disk; errors of the output.
     pub fn tar_stream(&self, chain_id: &ChainId, mut output: impl Write) -> Result<u64, Error> {
         let layer = self.get(chain_id)?;
-        tar_split::assemble(
-            &self.records.tar_split(chain_id),
-            &self.driver.diff_dir(&layer.cache_id),
-            &mut output,
-        )
+        let tar_split = self.records.tar_split(chain_id);
+        if !fsops::exists(&tar_split) {
+            return self.pack(&layer, output);
+        }
+        tar_split::assemble(&tar_split, &self.driver.diff_dir(&layer.cache_id), &mut output)
     }
 
-    /// Length of the archive that [`Self::tar_stream`] writes, without reading any file of the layer.
+    /// Packs the files of a layer, and checks that they give its archive.
+    fn pack(&self, layer: &Layer, output: impl Write) -> Result<u64, Error> {
+        let below = layer.parent.as_ref().map(|parent| self.get(parent)).transpose()?;
+        let below = below.map(|below| self.driver.layout(&below.cache_id)).transpose()?;
+        let packed = diff::pack_changes(
+            &self.driver.layout(&layer.cache_id)?,
+            below.as_ref(),
+            self.driver.user_xattr(),
+            Measured::new(output),
+        )?;
+        let (diff_id, length) = packed.finish();
+        if diff_id == layer.diff_id.0 {
+            return Ok(length);
+        }
+        Err(Error::Rebuild {
+            layer: layer.chain_id.to_string(),
+            reason: format!(
+                "it has no tar-split file, and its files give the archive {diff_id} instead of {}",
+                layer.diff_id
+            ),
+        })
+    }
+
+    /// Length of the archive that [`Self::tar_stream`] writes; files are read only where there is no tar-split file.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Corrupt`].
     pub fn tar_length(&self, chain_id: &ChainId) -> Result<u64, Error> {
-        self.get(chain_id)?;
-        tar_split::length(&self.records.tar_split(chain_id))
+        let layer = self.get(chain_id)?;
+        let tar_split = self.records.tar_split(chain_id);
+        if !fsops::exists(&tar_split) {
+            return self.pack(&layer, io::sink());
+        }
+        tar_split::length(&tar_split)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Layers> {
@@ -240,6 +271,40 @@ impl Store {
 
     fn write(&self) -> RwLockWriteGuard<'_, Layers> {
         self.layers.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A writer that counts and hashes what goes through it.
+struct Measured<W> {
+    output: W,
+    hasher: Hasher,
+    length: u64,
+}
+
+impl<W> Measured<W> {
+    fn new(output: W) -> Self {
+        Self {
+            output,
+            hasher: Hasher::default(),
+            length: 0,
+        }
+    }
+
+    fn finish(self) -> (Digest, u64) {
+        (self.hasher.finish(), self.length)
+    }
+}
+
+impl<W: Write> Write for Measured<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.output.write(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        self.length += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
     }
 }
 

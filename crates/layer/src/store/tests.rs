@@ -157,6 +157,43 @@ fn row_014_archives_are_rebuilt_under_vfs_too() {
 }
 
 #[test]
+fn a_layer_without_tar_split_is_packed_from_its_files_and_never_passed_off_as_another() {
+    for driver in ["overlay2", "vfs"] {
+        let Some(root) = Root::new(driver) else { continue };
+        let store = root.open();
+        let forget = |layer: &Layer| {
+            let records = root.layerdb().join("sha256").join(layer.chain_id.hex());
+            fs::remove_file(records.join("tar-split.json.gz")).unwrap();
+        };
+        // In an order that no directory gives again.
+        let odd = Archive::default()
+            .file("z", "z")
+            .file("a", "a")
+            .dir("d/")
+            .file("d/x", "x");
+        let odd = add(&store, None, &odd);
+        let mut packed = Vec::new();
+        let layout = store.driver().layout(&odd.cache_id).unwrap();
+        crate::diff::pack_changes(&layout, None, store.driver().user_xattr(), &mut packed).unwrap();
+        forget(&odd);
+        let error = store.tar_stream(&odd.chain_id, std::io::sink()).unwrap_err();
+        let actual = Digest::sha256_of(&packed);
+        assert!(
+            error.to_string().contains(&format!("give the archive {actual}")),
+            "{error}"
+        );
+        let mut ingest = store.ingest().unwrap();
+        ingest.apply(&*packed, &Limits::default()).unwrap();
+        let even = store.register(ingest, None).unwrap();
+        forget(&even);
+        let mut again = Vec::new();
+        store.tar_stream(&even.chain_id, &mut again).unwrap();
+        assert_eq!(again, packed);
+        assert_eq!(store.tar_length(&even.chain_id).unwrap(), packed.len() as u64);
+    }
+}
+
+#[test]
 fn layers_of_an_image_are_unpacked_at_the_same_time_and_registered_in_order() {
     let Some(root) = Root::new("overlay2") else { return };
     let store = root.open();
