@@ -37,6 +37,7 @@ pub const TARGETS: &[Target] = &[
     ("registry-header", |bytes| {
         tierce_registry::fuzzing::header(&text(bytes));
     }),
+    ("registry-manifest", tierce_registry::fuzzing::manifest),
     ("registry-refusal", tierce_registry::fuzzing::refusal),
     ("task-frames", task_frames),
     ("client-frames", client_frames),

@@ -74,7 +74,7 @@ impl Default for Timeouts {
 pub enum Insecure {
     /// By name, with the port where it is not the usual one.
     Host(String),
-    /// Every registry that is named by an address in this range.
+    /// Every registry that is named by an address in this range, or whose name leads there.
     Network(IpNet),
 }
 
@@ -103,22 +103,29 @@ impl std::str::FromStr for Insecure {
 }
 
 impl Config {
-    /// Whether `domain` (`host[:port]`) may be spoken to without verified TLS. Loopback addresses always are, as for
-    /// Docker.
+    /// Whether `domain` (`host[:port]`) may be spoken to without verified TLS, as far as that is known without asking the
+    /// name service ([`crate::trust::Trust`]). Loopback addresses always are, as for Docker.
     pub(crate) fn is_insecure(&self, domain: &str) -> bool {
         let domain = domain.to_ascii_lowercase();
         let host = host_of(&domain);
         if host == "localhost" {
             return true;
         }
+        let by_name = |entry: &Insecure| matches!(entry, Insecure::Host(name) if *name == domain);
         let address = host.parse::<IpAddr>().ok();
-        if address.is_some_and(|address| address.is_loopback()) {
-            return true;
-        }
-        self.insecure.iter().any(|entry| match entry {
-            Insecure::Host(name) => *name == domain,
-            Insecure::Network(network) => address.is_some_and(|address| network.contains(&address)),
-        })
+        address.is_some_and(|address| address.is_loopback() || self.is_insecure_address(address))
+            || self.insecure.iter().any(by_name)
+    }
+
+    /// Whether an address is in one of the ranges.
+    pub(crate) fn is_insecure_address(&self, address: IpAddr) -> bool {
+        self.insecure
+            .iter()
+            .any(|entry| matches!(entry, Insecure::Network(network) if network.contains(&address)))
+    }
+
+    pub(crate) fn has_insecure_ranges(&self) -> bool {
+        self.insecure.iter().any(|entry| matches!(entry, Insecure::Network(_)))
     }
 }
 

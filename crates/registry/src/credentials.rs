@@ -169,6 +169,15 @@ mod tests {
             Credentials::from_docker_header(&header).unwrap().unwrap(),
             Credentials::basic("a", "b:c")
         );
+        let header = URL_SAFE.encode(r#"{"identitytoken":"refresh","serveraddress":"r"}"#);
+        let identity = Credentials::from_document("", "", "refresh");
+        assert_eq!(Credentials::from_docker_header(&header).unwrap(), Some(identity));
+        let header = URL_SAFE.encode(r#"{"registrytoken":"bearer"}"#);
+        let token = Credentials::from_docker_header(&header)
+            .unwrap()
+            .unwrap()
+            .registry_token;
+        assert_eq!(token.reveal(), "bearer");
         assert_eq!(Credentials::from_docker_header("e30=").unwrap(), None);
         assert_eq!(Credentials::from_docker_header("").unwrap(), None);
     }

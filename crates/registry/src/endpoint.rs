@@ -1,5 +1,6 @@
 //! Where a repository may be found: mirrors, TLS, plain HTTP, in the order in which they are tried.
 
+use crate::trust::Trust;
 use crate::{Config, Error, Url, mirrors};
 use tierce_oci::DEFAULT_DOMAIN;
 
@@ -17,17 +18,23 @@ pub(crate) struct Endpoint {
 }
 
 /// The endpoints of the repository `path` of the registry `domain`, the mirrors first.
-pub(crate) fn candidates(config: &Config, domain: &str, path: &str, known_plain: bool) -> Result<Vec<Endpoint>, Error> {
+pub(crate) fn candidates(
+    config: &Config,
+    trust: &Trust,
+    domain: &str,
+    path: &str,
+    known_plain: bool,
+) -> Result<Vec<Endpoint>, Error> {
     let mirrors = mirrors::places(&config.mirrors, domain, path).into_iter();
     let mut endpoints: Vec<Endpoint> = mirrors
         .map(|(base, repository)| Endpoint {
-            insecure: config.is_insecure(&base.authority()),
+            insecure: trust.accepts(&base.authority()),
             base,
             repository,
             mirror: true,
         })
         .collect();
-    for mut endpoint in origins(config, domain, known_plain)? {
+    for mut endpoint in origins(config, trust, domain, known_plain)? {
         path.clone_into(&mut endpoint.repository);
         endpoints.push(endpoint);
     }
@@ -35,7 +42,7 @@ pub(crate) fn candidates(config: &Config, domain: &str, path: &str, known_plain:
 }
 
 /// The registry `domain` itself. `known_plain` moves plain HTTP to the front, where it worked before.
-pub(crate) fn origins(config: &Config, domain: &str, known_plain: bool) -> Result<Vec<Endpoint>, Error> {
+pub(crate) fn origins(config: &Config, trust: &Trust, domain: &str, known_plain: bool) -> Result<Vec<Endpoint>, Error> {
     let endpoint = |base: Url, insecure| Endpoint {
         base,
         repository: String::new(),
@@ -44,10 +51,10 @@ pub(crate) fn origins(config: &Config, domain: &str, known_plain: bool) -> Resul
     };
     if domain == DEFAULT_DOMAIN {
         let hub = config.hub.clone();
-        let insecure = config.is_insecure(&hub.authority());
+        let insecure = trust.accepts(&hub.authority());
         return Ok(vec![endpoint(hub, insecure)]);
     }
-    let insecure = config.is_insecure(domain);
+    let insecure = trust.accepts(domain);
     let secured = endpoint(Url::of_domain(domain, true)?, insecure);
     if !insecure {
         return Ok(vec![secured]);
@@ -65,7 +72,8 @@ mod tests {
     use super::*;
 
     fn bases(config: &Config, domain: &str, known_plain: bool) -> Vec<String> {
-        candidates(config, domain, "a/b", known_plain)
+        let trust = Trust::new(std::sync::Arc::new(config.clone()));
+        candidates(config, &trust, domain, "a/b", known_plain)
             .unwrap()
             .iter()
             .map(|endpoint| endpoint.base.to_string())

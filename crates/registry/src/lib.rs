@@ -42,6 +42,7 @@ mod retry;
 mod search;
 mod tags;
 mod transport;
+mod trust;
 mod upload;
 mod url;
 

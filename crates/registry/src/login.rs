@@ -21,7 +21,8 @@ impl Client {
     pub async fn log_in(&self, server: &str, credentials: &Credentials) -> Result<Option<Secret>, Error> {
         let domain = domain_of(server);
         let mut before = None;
-        for endpoint in origins(self.config(), &domain, false)? {
+        self.trust().look_up(&domain).await;
+        for endpoint in origins(self.config(), self.trust(), &domain, false)? {
             match self.try_at(&endpoint, credentials).await {
                 Err(error @ (Error::Unreachable { .. } | Error::TimedOut { .. })) => {
                     before.get_or_insert(error);

@@ -3,6 +3,7 @@
 use crate::auth::{self, challenge};
 use crate::endpoint::{Endpoint, candidates};
 use crate::transport::{Answer, Call, Flow, MOST_REDIRECTS, Payload, Transport, redirected};
+use crate::trust::Trust;
 use crate::{Config, Credentials, Destination, Error, Refusal, Url};
 use http::{Method, header};
 use std::collections::{BTreeSet, HashSet};
@@ -15,6 +16,7 @@ pub struct Client(Arc<ClientInner>);
 
 struct ClientInner {
     config: Arc<Config>,
+    trust: Arc<Trust>,
     transport: Transport,
     /// Registries that answered over plain HTTP; they are asked that way first from then on.
     plain: Mutex<HashSet<String>>,
@@ -34,9 +36,11 @@ impl Client {
             });
         }
         let config = Arc::new(config);
-        let transport = Transport::new(config.clone());
+        let trust = Arc::new(Trust::new(config.clone()));
+        let transport = Transport::new(config.clone(), trust.clone());
         Ok(Self(Arc::new(ClientInner {
             config,
+            trust,
             transport,
             plain: Mutex::default(),
         })))
@@ -66,6 +70,10 @@ impl Client {
 
     pub(crate) fn transport(&self) -> &Transport {
         &self.0.transport
+    }
+
+    pub(crate) fn trust(&self) -> &Trust {
+        &self.0.trust
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -173,6 +181,9 @@ impl Repository {
 
     /// Makes a request and returns an answer with a status of success. The first answer decides on the endpoint.
     pub(crate) async fn ask(&self, ask: &Ask<'_>) -> Result<Answer, Error> {
+        if !self.has_answered() {
+            self.client().trust().look_up(&self.0.domain).await;
+        }
         let endpoints = self.endpoints_from_chosen()?;
         let last = endpoints.len().saturating_sub(1);
         let (mut before, mut told_before) = (None, false);
@@ -257,7 +268,13 @@ impl Repository {
             return Ok(vec![endpoint.clone()]);
         }
         let config = self.client().config();
-        let mut endpoints = candidates(config, &self.0.domain, &self.0.path, self.is_known_plain())?;
+        let mut endpoints = candidates(
+            config,
+            self.client().trust(),
+            &self.0.domain,
+            &self.0.path,
+            self.is_known_plain(),
+        )?;
         endpoints.retain(|endpoint| self.0.purpose == Purpose::Pull || !endpoint.mirror);
         if let Some(at) = endpoints.iter().position(|endpoint| Some(endpoint) == chosen.as_ref()) {
             endpoints.drain(..at);

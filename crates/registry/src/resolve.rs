@@ -150,7 +150,7 @@ fn is_known(media_type: &str) -> bool {
 
 /// What a document is. The header, the member `mediaType` and the shape must not tell different stories: a document
 /// that is a manifest to one reader and an index to another can smuggle an image past a scanner (CVE-2021-41190).
-fn media_type_of(content_type: Option<String>, bytes: &[u8]) -> Result<String, String> {
+pub(crate) fn media_type_of(content_type: Option<String>, bytes: &[u8]) -> Result<String, String> {
     // serde would read an array as the members in order; no other reader does.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err("the manifest is no JSON object".to_owned());

@@ -49,7 +49,7 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     pause_of(headers.get(header::RETRY_AFTER)?.to_str().ok()?, Timestamp::now())
 }
 
-fn pause_of(text: &str, now: Timestamp) -> Option<Duration> {
+pub(crate) fn pause_of(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));

@@ -43,7 +43,8 @@ impl Client {
         let bases = if domain == DEFAULT_DOMAIN {
             vec![(self.config().index.clone(), false)]
         } else {
-            let endpoints = origins(self.config(), domain, false)?.into_iter();
+            self.trust().look_up(domain).await;
+            let endpoints = origins(self.config(), self.trust(), domain, false)?.into_iter();
             endpoints.map(|endpoint| (endpoint.base, endpoint.insecure)).collect()
         };
         let mut before = None;

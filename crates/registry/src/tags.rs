@@ -51,7 +51,7 @@ impl Repository {
 }
 
 /// The target of `<target>; rel="next"` (RFC 8288).
-fn next_page(link: &str) -> Option<&str> {
+pub(crate) fn next_page(link: &str) -> Option<&str> {
     let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
     parameters
         .replace([' ', '"'], "")

@@ -1,6 +1,7 @@
 //! The client against servers that behave, and against servers that do not.
 
 use crate::{Client, Config, Credentials, Error, Proxies, Repository, Timeouts};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tierce_fault::{Fault, Kind};
 use tierce_oci::{Descriptor, Digest, Reference, media_type};
@@ -178,6 +179,69 @@ async fn row_032_a_token_is_fetched_once_and_credentials_only_go_to_the_token_se
             "{request:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn row_032_a_token_that_runs_out_in_the_middle_of_a_layer_is_renewed() {
+    let blob = blob(100_000);
+    let (served, tokens) = (blob.clone(), AtomicUsize::new(0));
+    let server = FakeServer::start(move |request| {
+        if request.target.starts_with("/token") {
+            let number = tokens.fetch_add(1, Ordering::SeqCst);
+            return Reply::ok(
+                "application/json",
+                format!(r#"{{"token":"t{number}","expires_in":60}}"#),
+            );
+        }
+        let proof = request.header("authorization").unwrap_or_default();
+        match (proof, request.range_start()) {
+            ("Bearer t0", None) => Reply::Cut {
+                length: served.len(),
+                body: served[..40_000].to_vec(),
+            },
+            ("Bearer t1", Some(_)) => Reply::blob(request, &served),
+            _ => {
+                let challenge = r#"Bearer realm="/token",service="s",error="invalid_token""#;
+                Reply::status(401, &[("WWW-Authenticate", challenge)], "")
+            }
+        }
+    });
+    assert_eq!(read(&repository(&server), &descriptor(&blob), 0).await.unwrap(), blob);
+    let asked = server.trace();
+    assert_eq!(
+        asked.iter().filter(|line| line.contains("/token")).count(),
+        2,
+        "{asked:#?}"
+    );
+}
+
+#[tokio::test]
+async fn redirects_of_a_token_server_end_and_get_no_credentials() {
+    let elsewhere = FakeServer::start(|_| Reply::ok("application/json", r#"{"token":"t"}"#));
+    let there = format!("{}/token", elsewhere.url());
+    let server = FakeServer::start(move |request| match request.target.split('?').next() {
+        Some("/circle") => Reply::redirect("/circle"),
+        Some("/away") => Reply::redirect(&there),
+        _ if request.header("authorization") == Some("Bearer t") => manifest(),
+        _ => {
+            let realm = if request.target.contains("round") {
+                "/circle"
+            } else {
+                "/away"
+            };
+            Reply::status(401, &[("WWW-Authenticate", &format!(r#"Bearer realm="{realm}""#))], "")
+        }
+    });
+    let as_user = |name: &str| {
+        let name = format!("{}/{name}", server.authority());
+        repository_with(quick(), &name, Some(Credentials::basic("u", "p")))
+    };
+    let error = as_user("a/round").manifest("1").await.unwrap_err();
+    assert!(matches!(error, Error::Redirect { .. }), "{error}");
+    assert!(server.received().len() < 20);
+    as_user("a/away").manifest("1").await.unwrap();
+    assert_eq!(elsewhere.received().len(), 1);
+    assert_eq!(elsewhere.received()[0].header("authorization"), None);
 }
 
 #[tokio::test]
@@ -388,6 +452,44 @@ async fn sizes_that_lie_are_found() {
 }
 
 #[tokio::test]
+async fn a_document_that_comes_drop_by_drop_is_given_up() {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        // TLS is tried first, and is no HTTP; each connection gets the same.
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut greeting = [0; 16];
+            if stream.read(&mut greeting).is_err() || !greeting.starts_with(b"GET") {
+                continue;
+            }
+            let mut drop = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
+            while drop.is_ok() {
+                std::thread::sleep(Duration::from_millis(20));
+                drop = stream.write_all(b" ");
+            }
+        }
+    });
+    let config = Config {
+        timeouts: Timeouts {
+            stall: Duration::from_millis(150),
+            ..quick().timeouts
+        },
+        attempts: 1,
+        ..quick()
+    };
+    let repository = repository_with(config, &format!("{address}/a/b"), None);
+    let error = repository.manifest("1").await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("reading the whole answer took longer than 1.5s"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn documents_are_bounded() {
     let server = FakeServer::start(|request| match request.target.as_str() {
         "/v2/a/b/manifests/announced" => Reply::Stall {
@@ -498,6 +600,28 @@ async fn mirrors_come_first_get_no_credentials_and_fall_through() {
     assert_eq!(private.received().len(), 1);
     assert_eq!(private.received()[0].header("authorization"), None);
     assert_eq!(hub.trace(), ["GET /v2/library/alpine/manifests/3"]);
+}
+
+#[tokio::test]
+async fn an_insecure_range_is_meant_for_names_that_lead_there() {
+    let hostname = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    let server = FakeServer::start(|_| manifest());
+    let port = server.authority().rsplit_once(':').unwrap().1.to_owned();
+    let domain = format!("{}:{port}", hostname.trim());
+    let leads_home = tokio::net::lookup_host(&domain).await;
+    if !leads_home.is_ok_and(|mut found| found.any(|address| address.to_string() == server.authority())) {
+        println!("skipped: the name of this machine does not lead to 127.0.0.1");
+        return;
+    }
+    for (range, accepted) in [("127.0.0.0/8", true), ("10.0.0.0/8", false)] {
+        let config = Config {
+            insecure: vec![range.parse().unwrap()],
+            attempts: 1,
+            ..quick()
+        };
+        let repository = repository_with(config, &format!("{domain}/a/b"), None);
+        assert_eq!(repository.manifest("1").await.is_ok(), accepted, "{range}");
+    }
 }
 
 #[tokio::test]

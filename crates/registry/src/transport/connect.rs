@@ -4,6 +4,7 @@ use super::Upward;
 use super::cause;
 use super::proxy::Proxy;
 use super::tls::Tls;
+use crate::trust::Trust;
 use crate::{Config, Error, Url};
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
@@ -52,9 +53,9 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    pub(crate) fn new(config: Arc<Config>) -> Self {
+    pub(crate) fn new(config: Arc<Config>, trust: Arc<Trust>) -> Self {
         Self {
-            tls: Tls::new(config.clone()),
+            tls: Tls::new(config.clone(), trust),
             config,
         }
     }

@@ -9,6 +9,7 @@ mod tls;
 pub(crate) use flow::Flow;
 pub use proxy::Proxies;
 
+use crate::trust::Trust;
 use crate::{Config, Error, Refusal, Url};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
@@ -20,6 +21,9 @@ use tokio::time::timeout;
 
 /// Error documents longer than this are cut.
 const LONGEST_REFUSAL: usize = 64 << 10;
+
+/// A document that comes drop by drop is given up after so many times the limit on silence.
+const LONGEST_DOCUMENT: u32 = 10;
 
 /// What a connection carries up: a document, or a flow.
 pub(crate) type Upward = Either<Full<Bytes>, Flow>;
@@ -120,14 +124,19 @@ impl Answer {
 
     /// Reads an error document and makes the error of it.
     pub(crate) async fn into_refusal(mut self) -> Error {
+        let allowed = self.body.stall * LONGEST_DOCUMENT;
         let mut document = BytesMut::new();
-        while let Ok(Some(piece)) = self.body.next().await {
-            let room = LONGEST_REFUSAL - document.len();
-            document.extend_from_slice(&piece[..piece.len().min(room)]);
-            if document.len() == LONGEST_REFUSAL {
-                break;
+        let reading = async {
+            while let Ok(Some(piece)) = self.body.next().await {
+                let room = LONGEST_REFUSAL - document.len();
+                document.extend_from_slice(&piece[..piece.len().min(room)]);
+                if document.len() == LONGEST_REFUSAL {
+                    break;
+                }
             }
-        }
+        };
+        // What came until then is what there is.
+        let _ = timeout(allowed, reading).await;
         Error::Refused {
             url: self.url.shown(),
             status: self.status,
@@ -149,14 +158,22 @@ impl Answer {
         if announced.is_some_and(|length| length > limit) {
             return Err(too_large());
         }
-        let mut bytes = BytesMut::new();
-        while let Some(piece) = self.body.next().await? {
-            if (bytes.len() + piece.len()) as u64 > limit {
-                return Err(too_large());
+        let allowed = self.body.stall * LONGEST_DOCUMENT;
+        let reading = async {
+            let mut bytes = BytesMut::new();
+            while let Some(piece) = self.body.next().await? {
+                if (bytes.len() + piece.len()) as u64 > limit {
+                    return Err(too_large());
+                }
+                bytes.extend_from_slice(&piece);
             }
-            bytes.extend_from_slice(&piece);
-        }
-        Ok(bytes.freeze())
+            Ok(bytes.freeze())
+        };
+        timeout(allowed, reading).await.map_err(|_| Error::TimedOut {
+            url: self.url.shown(),
+            waited_for: "reading the whole answer",
+            limit: allowed,
+        })?
     }
 }
 
@@ -198,9 +215,9 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
-    pub(crate) fn new(config: Arc<Config>) -> Self {
+    pub(crate) fn new(config: Arc<Config>, trust: Arc<Trust>) -> Self {
         Self {
-            connector: connect::Connector::new(config.clone()),
+            connector: connect::Connector::new(config.clone(), trust),
             pool: pool::Pool::default(),
             config,
         }

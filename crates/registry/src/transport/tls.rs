@@ -7,6 +7,7 @@
 //! ```
 
 use crate::config::host_of;
+use crate::trust::Trust;
 use crate::{Config, Error, Url};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -20,13 +21,16 @@ use tokio_rustls::TlsConnector;
 
 pub(crate) struct Tls {
     config: Arc<Config>,
-    made: Mutex<HashMap<String, Arc<ClientConfig>>>,
+    trust: Arc<Trust>,
+    /// By host and port, and whether it is trusted unseen.
+    made: Mutex<HashMap<(String, bool), Arc<ClientConfig>>>,
 }
 
 impl Tls {
-    pub(crate) fn new(config: Arc<Config>) -> Self {
+    pub(crate) fn new(config: Arc<Config>, trust: Arc<Trust>) -> Self {
         Self {
             config,
+            trust,
             made: Mutex::default(),
         }
     }
@@ -38,18 +42,20 @@ impl Tls {
             cause: format!("tls: {:?} is no host name", url.host()),
         })?;
         let authority = url.authority();
+        let unverified = self.trust.accepts(&authority);
+        let key = (authority, unverified);
         let made = self
             .made
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .get(&authority)
+            .get(&key)
             .cloned();
         if let Some(settings) = made {
             return Ok((TlsConnector::from(settings), name));
         }
-        let (config, key) = (self.config.clone(), authority.clone());
+        let (config, host) = (self.config.clone(), key.0.clone());
         // Reads and parses some 150 files.
-        let settings = tokio::task::spawn_blocking(move || settings_for(&config, &key))
+        let settings = tokio::task::spawn_blocking(move || settings_for(&config, &host, unverified))
             .await
             .map_err(|error| Error::Unreachable {
                 url: url.shown(),
@@ -59,12 +65,12 @@ impl Tls {
         self.made
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(authority, settings.clone());
+            .insert(key, settings.clone());
         Ok((TlsConnector::from(settings), name))
     }
 }
 
-fn settings_for(config: &Config, authority: &str) -> Result<ClientConfig, Error> {
+fn settings_for(config: &Config, authority: &str, unverified: bool) -> Result<ClientConfig, Error> {
     // The one place that chooses the cryptography provider.
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
@@ -75,7 +81,7 @@ fn settings_for(config: &Config, authority: &str) -> Result<ClientConfig, Error>
             cause: error.to_string(),
         })?;
     let files = host_files(config, authority);
-    let builder = if config.is_insecure(authority) {
+    let builder = if unverified {
         builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Unverified(provider)))
@@ -145,6 +151,15 @@ fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
 type Pair = (PathBuf, Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 fn client_pair(files: &[PathBuf]) -> Result<Option<Pair>, Error> {
+    let is_alone = |key: &&PathBuf| has_extension(key, "key") && !key.with_extension("cert").exists();
+    if let Some(key) = files.iter().find(is_alone) {
+        let certificate = key.with_extension("cert");
+        // Docker's words.
+        return Err(bad(
+            key,
+            &format!("missing client certificate {} for key", certificate.display()),
+        ));
+    }
     let Some(path) = files.iter().find(|path| has_extension(path, "cert")) else {
         return Ok(None);
     };
