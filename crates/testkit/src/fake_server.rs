@@ -1,5 +1,7 @@
 //! An HTTP/1.1 server that does what a test tells it, well or badly.
 
+use crate::Host;
+use crate::host::inside;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -119,6 +121,42 @@ pub struct FakeServer {
     connections: Arc<AtomicUsize>,
     stopped: Arc<AtomicBool>,
     acceptor: Option<thread::JoinHandle<()>>,
+}
+
+/// A [`FakeServer`] on a host, for the programs there. Must go before its host does.
+pub struct HostServer {
+    server: Option<FakeServer>,
+    host: String,
+}
+
+impl HostServer {
+    /// Starts a server on a loopback port of the host.
+    ///
+    /// # Panics
+    /// When no loopback port can be had.
+    pub fn start(host: &Host, handler: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
+        let host = host.name().to_owned();
+        Self {
+            server: Some(inside(&host, || FakeServer::start(handler))),
+            host,
+        }
+    }
+}
+
+impl std::ops::Deref for HostServer {
+    type Target = FakeServer;
+
+    fn deref(&self) -> &FakeServer {
+        // Taken by `drop` only.
+        self.server.as_ref().unwrap_or_else(|| panic!("the server has ended"))
+    }
+}
+
+impl Drop for HostServer {
+    fn drop(&mut self) {
+        let server = self.server.take();
+        inside(&self.host, move || drop(server));
+    }
 }
 
 impl FakeServer {

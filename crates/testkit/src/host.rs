@@ -1,6 +1,9 @@
 //! A host of its own: a network namespace made by iproute2, removed with this value.
 
 use crate::{Output, Run};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -81,6 +84,20 @@ impl Host {
             .filter_map(|link| link["ifname"].as_str());
         names.filter(|name| *name != "lo").map(str::to_owned).collect()
     }
+}
+
+/// Does something on a thread of this process that is on a host, and gives what came of it. Threads and sockets made by it
+/// are on the host too.
+pub(crate) fn inside<T: Send>(host: &str, what: impl FnOnce() -> T + Send) -> T {
+    let namespace = File::open(format!("/run/netns/{host}")).expect("open the host's network namespace");
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(move || {
+            let network = Some(LinkNameSpaceType::Network);
+            move_into_link_name_space(namespace.as_fd(), network).expect("enter the host's network namespace");
+            what()
+        });
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 impl Default for Host {
