@@ -41,6 +41,7 @@ mod layout;
 mod merge;
 mod mount;
 mod options;
+mod placement;
 mod snapshotter;
 mod stacks;
 pub mod tree;

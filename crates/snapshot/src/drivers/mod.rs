@@ -74,6 +74,11 @@ const UNSERVED: [(&str, &str); 5] = [
 /// that failed and the command that mends it, [`Error::Option`].
 pub fn open(data_root: &Path, choice: Option<&str>, options: &[String]) -> Result<Chosen, Error> {
     let (driver, mut reason) = choose(data_root, choice.filter(|name| !name.is_empty()), options)?;
+    let home = data_root.join(driver.name());
+    // vfs has its layers one deeper.
+    for directory in [home.join("dir"), home] {
+        crate::placement::spread(&directory);
+    }
     let hidden = hidden(data_root, driver.name());
     if !hidden.is_empty() {
         reason = format!("{reason}; images of {} are hidden, not gone", hidden.join(", "));
