@@ -39,6 +39,8 @@ pub const TARGETS: &[Target] = &[
     }),
     ("registry-manifest", tierce_registry::fuzzing::manifest),
     ("registry-refusal", tierce_registry::fuzzing::refusal),
+    ("hub-request", |bytes| tierce_hub::fuzzing::request(&text(bytes))),
+    ("hub-manifest", tierce_hub::fuzzing::manifest),
     ("task-frames", task_frames),
     ("client-frames", client_frames),
     ("logs-line", tierce_logs::fuzzing::json_line),

@@ -1,7 +1,7 @@
 //! Content digests and the identifiers made of them.
 //!
-//! Source: OCI image-spec `descriptor.md#digests`, `config.md#layer-chainid`. Only SHA-256 is computed; SHA-512 digests
-//! are parsed, so that a refusal can name them.
+//! Source: OCI image-spec `descriptor.md#digests`, `config.md#layer-chainid`. SHA-256 and SHA-512 are computed; SHA-384
+//! digests are parsed, so that a refusal can name them. Images are known by SHA-256 alone, as at Docker's.
 
 use crate::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -54,7 +54,7 @@ impl Digest {
         &self.0
     }
 
-    /// Whether this program can compute the algorithm.
+    /// Whether it is of the algorithm that images are known by.
     pub fn is_sha256(&self) -> bool {
         self.algorithm() == "sha256"
     }
@@ -109,27 +109,75 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// A running SHA-256.
-#[derive(Clone, Default)]
-pub struct Hasher(sha2::Sha256);
+/// A running digest; SHA-256 by default.
+#[derive(Clone)]
+pub struct Hasher(State);
+
+#[derive(Clone)]
+enum State {
+    Sha256(sha2::Sha256),
+    Sha512(sha2::Sha512),
+}
 
 impl Hasher {
+    /// One of an algorithm by its name in a digest; `None` where it cannot be computed.
+    ///
+    /// ```
+    /// let mut hasher = tierce_oci::Hasher::of("sha512").expect("a known algorithm");
+    /// hasher.update(b"");
+    /// assert!(hasher.finish().as_str().starts_with("sha512:cf83e1357eefb8bd"));
+    /// assert!(tierce_oci::Hasher::of("md5").is_none());
+    /// ```
+    pub fn of(algorithm: &str) -> Option<Self> {
+        match algorithm {
+            "sha256" => Some(Self(State::Sha256(sha2::Sha256::default()))),
+            "sha512" => Some(Self(State::Sha512(sha2::Sha512::default()))),
+            _ => None,
+        }
+    }
+
+    /// The algorithm's name in a digest.
+    pub fn algorithm(&self) -> &'static str {
+        match self.0 {
+            State::Sha256(_) => "sha256",
+            State::Sha512(_) => "sha512",
+        }
+    }
+
     /// Takes in more bytes.
     pub fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
+        match &mut self.0 {
+            State::Sha256(state) => state.update(bytes),
+            State::Sha512(state) => state.update(bytes),
+        }
     }
 
     /// The digest of everything taken in.
     pub fn finish(self) -> Digest {
-        use fmt::Write as _;
-        let mut text = String::with_capacity(71);
-        text.push_str("sha256:");
-        for byte in self.0.finalize() {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
+        let algorithm = self.algorithm();
+        match self.0 {
+            State::Sha256(state) => digest(algorithm, &state.finalize()),
+            State::Sha512(state) => digest(algorithm, &state.finalize()),
         }
-        Digest(text.into())
     }
+}
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self(State::Sha256(sha2::Sha256::default()))
+    }
+}
+
+fn digest(algorithm: &str, hash: &[u8]) -> Digest {
+    use fmt::Write as _;
+    let mut text = String::with_capacity(algorithm.len() + 1 + 2 * hash.len());
+    text.push_str(algorithm);
+    text.push(':');
+    for byte in hash {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    Digest(text.into())
 }
 
 impl fmt::Debug for Hasher {

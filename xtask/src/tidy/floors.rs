@@ -20,6 +20,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("snapshot", &["oci", "store", "fsops", "sys"]),
     ("layer", &["content", "snapshot", "oci", "fsops", "sys"]),
     ("registry", &["content", "oci"]),
+    ("hub", &["fsops", "oci"]),
     (
         "image",
         &["registry", "layer", "snapshot", "content", "store", "oci", "fsops"],
