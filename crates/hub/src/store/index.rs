@@ -94,7 +94,8 @@ impl Index {
             name: name.to_string(),
             which: which.to_string(),
         };
-        let repository = self.repository(name)?;
+        // As docker-registry has it: a repository that is not there has no manifests, and clients know that word.
+        let repository = self.repositories.get(name).ok_or_else(unknown)?;
         let digest = match which {
             Which::Digest(digest) => digest,
             Which::Tag(tag) => repository.tags.get(tag).ok_or_else(unknown)?,

@@ -290,7 +290,7 @@ impl Store {
     /// What a manifest is.
     ///
     /// # Errors
-    /// [`Error::NameUnknown`], [`Error::ManifestUnknown`].
+    /// [`Error::ManifestUnknown`].
     pub(crate) fn find_manifest(&self, name: &Name, which: &Which) -> Result<Found> {
         let index = read(&self.index);
         let (digest, held) = index.resolve(name, which)?;
@@ -320,7 +320,7 @@ impl Store {
     /// Deletes a tag, or a manifest with all its tags and with the blobs that nobody else needs.
     ///
     /// # Errors
-    /// [`Error::NameUnknown`], [`Error::ManifestUnknown`], or the disk says no.
+    /// [`Error::ManifestUnknown`], or the disk says no.
     pub(crate) fn delete_manifest(&self, name: &Name, which: &Which) -> Result<()> {
         let _changing = self.change();
         let (digest, _) = read(&self.index)

@@ -103,7 +103,7 @@ fn row_038_end_03_manifests_are_served_by_tag_and_digest_as_they_were_sent() {
         );
     }
     hub.get("/v2/lib/other/manifests/v1")
-        .assert_refused(404, "NAME_UNKNOWN");
+        .assert_refused(404, "MANIFEST_UNKNOWN");
     hub.get("/v2/lib/app/manifests/sha256:bad")
         .assert_refused(400, "DIGEST_INVALID");
 }
@@ -354,8 +354,8 @@ fn row_038_end_09_manifests_and_tags_are_deleted() {
         "a tag went, not the manifest"
     );
     assert_eq!(delete(digest.as_str()).status, 202);
-    delete(digest.as_str()).assert_refused(404, "NAME_UNKNOWN");
-    hub.get("/v2/a/manifests/v2").assert_refused(404, "NAME_UNKNOWN");
+    delete(digest.as_str()).assert_refused(404, "MANIFEST_UNKNOWN");
+    hub.get("/v2/a/manifests/v2").assert_refused(404, "MANIFEST_UNKNOWN");
     assert_eq!(
         hub.contents(),
         Vec::<std::path::PathBuf>::new(),
