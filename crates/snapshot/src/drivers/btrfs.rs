@@ -21,7 +21,7 @@
 
 use crate::merge::{merge, settle};
 use crate::{CacheId, Error, Kind, Layout, Mount, Snapshotter, options, tree};
-use rustix::fs::{AtFlags, CWD, Mode, chmodat, statfs, syncfs};
+use rustix::fs::{AtFlags, CWD, Mode, chmodat, statfs};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::fs;
@@ -213,8 +213,6 @@ impl Snapshotter for Btrfs {
         }
         if parent.is_some() {
             self.make(id, &dir, parent)?;
-            // Sharing a file's extents waits until they are on disk: here they all go at once, not one after the other.
-            syncfs(tree::open(&staged)?).map_err(Error::io("write out", &staged))?;
             merge(&staged, &dir, OPAQUE)?;
             self.delete(&staged)?;
         } else {
