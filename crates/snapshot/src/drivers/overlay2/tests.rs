@@ -383,7 +383,7 @@ fn mebibytes_written(driver: &Overlay2, id: &CacheId) -> usize {
 fn limits(root: &Path) {
     let driver = Overlay2::open(root, &[]).unwrap();
     let image = layer(&driver, None, |dir| {
-        fs::write(dir.join("f"), vec![1; 16 << 20]).unwrap()
+        fs::write(dir.join("f"), vec![1; 16 << 20]).unwrap();
     });
     let create = |driver: &Overlay2, size| {
         let id = CacheId::random().unwrap();
