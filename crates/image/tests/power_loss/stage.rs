@@ -134,7 +134,7 @@ impl Stage {
         let chain = store.images.find(BASE).unwrap().chain_id();
         let layer = store
             .layers
-            .create_rw(CONTAINER, chain.as_ref(), &mut tierce_layer::docker_init_layer)
+            .create_rw(CONTAINER, chain.as_ref(), None, &mut tierce_layer::docker_init_layer)
             .unwrap();
         let upper = store.layers.driver().diff_dir(&layer.mount_id);
         std::fs::create_dir(upper.join("etc")).unwrap();
