@@ -56,7 +56,14 @@ pub(crate) fn client(document: &Document) -> Result<Config> {
     }
     config.mirrors = mirrors(document)?;
     let [http, https, exceptions] = document.proxies.clone().unwrap_or_default().values();
-    config.proxies = Proxies::new(&http, &https, &exceptions)?;
+    config.proxies = match Proxies::new(&http, &https, &exceptions) {
+        // The environment is not always meant for us, and no reason not to start.
+        Err(error) if document.proxies.is_none() => {
+            tracing::warn!(%error, "the proxies of the environment are not used");
+            Proxies::default()
+        }
+        proxies => proxies?,
+    };
     if let Some(attempts) = document.max_download_attempts {
         if attempts <= 0 {
             bail!("invalid max download attempts: {attempts}");

@@ -7,6 +7,9 @@ use tierce_registry::{FetchedManifest, Repository};
 /// More layers than any driver can stack.
 const MOST_LAYERS: usize = 1000;
 
+/// What BuildKit marks attestations by.
+const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+
 /// An index may lead to another one, as the specification allows and dockerd follows.
 const DEEPEST_INDEX: usize = 3;
 
@@ -29,7 +32,11 @@ pub(crate) async fn choose(
         if !media_type::is_index(&fetched.media_type) {
             break;
         }
-        let index = Index::from_json(&fetched.bytes)?;
+        let mut index = Index::from_json(&fetched.bytes)?;
+        // Most have no platform of this world, and all are about an image instead of being one.
+        index
+            .manifests
+            .retain(|entry| entry.annotations.get(REFERENCE_TYPE).map(String::as_str) != Some("attestation-manifest"));
         let entry = index.choose(wanted).ok_or_else(|| Error::NoPlatform {
             platform: wanted.to_string(),
         })?;

@@ -192,6 +192,32 @@ async fn manifests_that_are_no_image_are_refused_before_any_layer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn attestations_of_an_index_are_no_images() {
+    let served = Served::of(&two_layers());
+    let manifest = served.manifest.to_string();
+    let attestation = r#"{"schemaVersion":2,"config":{},"layers":[]}"#;
+    let entry = |document: &str, platform: &Value, annotations: &Value| {
+        json!({"mediaType": media_type::OCI_MANIFEST, "digest": Digest::sha256_of(document.as_bytes()).to_string(),
+               "size": document.len(), "platform": platform, "annotations": annotations})
+    };
+    let here = json!({"os": "linux", "architecture": tierce_oci::Platform::host().architecture});
+    let marked = json!({"vnd.docker.reference.type": "attestation-manifest"});
+    let unknown = json!({"os": "unknown", "architecture": "unknown"});
+    let index = json!({"schemaVersion": 2, "manifests": [
+        entry(attestation, &here, &marked), entry(attestation, &unknown, &marked), entry(&manifest, &here, &json!({}))
+    ]});
+    let server = FakeServer::start(move |request| match request.target.rsplit('/').next() {
+        Some("one") => Reply::ok(media_type::OCI_INDEX, index.to_string()),
+        _ => served.reply(request),
+    });
+    let pulled = pull(&Stage::new(), &server).await.unwrap();
+    assert!(
+        server.trace()[1].ends_with(Digest::sha256_of(manifest.as_bytes()).as_str()),
+        "{pulled:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_index_may_lead_to_an_index_but_not_for_ever() {
     let layers = two_layers();
     let served = Served::of(&layers);

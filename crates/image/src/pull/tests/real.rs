@@ -288,7 +288,7 @@ async fn two_pulls_of_one_image_share_one_download() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn docker_schema_2_and_indexes_and_platforms() {
+async fn row_028_docker_schema_2_oci_and_indexes_are_read_and_platforms_chosen() {
     let registry = or_skip!(DockerRegistry::start(&RegistryOptions::default()));
     let (ours, theirs) = (layers(), vec![Layer::of(&[("etc/arm", b"x")], Compression::Gzip)]);
     or_skip!(push(&registry, &ours[..1], "t/docker:one", &["--format", "v2s2"]));
