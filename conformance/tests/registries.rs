@@ -131,7 +131,7 @@ fn a_client_that_leaves_takes_its_pull_with_it() {
     client.wait().unwrap();
     let places = [
         "tmp/blobs",
-        "tmp/pulls",
+        "tmp/work",
         "image/overlay2/layerdb/tmp",
         "image/overlay2/layerdb/sha256",
     ];
