@@ -106,8 +106,11 @@ impl Rootfs for LayerStore {
     }
 
     fn remove(&self, container: &str) -> Result<(), BoxFault> {
-        self.0.remove_rw(container)?;
-        Ok(())
+        match self.0.remove_rw(container) {
+            // An earlier removal was cut short when the layer was gone already.
+            Ok(()) | Err(tierce_layer::Error::NoContainerLayer(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

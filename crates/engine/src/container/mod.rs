@@ -11,6 +11,7 @@ mod create;
 mod defaults;
 mod export;
 mod files;
+mod half_made;
 mod host;
 mod inspect;
 mod kill;

@@ -7,8 +7,9 @@ use super::context::{Container, Context, HOST_CONFIG, RECORD, blocking};
 use super::record::Record;
 use super::restart_policy::Policy;
 use super::state::{Change, Status};
-use super::{on_exit, prepare, release, remove, start};
+use super::{half_made, on_exit, prepare, release, remove, start};
 use crate::error::{Error, Result};
+use crate::parts::Rootfs;
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -26,9 +27,9 @@ const KILL: i32 = 9;
 pub(crate) async fn recover(context: &Arc<Context>) -> Result<()> {
     // First, so that no end between the list and here is missed.
     let events = context.tasks.subscribe();
-    let directory = context.containers_directory();
+    let (directory, rootfs) = (context.containers_directory(), Arc::clone(&context.rootfs));
     let driver = context.rootfs.driver();
-    let (own, hidden): (Vec<_>, Vec<_>) = blocking(move || load_all(&directory))
+    let (own, hidden): (Vec<_>, Vec<_>) = blocking(move || load_all(&directory, &*rootfs))
         .await?
         .into_iter()
         .partition(|(_, record, _)| record.driver.is_empty() || record.driver == driver);
@@ -73,8 +74,8 @@ pub(crate) async fn recover(context: &Arc<Context>) -> Result<()> {
     Ok(())
 }
 
-/// Reads every record; one that cannot be read is reported and left alone.
-fn load_all(directory: &Path) -> Result<Vec<(PathBuf, Record, HostConfig)>> {
+/// Reads every record; one that cannot be read is reported and left alone, unless it was never whole.
+fn load_all(directory: &Path, rootfs: &dyn Rootfs) -> Result<Vec<(PathBuf, Record, HostConfig)>> {
     tierce_fsops::create_dir_all(directory, 0o710).map_err(Error::below)?;
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(Error::file("list", directory))? {
@@ -84,6 +85,7 @@ fn load_all(directory: &Path) -> Result<Vec<(PathBuf, Record, HostConfig)>> {
         }
         match load(&path) {
             Ok((record, host_config)) => found.push((path, record, host_config)),
+            Err(_) if half_made::is(&path, rootfs) => half_made::remove(&path, rootfs),
             Err(error) => {
                 tracing::error!(path = %path.display(), %error, "a container record cannot be read and is left alone");
             }
