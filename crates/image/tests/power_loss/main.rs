@@ -5,7 +5,8 @@
 //! and had settled is done, every image listed is complete and verified, nothing orphaned stays, the size told is the size on disk, and
 //! the step that was interrupted works when it is tried again.
 //!
-//! `TIERCE_CRASH_POINTS` (200, all tests together) and `TIERCE_CRASH_SEED` say how many moments, and which.
+//! `TIERCE_CRASH_POINTS` (200, all tests together) and `TIERCE_CRASH_SEED` say how many moments, and which;
+//! `TIERCE_CRASH_FS` (`ext4`, `xfs`, `btrfs`) on which file system.
 
 #![allow(clippy::unwrap_used)] // a test has nothing better to do with a failure
 
@@ -16,7 +17,7 @@ use stage::{Stage, Step};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tierce_layer::Boot;
-use tierce_testkit::power::{Bench, Lost, Random, RecordedDisk, Recording, in_private_mounts};
+use tierce_testkit::power::{Bench, FileSystem, Lost, Random, RecordedDisk, Recording, in_private_mounts};
 
 /// Tests in this file.
 const TESTS: usize = 5;
@@ -46,7 +47,7 @@ fn recorded() -> Boot {
 /// Steps of `groups`, one group after the other, the steps of a group at once. With `restless`, somebody else syncs the
 /// file system now and then, as the kernel does by itself: then also what no step waits for is on disk in between.
 fn record(groups: &[&[Step]], restless: bool, seed: u64) -> (Recording, Stage) {
-    let disk = RecordedDisk::new();
+    let disk = RecordedDisk::new(FileSystem::from_environment());
     let stage = Stage::new();
     let store = stage.open(disk.path(), recorded());
     stage.prepare(&store);

@@ -1,6 +1,6 @@
 //! A disk that loses what was not synced.
 //!
-//! A [`RecordedDisk`] carries an ext4 file system whose every write and sync is recorded in order. From the
+//! A [`RecordedDisk`] carries a file system (ext4 unless asked otherwise) whose every write and sync is recorded in order. From the
 //! [`Recording`], [`Recording::after_loss`] makes the disk as a loss of power at some moment may leave it: everything
 //! before the last sync, and of the writes since then a random part, torn where they are longer than a block. A
 //! [`Bench`] mounts such a disk, whose file system then recovers by its journal as at any boot.
@@ -30,8 +30,69 @@ use tierce_sys::namespaces::{Kinds, unshare};
 
 /// Disks write whole blocks of this size or nothing.
 const BLOCK: usize = 4096;
-/// Size of the disks: small, since each moment has its own.
-const SIZE: usize = 32 << 20;
+
+/// What is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileSystem {
+    /// ext4, the usual one.
+    Ext4,
+    /// xfs, which needs a bigger disk.
+    Xfs,
+    /// btrfs.
+    Btrfs,
+}
+
+impl FileSystem {
+    /// That of the environment variable `TIERCE_CRASH_FS`, else ext4.
+    ///
+    /// # Panics
+    /// When it names no file system of the list.
+    pub fn from_environment() -> Self {
+        match std::env::var("TIERCE_CRASH_FS").as_deref() {
+            Err(_) | Ok("ext4") => Self::Ext4,
+            Ok("xfs") => Self::Xfs,
+            Ok("btrfs") => Self::Btrfs,
+            Ok(other) => panic!("TIERCE_CRASH_FS={other}: choose ext4, xfs or btrfs"),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ext4 => "ext4",
+            Self::Xfs => "xfs",
+            Self::Btrfs => "btrfs",
+        }
+    }
+
+    /// Bytes of its disk: few, since each moment has its own.
+    fn size(self) -> usize {
+        match self {
+            Self::Ext4 => 32 << 20,
+            Self::Xfs => 320 << 20,
+            Self::Btrfs => 128 << 20,
+        }
+    }
+
+    /// Everything is initialized by these and nothing later, by the kernel behind the test's back.
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Ext4 => &[
+                "-q",
+                "-F",
+                "-b",
+                "4096",
+                "-J",
+                "size=4",
+                "-N",
+                "4096",
+                "-E",
+                "nodiscard,lazy_itable_init=0,lazy_journal_init=0",
+            ],
+            Self::Xfs => &["-q", "-K", "-f"],
+            Self::Btrfs => &["-q", "-K", "-f", "-m", "single", "-d", "single"],
+        }
+    }
+}
 
 /// Runs `body` on a thread with a mount namespace of its own, which threads and programs started by it share.
 ///
@@ -41,7 +102,7 @@ const SIZE: usize = 32 << 20;
 /// # Panics
 /// When `body` does.
 pub fn in_private_mounts<T: Send>(body: impl FnOnce() -> T + Send) -> Result<T, String> {
-    if let Some(reason) = missing_tool(&["mkfs.ext4", "mount"]) {
+    if let Some(reason) = missing_tool(&[&format!("mkfs.{}", FileSystem::from_environment().name()), "mount"]) {
         return Err(reason);
     }
     if !Path::new("/dev/fuse").exists() || !Path::new("/dev/loop-control").exists() {
@@ -92,7 +153,7 @@ impl Recorder {
 
 impl Medium for Recorder {
     fn length(&self) -> u64 {
-        SIZE as u64
+        self.state().bytes.len() as u64
     }
 
     fn read(&self, offset: u64, length: usize) -> Vec<u8> {
@@ -116,6 +177,7 @@ impl Medium for Recorder {
 
 /// A mounted file system whose disk is recorded. Use it within [`in_private_mounts`].
 pub struct RecordedDisk {
+    kind: FileSystem,
     recorder: Arc<Recorder>,
     base: Vec<u8>,
     mounted: Option<Mounted>,
@@ -124,23 +186,18 @@ pub struct RecordedDisk {
 }
 
 impl RecordedDisk {
-    /// Makes a disk with an empty ext4 file system and mounts it with default options.
+    /// Makes a disk with an empty file system and mounts it with default options.
     ///
     /// # Panics
     /// When a step fails.
-    pub fn new() -> Self {
+    pub fn new(kind: FileSystem) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let file = directory.path().join("disk");
         File::create(&file)
-            .and_then(|file| file.set_len(SIZE as u64))
+            .and_then(|file| file.set_len(kind.size() as u64))
             .expect("make a file for the disk");
-        // Everything is initialized now and nothing later, by the kernel behind the test's back.
-        let mut make = Command::new("mkfs.ext4");
-        make.args(["-q", "-F", "-b", "4096", "-J", "size=4", "-N", "4096", "-E"]);
-        make.arg("nodiscard,lazy_itable_init=0,lazy_journal_init=0")
-            .arg(&file)
-            .run()
-            .ok();
+        let mut make = Command::new(format!("mkfs.{}", kind.name()));
+        make.args(kind.arguments()).arg(&file).run().ok();
         let base = fs::read(&file).expect("read the new file system");
         let recorder = Arc::new(Recorder {
             state: Mutex::new(State {
@@ -150,8 +207,9 @@ impl RecordedDisk {
             }),
         });
         let server = Server::start(recorder.clone(), &file).expect("serve the disk over FUSE");
-        let mounted = Mounted::new(&file, &directory.path().join("root"));
+        let mounted = Mounted::new(kind, &file, &directory.path().join("root"));
         Self {
+            kind,
             recorder,
             base,
             mounted: Some(mounted),
@@ -180,15 +238,10 @@ impl RecordedDisk {
         drop(self.server.take());
         let events = std::mem::take(&mut self.recorder.state().events);
         Recording {
+            kind: self.kind,
             base: std::mem::take(&mut self.base),
             events,
         }
-    }
-}
-
-impl Default for RecordedDisk {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -202,12 +255,14 @@ impl Drop for RecordedDisk {
 
 /// All that happened to a disk, from its making on.
 pub struct Recording {
+    kind: FileSystem,
     base: Vec<u8>,
     events: Vec<Event>,
 }
 
 /// How a disk looks after a loss of power.
 pub struct Lost {
+    kind: FileSystem,
     bytes: Vec<u8>,
     /// What the test had noted before that moment, oldest first.
     pub notes: Vec<String>,
@@ -241,6 +296,7 @@ impl Recording {
         let past = &self.events[..moment];
         let synced = past.iter().rposition(|event| matches!(event, Event::Sync)).unwrap_or(0);
         let mut lost = Lost {
+            kind: self.kind,
             bytes: self.base.clone(),
             notes: Vec::new(),
             unsynced: (0, 0),
@@ -294,14 +350,14 @@ impl Bench {
     pub fn mount(&self, disk: &Lost) -> Mounted {
         let path = self.directory.path().join("disk");
         let file = File::create(&path).expect("make a file for the disk");
-        file.set_len(SIZE as u64).expect("give it its size");
+        file.set_len(disk.bytes.len() as u64).expect("give it its size");
         for (number, block) in disk.bytes.chunks(BLOCK).enumerate() {
             if block != [0; BLOCK] {
                 file.write_all_at(block, (number * BLOCK) as u64)
                     .expect("write the disk");
             }
         }
-        Mounted::new(&path, &self.directory.path().join("root"))
+        Mounted::new(disk.kind, &path, &self.directory.path().join("root"))
     }
 }
 
@@ -318,19 +374,19 @@ impl Drop for Bench {
     }
 }
 
-/// A mounted ext4 file system on a loop device, which goes with the mount.
+/// A mounted file system on a loop device, which goes with the mount.
 pub struct Mounted {
     path: PathBuf,
 }
 
 impl Mounted {
-    fn new(file: &Path, path: &Path) -> Self {
+    fn new(kind: FileSystem, file: &Path, path: &Path) -> Self {
         if !path.exists() {
             fs::create_dir(path).expect("make a mount point");
         }
         let mut mount = Command::new("mount");
         mount
-            .args(["-t", "ext4", "-o", "loop,noatime"])
+            .args(["-t", kind.name(), "-o", "loop,noatime"])
             .arg(file)
             .arg(path)
             .run()
@@ -401,7 +457,7 @@ mod tests {
     #[test]
     fn a_synced_file_survives_and_an_unsynced_one_may_not() {
         let ran = in_private_mounts(|| {
-            let disk = RecordedDisk::new();
+            let disk = RecordedDisk::new(FileSystem::from_environment());
             fs::write(disk.path().join("synced"), [7; 10_000]).unwrap();
             File::open(disk.path().join("synced")).unwrap().sync_all().unwrap();
             File::open(disk.path()).unwrap().sync_all().unwrap();
