@@ -2,13 +2,15 @@
 //! the length of its input bounds, and may assert what must hold of what it read.
 //!
 //! ```text
-//!   src/lib.rs       TARGETS, the list
+//!   src/lib.rs       TARGETS, the list; src/archives.rs, whole archives
 //!   seeds/<target>/  inputs to start from, and every input that was found to break something
 //!   tests/seeds.rs   runs every target on its seeds, in every `make test`
 //!   engine/          libFuzzer around the same list: `make fuzz`; not of the workspace, since it takes a C++ compiler
 //! ```
 //!
 //! An input that breaks a target is written to `seeds/<target>/crash-…`; it stays there when it is mended.
+
+mod archives;
 
 use prost::Message as _;
 use tierce_seccomp::Architecture;
@@ -31,6 +33,8 @@ pub const TARGETS: &[Target] = &[
     ("cgroup-dbus", tierce_cgroup::fuzzing::dbus),
     ("image-documents", image_documents),
     ("image-names", image_names),
+    ("image-load", archives::load),
+    ("layer-apply", archives::layer),
     ("layer-tar", tierce_layer::fuzzing::tar),
     ("layer-tar-split", tierce_layer::fuzzing::tar_split_line),
     ("layer-compressed", tierce_layer::fuzzing::compressed),

@@ -283,9 +283,15 @@ fn same(old_path: &Path, new_path: &Path, new: &Metadata) -> bool {
     let Ok(old) = old_path.symlink_metadata() else {
         return false;
     };
-    let content = |of: &Metadata| (of.mtime(), of.mtime_nsec(), of.size());
+    // As Docker: archives without fractions of seconds change no time.
+    let fraction = |of: &Metadata| Some(of.mtime_nsec()).filter(|&fraction| fraction != 0);
+    let same_fraction = match (fraction(&old), fraction(new)) {
+        (Some(one), Some(other)) => one == other,
+        _ => true,
+    };
+    let content = |of: &Metadata| (of.mtime(), of.size());
     (old.mode(), old.uid(), old.gid(), old.rdev()) == (new.mode(), new.uid(), new.gid(), new.rdev())
-        && (new.is_dir() || content(&old) == content(new))
+        && (new.is_dir() || (same_fraction && content(&old) == content(new)))
         && capability(old_path) == capability(new_path)
 }
 

@@ -2,6 +2,7 @@
 //! library's interface.
 
 use crate::name::Name;
+use crate::tar::BLOCK;
 use crate::tar::reader::Reader;
 use crate::tar_split;
 
@@ -25,6 +26,29 @@ pub fn tar(bytes: &[u8]) {
         }
         reader.raw().clear();
     }
+}
+
+/// An archive with right checksums in the headers that its sizes lead to, so that changed bytes come further than to the
+/// first check.
+pub fn with_checksums(bytes: &[u8]) -> Vec<u8> {
+    let mut archive = bytes.to_vec();
+    let mut offset = 0;
+    while let Some(header) = archive.get_mut(offset..offset + BLOCK) {
+        if header.iter().any(|byte| *byte != 0) {
+            header[148..156].fill(b' ');
+            let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+            header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        }
+        let mut reader = Reader::new(&archive[offset..]);
+        let size = match reader.next() {
+            Ok(Some(entry)) => entry.size,
+            _ => 0,
+        };
+        // Also of extended headers, which the reader takes with what follows them.
+        let size = usize::try_from(size).unwrap_or(usize::MAX).min(archive.len());
+        offset += BLOCK + size.next_multiple_of(BLOCK);
+    }
+    archive
 }
 
 /// A line of `tar-split.json`.
