@@ -35,6 +35,12 @@ const BUDGETS: &[Budget] = &[
     budget("parallel", "docker", 1.0 / 4.0, 1.0 / 10.0),
     budget("shim-memory pss", "docker", 1.0 / 5.0, 1.0 / 10.0),
     budget("daemon-memory", "docker", 1.0 / 5.0, 1.0 / 10.0),
+    budget("pull gzip", "docker", 0.7, 0.4),
+    budget("pull gzip", "podman", 0.7, 0.4),
+    budget("pull gzip", "ctr", 0.7, 0.4),
+    budget("pull zstd", "docker", 0.7, 0.4),
+    budget("pull zstd", "podman", 0.7, 0.4),
+    budget("pull zstd", "ctr", 0.7, 0.4),
 ];
 
 /// The promise about this measure and this peer, if there is one.
@@ -66,6 +72,11 @@ const LIMITS: &[(&str, f64)] = &[
     ("delete instructions", 85e3),
     ("run memory", 2.5 * MEBIBYTE),
     ("runtime size", 3.0 * MEBIBYTE),
+    // What the daemon may grow by, whatever the size of the layers.
+    ("pull gzip memory", 64.0 * MEBIBYTE),
+    ("pull zstd memory", 64.0 * MEBIBYTE),
+    ("load gzip memory", 64.0 * MEBIBYTE),
+    ("push gzip memory", 64.0 * MEBIBYTE),
 ];
 const MEBIBYTE: f64 = 1_048_576.0;
 
