@@ -78,6 +78,8 @@ pub struct Store {
     layers: RwLock<Layers>,
     repaired: Repaired,
     boot: Boot,
+    /// The file system keeps the order of names, so that layers may settle later.
+    in_order: bool,
     /// Held by who settles.
     settling: Mutex<()>,
 }
@@ -111,6 +113,7 @@ impl Store {
         let mut layers = records.layers(&*driver, &mut repaired)?;
         records.distrust(&boot, &*driver, &mut layers, &mut repaired)?;
         Ok(Self {
+            in_order: unsettled::keeps_order(layerdb, &driver.diff_dir(&CacheId::random()?)),
             records,
             driver,
             layers: RwLock::new(layers),
@@ -183,7 +186,7 @@ impl Store {
         Ingest::begin(&self.records, &self.driver)
     }
 
-    /// Puts an unpacked layer on top of `parent`, from the bottom up, without waiting for the disk: see [`Self::settle`]. When the stack is there already, the new copy is
+    /// Puts an unpacked layer on top of `parent`, from the bottom up, mostly without waiting for the disk: see [`Self::settle`]. When the stack is there already, the new copy is
     /// thrown away and the old one returned.
     ///
     /// The caller compares the diff id with the image's configuration **before**.
@@ -209,6 +212,10 @@ impl Store {
         self.records.mark_unsettled(&self.boot, ready.layer())?;
         let layer = ready.publish(&self.records)?;
         layers.insert(chain_id, layer.clone());
+        drop(layers);
+        if !self.in_order {
+            self.settle()?;
+        }
         Ok(layer)
     }
 

@@ -69,6 +69,13 @@ impl Store {
         drop(layers);
         // Files must not go before the names have: else a power loss leaves a layer without them.
         fsops::sync_dir(&self.records.sha256())?;
+        if !self.in_order {
+            // Nor may the records that tell of them be gone before the files are.
+            for (layer, _) in &leaving {
+                self.driver.remove(&layer.cache_id)?;
+            }
+            self.records.sync(&self.records.sha256())?;
+        }
         let mut removed = Vec::new();
         for (layer, aside) in leaving {
             finish_removal(&*self.driver, &aside)?;

@@ -15,6 +15,7 @@ use super::{Layer, Layers, Records, Store};
 use crate::Error;
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use tierce_fsops as fsops;
@@ -42,6 +43,17 @@ impl Boot {
     pub fn named(name: &str) -> Self {
         Self(name.chars().filter(char::is_ascii_alphanumeric).collect())
     }
+}
+
+/// Whether a file system writes changes of names in their order: ext4 and xfs do. btrfs brings what is synced to the disk
+/// before older changes that are not, and of others we do not know; there nothing is left for later. Nor is it when the
+/// records and the snapshots are on different ones.
+pub(super) fn keeps_order(records: &Path, snapshot: &Path) -> bool {
+    let device = |path: &Path| path.metadata().ok().map(|found| found.dev());
+    let there = snapshot.ancestors().find_map(device);
+    // EXT4_SUPER_MAGIC and XFS_SUPER_MAGIC of statfs(2).
+    let kind = rustix::fs::statfs(records).map(|found| found.f_type);
+    there.is_some() && device(records) == there && matches!(kind, Ok(0xEF53 | 0x5846_5342))
 }
 
 /// A mark that was found.
