@@ -56,6 +56,12 @@ pub struct ImageInspect {
     /// When it was made, RFC 3339.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub created: String,
+    /// The container that it was made of; only before API 1.45.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// That container's configuration; only before API 1.45.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container_config: Option<Value>,
     /// Version of the builder.
     pub docker_version: String,
     /// Its maker.

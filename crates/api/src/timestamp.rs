@@ -36,39 +36,6 @@ pub(crate) fn parse(text: &str) -> Result<Option<SystemTime>, Failure> {
         .ok_or_else(invalid)
 }
 
-/// Reads an `until` filter: seconds since 1970, RFC 3339, or how long before `now` (`10m`, `1h30m`).
-pub(crate) fn moment(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
-    let invalid = || Failure::invalid(format!("invalid until filter {text:?}: expected a time or a duration"));
-    if let Ok(seconds) = text.split('.').next().unwrap_or_default().parse() {
-        return Timestamp::from_second(seconds).map_err(|_| invalid());
-    }
-    if let Ok(time) = text.parse() {
-        return Ok(time);
-    }
-    let mut rest = text;
-    let mut span = Duration::ZERO;
-    while !rest.is_empty() {
-        let digits = rest
-            .find(|character: char| !character.is_ascii_digit())
-            .ok_or_else(invalid)?;
-        let (number, unit) = rest.split_at(digits);
-        let length = unit
-            .find(|character: char| character.is_ascii_digit())
-            .unwrap_or(unit.len());
-        let (unit, after) = unit.split_at(length);
-        let seconds: u64 = match unit {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3600,
-            _ => return Err(invalid()),
-        };
-        let number: u64 = number.parse().map_err(|_| invalid())?;
-        span = span.saturating_add(Duration::from_secs(number.saturating_mul(seconds)));
-        rest = after;
-    }
-    now.checked_sub(span).map_err(|_| invalid())
-}
-
 /// Go's `RFC3339Nano`: as many digits of the fraction as there are.
 pub(crate) fn rfc3339(time: Timestamp) -> String {
     time.to_string()
@@ -116,18 +83,6 @@ mod tests {
         assert_eq!(parse("12.000000001").unwrap(), Some(UNIX_EPOCH + Duration::new(12, 1)));
         for bad in ["x", "1.x", "1.0000000001", "99999999999999999999", "1.-5"] {
             assert!(parse(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn until_is_a_time_or_a_duration() {
-        let now = Timestamp::from_second(10_000).unwrap();
-        let seconds = |text: &str| moment(text, now).map(Timestamp::as_second);
-        assert_eq!(seconds("500").unwrap(), 500);
-        assert_eq!(seconds("1970-01-01T00:00:09Z").unwrap(), 9);
-        assert_eq!(seconds("1h30m").unwrap(), 10_000 - 5400);
-        for bad in ["x", "5y", "1h5", "99999999999999999999h"] {
-            assert!(seconds(bad).is_err(), "{bad}");
         }
     }
 

@@ -18,7 +18,7 @@ use tierce_store::Leases;
 use tierce_supervisor::Supervisor;
 
 use crate::settings::Settings;
-use crate::{identity, registry};
+use crate::{identity, old_layouts, registry};
 
 /// What the API tells of this daemon.
 pub(crate) fn facts(settings: &Settings) -> Result<Facts> {
@@ -39,6 +39,7 @@ pub(crate) fn facts(settings: &Settings) -> Result<Facts> {
 
 /// Opens the engine. Everything that an earlier daemon left running is found again.
 pub(crate) async fn open(settings: &Settings) -> Result<Arc<Engine>> {
+    old_layouts::tell(&settings.data_root);
     let supervisor = open_supervisor(settings).await?;
     let leases = Arc::new(Leases::default());
     let (layers, driver) = open_layers(settings)?;

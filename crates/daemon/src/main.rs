@@ -15,6 +15,7 @@ mod exclusive;
 mod flags;
 mod identity;
 mod log;
+mod old_layouts;
 mod registry;
 mod serve;
 mod service_manager;

@@ -80,21 +80,19 @@ impl Filters {
     /// A boolean filter: `default` when absent.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when the values are not one of `0 1 true false`, or contradict each other.
+    /// [`Error::Invalid`] when there is no value, none of `0 1 true false`, or one that contradicts another.
     pub fn boolean(&self, key: &str, default: bool) -> Result<bool> {
-        let mut answer = None;
-        for value in self.get(key) {
-            let this = match value.as_str() {
-                "1" | "true" | "True" | "TRUE" | "t" | "T" => true,
-                "0" | "false" | "False" | "FALSE" | "f" | "F" => false,
-                _ => return Err(Error::Invalid(format!("invalid filter '{key}={value}'"))),
-            };
-            if answer.is_some_and(|before| before != this) {
-                return Err(Error::Invalid(format!("invalid filter '{key}'")));
-            }
-            answer = Some(this);
+        if !self.contains(key) {
+            return Ok(default);
         }
-        Ok(answer.unwrap_or(default))
+        let values = self.get(key);
+        let has = |words: [&str; 2]| values.iter().any(|value| words.contains(&value.as_str()));
+        match (has(["1", "true"]), has(["0", "false"])) {
+            (true, false) => Ok(true),
+            (false, true) => Ok(false),
+            _ if values.is_empty() => Err(Error::Invalid(format!("invalid filter '{key}'"))),
+            _ => Err(Error::Invalid(format!("invalid filter '{key}=[{}]'", values.join(" ")))),
+        }
     }
 
     /// Whether the key is absent, or one of its values equals `candidate`.
@@ -206,12 +204,20 @@ mod tests {
     }
 
     #[test]
-    fn booleans_refuse_contradiction() {
-        let mut filters = Filters::default();
-        assert!(filters.boolean("dangling", true).unwrap());
-        filters.add("dangling", "true");
-        filters.add("dangling", "false");
-        assert!(filters.boolean("dangling", false).is_err());
+    fn booleans_refuse_contradiction_and_what_is_none() {
+        let read = |json: &str| Filters::from_json(json).unwrap().boolean("dangling", true);
+        assert!(read("{}").unwrap() && read(r#"{"dangling":["1"]}"#).unwrap());
+        assert!(!read(r#"{"dangling":["0","false"]}"#).unwrap());
+        for (json, text) in [
+            (
+                r#"{"dangling":["true","false"]}"#,
+                "invalid filter 'dangling=[true false]'",
+            ),
+            (r#"{"dangling":["T"]}"#, "invalid filter 'dangling=[T]'"),
+            (r#"{"dangling":[]}"#, "invalid filter 'dangling'"),
+        ] {
+            assert_eq!(read(json).unwrap_err().to_string(), text);
+        }
     }
 
     proptest! {

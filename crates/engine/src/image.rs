@@ -3,14 +3,17 @@
 use crate::container::context::{Context, blocking};
 use crate::error::{Error, Result};
 use crate::events::Subject;
+use crate::filters::Filters;
+use crate::image_list;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use crate::archives::Saving;
 pub use crate::commit::CommitRequest;
+pub use crate::image_list::ListImages;
 pub use tierce_image::{
-    Credentials, Detail, Details, Found, HistoryStep, Image, Import, Loaded, Message, OutputOnly, Progress, Prune,
-    Pruned, Published, Pull, Pulled, Push, Remote, Removal, Removed, Search, Secret, Silent, Summary,
+    Credentials, Detail, Details, Found, HistoryStep, Image, Import, Loaded, Message, OutputOnly, Progress, Pruned,
+    Published, Pull, Pulled, Push, Remote, Removal, Removed, Search, Secret, Silent, Summary,
 };
 pub use tierce_oci::{Platform, Reference};
 
@@ -52,10 +55,16 @@ impl Images {
         Ok(published)
     }
 
-    /// All images.
-    pub async fn list(&self) -> Result<Vec<Summary>> {
+    /// The images that pass the filters, the newest first.
+    pub async fn list(&self, wanted: ListImages) -> Result<Vec<Summary>> {
         let store = Arc::clone(&self.store);
-        blocking(move || Ok(store.list())).await
+        blocking(move || image_list::select(&store, &wanted)).await
+    }
+
+    /// How many images there are, those that only serve as parents among them.
+    pub async fn count(&self) -> Result<usize> {
+        let store = Arc::clone(&self.store);
+        blocking(move || Ok(store.list().len())).await
     }
 
     /// Bytes of all layers on disk, each counted once.
@@ -64,16 +73,24 @@ impl Images {
         blocking(move || Ok(store.layers_size())).await
     }
 
-    /// All that is known about one image.
-    pub async fn inspect(&self, name: &str) -> Result<Details> {
+    /// All that is known about one image; refused when it is not for `platform`.
+    pub async fn inspect(&self, name: &str, platform: Option<Platform>) -> Result<Details> {
         let (store, name) = (Arc::clone(&self.store), name.to_owned());
-        blocking(move || store.inspect(&name).map_err(Error::below)).await
+        blocking(move || {
+            check_platforms(&store, &name, platform.as_slice())?;
+            store.inspect(&name).map_err(Error::below)
+        })
+        .await
     }
 
-    /// The steps that an image was made by, newest first.
-    pub async fn history(&self, name: &str) -> Result<Vec<HistoryStep>> {
+    /// The steps that an image was made by, newest first; refused when it is not for `platform`.
+    pub async fn history(&self, name: &str, platform: Option<Platform>) -> Result<Vec<HistoryStep>> {
         let (store, name) = (Arc::clone(&self.store), name.to_owned());
-        blocking(move || store.history(&name).map_err(Error::below)).await
+        blocking(move || {
+            check_platforms(&store, &name, platform.as_slice())?;
+            store.history(&name).map_err(Error::below)
+        })
+        .await
     }
 
     /// Gives an image one more name.
@@ -84,16 +101,22 @@ impl Images {
         Ok(())
     }
 
-    /// Removes a name, or an image with all its names; refused while a container uses it.
-    pub async fn remove(&self, name: &str, removal: Removal) -> Result<Vec<Removed>> {
+    /// Removes a name, or an image with all its names; refused while a container uses it, and when it is not for all
+    /// of `platforms`.
+    pub async fn remove(&self, name: &str, removal: Removal, platforms: Vec<Platform>) -> Result<Vec<Removed>> {
         let (store, name) = (Arc::clone(&self.store), name.to_owned());
-        let removed = blocking(move || store.remove(&name, removal).map_err(Error::below)).await?;
+        let removed = blocking(move || {
+            check_platforms(&store, &name, &platforms)?;
+            store.remove(&name, removal).map_err(Error::below)
+        })
+        .await?;
         self.publish_removed(&removed);
         Ok(removed)
     }
 
-    /// Removes images that nobody uses.
-    pub async fn prune(&self, prune: Prune) -> Result<Pruned> {
+    /// Removes images that nobody uses and that pass the filters `dangling label label! until`.
+    pub async fn prune(&self, filters: &Filters) -> Result<Pruned> {
+        let prune = image_list::prune(filters)?;
         let store = Arc::clone(&self.store);
         let pruned = blocking(move || store.prune(&prune).map_err(Error::below)).await?;
         self.publish_removed(&pruned.removed);
@@ -117,6 +140,18 @@ impl Images {
         let attributes = BTreeMap::from([("name".to_owned(), name.to_owned())]);
         self.context.events.publish(Subject::Image, action, id, attributes);
     }
+}
+
+/// Refuses an image that is not for each of the platforms. An image here is for one platform.
+fn check_platforms(store: &tierce_image::Images, name: &str, platforms: &[Platform]) -> Result<()> {
+    if platforms.is_empty() {
+        return Ok(());
+    }
+    let image = store.find(name).map_err(Error::below)?;
+    for platform in platforms {
+        image.check_platform(name, platform).map_err(Error::below)?;
+    }
+    Ok(())
 }
 
 /// A familiar name without its tag or digest.

@@ -29,6 +29,7 @@ mod filters;
 #[doc(hidden)] // for the fuzz targets
 pub mod fuzzing;
 pub mod image;
+mod image_list;
 pub mod network;
 pub mod parts;
 pub mod system;
@@ -46,6 +47,6 @@ pub use exec::{Exec, ExecCreate, ExecStart, Execs};
 pub use filters::Filters;
 pub use image::Images;
 pub use network::{Network, NetworkDetails, NetworkSpec, Networks};
-pub use system::{ContainerCounts, DiskUsage, HostInfo, Info, System, VolumeUsage};
+pub use system::{ContainerCounts, HostInfo, Info, System, VolumeUsage};
 pub use tierce_task::messages::{BlockCounter, CpuMetrics};
 pub use volume::{Volume, VolumeCreate, Volumes};

@@ -50,10 +50,20 @@ impl Networks {
     /// Networks that pass the filters (`dangling driver id label name scope type`), by name.
     pub fn list(&self, filters: &Filters) -> Result<Vec<NetworkDetails>> {
         filters.validate(&["dangling", "driver", "id", "label", "name", "scope", "type"])?;
-        let dangling = filters
-            .contains("dangling")
-            .then(|| filters.boolean("dangling", true))
-            .transpose()?;
+        let dangling = match filters.get("dangling") {
+            [] => None,
+            [one] if one == "1" || one == "true" => Some(true),
+            [one] if one == "0" || one == "false" => Some(false),
+            // Docker has texts of its own for networks.
+            [_] => {
+                let text = "invalid value for filter 'dangling', must be \"true\" (or \"1\"), or \"false\" (or \"0\")";
+                return Err(Error::Invalid(text.to_owned()));
+            }
+            _ => {
+                let text = "got more than one value for filter key \"dangling\"";
+                return Err(Error::Invalid(text.to_owned()));
+            }
+        };
         let mut found = Vec::new();
         for network in self.controller.networks() {
             let kind = if network.is_predefined() { "builtin" } else { "custom" };

@@ -2,7 +2,6 @@
 
 use crate::container::context::{Context, blocking};
 use crate::error::Result;
-use crate::parts::DiskUse;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -82,15 +81,6 @@ pub struct VolumeUsage {
     pub references: usize,
 }
 
-/// Disk use of containers and volumes; that of images is asked of the images.
-#[derive(Debug, Clone, Default)]
-pub struct DiskUsage {
-    /// Container id → its use.
-    pub containers: Vec<(String, DiskUse)>,
-    /// Volumes.
-    pub volumes: Vec<VolumeUsage>,
-}
-
 /// The system verbs.
 #[derive(Clone)]
 pub struct System {
@@ -113,10 +103,10 @@ impl System {
         counts(&self.context)
     }
 
-    /// Disk use of containers and volumes, measured now.
-    pub async fn disk_usage(&self) -> Result<DiskUsage> {
+    /// Disk use of volumes, measured now.
+    pub async fn volume_usage(&self) -> Result<Vec<VolumeUsage>> {
         let context = Arc::clone(&self.context);
-        blocking(move || Ok(disk_usage(&context))).await
+        blocking(move || Ok(volume_usage(&context))).await
     }
 
     /// Publishes that the daemon read its configuration again.
@@ -209,18 +199,8 @@ fn total_memory(text: &str) -> u64 {
     kilobytes * 1024
 }
 
-fn disk_usage(context: &Context) -> DiskUsage {
-    let containers = context
-        .all()
-        .iter()
-        .map(|container| {
-            (
-                container.id.clone(),
-                context.rootfs.usage(&container.id).unwrap_or_default(),
-            )
-        })
-        .collect();
-    let volumes = context
+fn volume_usage(context: &Context) -> Vec<VolumeUsage> {
+    context
         .volumes
         .list()
         .into_iter()
@@ -229,8 +209,7 @@ fn disk_usage(context: &Context) -> DiskUsage {
             references: context.volumes.holders(&volume.name).len(),
             volume,
         })
-        .collect();
-    DiskUsage { containers, volumes }
+        .collect()
 }
 
 #[cfg(test)]

@@ -37,9 +37,9 @@ impl Volumes {
         self.context.volumes.get(name).map_err(Error::below)
     }
 
-    /// Volumes that pass the filters (`dangling driver label label! name`), by name.
+    /// Volumes that pass the filters (`dangling driver label name`), by name.
     pub fn list(&self, filters: &Filters) -> Result<Vec<Volume>> {
-        filters.validate(&["dangling", "driver", "label", "label!", "name"])?;
+        filters.validate(&["dangling", "driver", "label", "name"])?;
         let dangling = filters
             .contains("dangling")
             .then(|| filters.boolean("dangling", true))
@@ -50,7 +50,6 @@ impl Volumes {
                 && filters.exact("driver", &volume.driver)
                 && filters.fuzzy("name", &volume.name)
                 && filters.labels("label", &volume.labels)
-                && filters.no_labels("label!", &volume.labels)
         });
         Ok(volumes)
     }

@@ -1,14 +1,14 @@
 //! The lines of `images`.
 
 use crate::{Image, Images, Summary};
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 use tierce_oci::{ChainId, ImageId, Reference};
 
 impl Images {
     /// All images, the newest first. Filters are the caller's, who finds what they need in the [`Summary`].
     pub fn list(&self) -> Vec<Summary> {
         let images = self.records.all();
+        let parents: HashSet<&ImageId> = images.iter().filter_map(|image| image.parent.as_ref()).collect();
         let mut users: HashMap<ChainId, usize> = HashMap::new();
         for image in &images {
             for chain in ChainId::stack(&image.config.rootfs.diff_ids) {
@@ -26,12 +26,12 @@ impl Images {
                     self,
                     image,
                     references.get(&image.id).map_or(&[][..], Vec::as_slice),
-                    &images,
+                    parents.contains(&image.id),
                     &users,
                 )
             })
             .collect();
-        list.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.id.cmp(&b.id)));
+        list.sort_by(|a, b| b.created_at.cmp(&a.created_at).then_with(|| a.id.cmp(&b.id)));
         list
     }
 
@@ -50,12 +50,12 @@ pub(crate) fn size(images: &Images, image: &Image) -> u64 {
         .sum()
 }
 
-/// One line; `users` counts the images that have a layer.
+/// One line; `has_children` = another image was made from it, `users` counts the images that have a layer.
 fn summary(
     store: &Images,
     image: &Image,
     references: &[Reference],
-    images: &[Arc<Image>],
+    has_children: bool,
     users: &HashMap<ChainId, usize>,
 ) -> Summary {
     let (mut size, mut shared_size) = (0, 0);
@@ -67,7 +67,6 @@ fn summary(
         }
     }
     let (repo_tags, repo_digests) = split(references);
-    let has_children = images.iter().any(|other| other.parent.as_ref() == Some(&image.id));
     let nameless = repo_tags.is_empty() && repo_digests.is_empty();
     Summary {
         id: image.id.clone(),
@@ -77,6 +76,7 @@ fn summary(
         repo_tags,
         repo_digests,
         created: image.created_unix(),
+        created_at: image.created_at(),
         size,
         shared_size,
         containers: crate::remove::users(store, &image.id).len() as u64,

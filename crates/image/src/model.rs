@@ -27,6 +27,27 @@ impl Image {
         self.config.chain_id()
     }
 
+    /// Refuses the image when it is for another platform than the one asked for.
+    ///
+    /// # Errors
+    /// [`Error::OtherPlatform`], which tells the image by the name that was used, `reference`.
+    pub fn check_platform(&self, reference: &str, wanted: &Platform) -> Result<(), Error> {
+        let have = self.config.platform();
+        if have.distance(wanted).is_some() {
+            return Ok(());
+        }
+        Err(Error::OtherPlatform {
+            reference: reference.to_owned(),
+            have: have.to_string(),
+            wanted: wanted.to_string(),
+        })
+    }
+
+    /// When it was made, as far as the document tells.
+    pub fn created_at(&self) -> Option<jiff::Timestamp> {
+        self.config.created.as_deref().and_then(|text| text.parse().ok())
+    }
+
     /// When it was made, in seconds since 1970; 0 when the document does not tell.
     pub fn created_unix(&self) -> i64 {
         unix_seconds(self.config.created.as_deref())
@@ -52,6 +73,8 @@ pub struct Summary {
     pub repo_digests: Vec<String>,
     /// Seconds since 1970.
     pub created: i64,
+    /// The same to the nanosecond, as far as the configuration tells.
+    pub created_at: Option<jiff::Timestamp>,
     /// Bytes of all its layers.
     pub size: u64,
     /// Bytes of those of its layers that another image has too.

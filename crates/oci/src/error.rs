@@ -11,6 +11,15 @@ pub enum Error {
     /// Not an image reference.
     #[error("invalid reference format{}", .0.map(|why| format!(": {why}")).unwrap_or_default())]
     Reference(Option<&'static str>),
+    /// A repository with capital letters.
+    #[error("invalid reference format: repository name ({0}) must be lowercase")]
+    Uppercase(String),
+    /// Not a tag.
+    #[error("invalid tag format")]
+    Tag,
+    /// Not a pattern for references.
+    #[error("syntax error in pattern")]
+    Pattern,
     /// Not `os[/arch[/variant]]`.
     #[error("{0:?}: unknown operating system or architecture: invalid argument")]
     Platform(String),

@@ -6,6 +6,7 @@
 mod digest;
 mod error;
 mod image;
+mod pattern;
 mod platform;
 mod reference;
 mod size;
@@ -18,6 +19,7 @@ pub mod runtime;
 pub use digest::{ChainId, DiffId, Digest, Hasher, ImageId};
 pub use error::Error;
 pub use image::{Descriptor, History, ImageConfig, Index, Manifest, RootFs};
+pub use pattern::Pattern;
 pub use platform::Platform;
 pub use reference::{DEFAULT_DOMAIN, DEFAULT_TAG, Reference};
 pub use size::parse_bytes;

@@ -37,7 +37,7 @@ impl Reference {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Reference`], with Docker's text.
+    /// [`Error::Reference`] and [`Error::Uppercase`], with Docker's texts.
     pub fn parse(text: &str) -> Result<Self, Error> {
         if text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(Error::Reference(Some(
@@ -57,7 +57,11 @@ impl Reference {
             None => (rest, None),
         };
         if path.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return Err(Error::Reference(Some("repository name must be lowercase")));
+            let official = domain == DEFAULT_DOMAIN && !path.contains('/');
+            return Err(Error::Uppercase(format!(
+                "{}{path}",
+                if official { OFFICIAL } else { "" }
+            )));
         }
         if !path.split('/').all(is_path_component) || !is_domain(&domain) {
             return Err(Error::Reference(None));
@@ -138,10 +142,10 @@ impl Reference {
     /// The same repository with another tag and no digest.
     ///
     /// # Errors
-    /// [`Error::Reference`] when it is no tag.
+    /// [`Error::Tag`] when it is none.
     pub fn with_tag(&self, tag: &str) -> Result<Self, Error> {
         if !is_tag(tag) {
-            return Err(Error::Reference(Some("invalid tag format")));
+            return Err(Error::Tag);
         }
         Ok(Self {
             tag: Some(tag.to_owned()),

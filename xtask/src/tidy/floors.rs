@@ -82,7 +82,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("client", &["api-types"]),
-    ("cli", &["client", "api-types", "oci"]),
+    ("cli", &["client", "registry", "api-types", "oci"]),
     ("testkit", &["fsops", "oci", "sys"]),
 ];
 

@@ -17,6 +17,12 @@ fn bytes(size: u64) -> i64 {
 
 /// Before this version sizes stood twice.
 const WITHOUT_VIRTUAL_SIZE: ApiVersion = ApiVersion::new(1, 44);
+/// Before this version an image told of the container that it was made of.
+const WITHOUT_MAKER: ApiVersion = ApiVersion::new(1, 45);
+/// Before this version an image without a name was called `<none>`.
+const WITHOUT_NONE: ApiVersion = ApiVersion::new(1, 43);
+/// Since this version a list tells how many containers were made of an image.
+const WITH_CONTAINERS: ApiVersion = ApiVersion::new(1, 51);
 /// Before this version an image's configuration had members that only containers have.
 const WITHOUT_CONTAINER_MEMBERS: ApiVersion = ApiVersion::new(1, 50);
 
@@ -39,25 +45,67 @@ pub(crate) fn platform_document(text: &str) -> Result<Option<Platform>, Failure>
     if text.is_empty() {
         return Ok(None);
     }
-    let platform: Platform =
-        serde_json::from_str(text).map_err(|error| Failure::invalid(format!("failed to parse platform: {error}")))?;
+    let platform: Platform = serde_json::from_str(text).map_err(|error| {
+        let cause = json_cause(text, &error);
+        Failure::invalid(format!("failed to parse platform: {cause}"))
+    })?;
     if platform.os.is_empty() || platform.architecture.is_empty() {
         return Err(Failure::invalid("both OS and Architecture must be provided"));
     }
     Ok(Some(platform))
 }
 
-/// A row of the list. `counted` = shared sizes and containers were asked for (only `system/df` does).
-pub(crate) fn summary(summary: &Summary, counted: bool, version: ApiVersion) -> wire::ImageSummary {
+/// Why a text is no document, in Go's words where it does not even begin as one.
+fn json_cause(text: &str, error: &serde_json::Error) -> String {
+    match text.trim_start().chars().next() {
+        Some(first) if !matches!(first, '{' | '[' | '"' | '0'..='9' | '-' | 't' | 'f' | 'n') => {
+            format!("invalid character '{first}' looking for beginning of value")
+        }
+        None => "unexpected end of JSON input".to_owned(),
+        Some(_) => error.to_string(),
+    }
+}
+
+/// What of a row costs time, and is told to who asks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counted {
+    /// Bytes that other images have too.
+    pub(crate) shared_size: bool,
+    /// Containers made of it.
+    pub(crate) containers: bool,
+}
+
+impl Counted {
+    /// What a list counts: containers since API 1.51, which is what `docker images --tree` asks for.
+    pub(crate) fn in_list(shared_size: bool, version: ApiVersion) -> Self {
+        Self {
+            shared_size,
+            containers: version >= WITH_CONTAINERS,
+        }
+    }
+}
+
+/// A row of the list.
+pub(crate) fn summary(summary: &Summary, counted: Counted, version: ApiVersion) -> wire::ImageSummary {
+    let nameless = summary.repo_tags.is_empty() && summary.repo_digests.is_empty() && version < WITHOUT_NONE;
+    let names = |names: &Vec<String>, none: &str| if nameless { vec![none.to_owned()] } else { names.clone() };
     wire::ImageSummary {
-        containers: if counted { bytes(summary.containers) } else { -1 },
+        containers: if counted.containers {
+            bytes(summary.containers)
+        } else {
+            -1
+        },
         created: summary.created,
         id: summary.id.to_string(),
         labels: (!summary.labels.is_empty()).then(|| summary.labels.clone()),
         parent_id: summary.parent.as_ref().map(ToString::to_string).unwrap_or_default(),
-        repo_digests: summary.repo_digests.clone(),
-        repo_tags: summary.repo_tags.clone(),
-        shared_size: if counted { bytes(summary.shared_size) } else { -1 },
+        repo_digests: names(&summary.repo_digests, "<none>@<none>"),
+        repo_tags: names(&summary.repo_tags, "<none>:<none>"),
+        shared_size: if counted.shared_size {
+            bytes(summary.shared_size)
+        } else {
+            -1
+        },
         size: bytes(summary.size),
         virtual_size: (version < WITHOUT_VIRTUAL_SIZE).then(|| bytes(summary.size)),
     }
@@ -90,6 +138,9 @@ pub(crate) fn inspect(details: &Details, version: ApiVersion) -> wire::ImageInsp
         parent: image.parent.as_ref().map(ToString::to_string).unwrap_or_default(),
         comment,
         created: config.created.clone().unwrap_or_default(),
+        container: (version < WITHOUT_MAKER).then(|| extra("container")),
+        container_config: (version < WITHOUT_MAKER)
+            .then(|| config.extra.get("container_config").cloned().unwrap_or_default()),
         docker_version: extra("docker_version"),
         author: config.author.clone(),
         architecture: config.architecture.clone(),

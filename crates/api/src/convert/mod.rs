@@ -2,7 +2,6 @@
 
 pub(crate) mod container;
 pub(crate) mod image;
-pub(crate) mod image_filters;
 pub(crate) mod network;
 pub(crate) mod state;
 pub(crate) mod stats;

@@ -1,19 +1,15 @@
 //! The daemon itself.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tierce_api_types::ApiVersion;
-use tierce_api_types::container::ContainerSummary;
 use tierce_api_types::event::{EventActor, EventMessage};
-use tierce_api_types::image::ImageSummary;
 use tierce_api_types::system as wire;
-use tierce_api_types::volume::{Volume, VolumeUsage};
-use tierce_engine::{DiskUsage, Event, Info, Subject};
+use tierce_engine::{Event, Info, Subject};
 
-use super::volume;
 use crate::facts::{Facts, VERSION};
 use crate::timestamp::rfc3339;
 
@@ -202,39 +198,5 @@ pub(crate) fn event(event: Event) -> EventMessage {
         scope: "local".to_owned(),
         time: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
         time_nano: i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
-    }
-}
-
-/// What takes space. `layers_size`: of all layers, those that several images share counted once. `kinds` are the parts
-/// that were asked for; none = all.
-pub(crate) fn disk_usage(
-    usage: &DiskUsage,
-    layers_size: u64,
-    images: Vec<ImageSummary>,
-    mut containers: Vec<ContainerSummary>,
-    kinds: &[String],
-) -> wire::DiskUsage {
-    let asked = |kind: &str| kinds.is_empty() || kinds.iter().any(|asked| asked == kind);
-    let bytes = |size: u64| i64::try_from(size).unwrap_or(i64::MAX);
-    let sizes: HashMap<&str, _> = usage.containers.iter().map(|(id, used)| (id.as_str(), used)).collect();
-    for container in &mut containers {
-        if let Some(used) = sizes.get(container.id.as_str()) {
-            container.size_rw = bytes(used.own);
-            container.size_root_fs = bytes(used.own.saturating_add(used.image));
-        }
-    }
-    let volumes = usage.volumes.iter().map(|entry| Volume {
-        usage_data: Some(VolumeUsage {
-            ref_count: entry.references as i64,
-            size: bytes(entry.size),
-        }),
-        ..volume::document(&entry.volume)
-    });
-    wire::DiskUsage {
-        layers_size: if asked("image") { bytes(layers_size) } else { 0 },
-        images: asked("image").then_some(images),
-        containers: asked("container").then_some(containers),
-        volumes: asked("volume").then(|| volumes.collect()),
-        build_cache: asked("build-cache").then(Vec::new),
     }
 }

@@ -1,9 +1,20 @@
 //! Volumes.
 
 use tierce_api_types::volume as wire;
-use tierce_engine::{Volume, VolumeCreate};
+use tierce_engine::{Volume, VolumeCreate, VolumeUsage};
 
 use crate::timestamp::rfc3339;
+
+/// A volume with its size and how many containers hold it.
+pub(crate) fn used(usage: &VolumeUsage) -> wire::Volume {
+    wire::Volume {
+        usage_data: Some(wire::VolumeUsage {
+            ref_count: i64::try_from(usage.references).unwrap_or(i64::MAX),
+            size: i64::try_from(usage.size).unwrap_or(i64::MAX),
+        }),
+        ..document(&usage.volume)
+    }
+}
 
 /// A volume.
 pub(crate) fn document(volume: &Volume) -> wire::Volume {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use hyper::StatusCode;
 use tierce_api_types::image::{BuildPruned, HistoryItem, ImageDeleted, ImageSummary, ImagesPruned};
-use tierce_engine::image::{CommitRequest, Import, Message, Platform, Pull, Push, Removal};
+use tierce_engine::image::{CommitRequest, Import, ListImages, Message, Platform, Pull, Push, Removal};
 
+use crate::convert::image::Counted;
 use crate::query::Query;
 use crate::reply::Reply;
 use crate::router::Outcome;
@@ -24,30 +25,45 @@ pub(super) fn routes(table: &mut Table<'_>) {
     table.post("/images/{name}/push", push);
     table.post("/images/{name}/tag", tag);
     table.delete("/images/{name}", remove);
-    table.post("/build/prune", |_| async { Reply::json(&BuildPruned::default()) });
+    table.post("/build/prune", prune_build_cache);
 }
 
 /// Lists images, the newest first; intermediate ones only with `all`.
 async fn list(call: Call) -> Outcome {
     let version = call.version;
-    let counted = call.query.flag("shared-size");
-    let filters = call.query.filters()?;
-    let summaries = call.engine.images.list().await?;
-    let shown = convert::image_filters::select(&summaries, &filters, call.query.flag("all"))?;
-    let rows: Vec<ImageSummary> = shown
-        .into_iter()
+    let mut filters = call.query.filters()?;
+    if !call.speaks(41)
+        && let Some(reference) = call.query.non_empty("filter")
+    {
+        filters.add("reference", &reference);
+    }
+    let wanted = ListImages {
+        all: call.query.flag("all"),
+        filters,
+    };
+    let counted = Counted::in_list(call.speaks(42) && call.query.flag("shared-size"), version);
+    let summaries = call.engine.images.list(wanted).await?;
+    let rows: Vec<ImageSummary> = summaries
+        .iter()
         .map(|summary| convert::image::summary(summary, counted, version))
         .collect();
     Reply::json(&rows)
 }
 
 async fn inspect(call: Call) -> Outcome {
-    let details = call.engine.images.inspect(&call.name).await?;
+    let platform = platform(&call)?;
+    if platform.is_some() && call.query.flag("manifests") {
+        return Err(Failure::invalid(
+            "conflicting options: manifests and platform options cannot both be set",
+        ));
+    }
+    let details = call.engine.images.inspect(&call.name, platform).await?;
     Reply::json(&convert::image::inspect(&details, call.version))
 }
 
 async fn history(call: Call) -> Outcome {
-    let steps = call.engine.images.history(&call.name).await?;
+    let platform = platform(&call)?;
+    let steps = call.engine.images.history(&call.name, platform).await?;
     let items: Vec<HistoryItem> = steps.iter().map(convert::image::history).collect();
     Reply::json(&items)
 }
@@ -64,22 +80,47 @@ async fn remove(call: Call) -> Outcome {
         force: call.query.flag("force"),
         keep_parents: call.query.flag("noprune"),
     };
-    let removed = call.engine.images.remove(&call.name, removal).await?;
+    let documents = call.query.all("platforms").iter();
+    let platforms: Result<Vec<_>, Failure> = documents.map(|text| convert::image::platform_document(text)).collect();
+    let platforms = platforms?.into_iter().flatten().collect();
+    let removed = call.engine.images.remove(&call.name, removal, platforms).await?;
     let items: Vec<ImageDeleted> = removed.iter().map(convert::image::removed).collect();
     Reply::json(&items)
 }
 
 async fn prune(call: Call) -> Outcome {
-    let pruned = call
-        .engine
-        .images
-        .prune(convert::image_filters::prune(&call.query.filters()?)?)
-        .await?;
+    let pruned = call.engine.images.prune(&call.query.filters()?).await?;
     let items: Vec<ImageDeleted> = pruned.removed.iter().map(convert::image::removed).collect();
     Reply::json(&ImagesPruned {
         images_deleted: (!items.is_empty()).then_some(items),
         space_reclaimed: pruned.reclaimed,
     })
+}
+
+/// Removes what builds left behind: nothing yet, as nothing is built here.
+async fn prune_build_cache(call: Call) -> Outcome {
+    let filters = call.query.filters()?;
+    let known = [
+        "description",
+        "id",
+        "inuse",
+        "label",
+        "label!",
+        "parent",
+        "private",
+        "shared",
+        "type",
+        "until",
+    ];
+    filters
+        .validate(&known)
+        .map_err(|error| Failure::invalid(format!("failed to prune build cache: {error}")))?;
+    Reply::json(&BuildPruned::default())
+}
+
+/// The platform that was asked for, since API 1.48.
+fn platform(call: &Call) -> Result<Option<Platform>, Failure> {
+    convert::image::platform_document(call.query.text("platform"))
 }
 
 /// Pulls an image. What goes wrong before the first message is an ordinary refusal; after it, the last message tells.

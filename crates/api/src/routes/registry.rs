@@ -44,14 +44,15 @@ async fn search(call: Call) -> Outcome {
     let (automated, official) = (flag("is-automated")?, flag("is-official")?);
     let mut stars = 0;
     for text in filters.get("stars") {
-        let number: i64 = text
-            .parse()
-            .map_err(|_| Failure::invalid(format!("invalid filter 'stars={text}'")))?;
+        let number: i64 = text.parse().map_err(|_| {
+            let cause = format!("strconv.Atoi: parsing {text:?}: invalid syntax");
+            Failure::invalid(format!("invalid filter 'stars={text}': {cause}"))
+        })?;
         stars = stars.max(number);
     }
     let search = Search {
         term: call.query.text("term").to_owned(),
-        limit: call.query.number("limit")?,
+        limit: limit(call.query.text("limit"))?,
         official,
         stars,
         credentials: call.credentials(),
@@ -64,6 +65,18 @@ async fn search(call: Call) -> Outcome {
     };
     let rows: Vec<_> = found.iter().map(row).collect();
     Reply::json(&rows)
+}
+
+/// How many results are wanted, if that is said.
+fn limit(text: &str) -> Result<Option<i64>, Failure> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let limit = text.parse().map_err(|_| {
+        let cause = format!("strconv.Atoi: parsing {text:?}: invalid syntax");
+        Failure::invalid(format!("invalid limit specified: {cause}"))
+    })?;
+    Ok(Some(limit))
 }
 
 fn row(found: &Found) -> FoundRepository {

@@ -5,13 +5,17 @@ use hyper::Method;
 use hyper::header::{CACHE_CONTROL, HeaderName, HeaderValue, PRAGMA};
 use jiff::Timestamp;
 use tierce_api_types::event::EventMessage;
+use tierce_api_types::system::DiskUsage;
+use tierce_engine::Watch;
+use tierce_engine::image::ListImages;
 use tierce_engine::requests::List;
-use tierce_engine::{Filters, Watch};
 
 use crate::convert;
+use crate::convert::image::Counted;
 use crate::reply::{Reply, json_line};
 use crate::router::Outcome;
 use crate::routes::{Call, Table};
+use crate::status::Failure;
 use crate::timestamp;
 
 /// The routes of this group.
@@ -47,7 +51,7 @@ async fn version(call: Call) -> Outcome {
 
 async fn info(call: Call) -> Outcome {
     let info = call.engine.system.info().await?;
-    let images = call.engine.images.list().await?.len();
+    let images = call.engine.images.count().await?;
     Reply::json(&convert::system::info(info, images, &call.facts, call.version))
 }
 
@@ -68,34 +72,74 @@ async fn events(call: Call) -> Outcome {
     ))
 }
 
-/// What takes space on disk.
+/// What takes space on disk, all of it or the parts that `type` names.
 async fn disk_usage(call: Call) -> Outcome {
-    let usage = call.engine.system.disk_usage().await?;
-    let layers_size = call.engine.images.layers_size().await?;
-    let images = call.engine.images.list().await?;
-    let shown = convert::image_filters::select(&images, &Filters::default(), false)?;
-    let images = shown
-        .into_iter()
-        .map(|summary| convert::image::summary(summary, true, call.version))
-        .collect();
-    let containers = call
-        .engine
-        .containers
-        .list(List {
+    let asked = Asked::parse(&call)?;
+    let mut answer = DiskUsage::default();
+    if asked.images {
+        let counted = Counted {
+            shared_size: true,
+            containers: true,
+        };
+        let images = call.engine.images.list(ListImages::default()).await?;
+        let images = images
+            .iter()
+            .map(|summary| convert::image::summary(summary, counted, call.version));
+        answer.images = Some(images.collect());
+        answer.layers_size = i64::try_from(call.engine.images.layers_size().await?).unwrap_or(i64::MAX);
+    }
+    if asked.containers {
+        let list = List {
             all: true,
+            size: true,
             ..List::default()
-        })
-        .await?;
-    let now = Timestamp::now();
-    let containers = containers
-        .iter()
-        .map(|summary| convert::container::summary(summary, now))
-        .collect();
-    Reply::json(&convert::system::disk_usage(
-        &usage,
-        layers_size,
-        images,
-        containers,
-        call.query.all("type"),
-    ))
+        };
+        let containers = call.engine.containers.list(list).await?;
+        let now = Timestamp::now();
+        let containers = containers
+            .iter()
+            .map(|summary| convert::container::summary(summary, now));
+        answer.containers = Some(containers.collect());
+    }
+    if asked.volumes {
+        let volumes = call.engine.system.volume_usage().await?;
+        answer.volumes = Some(volumes.iter().map(convert::volume::used).collect());
+    }
+    answer.build_cache = asked.build_cache.then(Vec::new);
+    Reply::json(&answer)
+}
+
+/// The parts of [`disk_usage`].
+#[derive(Default)]
+struct Asked {
+    images: bool,
+    containers: bool,
+    volumes: bool,
+    build_cache: bool,
+}
+
+impl Asked {
+    /// All parts, unless some are named; before API 1.42 none can be.
+    fn parse(call: &Call) -> Result<Self, Failure> {
+        let named = if call.speaks(42) { call.query.all("type") } else { &[] };
+        let mut asked = Self::default();
+        for name in named {
+            *match name.as_str() {
+                "image" => &mut asked.images,
+                "container" => &mut asked.containers,
+                "volume" => &mut asked.volumes,
+                "build-cache" => &mut asked.build_cache,
+                other => return Err(Failure::invalid(format!("unknown object type: {other}"))),
+            } = true;
+        }
+        if named.is_empty() {
+            asked = Self {
+                images: true,
+                containers: true,
+                volumes: true,
+                build_cache: true,
+            };
+        }
+        Ok(asked)
+    }
 }

@@ -7,6 +7,7 @@ use crate::convert;
 use crate::reply::Reply;
 use crate::router::Outcome;
 use crate::routes::{Call, Table};
+use crate::status::Failure;
 
 /// The routes of this group.
 pub(super) fn routes(table: &mut Table<'_>) {
@@ -18,7 +19,11 @@ pub(super) fn routes(table: &mut Table<'_>) {
 }
 
 async fn list(call: Call) -> Outcome {
-    let volumes = call.engine.volumes.list(&call.query.filters()?)?;
+    let filters = call.query.filters().map_err(|failure| Failure {
+        message: format!("error reading volume filters: {}", failure.message),
+        ..failure
+    })?;
+    let volumes = call.engine.volumes.list(&filters)?;
     Reply::json(&VolumeList {
         volumes: volumes.iter().map(convert::volume::document).collect(),
         warnings: None,
@@ -48,7 +53,7 @@ async fn prune(call: Call) -> Outcome {
     }
     let pruned = call.engine.volumes.prune(&filters).await?;
     Reply::json(&VolumesPruned {
-        volumes_deleted: (!pruned.removed.is_empty()).then_some(pruned.removed),
+        volumes_deleted: Some(pruned.removed),
         space_reclaimed: pruned.space_reclaimed,
     })
 }

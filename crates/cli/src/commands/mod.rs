@@ -3,6 +3,7 @@
 mod confirm;
 mod container;
 mod image;
+mod manifest;
 mod network;
 mod registry;
 mod system;
@@ -39,6 +40,9 @@ pub(crate) enum Command {
     /// Manage images
     #[command(name = "image", subcommand)]
     ImageGroup(image::Group),
+    /// Manage Docker image manifests and manifest lists
+    #[command(name = "manifest", subcommand, long_about = MANIFEST)]
+    ManifestGroup(manifest::Group),
     /// Manage networks
     #[command(name = "network", subcommand)]
     NetworkGroup(network::Group),
@@ -50,6 +54,10 @@ pub(crate) enum Command {
     SystemGroup(system::Group),
 }
 
+const MANIFEST: &str = "\
+Commands for image manifests and lists of them. A manifest list allows you to use one name to refer to the same image
+built for multiple architectures. Lists are made in files of your own, and pushed from there.";
+
 impl Command {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         match self {
@@ -59,6 +67,7 @@ impl Command {
             Self::System(verb) => verb.run(context).await,
             Self::ContainerGroup(group) => group.run(context).await,
             Self::ImageGroup(group) => group.run(context).await,
+            Self::ManifestGroup(group) => group.run().await,
             Self::NetworkGroup(group) => group.run(context).await,
             Self::VolumeGroup(group) => group.run(context).await,
             Self::SystemGroup(group) => group.run(context).await,

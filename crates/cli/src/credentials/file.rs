@@ -64,6 +64,11 @@ impl ConfigFile {
         &self.path
     }
 
+    /// Where the file lies, and with it what else the user has.
+    pub(crate) fn directory(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+
     /// The user's own form of a list (`imagesFormat`, …); empty when there is none.
     pub(crate) fn format(&self, name: &str) -> String {
         self.document

@@ -1,9 +1,12 @@
 //! JSON as `docker inspect` prints it. Source of the form: Go's `json.Indent`, which moves no member and changes no value.
 
-const STEP: &str = "    ";
-
 /// Lays valid JSON out over lines, four spaces a level; `{}` and `[]` stay as they are.
 pub(crate) fn indented(json: &str) -> String {
+    indented_by(json, "    ")
+}
+
+/// The same with another step for each level.
+pub(crate) fn indented_by(json: &str, step: &str) -> String {
     let mut text = String::with_capacity(json.len() * 2);
     let mut depth = 0;
     let (mut in_string, mut escaped) = (false, false);
@@ -24,13 +27,13 @@ pub(crate) fn indented(json: &str) -> String {
             depth -= 1;
         }
         if opened != closes {
-            new_line(&mut text, depth);
+            new_line(&mut text, depth, step);
         }
         opened = matches!(character, '{' | '[');
         text.push(character);
         match character {
             '{' | '[' => depth += 1,
-            ',' => new_line(&mut text, depth),
+            ',' => new_line(&mut text, depth, step),
             ':' => text.push(' '),
             '"' => in_string = true,
             _ => {}
@@ -39,9 +42,9 @@ pub(crate) fn indented(json: &str) -> String {
     text
 }
 
-fn new_line(text: &mut String, depth: usize) {
+fn new_line(text: &mut String, depth: usize, step: &str) {
     text.push('\n');
-    text.extend(std::iter::repeat_n(STEP, depth));
+    text.extend(std::iter::repeat_n(step, depth));
 }
 
 #[cfg(test)]

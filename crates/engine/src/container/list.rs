@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Keys that the filters of `ps` may have.
-const FILTERS: [&str; 16] = [
+const FILTERS: [&str; 15] = [
     "ancestor",
     "before",
     "exited",
@@ -26,7 +26,6 @@ const FILTERS: [&str; 16] = [
     "since",
     "status",
     "volume",
-    "label!",
 ];
 
 /// See [`super::Containers::list`].

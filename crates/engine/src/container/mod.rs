@@ -48,7 +48,7 @@ mod validate;
 mod wait;
 
 pub(crate) use host::runtimes as default_runtimes;
-pub(crate) use prune::until as prune_until;
+pub(crate) use prune::{moment, until as prune_until};
 
 pub use attach::{Attached, PendingStream};
 pub use export::Exporting;

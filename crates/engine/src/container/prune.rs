@@ -48,22 +48,36 @@ pub(crate) async fn prune(context: &Arc<Context>, filters: &Filters) -> Result<P
 
 /// The moment of the filter `until`: a Unix time, an RFC 3339 time, or a Go duration before now (`1h30m`).
 pub(crate) fn until(filters: &Filters) -> Result<Option<Timestamp>> {
-    let values = filters.get("until");
-    let text = match values {
-        [] => return Ok(None),
-        [only] => only,
-        _ => return Err(Error::Invalid("more than one until filter specified".to_owned())),
-    };
-    let invalid = || Error::Invalid(format!("invalid filter 'until={text}'"));
+    match filters.get("until") {
+        [] => Ok(None),
+        [only] => moment(only).map(Some),
+        _ => Err(Error::Invalid("more than one until filter specified".to_owned())),
+    }
+}
+
+/// A moment as filters give it: a Unix time, a time of RFC 3339 whose end and zone may be missing, or a Go duration
+/// before now. Source: moby `api/types/time/timestamp.go`.
+pub(crate) fn moment(text: &str) -> Result<Timestamp> {
+    let invalid = || Error::Invalid(format!("failed to parse value as time or duration: {text:?}"));
     if let Some(seconds) = go_duration(text) {
         let before = Timestamp::now().checked_sub(std::time::Duration::from_secs_f64(seconds));
-        return Ok(Some(before.map_err(|_| invalid())?));
+        return before.map_err(|_| invalid());
     }
     if let Ok(moment) = text.parse::<Timestamp>() {
-        return Ok(Some(moment));
+        return Ok(moment);
     }
-    let seconds: f64 = text.parse().map_err(|_| invalid())?;
-    Timestamp::from_second(seconds as i64).map(Some).map_err(|_| invalid())
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Timestamp::from_second(seconds as i64).map_err(|_| invalid());
+    }
+    // Without a zone: the daemon's, and from the first moment that it may mean.
+    let known = text.chars().count();
+    if known < "0000".len() {
+        return Err(invalid());
+    }
+    let whole: String = text.chars().chain("0000-01-01T00:00:00".chars().skip(known)).collect();
+    let civil: jiff::civil::DateTime = whole.parse().map_err(|_| invalid())?;
+    let zoned = civil.to_zoned(jiff::tz::TimeZone::system());
+    zoned.map(|zoned| zoned.timestamp()).map_err(|_| invalid())
 }
 
 /// Seconds of a Go duration such as `1h30m` or `10s`; at most ten thousand years.
@@ -115,7 +129,13 @@ mod tests {
             moment("2026-01-02T03:04:05Z").unwrap().unwrap().to_string(),
             "2026-01-02T03:04:05Z"
         );
-        assert!(moment("yesterday").is_err());
+        assert!(moment("2026-01-02").unwrap().is_some() && moment("2026-01-02T03").unwrap().is_some());
+        let error = moment("yesterday").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "failed to parse value as time or duration: \"yesterday\""
+        );
+        assert!(moment("").is_err() && moment("x").is_err());
         assert_eq!(until(&Filters::default()).unwrap(), None);
     }
 

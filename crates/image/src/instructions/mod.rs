@@ -83,10 +83,7 @@ impl Work<'_> {
                 | "WORKDIR"
         );
         if !known {
-            return Err(bad(format!(
-                "{} is not a valid change command",
-                name.to_ascii_lowercase()
-            )));
+            return Err(bad(format!("{name} is not a valid change command")));
         }
         if rest.is_empty() && !matches!(upper.as_str(), "CMD" | "ENTRYPOINT") {
             let number = match upper.as_str() {

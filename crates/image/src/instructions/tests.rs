@@ -104,8 +104,8 @@ fn health_is_probed_or_not() {
 
 #[test]
 fn what_is_refused_is_told_in_dockers_words() {
-    assert_eq!(refusal("RUN make"), "run is not a valid change command");
-    assert_eq!(refusal("FROM x"), "from is not a valid change command");
+    assert_eq!(refusal("RUN make"), "RUN is not a valid change command");
+    assert_eq!(refusal("FROM x"), "FROM is not a valid change command");
     assert_eq!(refusal("ENV"), "ENV requires at least one argument");
     assert_eq!(refusal("USER a b"), "USER requires exactly one argument");
     assert_eq!(refusal("ENV a"), "ENV must have two arguments");

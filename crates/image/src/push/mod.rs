@@ -37,14 +37,7 @@ impl Images {
         let tags = tags_to_push(self, &push.reference)?;
         if let Some(platform) = &push.platform {
             for (reference, id) in &tags {
-                let have = self.get(id)?.config.platform();
-                if have.distance(platform).is_none() {
-                    return Err(Error::OtherPlatform {
-                        reference: reference.familiar(),
-                        have: have.to_string(),
-                        wanted: platform.to_string(),
-                    });
-                }
+                self.get(id)?.check_platform(&reference.familiar(), platform)?;
             }
         }
         let pusher = Pusher {

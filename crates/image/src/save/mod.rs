@@ -105,7 +105,13 @@ fn named_to_save(images: &Images, name: &str) -> Result<Vec<Named>, Error> {
     let found: Vec<_> = of_name
         .map(|(known, id)| Ok((images.get(&id)?, Some(known).filter(|known| known.digest().is_none()))))
         .collect::<Result<_, Error>>()?;
-    if found.is_empty() { by_id(name) } else { Ok(found) }
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    by_id(name).map_err(|error| match error {
+        Error::NotFound(_) => Error::NotFound(name.to_owned()),
+        other => other,
+    })
 }
 
 impl Saving {
