@@ -187,7 +187,7 @@ fn image_config(config: &Config, version: ApiVersion) -> Map<String, Value> {
             shown.insert(name.to_owned(), document.get(name).cloned().unwrap_or_default());
         }
         shown.insert("StdinOnce".to_owned(), json!(config.stdin_once));
-        shown.insert("Image".to_owned(), json!(config.image));
+        shown.insert("Image".to_owned(), json!(""));
     }
     for name in [
         "Cmd",

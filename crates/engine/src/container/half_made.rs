@@ -9,9 +9,18 @@ use tierce_fault::Kind;
 /// Written at every start of a container.
 const STARTED: &str = "hostname";
 
+/// What Dockers from before 2016 have in a container's directory, and no later one.
+const OF_OLD_DOCKERS: [&str; 2] = ["config.json", "rw"];
+
 /// Whether a directory whose record cannot be read is of no container any more, or not yet. Anything else may be worth
 /// something to its owner.
 pub(super) fn is(directory: &Path, rootfs: &dyn Rootfs) -> bool {
+    if OF_OLD_DOCKERS
+        .iter()
+        .any(|name| tierce_fsops::exists(&directory.join(name)))
+    {
+        return false;
+    }
     if is_blank(&directory.join(RECORD)) || is_blank(&directory.join(HOST_CONFIG)) {
         // Only the records of `--rm` are not synced. The power went, so it has ended, and is to be gone.
         return true;
@@ -88,6 +97,10 @@ mod tests {
             ),
             (directory("damaged", &[(RECORD, "{"), (HOST_CONFIG, "{}")]), false),
             (directory("started", &[(STARTED, "h")]), false),
+            (
+                directory("of-2015", &[("config.json", "{}"), (HOST_CONFIG, "{}")]),
+                false,
+            ),
         ];
         for (directory, expected) in cases {
             assert_eq!(is(&directory, rootfs), expected, "{}", directory.display());

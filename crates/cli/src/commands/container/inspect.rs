@@ -73,13 +73,22 @@ pub(crate) async fn inspect(
             let documents: Vec<&str> = found.iter().map(|document| document.get()).collect();
             println!("{}", indent::indented(&format!("[{}]", documents.join(","))));
         }
-        Some(_) if found.is_empty() => println!(),
         Some(template) => {
+            let (mut lines, mut failure) = (Vec::new(), Ok(()));
             for document in &found {
                 // A raw value is always JSON.
                 let document = serde_json::from_str(document.get()).unwrap_or_default();
-                println!("{}", template.render(&document)?);
+                match template.render(&document) {
+                    Ok(line) => lines.push(line),
+                    Err(error) => {
+                        failure = Err(error);
+                        break;
+                    }
+                }
             }
+            // Also when there is none, as Docker does.
+            println!("{}", lines.join("\n"));
+            failure?;
         }
     }
     if failures.is_empty() {

@@ -57,14 +57,23 @@ pub(super) fn text(usage: &DiskUsage, format: &str) -> Result<String, Error> {
     let volumes: Vec<Row> = usage.volumes.iter().flatten().map(ls::row).collect();
     // Only daemons that build have any; this client shows the sum.
     let cache = usage.build_cache.as_deref().unwrap_or_default();
-    let size = |record: &Value| record.get("Size").and_then(Value::as_f64).unwrap_or_default();
+    let size = |record: &Value| record.get("Size").and_then(Value::as_i64).unwrap_or_default();
     if whole {
-        let document = json!({
-            "Images": images, "Containers": containers, "Volumes": volumes, "BuildCache": cache,
-        });
+        let parts = [
+            ("Images", json!(images)),
+            ("Containers", json!(containers)),
+            ("Volumes", json!(volumes)),
+            ("BuildCache", json!(cache)),
+        ];
+        if format == "json" {
+            // In this order, which a document of ours would not keep.
+            let members = parts.map(|(name, part)| format!("{name:?}:{}", template::compact(&part)));
+            return Ok(format!("{{{}}}", members.join(",")));
+        }
+        let document = parts.into_iter().map(|(name, part)| (name.to_owned(), part)).collect();
         return match Template::parse(format)? {
-            Some(template) => template.render(&document),
-            None => Ok(template::compact(&document)),
+            Some(template) => template.render(&Value::Object(document)),
+            None => Ok(String::new()),
         };
     }
     let mut text = String::new();
@@ -77,7 +86,7 @@ pub(super) fn text(usage: &DiskUsage, format: &str) -> Result<String, Error> {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{head} space usage:\n\n{table}");
     }
-    let total = units::exact_size(cache.iter().map(size).sum());
+    let total = units::exact_size(cache.iter().map(size).sum::<i64>() as f64);
     let _ = write!(text, "Build cache usage: {total}\n\n{}", table(BUILD_CACHE, &[])?);
     Ok(text)
 }
