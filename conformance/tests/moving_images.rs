@@ -150,7 +150,7 @@ fn row_037_export_and_import_keep_files_and_take_changes() {
     let refused = daemon
         .docker(&["import", "-c", "RUN make", &path("stopped.tar")])
         .fails(1);
-    assert!(refused.contains("run is not a valid change command"), "{refused}");
+    assert!(refused.contains("RUN is not a valid change command"), "{refused}");
 }
 
 #[test]
