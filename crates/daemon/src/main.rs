@@ -40,6 +40,8 @@ const KEEP_BLOCKING: Duration = Duration::from_secs(5);
 
 fn main() -> Result<()> {
     let begun = Instant::now();
+    // The modes in the data root are Docker's whoever starts this program.
+    rustix::process::umask(rustix::fs::Mode::WGRP | rustix::fs::Mode::WOTH);
     let flags = Flags::parse();
     let loaded = document::load(&flags)?;
     let program = std::env::current_exe().context("find the path of this program")?;

@@ -1,6 +1,6 @@
 //! Replacing a file so that a reader, and a machine that loses power, sees the old or the new one, never a part.
 
-use crate::{PathContext, Result, names, remove_file};
+use crate::{FileLock, PathContext, Result, names, remove_file};
 use rustix::fs::{Mode, OFlags};
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -36,6 +36,23 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
 /// # Errors
 /// Any step that fails; the old file is then untouched and the temporary one gone.
 pub fn write_atomic_with(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -> Result<()> {
+    replace(path, durability, |file| write_new(file, bytes, mode, durability)).map(drop)
+}
+
+/// [`write_atomic`] of a file whose lock this process holds: the new file is locked before it has the name.
+///
+/// # Errors
+/// Any step that fails; the old file is then untouched and the temporary one gone.
+pub fn write_atomic_locked(path: &Path, bytes: &[u8], mode: u32) -> Result<FileLock> {
+    replace(path, Durability::Power, |temporary| {
+        let file = write_new(temporary, bytes, mode, Durability::Power)?;
+        file.try_lock()?;
+        Ok(FileLock::of(file))
+    })
+}
+
+/// Has a temporary file written beside `path` and gives it that name.
+fn replace<T>(path: &Path, durability: Durability, write: impl FnOnce(&Path) -> std::io::Result<T>) -> Result<T> {
     let parent = parent_of(path);
     let mut name = OsString::from(UNFINISHED);
     name.push(path.file_name().unwrap_or_default());
@@ -45,27 +62,26 @@ pub fn write_atomic_with(path: &Path, bytes: &[u8], mode: u32, durability: Durab
         SEQUENCE.fetch_add(1, Ordering::Relaxed)
     ));
     let temporary = parent.join(name);
-    let written = write_new(&temporary, bytes, mode, durability)
+    let written = write(&temporary)
         .at("write", &temporary)
-        .and_then(|()| fs::rename(&temporary, path).at("replace", path));
+        .and_then(|written| fs::rename(&temporary, path).at("replace", path).map(|()| written));
     if written.is_err() {
         // The first error is the one to tell.
         let _ = fs::remove_file(&temporary);
-        return written;
+    } else if durability == Durability::Power {
+        sync_dir(parent)?;
     }
-    match durability {
-        Durability::Power => sync_dir(parent),
-        Durability::Process => Ok(()),
-    }
+    written
 }
 
-fn write_new(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -> std::io::Result<()> {
+fn write_new(path: &Path, bytes: &[u8], mode: u32, durability: Durability) -> std::io::Result<File> {
     let mut file = File::options().write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(bytes)?;
     match durability {
-        Durability::Power => file.sync_all(),
-        Durability::Process => Ok(()),
+        Durability::Power => file.sync_all()?,
+        Durability::Process => {}
     }
+    Ok(file)
 }
 
 /// Makes the names in a directory durable.

@@ -21,7 +21,7 @@ mod files;
 mod lock;
 mod root;
 
-pub use atomic::{Durability, remove_unfinished, sync_dir, write_atomic, write_atomic_with};
+pub use atomic::{Durability, remove_unfinished, sync_dir, write_atomic, write_atomic_locked, write_atomic_with};
 pub use beneath::{Beneath, clean};
 pub use error::{Error, PathContext, Result};
 pub use files::{

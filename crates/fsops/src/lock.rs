@@ -11,6 +11,13 @@ pub struct FileLock {
     _file: File,
 }
 
+impl FileLock {
+    /// That of a file which is locked already.
+    pub(crate) fn of(file: File) -> Self {
+        Self { _file: file }
+    }
+}
+
 /// Takes the lock of a file (made where missing) if nobody holds it; `None` if somebody does.
 ///
 /// # Errors

@@ -99,6 +99,9 @@ pub enum Error {
     /// A record could not be read or written.
     #[error(transparent)]
     Store(#[from] tierce_fsops::Error),
+    /// The database of the networks failed.
+    #[error(transparent)]
+    Database(#[from] tierce_store::Error),
     /// A record on disk makes no sense.
     #[error("read network record {}: {cause}", path.display())]
     Record {
@@ -174,6 +177,7 @@ impl Fault for Error {
             },
             Self::Record { .. } => Kind::DataLoss,
             Self::Store(cause) => cause.kind(),
+            Self::Database(error) => error.kind(),
             Self::Firewall(cause) => cause.kind(),
             Self::Several(causes) => causes.first().map_or(Kind::Internal, Fault::kind),
         }

@@ -19,6 +19,7 @@ mod config;
 #[cfg(test)]
 mod conformance;
 mod controller;
+mod document;
 mod driver;
 mod drivers;
 mod endpoint;

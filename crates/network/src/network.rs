@@ -1,16 +1,14 @@
-//! The network: a group of endpoints that reach each other. This is also its record on disk.
+//! The network: a group of endpoints that reach each other.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
-use serde::{Deserialize, Serialize};
 
 use crate::drivers::{self, bridge::Options};
 
-/// A network as it is known to callers and stored in `<records>/<id>.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// A network as it is known to callers; [`crate::document`] is its form on disk.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Network {
     /// 64 hex.
     pub id: String,
@@ -23,19 +21,15 @@ pub struct Network {
     /// IPv4 subnet, gateway; `None` for host and none.
     pub ipam: Option<Ipam>,
     /// No way out.
-    #[serde(default)]
     pub internal: bool,
     /// Labels as given.
-    #[serde(default)]
     pub labels: BTreeMap<String, String>,
     /// Driver options as given, for inspect.
-    #[serde(default)]
     pub options: BTreeMap<String, String>,
 }
 
 /// Driver and its parsed options.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "driver")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum NetworkKind {
     /// Linux bridge.
     Bridge(Options),
@@ -46,7 +40,7 @@ pub enum NetworkKind {
 }
 
 /// Addresses of a network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ipam {
     /// The subnet.
     pub subnet: Ipv4Net,

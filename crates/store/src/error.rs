@@ -31,6 +31,23 @@ pub enum Error {
         /// Why it does not parse.
         source: serde_json::Error,
     },
+    /// A bolt database cannot be understood.
+    #[error("cannot read the database {path}: {what}")]
+    BoltDamaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Another process has a database open.
+    #[error(
+        "cannot open the database {path}: another process has it open; stop the dockerd or tierced that uses this data \
+         root"
+    )]
+    Locked {
+        /// The file.
+        path: PathBuf,
+    },
     /// A value cannot be written as JSON.
     #[error("cannot encode record {name}: {source}")]
     Encode {
@@ -49,7 +66,8 @@ impl Fault for Error {
         match self {
             Self::BadName { .. } => Kind::Invalid,
             Self::NotFound { .. } => Kind::NotFound,
-            Self::Damaged { .. } => Kind::DataLoss,
+            Self::Damaged { .. } | Self::BoltDamaged { .. } => Kind::DataLoss,
+            Self::Locked { .. } => Kind::Conflict,
             Self::Encode { .. } => Kind::Internal,
             Self::File(error) => error.kind(),
         }

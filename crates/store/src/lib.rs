@@ -5,6 +5,8 @@
 //! * [`Leases`] answers "is this in use, and by whom?" without a call to the room that uses it: the user writes the use
 //!   *down* as a lease, and whoever removes things looks at the leases in its own room. The table lives in memory and
 //!   is derived again from the records that cause the use (the containers) when the daemon starts.
+//! * [`to_json`] writes JSON as Go does, for the documents that Docker Engine reads too.
+//! * [`bolt`] reads and writes the databases that Docker Engine keeps beside its JSON documents.
 //!
 //! ```
 //! use tierce_store::{Lease, Leases, Resource};
@@ -17,10 +19,13 @@
 //! assert!(!leases.is_held(&image));
 //! ```
 
+pub mod bolt;
 mod collection;
+mod document;
 mod error;
 mod leases;
 
 pub use collection::{Collection, Damaged, Loaded};
+pub use document::to_json;
 pub use error::Error;
 pub use leases::{Lease, Leases, Resource, ResourceKind};

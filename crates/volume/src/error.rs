@@ -69,6 +69,9 @@ pub enum Error {
     /// A file operation of the room below failed.
     #[error(transparent)]
     Below(#[from] tierce_fsops::Error),
+    /// The database of labels failed.
+    #[error(transparent)]
+    Store(#[from] tierce_store::Error),
 }
 
 impl Error {
@@ -94,6 +97,7 @@ impl Fault for Error {
             Self::Mount { .. } => Kind::Internal,
             Self::File { source, .. } => kind_of_io(source),
             Self::Below(error) => error.kind(),
+            Self::Store(error) => error.kind(),
         }
     }
 }

@@ -3,12 +3,13 @@
 //! ```text
 //! DR/volumes/
 //!   <name>/_data         what containers see
-//!   <name>/opts.json     mount options of the local driver, where there are any (Docker's file)
-//!   <name>/volume.json   labels, driver, creation time (ours; dockerd ignores it)
+//!   <name>/opts.json     mount options of the local driver, where there are any
+//!   metadata.db          driver, labels and options of each volume: a bolt database
 //! ```
 //!
-//! A volume made by dockerd has no `volume.json`; it is shown with the local driver, its options and its directory's
-//! time. Who uses a volume is read from the leases: removal refuses while there is one.
+//! All of it is Docker's form, so that dockerd and this program find each other's volumes with their labels. The
+//! directories are what counts: one without an entry in the database is a volume all the same, an entry without its
+//! directory is none. Who uses a volume is read from the leases: removal refuses while there is one.
 //!
 //! ```
 //! # let directory = tempfile::tempdir().unwrap();
@@ -26,6 +27,7 @@ mod copy_up;
 mod driver;
 mod drivers;
 mod error;
+mod metadata;
 mod record;
 mod volumes;
 

@@ -1,7 +1,6 @@
-//! A volume as a value, and as `volume.json`.
+//! A volume as a value.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -40,18 +39,4 @@ impl Volume {
     pub fn is_anonymous(&self) -> bool {
         self.labels.contains_key(crate::ANONYMOUS_LABEL)
     }
-}
-
-/// `volume.json`: what cannot be seen from the directory itself.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub(crate) struct Stored {
-    /// When it was made.
-    pub(crate) created_at: Timestamp,
-    /// Its driver.
-    pub(crate) driver: String,
-    /// Options of the driver.
-    pub(crate) options: BTreeMap<String, String>,
-    /// Free-form labels.
-    pub(crate) labels: BTreeMap<String, String>,
 }

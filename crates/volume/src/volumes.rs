@@ -1,40 +1,38 @@
 //! The registry: names → volumes, over all drivers.
 
-use crate::record::Stored;
+use crate::metadata::{self, Metadata};
 use crate::{ANONYMOUS_LABEL, Create, Driver, Error, Volume, copy_up, drivers};
 use jiff::Timestamp;
 use rustix::fd::BorrowedFd;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tierce_store::{Leases, Resource};
-
-/// Name of our file beside `_data`.
-const RECORD: &str = "volume.json";
 
 /// All volumes of a daemon. Safe to share between threads; every method may block on files.
 pub struct Volumes {
     root: PathBuf,
     drivers: Vec<Arc<dyn Driver>>,
     table: RwLock<BTreeMap<String, Volume>>,
-    /// Serialises creation and removal; listing and use do not wait for it.
-    changes: Mutex<()>,
+    /// Held over creation and removal; listing and use do not wait for it.
+    metadata: Mutex<Metadata>,
     leases: Arc<Leases>,
 }
 
 impl Volumes {
-    /// Opens `DR/volumes`, made if missing. What cannot be read is logged and left alone.
+    /// Opens `DR/volumes`, made if missing. One process at a time, be it this program or dockerd.
     ///
     /// # Errors
-    /// When the directory cannot be made or listed.
+    /// When the directory cannot be made or listed; when the database of labels is damaged or open elsewhere.
     pub fn open(root: impl Into<PathBuf>, leases: Arc<Leases>) -> Result<Self, Error> {
         let root = root.into();
-        fs::create_dir_all(&root).map_err(Error::file("create", &root))?;
+        // As dockerd: containers' users pass through, and see nothing on the way.
+        tierce_fsops::create_dir_all(&root, 0o701)?;
         let volumes = Self {
             drivers: drivers::all(&root),
             table: RwLock::default(),
-            changes: Mutex::default(),
+            metadata: Mutex::new(Metadata::open(&root)?),
             leases,
             root: root.clone(),
         };
@@ -47,46 +45,35 @@ impl Volumes {
             let Ok(name) = entry.file_name().into_string() else {
                 continue;
             };
-            match volumes.load(&name) {
-                Ok(Some(volume)) => {
-                    volumes.write().insert(name, volume);
-                }
-                Ok(None) => {}
-                Err(error) => tracing::warn!(volume = name, %error, "a volume cannot be read and is not shown"),
+            if let Some(volume) = volumes.load(&name) {
+                volumes.write().insert(name, volume);
             }
         }
         Ok(volumes)
     }
 
-    fn load(&self, name: &str) -> Result<Option<Volume>, Error> {
+    fn load(&self, name: &str) -> Option<Volume> {
         let directory = self.root.join(name);
-        let data = directory.join("_data");
-        if !data.is_dir() {
-            return Ok(None);
+        let mountpoint = directory.join("_data");
+        if !mountpoint.is_dir() {
+            return None;
         }
-        let path = directory.join(RECORD);
-        let stored = match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice::<Stored>(&bytes).map_err(|error| Error::File {
-                verb: "read",
-                path,
-                source: std::io::Error::other(error),
-            })?,
-            // Made by dockerd, or the machine stopped before the file was written: the files are what counts.
-            Err(_) => Stored {
-                created_at: created(&directory),
-                driver: "local".to_owned(),
-                options: docker_options(&directory),
-                labels: BTreeMap::new(),
-            },
-        };
-        Ok(Some(Volume {
+        let mut metadata = self.metadata();
+        let known = metadata.get(name);
+        let is_new = known.is_none();
+        let stored = known.unwrap_or_else(|| metadata::unknown(name, docker_options(&directory)));
+        let volume = Volume {
             name: name.to_owned(),
+            mountpoint,
+            created: created(&directory),
+            options: stored.options(),
+            labels: stored.labels(),
             driver: stored.driver,
-            mountpoint: data,
-            created: stored.created_at,
-            options: stored.options,
-            labels: stored.labels,
-        }))
+        };
+        if is_new && volume.is_anonymous() {
+            metadata.note(&volume);
+        }
+        Some(volume)
     }
 
     /// All volumes, by name.
@@ -129,7 +116,7 @@ impl Volumes {
             generated_name(&self.root)?
         };
         check_name(&name)?;
-        let _alone = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut metadata = self.metadata();
         if let Some(existing) = self.read().get(&name) {
             if existing.driver != driver.name() {
                 return Err(Error::OtherDriver {
@@ -140,36 +127,18 @@ impl Volumes {
             return Ok(existing.clone());
         }
         driver.create(&name, &options)?;
-        let stored = Stored {
-            created_at: Timestamp::now(),
+        let volume = Volume {
+            mountpoint: driver.path(&name),
+            created: created(&self.root.join(&name)),
+            name: name.clone(),
             driver: driver.name().to_owned(),
             options,
             labels,
         };
-        let directory = self.root.join(&name);
-        let bytes = serde_json::to_vec(&stored).unwrap_or_default();
-        if let Err(error) = tierce_fsops::write_atomic_with(
-            &directory.join(RECORD),
-            &bytes,
-            0o600,
-            // Anonymous volumes come and go with containers; losing the labels of one to a power cut harms nobody.
-            if stored.labels.contains_key(ANONYMOUS_LABEL) {
-                tierce_fsops::Durability::Process
-            } else {
-                tierce_fsops::Durability::Power
-            },
-        ) {
+        if let Err(error) = metadata.put(&volume) {
             driver.remove(&name)?;
-            return Err(error.into());
+            return Err(error);
         }
-        let volume = Volume {
-            mountpoint: driver.path(&name),
-            name: name.clone(),
-            driver: stored.driver,
-            created: stored.created_at,
-            options: stored.options,
-            labels: stored.labels,
-        };
         self.write().insert(name, volume.clone());
         Ok(volume)
     }
@@ -181,7 +150,7 @@ impl Volumes {
     /// # Errors
     /// [`Error::InUse`], [`Error::NotFound`], file errors.
     pub fn remove(&self, name: &str, force: bool) -> Result<(), Error> {
-        let _alone = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut metadata = self.metadata();
         let volume = match self.get(name) {
             Err(Error::NotFound(_)) if force => return Ok(()),
             other => other?,
@@ -196,7 +165,15 @@ impl Volumes {
         }
         self.driver(&volume.driver)?.remove(name)?;
         self.write().remove(name);
-        Ok(())
+        metadata.remove(&volume)
+    }
+
+    /// Writes down what can wait while the daemon runs: the labels of anonymous volumes.
+    ///
+    /// # Errors
+    /// File errors.
+    pub fn flush(&self) -> Result<(), Error> {
+        self.metadata().flush()
     }
 
     /// Who holds a volume: ids of containers.
@@ -263,6 +240,10 @@ impl Volumes {
         self.table.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn metadata(&self) -> MutexGuard<'_, Metadata> {
+        self.metadata.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, Volume>> {
         self.table.write().unwrap_or_else(PoisonError::into_inner)
     }
@@ -305,16 +286,17 @@ fn generated_name(root: &Path) -> Result<String, Error> {
         .collect())
 }
 
-/// When a directory that carries no date was made, as Docker tells it: its last change.
+/// When a volume was made, as Docker tells it: the last change of its directory.
 fn created(directory: &Path) -> Timestamp {
-    fs::metadata(directory)
-        .and_then(|metadata| metadata.modified())
-        .ok()
-        .and_then(|time| Timestamp::try_from(time).ok())
-        .unwrap_or_default()
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(metadata) = fs::metadata(directory) else {
+        return Timestamp::default();
+    };
+    let nanoseconds = i32::try_from(metadata.ctime_nsec()).unwrap_or_default();
+    Timestamp::new(metadata.ctime(), nanoseconds).unwrap_or_default()
 }
 
-/// The options of a volume that dockerd made, from its `opts.json`.
+/// The options of a volume without an entry in the database, from its `opts.json`.
 fn docker_options(directory: &Path) -> BTreeMap<String, String> {
     let Ok(bytes) = fs::read(directory.join("opts.json")) else {
         return BTreeMap::new();
@@ -350,7 +332,7 @@ mod tests {
         let made = volumes.create(Create { labels, ..named("db") }).unwrap();
         assert_eq!(made.mountpoint, directory.path().join("db/_data"));
         fs::create_dir_all(directory.path().join("theirs/_data")).unwrap();
-        fs::write(directory.path().join("metadata.db"), "bolt").unwrap();
+        drop(volumes);
         let again = Volumes::open(directory.path(), Arc::default()).unwrap();
         assert_eq!(again.get("db").unwrap(), made);
         assert_eq!(again.get("theirs").unwrap().driver, "local");
@@ -380,6 +362,40 @@ mod tests {
         let volume = volumes.create(Create::default()).unwrap();
         assert!(volume.is_anonymous());
         assert_eq!(volume.name.len(), 64);
+    }
+
+    #[test]
+    fn row_161_dockerds_database_has_the_labels() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(
+            directory.path().join("metadata.db"),
+            include_bytes!("../../store/tests/fixtures/metadata.db"),
+        )
+        .unwrap();
+        fs::create_dir_all(directory.path().join("named/_data")).unwrap();
+        let volumes = Volumes::open(directory.path(), Arc::default()).unwrap();
+        let labels = BTreeMap::from([("vl".to_owned(), "1".to_owned()), ("z".to_owned(), "2".to_owned())]);
+        assert_eq!(volumes.get("named").unwrap().labels, labels);
+        assert_eq!(volumes.list().len(), 1, "an entry without its directory is no volume");
+        assert!(
+            matches!(Volumes::open(directory.path(), Arc::default()), Err(Error::Store(_))),
+            "one daemon at a time"
+        );
+    }
+
+    #[test]
+    fn row_164_anonymous_volumes_are_known_after_a_crash() {
+        let directory = tempfile::tempdir().unwrap();
+        let volumes = Volumes::open(directory.path(), Arc::default()).unwrap();
+        let anonymous = volumes.create(Create::default()).unwrap();
+        let before = fs::read(directory.path().join("metadata.db")).unwrap();
+        // A crash: nothing was flushed.
+        drop(volumes);
+        let volumes = Volumes::open(directory.path(), Arc::default()).unwrap();
+        assert_eq!(volumes.get(&anonymous.name).unwrap(), anonymous);
+        volumes.flush().unwrap();
+        let after = fs::read(directory.path().join("metadata.db")).unwrap();
+        assert!(before.is_empty() && !after.is_empty());
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Controller {
         let records = Records::open(&config)?;
         let state = State {
             networks: records
-                .networks()?
+                .networks()
                 .into_iter()
                 .map(|network| (network.id.clone(), Arc::new(network)))
                 .collect(),

@@ -1,0 +1,250 @@
+//! A network as the documents that Docker Engine keeps of it (libnetwork's key-value store).
+//!
+//! ```text
+//! network/<id>/           name, driver, options, labels, address pools
+//! bridge/<id>/            the bridge driver's part: interface, gateway, switches
+//! endpoint_count/<id>/    {"Count":0}, for an older dockerd
+//! ```
+//! Source: moby `daemon/libnetwork/network.go` (`MarshalJSON`), `drivers/bridge/bridge_store.go`; a store written by
+//! Docker Engine 28.5 (`crates/store/tests/fixtures/local-kv.db`).
+
+use std::collections::BTreeMap;
+
+use ipnet::Ipv4Net;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::Network;
+use crate::drivers::bridge::Options;
+use crate::network::{Ipam, NetworkKind};
+
+/// Member of `generic` under which the options of the driver are.
+const OPTIONS: &str = "com.docker.network.generic";
+const MTU: &str = "com.docker.network.driver.mtu";
+const BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
+/// How Go prints an address that is not there.
+const NO_ADDRESS: &str = "<nil>";
+
+/// What is read of `network/<id>/`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    id: String,
+    name: String,
+    created: jiff::Timestamp,
+    network_type: String,
+    #[serde(default)]
+    internal: bool,
+    #[serde(default)]
+    in_delete: bool,
+    #[serde(default)]
+    labels: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    generic: Option<Map<String, Value>>,
+    #[serde(default, rename = "ipamV4Config")]
+    wishes: Option<String>,
+    #[serde(default, rename = "ipamV4Info")]
+    pools: Option<String>,
+}
+
+/// What was asked for; the member is JSON in a string.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Wish {
+    preferred_pool: String,
+    sub_pool: String,
+}
+
+/// What was given; its data is JSON in a string in the JSON in a string.
+#[derive(Debug, Deserialize)]
+struct Given {
+    #[serde(rename = "IPAMData")]
+    data: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Pool {
+    pool: Ipv4Net,
+    gateway: Ipv4Net,
+}
+
+/// Reads a network from its document and the bridge driver's.
+///
+/// - `mtu`: what a network without a wish has.
+///
+/// # Errors
+/// Why this program cannot serve the network: another driver, no IPv4 addresses, a document that it does not understand.
+pub(crate) fn read(network: &[u8], bridge: Option<&[u8]>, mtu: u32) -> Result<Network, String> {
+    let document: Document = serde_json::from_slice(network).map_err(|error| error.to_string())?;
+    if document.in_delete {
+        return Err("it was being removed".to_owned());
+    }
+    let options = options(document.generic.as_ref());
+    let (kind, ipam) = match document.network_type.as_str() {
+        "host" => (NetworkKind::Host, None),
+        "null" => (NetworkKind::None, None),
+        "bridge" => {
+            let interface = interface(bridge).unwrap_or_else(|| format!("br-{}", document.id.get(..12).unwrap_or("")));
+            let mut parsed = Options::parse(&options, interface, mtu).map_err(|error| error.to_string())?;
+            if document.name == "bridge" {
+                // The option says what the configuration said, which may say otherwise today.
+                parsed.publish_address = None;
+            }
+            (NetworkKind::Bridge(parsed), Some(ipam(&document)?))
+        }
+        other => return Err(format!("its driver {other:?} is not served")),
+    };
+    Ok(Network {
+        id: document.id,
+        name: document.name,
+        created: document.created,
+        kind,
+        ipam,
+        internal: document.internal,
+        labels: document.labels.unwrap_or_default(),
+        options,
+    })
+}
+
+fn options(generic: Option<&Map<String, Value>>) -> BTreeMap<String, String> {
+    let options = generic.and_then(|generic| generic.get(OPTIONS)?.as_object());
+    let text = |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_owned()));
+    options.into_iter().flatten().filter_map(text).collect()
+}
+
+fn interface(bridge: Option<&[u8]>) -> Option<String> {
+    let document: Value = serde_json::from_slice(bridge?).ok()?;
+    Some(document["BridgeName"].as_str()?.to_owned()).filter(|name| !name.is_empty())
+}
+
+fn ipam(document: &Document) -> Result<Ipam, String> {
+    let told = |error: serde_json::Error| format!("its address pools cannot be read: {error}");
+    let given = document.pools.as_deref().unwrap_or("[]");
+    let given: Vec<Given> = serde_json::from_str(given).map_err(told)?;
+    let Some(given) = given.first() else {
+        return Err("it has no IPv4 addresses, which is not served".to_owned());
+    };
+    let pool: Pool = serde_json::from_str(&given.data).map_err(told)?;
+    let wishes = document.wishes.as_deref().unwrap_or("[]");
+    let wish: Vec<Wish> = serde_json::from_str(wishes).map_err(told)?;
+    let wish = wish.into_iter().next().unwrap_or_default();
+    Ok(Ipam {
+        subnet: pool.pool.trunc(),
+        gateway: pool.gateway.addr(),
+        allocation: wish.sub_pool.parse().ok(),
+        configured: !wish.preferred_pool.is_empty(),
+    })
+}
+
+/// The document of a network.
+pub(crate) fn network(network: &Network) -> Value {
+    let predefined = network.is_predefined();
+    let mut generic = json!({ OPTIONS: network.options });
+    let mut document = json!({
+        "addrSpace": "", "attachable": false, "configFrom": "", "configOnly": false, "created": network.created,
+        "enableIPv4": true, "enableIPv6": false, "id": network.id, "inDelete": false, "ingress": false,
+        "internal": network.internal, "ipamOptions": {}, "ipamType": "default", "labels": network.labels,
+        "loadBalancerIP": "", "loadBalancerMode": "NAT", "name": network.name, "networkType": network.driver(),
+        "persist": true, "scope": "local", "skipGwAllocIPv4": false, "skipGwAllocIPv6": false,
+    });
+    if predefined {
+        document["ipamOptions"] = Value::Null;
+        document["labels"] = Value::Null;
+    }
+    if let Some(ipam) = &network.ipam {
+        document["addrSpace"] = "LocalDefault".into();
+        document["ipamV4Config"] = wishes(ipam, predefined).into();
+        document["ipamV4Info"] = pools(ipam, predefined).to_string().into();
+        generic["com.docker.network.enable_ipv4"] = true.into();
+        generic["com.docker.network.enable_ipv6"] = false.into();
+    }
+    document["generic"] = generic;
+    document
+}
+
+/// A list of one, in the order of Go's structure.
+fn wishes(ipam: &Ipam, predefined: bool) -> String {
+    let text = |given: Option<String>| Value::from(given.unwrap_or_default()).to_string();
+    let pool = text(ipam.configured.then(|| ipam.subnet.to_string()));
+    let part = text(ipam.allocation.map(|part| part.to_string()));
+    // A gateway that was asked for is in the pool's data; dockerd takes it from there.
+    let others = if predefined { "{}" } else { "null" };
+    format!(r#"[{{"PreferredPool":{pool},"SubPool":{part},"Gateway":"","AuxAddresses":{others}}}]"#)
+}
+
+fn pools(ipam: &Ipam, predefined: bool) -> Value {
+    let gateway = format!("{}/{}", ipam.gateway, ipam.subnet.prefix_len());
+    let mut data = json!({ "AddressSpace": "LocalDefault", "Gateway": gateway, "Pool": ipam.subnet });
+    if predefined {
+        data["AuxAddresses"] = json!({});
+    }
+    let part = ipam.allocation.map(|part| format!("/{part}")).unwrap_or_default();
+    let id = format!("LocalDefault/{}{part}", ipam.subnet);
+    json!([{ "IPAMData": data.to_string(), "PoolID": id }])
+}
+
+/// The bridge driver's document; `None` for a network of another driver.
+pub(crate) fn bridge(network: &Network) -> Option<Value> {
+    let (NetworkKind::Bridge(bridge), Some(ipam)) = (&network.kind, &network.ipam) else {
+        return None;
+    };
+    let mtu: u32 = network.options.get(MTU).and_then(|mtu| mtu.parse().ok()).unwrap_or(0);
+    let binding = network.options.get(BINDING).map_or(NO_ADDRESS, String::as_str);
+    Some(json!({
+        "AddressIPv4": format!("{}/{}", ipam.gateway, ipam.subnet.prefix_len()),
+        // Made by libnetwork, and so removed by it.
+        "BridgeIfaceCreator": 1,
+        "BridgeName": bridge.bridge, "ContainerIfacePrefix": "", "DefaultBindingIP": binding,
+        "DefaultBridge": network.name == "bridge", "DefaultGatewayIPv4": NO_ADDRESS, "DefaultGatewayIPv6": NO_ADDRESS,
+        "EnableICC": bridge.icc, "EnableIPMasquerade": bridge.masquerade, "EnableIPv4": true, "EnableIPv6": false,
+        "GwModeIPv4": "", "GwModeIPv6": "", "HostIP": NO_ADDRESS, "HostIPv6": NO_ADDRESS, "ID": network.id,
+        "InhibitIPv4": false, "Internal": network.internal, "Mtu": mtu, "TrustedHostInterfaces": "",
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tierce_store::bolt::Database;
+
+    /// What Docker Engine 28.5 kept of its three networks and of two of a user's.
+    const STORE: &[u8] = include_bytes!("../../store/tests/fixtures/local-kv.db");
+
+    #[test]
+    fn documents_of_dockerd_are_read_and_written_to_the_byte() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("local-kv.db");
+        std::fs::write(&path, STORE).unwrap();
+        let mut database = Database::open(&path, 0o644).unwrap();
+        let bucket = database.root.bucket("libnetwork");
+        let mut names = Vec::new();
+        for (key, value) in bucket.values() {
+            let Some(id) = key.strip_prefix("docker/network/v1.0/network/") else {
+                continue;
+            };
+            let theirs = bucket.get(&format!("docker/network/v1.0/bridge/{id}"));
+            let theirs = theirs.map(|value| std::str::from_utf8(&value[8..]).unwrap());
+            let found = read(&value[8..], theirs.map(str::as_bytes), 1500).unwrap();
+            let ours = |document: &Value| String::from_utf8(tierce_store::to_json(document).unwrap()).unwrap();
+            assert_eq!(ours(&network(&found)), std::str::from_utf8(&value[8..]).unwrap());
+            assert_eq!(bridge(&found).as_ref().map(ours).as_deref(), theirs);
+            names.push(found.name.clone());
+        }
+        names.sort();
+        assert_eq!(names, ["bridge", "host", "none", "plain", "unet"]);
+    }
+
+    #[test]
+    fn what_is_not_served_says_why() {
+        let text = |kind: &str| {
+            let document = json!({
+                "id": "a".repeat(64), "name": "n", "created": "2026-11-29T08:29:31Z", "networkType": kind,
+            });
+            read(document.to_string().as_bytes(), None, 1500).unwrap_err()
+        };
+        assert_eq!(text("macvlan"), "its driver \"macvlan\" is not served");
+        assert_eq!(text("bridge"), "it has no IPv4 addresses, which is not served");
+        assert!(read(b"{}", None, 1500).unwrap_err().contains("missing field"));
+    }
+}
