@@ -154,5 +154,8 @@ impl Engine {
         if let Err(error) = self.networks.shut_down() {
             tracing::warn!(%error, "the networks could not be taken down completely");
         }
+        if let Err(error) = self.context.volumes.flush() {
+            tracing::warn!(%error, "labels of anonymous volumes could not be written down");
+        }
     }
 }

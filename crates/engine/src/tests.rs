@@ -493,6 +493,8 @@ async fn a_corrupt_record_is_left_alone_and_the_rest_works() {
     let broken = bench.made(request("broken")).await;
     bench.made(request("sound")).await;
     drop(bench);
+    // The first engine's tasks live on in this process, and hold the volumes' database.
+    std::fs::remove_file(directory.path().join("volumes/metadata.db")).unwrap();
     let record = directory.path().join("containers").join(&broken).join("config.v2.json");
     std::fs::write(&record, "{\"ID\":").unwrap();
     let bench = Bench::open(directory.path(), &Arc::new(MemoryTasks::new())).await;

@@ -73,13 +73,15 @@ impl Images {
             made.rootfs.diff_ids.push(&applied.diff_id);
         }
         let raw = made.to_json()?;
-        record_made(
+        let id = record_made(
             self,
             &raw,
             (!empty).then_some(ingest),
             commit.parent.as_ref(),
             commit.name.as_ref(),
-        )
+        )?;
+        self.records.set_built_locally(&id)?;
+        Ok(id)
     }
 }
 

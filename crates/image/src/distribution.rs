@@ -153,7 +153,7 @@ impl Distribution {
 
     fn write_homes(&self, diff_id: &DiffId, homes: &[Home]) -> Result<(), Error> {
         let path = self.by_diff_id.join(diff_id.hex());
-        let json = serde_json::to_vec(homes).map_err(|error| Error::Damaged {
+        let json = tierce_store::to_json(homes).map_err(|error| Error::Damaged {
             path: path.clone(),
             cause: error.to_string(),
         })?;

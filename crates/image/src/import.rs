@@ -45,6 +45,9 @@ impl Images {
         let created = jiff::Timestamp::now().to_string();
         let mut made = Made::new(&import.platform, &import.config, &created);
         made.comment = &import.message;
+        // No container was there; dockerd writes an empty one's configuration.
+        let nobody = Config::default();
+        made.container_config = Some(&nobody);
         made.history.push(HistoryEntry {
             created: Some(&created),
             author: "",
@@ -146,11 +149,13 @@ fn record_in_change(
     if let Some(parent) = parent {
         images.records.set_parent(id, parent)?;
     }
-    images
-        .records
-        .set_last_updated(id, &jiff::Timestamp::now().to_string())?;
     match name {
-        Some(name) => images.names.set(&[(name.clone().with_default_tag(), id.clone())]),
+        Some(name) => {
+            images
+                .records
+                .set_last_updated(id, &jiff::Timestamp::now().to_string())?;
+            images.names.set(&[(name.clone().with_default_tag(), id.clone())])
+        }
         None => images.journal.keep(id),
     }
 }

@@ -46,9 +46,9 @@ pub(crate) struct HistoryEntry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) created: Option<&'a str>,
     #[serde(skip_serializing_if = "str::is_empty")]
-    pub(crate) author: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
     pub(crate) created_by: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(crate) author: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(crate) comment: &'a str,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -92,7 +92,7 @@ impl<'a> Made<'a> {
 
     /// Its bytes.
     pub(crate) fn to_json(&self) -> Result<Vec<u8>, Error> {
-        serde_json::to_vec(self).map_err(|source| {
+        tierce_store::to_json(self).map_err(|source| {
             Error::Record(tierce_store::Error::Encode {
                 name: "image configuration".to_owned(),
                 source,

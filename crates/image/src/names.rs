@@ -124,7 +124,7 @@ impl Names {
 }
 
 fn write(path: &Path, document: &Document) -> Result<(), Error> {
-    let bytes = serde_json::to_vec(document).map_err(|error| Error::Damaged {
+    let bytes = tierce_store::to_json(document).map_err(|error| Error::Damaged {
         path: path.to_owned(),
         cause: error.to_string(),
     })?;

@@ -180,6 +180,17 @@ impl Records {
         Ok(())
     }
 
+    /// Notes that an image was made here from a container, as dockerd does for its builder's cache.
+    pub(crate) fn set_built_locally(&self, id: &ImageId) -> Result<(), Error> {
+        let directory = self.metadata.join(id.hex());
+        tierce_fsops::create_dir_all(&directory, 0o700)?;
+        Ok(tierce_fsops::write_atomic(
+            &directory.join("builtLocally"),
+            &[1],
+            0o600,
+        )?)
+    }
+
     /// Removes an image; its children lose their parent.
     pub(crate) fn remove(&self, id: &ImageId) -> Result<(), Error> {
         for child in self.children(id) {

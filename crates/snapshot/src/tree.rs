@@ -169,12 +169,7 @@ pub(crate) fn copy_attributes(from: &Path, metadata: &fs::Metadata, to: &Path) -
     let owner = (Some(Uid::from_raw(metadata.uid())), Some(Gid::from_raw(metadata.gid())));
     rustix::fs::chownat(CWD, to, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW)
         .map_err(Error::io("set the owner of", to))?;
-    for (name, value) in xattrs(from)? {
-        match lsetxattr(to, &*name, &value, XattrFlags::empty()) {
-            Ok(()) | Err(Errno::NOTSUP | Errno::PERM) => {}
-            Err(error) => return Err(Error::io("set an extended attribute of", to)(error)),
-        }
-    }
+    copy_xattrs(from, to, |_| true)?;
     if !metadata.is_symlink() {
         let mode = Mode::from_raw_mode(metadata.mode() & 0o7777);
         rustix::fs::chmodat(CWD, to, mode, AtFlags::empty()).map_err(Error::io("set the mode of", to))?;
@@ -190,6 +185,35 @@ pub(crate) fn copy_attributes(from: &Path, metadata: &fs::Metadata, to: &Path) -
         },
     };
     utimensat(CWD, to, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(Error::io("set the times of", to))
+}
+
+/// Gives the directory `to` the owner, mode and extended attributes of `from`, as a copy-up by the kernel does. What
+/// overlay noted about `from` itself is not true of `to`, and stays behind.
+///
+/// # Errors
+/// File errors, with the path.
+pub fn copy_up(from: &Path, to: &Path) -> Result<(), Error> {
+    let metadata = from.symlink_metadata().map_err(Error::io("look at", from))?;
+    let owner = (Some(Uid::from_raw(metadata.uid())), Some(Gid::from_raw(metadata.gid())));
+    rustix::fs::chownat(CWD, to, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(Error::io("set the owner of", to))?;
+    let of_overlay = [&b"trusted.overlay."[..], b"user.overlay."];
+    copy_xattrs(from, to, |name| {
+        !of_overlay.iter().any(|prefix| name.to_bytes().starts_with(prefix))
+    })?;
+    let mode = Mode::from_raw_mode(metadata.mode() & 0o7777);
+    rustix::fs::chmodat(CWD, to, mode, AtFlags::empty()).map_err(Error::io("set the mode of", to))
+}
+
+/// Gives `to` those extended attributes of `from` that are wanted and that its file system takes.
+fn copy_xattrs(from: &Path, to: &Path, wanted: impl Fn(&CStr) -> bool) -> Result<(), Error> {
+    for (name, value) in xattrs(from)?.into_iter().filter(|(name, _)| wanted(name)) {
+        match lsetxattr(to, &*name, &value, XattrFlags::empty()) {
+            Ok(()) | Err(Errno::NOTSUP | Errno::PERM) => {}
+            Err(error) => return Err(Error::io("set an extended attribute of", to)(error)),
+        }
+    }
+    Ok(())
 }
 
 /// All extended attributes of a path, itself if it is a link; none where the file system has none.

@@ -52,6 +52,7 @@ fn endpoint_wish(wire: EndpointSettings) -> record::EndpointSettings {
         ipam_config: wire.ipam_config.and_then(|ipam| serde_json::to_value(ipam).ok()),
         links: wire.links,
         aliases: wire.aliases,
+        desired_mac_address: wire.mac_address.clone(),
         mac_address: wire.mac_address,
         driver_opts: wire.driver_opts,
         gw_priority: wire.gw_priority,
@@ -84,7 +85,7 @@ pub(crate) fn summary(summary: &Summary, now: Timestamp) -> wire::ContainerSumma
         network_settings: Some(wire::SummaryNetworkSettings {
             networks: networks(record),
         }),
-        mounts: record.mount_points.values().map(mount_point).collect(),
+        mounts: summary.mounts.iter().map(mount_point).collect(),
     }
 }
 
@@ -103,7 +104,7 @@ fn command(record: &Record) -> String {
 
 fn ports(record: &Record) -> Vec<wire::Port> {
     let mut ports = Vec::new();
-    for (port, bindings) in &record.network_settings.ports {
+    for (port, bindings) in record.network_settings.ports.iter().flatten() {
         let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
         let Ok(private_port) = number.parse() else { continue };
         let plain = wire::Port {
@@ -179,6 +180,12 @@ pub(crate) fn inspect(inspection: &Inspection) -> wire::ContainerInspect {
     let mut config = record.config.clone();
     // Docker always writes this one.
     config.labels.get_or_insert_default();
+    if config.mac_address.is_empty() {
+        let mode = &inspection.host_config.network_mode;
+        let mode = if mode == "default" { "bridge" } else { mode };
+        let endpoint = record.network_settings.networks.get(mode);
+        config.mac_address = endpoint.map_or_else(String::new, |endpoint| endpoint.desired_mac_address.clone());
+    }
     wire::ContainerInspect {
         id: record.id.clone(),
         created: rfc3339(record.created),
@@ -205,7 +212,7 @@ pub(crate) fn inspect(inspection: &Inspection) -> wire::ContainerInspect {
         },
         size_rw: inspection.size_rw.map(bytes),
         size_root_fs: inspection.size_root_fs.map(bytes),
-        mounts: record.mount_points.values().map(mount_point).collect(),
+        mounts: inspection.mounts.iter().map(mount_point).collect(),
         config,
         network_settings: network_settings(record),
     }
@@ -220,7 +227,7 @@ fn network_settings(record: &Record) -> wire::NetworkSettings {
         bridge: settings.bridge.clone(),
         sandbox_id: settings.sandbox_id.clone(),
         sandbox_key: settings.sandbox_key.clone(),
-        ports: settings.ports.clone(),
+        ports: settings.ports.clone().unwrap_or_default(),
         endpoint_id: bridge.endpoint_id,
         gateway: bridge.gateway,
         global_ipv6_address: bridge.global_ipv6_address,
@@ -274,6 +281,7 @@ mod tests {
                 record,
                 host_config: std::sync::Arc::default(),
                 image: "x".into(),
+                mounts: Vec::new(),
                 size_rw: None,
                 size_root_fs: Some(5),
             },
@@ -302,6 +310,7 @@ mod tests {
             host_config: std::sync::Arc::default(),
             graph_driver: "overlay2".into(),
             graph_data: BTreeMap::new(),
+            mounts: Vec::new(),
             exec_ids: Vec::new(),
             size_rw: None,
             size_root_fs: None,

@@ -27,7 +27,7 @@ pub(crate) fn document(details: &NetworkDetails, with_members: bool) -> wire::Ne
         enable_ipv6: false,
         ipam: wire::Ipam {
             driver: "default".to_owned(),
-            options: None,
+            options: (!network.is_predefined()).then(BTreeMap::new),
             config: pool.map(|pool| vec![pool]),
         },
         internal: network.internal,

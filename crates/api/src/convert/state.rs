@@ -27,7 +27,9 @@ pub(crate) fn document(state: &State) -> ContainerState {
 }
 
 fn health(state: &State) -> Option<Health> {
-    serde_json::from_value(state.health.clone()?).ok()
+    let mut health: Health = serde_json::from_value(state.health.clone()?).ok()?;
+    health.log.get_or_insert_default();
+    Some(health)
 }
 
 /// The state for lists: `Up 3 minutes (healthy)`. Source: moby `daemon/container/state.go`, `State.String`.

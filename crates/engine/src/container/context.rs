@@ -5,6 +5,7 @@
 //! * The table's own lock is held for the length of a map operation, never across an await or a system call.
 
 use super::attach::Attachers;
+use super::disk;
 use super::record::Record;
 use super::restart_policy::Backoff;
 use super::spec::HostFacts;
@@ -16,10 +17,9 @@ use crate::events::{Events, Subject};
 use crate::exec::ExecTable;
 use crate::parts::{ImageSource, Rootfs, Sandboxes};
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use tierce_fsops::Durability;
 use tierce_oci::container::HostConfig;
 use tierce_store::Leases;
 use tierce_task::{TaskControl, Tasks};
@@ -295,7 +295,8 @@ impl Context {
     pub(crate) async fn save(&self, container: &Container, durable: bool) -> Result<()> {
         let snapshot = container.snapshot();
         let directory = container.directory.clone();
-        blocking(move || write_records(&directory, &snapshot, durable)).await
+        let runtime = self.config.default_runtime.clone();
+        blocking(move || disk::write(&directory, &snapshot, &runtime, durable)).await
     }
 
     /// Writes the record where failing to do so must not undo what happened already.
@@ -304,38 +305,6 @@ impl Context {
             tracing::error!(container = %container.id, %error, "could not write the container's record");
         }
     }
-}
-
-/// Name of the record's file.
-pub(crate) const RECORD: &str = "config.v2.json";
-/// Name of the host configuration's file.
-pub(crate) const HOST_CONFIG: &str = "hostconfig.json";
-
-fn write_records(directory: &Path, snapshot: &Snapshot, durable: bool) -> Result<()> {
-    let encode = |path: &Path, value: serde_json::Result<Vec<u8>>| {
-        value.map_err(|source| Error::Record {
-            path: path.to_owned(),
-            source,
-        })
-    };
-    let host_path = directory.join(HOST_CONFIG);
-    let host_config = encode(&host_path, serde_json::to_vec(&*snapshot.host_config))?;
-    // The host configuration hardly ever changes after creation.
-    if std::fs::read(&host_path).ok().as_deref() != Some(&host_config) {
-        write_file(&host_path, &host_config, durable)?;
-    }
-    let path = directory.join(RECORD);
-    let record = encode(&path, serde_json::to_vec(&*snapshot.record))?;
-    write_file(&path, &record, durable)
-}
-
-fn write_file(path: &Path, bytes: &[u8], durable: bool) -> Result<()> {
-    let durability = if durable {
-        Durability::Power
-    } else {
-        Durability::Process
-    };
-    tierce_fsops::write_atomic_with(path, bytes, 0o600, durability).map_err(Error::below)
 }
 
 /// Runs blocking work (files, netlink, mounts) away from the executor's threads.

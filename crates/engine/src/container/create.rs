@@ -6,7 +6,7 @@ use super::context::{Container, Context, blocking};
 use super::record::{EndpointSettings, MountPoint, NetworkSettings, Record};
 use super::requests::{Create, Created};
 use super::state::State;
-use super::{defaults, log_options, merge, mount_points, name, validate};
+use super::{defaults, log_options, merge, mount_points, name, record, validate};
 use crate::error::{Error, Result};
 use crate::parts::ImageFacts;
 use jiff::Timestamp;
@@ -162,6 +162,8 @@ fn donated(context: &Context, host_config: &HostConfig) -> Result<Vec<MountPoint
             let mut point = point.clone();
             point.rw &= !read_only;
             point.copy_data = false;
+            // dockerd does not hand it on either.
+            point.relabel.clear();
             points.push(point);
         }
     }
@@ -180,7 +182,7 @@ fn set_hostname(context: &Context, id: &str, config: &mut Config, host_config: &
         config.hostname.clone_from(&donor.record.config.hostname);
         config.domainname.clone_from(&donor.record.config.domainname);
     } else if config.hostname.is_empty() {
-        config.hostname = if host_config.network_mode == "host" || host_config.uts_mode == "host" {
+        config.hostname = if host_config.network_mode == "host" {
             rustix::system::uname().nodename().to_string_lossy().into_owned()
         } else {
             super::record::short_id(id).to_owned()
@@ -300,17 +302,7 @@ async fn try_make(context: &Arc<Context>, plan: Plan, undo: &mut Undo<'_>) -> Re
     .await?;
     let mount_points = make_volumes(context, &id, &name, wishes, undo).await?;
     copy_up(context, &id, &mount_points).await?;
-    let record = new_record(
-        context,
-        &id,
-        name,
-        config,
-        &host_config,
-        facts,
-        networks,
-        mount_points,
-        &directory,
-    )?;
+    let record = new_record(context, &id, name, config, &host_config, facts, networks, mount_points)?;
     let durable = !host_config.auto_remove;
     let container = Arc::new(Container::new(directory, record, host_config));
     context.save(&container, durable).await?;
@@ -327,8 +319,7 @@ fn make_directory(directory: &Path) -> Result<()> {
             .map_err(Error::file("create", path))
     };
     make(directory, 0o710)?;
-    make(&directory.join("checkpoints"), 0o700)?;
-    make(&directory.join("mounts"), 0o710)
+    make(&directory.join("checkpoints"), 0o700)
 }
 
 /// Makes or finds the volumes of the mount points, holds them, and checks host paths that must exist.
@@ -349,6 +340,7 @@ async fn make_volumes(
             )));
         }
         if let Some(wanted) = wish.volume {
+            let named = !wanted.name.is_empty();
             let known = context.volumes.get(&wanted.name).is_ok();
             let request = tierce_volume::Create {
                 name: Some(wanted.name).filter(|name| !name.is_empty()),
@@ -362,8 +354,10 @@ async fn make_volumes(
                 undo.volumes.push(volume.name.clone());
                 crate::volume::publish(context, "create", &volume.name, &volume.driver);
             }
-            point.id = name::new_id()?;
-            point.source = volume.mountpoint.to_string_lossy().into_owned();
+            // The place of a volume that nobody named is looked up when it is wanted, as dockerd does.
+            if named {
+                point.source = volume.mountpoint.to_string_lossy().into_owned();
+            }
             point.name = volume.name;
             point.driver = volume.driver;
         }
@@ -419,19 +413,11 @@ fn new_record(
     facts: ImageFacts,
     networks: BTreeMap<String, EndpointSettings>,
     mount_points: BTreeMap<String, MountPoint>,
-    directory: &Path,
 ) -> Result<Record> {
     let (path, args) = merge::command(&config);
     let options = super::spec::security_options(host_config.security_opt.as_deref().unwrap_or_default())?;
-    let text = |path: PathBuf| path.to_string_lossy().into_owned();
-    let logs_to_file = host_config.log_config.kind == "json-file";
-    let mut extra = serde_json::Map::new();
-    extra.insert("StreamConfig".into(), serde_json::json!({}));
-    extra.insert(
-        "ImagePlatform".into(),
-        serde_json::json!({ "architecture": facts.architecture, "os": facts.os }),
-    );
     Ok(Record {
+        stream_config: record::empty_object(),
         state: State::default(),
         id: id.to_owned(),
         created: Timestamp::now(),
@@ -439,16 +425,14 @@ fn new_record(
         path,
         args,
         config,
+        image_platform: serde_json::json!({ "architecture": facts.architecture, "os": facts.os }),
         image: facts.id,
+        image_manifest: serde_json::Value::Null,
         network_settings: NetworkSettings {
             networks,
             ..NetworkSettings::default()
         },
-        log_path: if logs_to_file {
-            text(directory.join(format!("{id}-json.log")))
-        } else {
-            String::new()
-        },
+        log_path: String::new(),
         name,
         driver: context.rootfs.driver(),
         os: "linux".to_owned(),
@@ -463,10 +447,12 @@ fn new_record(
         app_armor_profile: options.apparmor,
         seccomp_profile: options.seccomp,
         no_new_privileges: options.no_new_privileges,
+        writable_cgroups: None,
         hostname_path: String::new(),
         hosts_path: String::new(),
         shm_path: String::new(),
         resolv_conf_path: String::new(),
-        extra,
+        local_log_cache_meta: record::no_log_copy(),
+        extra: serde_json::Map::new(),
     })
 }

@@ -34,6 +34,11 @@ fn list(paths: &[&str]) -> Vec<String> {
     paths.iter().map(|path| (*path).to_owned()).collect()
 }
 
+/// Whether SELinux's labels would stand in the way of what was asked for (moby `generateSecurityOpt`).
+fn shares_with_host(host_config: &HostConfig) -> bool {
+    host_config.privileged || host_config.ipc_mode == "host" || host_config.pid_mode == "host"
+}
+
 /// Fills a host configuration.
 ///
 /// * `unified_cgroups`: whether the host has control groups v2 only.
@@ -52,6 +57,9 @@ pub(crate) fn fill(host_config: &mut HostConfig, config: &EngineConfig, unified_
     or_default(&mut host_config.ipc_mode, "private");
     or_default(&mut host_config.runtime, &config.default_runtime);
     or_default(&mut host_config.restart_policy.name, "no");
+    if host_config.security_opt.is_none() && shares_with_host(host_config) {
+        host_config.security_opt = Some(vec!["label=disable".to_owned()]);
+    }
     let private = unified_cgroups && !host_config.privileged;
     or_default(&mut host_config.cgroupns_mode, if private { "private" } else { "host" });
     if matches!(host_config.network_mode.as_str(), "" | "default") {

@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use tierce_network::Sandbox;
 use tierce_network::files::{Hosts, ResolverOverrides, hostname, hosts, resolv_conf};
+use tierce_oci::Digest;
 
 /// Where the three files are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -100,6 +101,9 @@ pub(crate) fn write(
     put(&files.hostname, &hostname(&config.hostname))?;
     put(&files.hosts, &hosts_text)?;
     put(&files.resolv_conf, &resolver)?;
+    // By it dockerd tells whether somebody has edited the file.
+    let hash = Digest::sha256_of(resolver.as_bytes()).to_string();
+    put(&directory.join("resolv.conf.hash"), &hash)?;
     Ok(files)
 }
 

@@ -1,6 +1,6 @@
 //! Containers whose creation or removal a crash cut short: they have a directory and perhaps a layer, and no record.
 
-use super::context::{HOST_CONFIG, RECORD};
+use super::disk::{HOST_CONFIG, RECORD};
 use super::prepare;
 use crate::parts::Rootfs;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! `inspect`: all that is known about one container.
 
 use super::context::{Context, blocking};
+use super::record::{MountPoint, Record};
 use super::requests::Inspection;
 use crate::error::{Error, Result};
 use crate::parts::DiskUse;
@@ -27,6 +28,7 @@ pub(crate) async fn inspect(context: &Context, name: &str, size: bool) -> Result
         graph_data.insert("ID".to_owned(), container.id.clone());
     }
     Ok(Inspection {
+        mounts: mounts(context, &snapshot.record),
         record: Arc::clone(&snapshot.record),
         host_config: Arc::clone(&snapshot.host_config),
         graph_driver: snapshot.record.driver.clone(),
@@ -35,4 +37,19 @@ pub(crate) async fn inspect(context: &Context, name: &str, size: bool) -> Result
         size_rw: usage.map(|usage| usage.own),
         size_root_fs: usage.map(|DiskUse { own, image }| own + image),
     })
+}
+
+/// The mounts of a container with the places where volumes are today; the record need not say them, and may be of another
+/// data root.
+pub(super) fn mounts(context: &Context, record: &Record) -> Vec<MountPoint> {
+    let placed = |point: &MountPoint| {
+        let mut point = point.clone();
+        if !point.name.is_empty()
+            && let Ok(volume) = context.volumes.get(&point.name)
+        {
+            point.source = volume.mountpoint.to_string_lossy().into_owned();
+        }
+        point
+    };
+    record.mount_points.values().map(placed).collect()
 }

@@ -2,6 +2,7 @@
 //! Source: moby `daemon/list.go`.
 
 use super::context::{Container, Context, Snapshot, blocking};
+use super::inspect;
 use super::requests::{List, Summary};
 use super::state::Status;
 use crate::error::{Error, Result};
@@ -54,6 +55,7 @@ pub(crate) async fn list(context: &Context, request: List) -> Result<Vec<Summary
             image: images.shown(context, &snapshot),
             record: Arc::clone(&snapshot.record),
             host_config: Arc::clone(&snapshot.host_config),
+            mounts: inspect::mounts(context, &snapshot.record),
             size_rw: None,
             size_root_fs: None,
         };
@@ -218,6 +220,7 @@ impl<'a> Selection<'a> {
                 .network_settings
                 .ports
                 .iter()
+                .flatten()
                 .filter(|(_, hosts)| hosts.is_some());
             let wanted = snapshot.host_config.port_bindings.iter().flatten();
             bound

@@ -4,8 +4,8 @@
 use super::record::Record;
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
-use std::path::Path;
-use tierce_oci::container::{Config, LogConfig};
+use std::path::{Path, PathBuf};
+use tierce_oci::container::{Config, HostConfig, LogConfig};
 use tierce_task::{JsonFileLog, LogTarget};
 
 /// Option names of json-file.
@@ -33,8 +33,15 @@ pub(crate) fn check(config: &LogConfig) -> Result<()> {
     }
 }
 
+/// The file of a container's log; `None` where its driver keeps none.
+pub(crate) fn file(directory: &Path, record: &Record, host_config: &HostConfig) -> Option<PathBuf> {
+    (host_config.log_config.kind == "json-file").then(|| directory.join(format!("{}-json.log", record.id)))
+}
+
 /// Where the shim logs to.
 pub(crate) fn target(config: &LogConfig, record: &Record) -> Result<LogTarget> {
+    // A container of dockerd may have a driver that is not served here.
+    check(config)?;
     if config.kind == "none" {
         return Ok(LogTarget::None);
     }

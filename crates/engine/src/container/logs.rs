@@ -4,9 +4,9 @@
 //! reading and nothing else.
 
 use super::context::Context;
+use super::log_options;
 use super::requests::{LogLine, LogRequest, LogSource, Logs};
 use crate::error::{Error, Result};
-use std::path::PathBuf;
 use std::time::Duration;
 use tierce_logs::{Next, Query, Reader, Stream};
 use tokio::sync::mpsc;
@@ -25,11 +25,9 @@ pub(crate) fn logs(context: &Context, name: &str, request: LogRequest) -> Result
             "Bad parameters: you must choose at least one stream".to_owned(),
         ));
     }
-    if snapshot.record.log_path.is_empty() {
-        return Err(Error::NotImplemented(
-            "configured logging driver does not support reading".to_owned(),
-        ));
-    }
+    // Where the file is follows from where the container is, as in dockerd: a data root may have been moved.
+    let path = log_options::file(&container.directory, &snapshot.record, &snapshot.host_config)
+        .ok_or_else(|| Error::NotImplemented("configured logging driver does not support reading".to_owned()))?;
     let follow = request.follow && snapshot.record.state.running;
     let query = Query {
         since: request.since,
@@ -37,7 +35,6 @@ pub(crate) fn logs(context: &Context, name: &str, request: LogRequest) -> Result
         tail: request.tail,
         follow,
     };
-    let path = PathBuf::from(&snapshot.record.log_path);
     let reader = Reader::open(&path, &query).map_err(Error::below)?;
     if follow {
         stop_at_end(&container, &reader);

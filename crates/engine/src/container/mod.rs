@@ -9,6 +9,7 @@ mod changes;
 pub(crate) mod context;
 mod create;
 mod defaults;
+mod disk;
 mod export;
 mod files;
 mod half_made;

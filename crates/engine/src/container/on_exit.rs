@@ -100,6 +100,9 @@ pub(crate) async fn ended(context: &Arc<Context>, container: &Arc<Container>, ex
         }
         return;
     }
+    if !restarts {
+        release::remove_mount_point(context, &container.id).await;
+    }
     context.save_or_warn(container, true).await;
     if let Some(delay) = delay {
         schedule_restart(Arc::clone(context), Arc::clone(container), after.starts, delay);

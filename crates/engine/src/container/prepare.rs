@@ -77,6 +77,7 @@ fn try_prepare(
         host_config.privileged,
         host_config.resources.devices.as_deref().unwrap_or_default(),
     )?;
+    tierce_fsops::create_dir_all(&directory.join("mounts"), 0o710).map_err(Error::below)?;
     let user = find_user(context, snapshot)?;
     let root = context.rootfs.mount(&record.id).map_err(Error::below)?;
     let sandbox = if shared.network.is_some() {
@@ -160,12 +161,7 @@ pub(super) fn wish(snapshot: &Snapshot) -> Result<Join> {
                     .map_err(|_| Error::Invalid(format!("invalid IPv4 address: {text}")))
             });
             // While the container runs, `MacAddress` is the one it has; what was asked for is kept beside it.
-            let wanted = settings
-                .extra
-                .get("DesiredMacAddress")
-                .and_then(|value| value.as_str())
-                .unwrap_or_default();
-            let mac = [wanted, record.config.mac_address.as_str()]
+            let mac = [&settings.desired_mac_address, &record.config.mac_address]
                 .into_iter()
                 .find(|text| !text.is_empty());
             attachments.push(Attachment {

@@ -1,22 +1,27 @@
 //! The persisted record of a container: Docker's `config.v2.json`, to the field.
 //!
 //! `DR/containers/<id>/config.v2.json` is [`Record`]; `hostconfig.json` beside it is `oci::container::HostConfig`.
-//! Members that this program does not know are kept in `extra` maps, so that a directory written by dockerd goes back
-//! to dockerd without a loss. Source: files written by Docker Engine 28.5 (`tests/fixtures`), moby
+//! Members stand in dockerd's order, so that what both write alike is equal to the byte. Members that this program does
+//! not know are kept in `extra` maps, so that a directory written by dockerd goes back to dockerd without a loss. Source: files written by Docker Engine 28.5 (`tests/fixtures`), moby
 //! `daemon/container/container.go`, `daemon/container/state.go`, `daemon/network/settings.go`,
 //! `daemon/volume/mounts/mounts.go`.
 
 use crate::container::state::State;
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use tierce_oci::container::{Config, PortBinding};
+use tierce_oci::container::{Config, PortMap};
+
+pub use tierce_oci::container::{EndpointSettings, MountPoint};
 
 /// Everything the engine persists about a container besides its host configuration.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Record {
+    /// A relic, always an empty object.
+    #[serde(default = "empty_object")]
+    pub stream_config: Value,
     /// Where it is in its life.
     pub state: State,
     /// 64 hex digits.
@@ -38,6 +43,9 @@ pub struct Record {
     /// Id of the image (`sha256:…`).
     #[serde(default)]
     pub image: String,
+    /// The image's manifest, where the image is of containerd's store.
+    #[serde(default)]
+    pub image_manifest: Value,
     /// Networks joined, with their addresses while it runs.
     #[serde(default)]
     pub network_settings: NetworkSettings,
@@ -52,6 +60,9 @@ pub struct Record {
     /// Always `linux`.
     #[serde(rename = "OS", default)]
     pub os: String,
+    /// For which platform the image is.
+    #[serde(default)]
+    pub image_platform: Value,
     /// How often the restart policy started it again.
     #[serde(default)]
     pub restart_count: i64,
@@ -85,6 +96,9 @@ pub struct Record {
     /// Whether `execve` may not grant privileges.
     #[serde(default)]
     pub no_new_privileges: bool,
+    /// Whether control groups are mounted writable.
+    #[serde(default)]
+    pub writable_cgroups: Option<bool>,
     /// File mounted at `/etc/hostname`.
     #[serde(default)]
     pub hostname_path: String,
@@ -97,6 +111,9 @@ pub struct Record {
     /// File mounted at `/etc/resolv.conf`.
     #[serde(default)]
     pub resolv_conf_path: String,
+    /// What dockerd notes of its copy of the log, beside drivers that cannot be read.
+    #[serde(default = "no_log_copy")]
+    pub local_log_cache_meta: Value,
     /// Members that this version does not know.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
@@ -130,99 +147,29 @@ pub struct NetworkSettings {
     pub sandbox_id: String,
     /// Path of the pinned network namespace.
     pub sandbox_key: String,
+    /// A relic.
+    pub hairpin_mode: bool,
+    /// A relic.
+    #[serde(rename = "LinkLocalIPv6Address")]
+    pub link_local_ipv6_address: String,
+    /// A relic.
+    #[serde(rename = "LinkLocalIPv6PrefixLen")]
+    pub link_local_ipv6_prefix_len: i64,
     /// Networks, by name.
-    #[serde(deserialize_with = "null_is_default")]
+    #[serde(deserialize_with = "null_is_default", serialize_with = "none_is_null")]
     pub networks: BTreeMap<String, EndpointSettings>,
-    /// Published ports (`80/tcp` → host addresses; null: exposed only).
-    #[serde(deserialize_with = "null_is_default")]
-    pub ports: BTreeMap<String, Option<Vec<PortBinding>>>,
-    /// Members that this version does not know.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
-}
-
-/// One network of a container.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct EndpointSettings {
-    /// Addresses that the user asked for (`IPv4Address`, `IPv6Address`, `LinkLocalIPs`).
-    #[serde(rename = "IPAMConfig")]
-    pub ipam_config: Option<Value>,
-    /// Links to other containers.
-    pub links: Option<Vec<String>>,
-    /// Extra names on this network.
-    pub aliases: Option<Vec<String>>,
-    /// Hardware address.
-    pub mac_address: String,
-    /// Options of the driver.
-    pub driver_opts: Option<BTreeMap<String, String>>,
-    /// Which endpoint gives the default route.
-    pub gw_priority: i64,
-    /// Id of the network.
-    #[serde(rename = "NetworkID")]
-    pub network_id: String,
-    /// Id of the endpoint.
-    #[serde(rename = "EndpointID")]
-    pub endpoint_id: String,
-    /// IPv4 gateway.
-    pub gateway: String,
-    /// IPv4 address.
-    #[serde(rename = "IPAddress")]
-    pub ip_address: String,
-    /// Its prefix length.
-    #[serde(rename = "IPPrefixLen")]
-    pub ip_prefix_len: i64,
-    /// IPv6 gateway.
-    #[serde(rename = "IPv6Gateway")]
-    pub ipv6_gateway: String,
-    /// IPv6 address.
-    #[serde(rename = "GlobalIPv6Address")]
-    pub global_ipv6_address: String,
-    /// Its prefix length.
-    #[serde(rename = "GlobalIPv6PrefixLen")]
-    pub global_ipv6_prefix_len: i64,
-    /// Names under which other containers find it.
-    #[serde(rename = "DNSNames")]
-    pub dns_names: Option<Vec<String>>,
-    /// Members that this version does not know.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
-}
-
-/// A volume or host path mounted into a container.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct MountPoint {
-    /// Path on the host.
-    pub source: String,
-    /// Path inside.
-    pub destination: String,
-    /// Writable.
-    #[serde(rename = "RW")]
-    pub rw: bool,
-    /// Volume name.
-    pub name: String,
-    /// Volume driver.
-    pub driver: String,
-    /// `bind` or `volume`.
-    #[serde(rename = "Type")]
-    pub kind: String,
-    /// The mode text of `-v` (`z`, `ro`, …).
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub relabel: String,
-    /// Propagation of a bind mount.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub propagation: String,
-    /// Which use of the volume this is.
-    #[serde(rename = "ID", skip_serializing_if = "String::is_empty")]
-    pub id: String,
-    /// What the user asked for.
-    pub spec: Value,
-    /// Whether the missing host directory must not be made (`--mount`).
-    pub skip_mountpoint_creation: bool,
-    /// Whether the volume does not get the image's files.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub copy_data: bool,
+    /// A swarm's.
+    pub service: Value,
+    /// Published ports (`80/tcp` → host addresses; null: exposed only), while the container runs.
+    pub ports: Option<PortMap>,
+    /// A relic.
+    #[serde(rename = "SecondaryIPAddresses")]
+    pub secondary_ip_addresses: Value,
+    /// A relic.
+    #[serde(rename = "SecondaryIPv6Addresses")]
+    pub secondary_ipv6_addresses: Value,
+    /// A swarm's.
+    pub has_swarm_endpoint: bool,
     /// Members that this version does not know.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
@@ -231,6 +178,19 @@ pub struct MountPoint {
 /// Reads `null` as the type's default, as Go does.
 pub(crate) fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(d: D) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(d)?.unwrap_or_default())
+}
+
+/// Writes an empty map as `null`: a container that shares another's network has none of its own.
+fn none_is_null<T: Serialize, S: Serializer>(map: &BTreeMap<String, T>, serializer: S) -> Result<S::Ok, S::Error> {
+    (!map.is_empty()).then_some(map).serialize(serializer)
+}
+
+pub(crate) fn empty_object() -> Value {
+    Value::Object(Map::new())
+}
+
+pub(crate) fn no_log_copy() -> Value {
+    serde_json::json!({ "HaveNotifyEnabled": false })
 }
 
 #[cfg(test)]
@@ -271,6 +231,8 @@ mod tests {
             let theirs: Value = serde_json::from_str(text).unwrap();
             let record: Record = serde_json::from_str(text).unwrap();
             contains(&serde_json::to_value(&record).unwrap(), &theirs, "");
+            let ours = String::from_utf8(tierce_store::to_json(&record).unwrap()).unwrap();
+            assert_eq!(ours, text.trim_end(), "the same bytes");
         }
     }
 

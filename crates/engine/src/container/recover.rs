@@ -3,16 +3,15 @@
 //! Nothing is lost while no daemon looks: the shims keep exit statuses, so an end during the outage is recorded exactly.
 //! Only where the shim is gone too (a reboot) the status is unknown, and is 255, as dockerd says.
 
-use super::context::{Container, Context, HOST_CONFIG, RECORD, blocking};
+use super::context::{Container, Context, blocking};
 use super::record::Record;
 use super::restart_policy::Policy;
 use super::state::{Change, Status};
-use super::{half_made, on_exit, prepare, release, remove, start};
+use super::{disk, on_exit, prepare, release, remove, start};
 use crate::error::{Error, Result};
-use crate::parts::Rootfs;
 use jiff::Timestamp;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tierce_oci::container::HostConfig;
 use tierce_store::{Lease, Resource};
@@ -29,7 +28,8 @@ pub(crate) async fn recover(context: &Arc<Context>) -> Result<()> {
     let events = context.tasks.subscribe();
     let (directory, rootfs) = (context.containers_directory(), Arc::clone(&context.rootfs));
     let driver = context.rootfs.driver();
-    let (own, hidden): (Vec<_>, Vec<_>) = blocking(move || load_all(&directory, &*rootfs))
+    let runtime = context.config.default_runtime.clone();
+    let (own, hidden): (Vec<_>, Vec<_>) = blocking(move || disk::read_all(&directory, &runtime, &*rootfs))
         .await?
         .into_iter()
         .partition(|(_, record, _)| record.driver.is_empty() || record.driver == driver);
@@ -72,41 +72,6 @@ pub(crate) async fn recover(context: &Arc<Context>) -> Result<()> {
     go_on(context);
     tokio::spawn(on_exit::follow(Arc::clone(context), events));
     Ok(())
-}
-
-/// Reads every record; one that cannot be read is reported and left alone, unless it was never whole.
-fn load_all(directory: &Path, rootfs: &dyn Rootfs) -> Result<Vec<(PathBuf, Record, HostConfig)>> {
-    tierce_fsops::create_dir_all(directory, 0o710).map_err(Error::below)?;
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(Error::file("list", directory))? {
-        let path = entry.map_err(Error::file("list", directory))?.path();
-        if !path.is_dir() {
-            continue;
-        }
-        match load(&path) {
-            Ok((record, host_config)) => found.push((path, record, host_config)),
-            Err(_) if half_made::is(&path, rootfs) => half_made::remove(&path, rootfs),
-            Err(error) => {
-                tracing::error!(path = %path.display(), %error, "a container record cannot be read and is left alone");
-            }
-        }
-    }
-    Ok(found)
-}
-
-fn load(directory: &Path) -> Result<(Record, HostConfig)> {
-    fn parse<T: serde::de::DeserializeOwned>(path: PathBuf) -> Result<T> {
-        let bytes = std::fs::read(&path).map_err(Error::file("read", &path))?;
-        serde_json::from_slice(&bytes).map_err(|source| Error::Record { path, source })
-    }
-    let record: Record = parse(directory.join(RECORD))?;
-    if directory.file_name().and_then(|name| name.to_str()) != Some(&record.id) {
-        return Err(Error::Conflict(format!(
-            "read container record: it says it is of container {}",
-            record.id
-        )));
-    }
-    Ok((record, parse(directory.join(HOST_CONFIG))?))
 }
 
 /// A container of another storage driver is not shown, as dockerd does, and nothing of it is touched: it is there again

@@ -2,11 +2,12 @@
 
 use super::context::{Container, Context, blocking};
 use super::prepare;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::events::Subject;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tierce_fault::{Fault, Kind};
+use tierce_snapshot::Layout;
 use tierce_store::Resource;
 use tierce_task::ProcessId;
 
@@ -51,7 +52,7 @@ pub(super) async fn release(context: &Arc<Context>, container: &Arc<Container>) 
         let settings = &mut record.network_settings;
         settings.sandbox_id.clear();
         settings.sandbox_key.clear();
-        settings.ports.clear();
+        settings.ports = None;
         for endpoint in settings.networks.values_mut() {
             endpoint.endpoint_id.clear();
             endpoint.gateway.clear();
@@ -73,6 +74,20 @@ pub(super) async fn release(context: &Arc<Context>, container: &Arc<Container>) 
         context
             .events
             .publish(Subject::Volume, "unmount", &point.name, attributes);
+    }
+}
+
+/// Removes the empty mount point of a root that is not mounted any more, as dockerd does. It is remade when wanted.
+pub(super) async fn remove_mount_point(context: &Arc<Context>, id: &str) {
+    let (rootfs, id) = (Arc::clone(&context.rootfs), id.to_owned());
+    let removed = blocking(move || {
+        if let Layout::Overlay { merged, .. } = rootfs.layout(&id).map_err(Error::below)? {
+            std::fs::remove_dir(&merged).map_err(Error::file("remove", &merged))?;
+        }
+        Ok(())
+    });
+    if let Err(error) = removed.await {
+        tracing::debug!(%error, "a mount point stays");
     }
 }
 

@@ -1,6 +1,6 @@
 //! The typed requests and answers of the container verbs. Wire forms (query strings, JSON bodies) end in `api`.
 
-use crate::container::record::{EndpointSettings, Record};
+use crate::container::record::{EndpointSettings, MountPoint, Record};
 use crate::filters::Filters;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -156,6 +156,8 @@ pub struct Summary {
     pub host_config: Arc<HostConfig>,
     /// The image as the user knows it: the name it was made with, or the id when that name now means another image.
     pub image: String,
+    /// Its mounts, with the places where volumes are today.
+    pub mounts: Vec<MountPoint>,
     /// Bytes that the container added, where asked for.
     pub size_rw: Option<u64>,
     /// Those and the bytes of its image, where asked for.
@@ -173,6 +175,8 @@ pub struct Inspection {
     pub graph_driver: String,
     /// What the storage driver tells about the container's root (`LowerDir`, `UpperDir`, …).
     pub graph_data: BTreeMap<String, String>,
+    /// Its mounts, with the places where volumes are today.
+    pub mounts: Vec<MountPoint>,
     /// Ids of its exec instances.
     pub exec_ids: Vec<String>,
     /// Bytes that the container added, where asked for.

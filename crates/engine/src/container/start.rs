@@ -108,6 +108,7 @@ async fn launch(context: &Arc<Context>, container: &Arc<Container>) -> Result<(u
         Ok(started) => Ok(started),
         Err(error) => {
             release::release(context, container).await;
+            release::remove_mount_point(context, &container.id).await;
             Err(error)
         }
     }
@@ -246,7 +247,10 @@ fn shared(context: &Context, snapshot: &Snapshot) -> Result<Shared> {
 /// Writes into the record where the container's files and addresses are, and tells who watches.
 fn remember(context: &Context, container: &Container, ready: &Ready) {
     let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
+    let host_config = Arc::clone(&container.snapshot().host_config);
     let snapshot = container.change_record(|record| {
+        let log = log_options::file(&container.directory, record, &host_config);
+        record.log_path = log.as_deref().map(text).unwrap_or_default();
         record.hostname_path = text(&ready.files.hostname);
         record.hosts_path = text(&ready.files.hosts);
         record.resolv_conf_path = text(&ready.files.resolv_conf);
@@ -293,17 +297,13 @@ fn remember(context: &Context, container: &Container, ready: &Ready) {
 pub(crate) fn fill_network(settings: &mut NetworkSettings, sandbox: &Sandbox, netns: &std::path::Path) {
     settings.sandbox_id.clone_from(&sandbox.id);
     settings.sandbox_key = sandbox.key_or_host(netns).to_string_lossy().into_owned();
-    settings.ports = sandbox.port_map();
+    settings.ports = Some(sandbox.port_map());
     for endpoint in &sandbox.endpoints {
         let own: &mut EndpointSettings = settings.networks.entry(endpoint.network_name.clone()).or_default();
         own.network_id.clone_from(&endpoint.network);
         own.endpoint_id.clone_from(&endpoint.id);
-        own.dns_names = Some(if endpoint.dns_names.is_empty() {
-            let short = super::record::short_id(&sandbox.container).to_owned();
-            vec![sandbox.name.clone(), short]
-        } else {
-            endpoint.dns_names.clone()
-        });
+        // Only networks that a user made have names.
+        own.dns_names = Some(endpoint.dns_names.clone()).filter(|names| !names.is_empty());
         let Some(link) = &endpoint.link else { continue };
         own.mac_address = link.mac.to_string();
         own.ip_address = link.address.to_string();

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tierce_fsops as fsops;
 use tierce_oci::{ChainId, Digest};
-use tierce_snapshot::{CacheId, Kind, Mount, Snapshotter, tree};
+use tierce_snapshot::{CacheId, Kind, Layout, Mount, Snapshotter, tree};
 
 /// A container's layer.
 #[derive(Clone)]
@@ -122,7 +122,7 @@ impl Store {
         container: &str,
         parent: Option<&ChainId>,
         size: Option<u64>,
-        init: &mut dyn FnMut(&Path) -> io::Result<()>,
+        init: &mut dyn FnMut(&Layout) -> io::Result<()>,
     ) -> Result<RwLayer, Error> {
         let directory = self.container_dir(container)?;
         // The lock keeps `remove_unused` from taking the parent away until the container's record names it.
@@ -167,12 +167,12 @@ impl Store {
         layer: &RwLayer,
         below: Option<&CacheId>,
         kind: Kind,
-        init: &mut dyn FnMut(&Path) -> io::Result<()>,
+        init: &mut dyn FnMut(&Layout) -> io::Result<()>,
     ) -> Result<(), Error> {
         let init_id = layer.mount_id.init();
         self.driver.create(&init_id, below, Kind::Init)?;
-        let directory = self.driver.diff_dir(&init_id);
-        init(&directory).map_err(Error::io("fill the init layer", &directory))?;
+        let layout = self.driver.layout(&init_id)?;
+        init(&layout).map_err(Error::io("fill the init layer", layout.upper()))?;
         Ok(self.driver.create(&layer.mount_id, Some(&init_id), kind)?)
     }
 

@@ -6,15 +6,19 @@
 //! Source: moby `api/types/container/{config,hostconfig}.go`, `api/types/mount/mount.go`.
 
 mod config;
+mod endpoint;
 mod host_config;
 mod mount;
+mod mount_point;
 
 pub use config::{Config, Empty, Healthcheck, StrSlice};
+pub use endpoint::EndpointSettings;
 pub use host_config::{
     DeviceMapping, DeviceRequest, HostConfig, LogConfig, PortBinding, PortMap, ResourceConfig, RestartPolicy,
     ThrottleConfig, Ulimit, WeightConfig,
 };
 pub use mount::{BindOptions, ImageOptions, MountConfig, TmpfsOptions, VolumeDriverConfig, VolumeOptions};
+pub use mount_point::MountPoint;
 
 use serde::{Deserialize, Deserializer};
 
