@@ -236,7 +236,7 @@ impl Daemon {
     /// What the daemon has on the machine now, itself left out.
     pub fn traces(&self) -> Snapshot {
         Snapshot::of(&[
-            &format!("{}/data", name_of(self.root.path())),
+            &self.data_root.to_string_lossy(),
             &format!("{}/exec", name_of(self.root.path())),
             // The parent itself stays, as Docker's does.
             &format!("{}/", self.cgroup_parent()),
@@ -247,24 +247,36 @@ impl Daemon {
 
 /// Starts one, with its data root on another file system where one is given.
 pub(crate) fn start(disk: Option<&Path>, flags: &[&str]) -> Daemon {
-    // Socket paths have little room, so the roots lie right under /tmp.
-    let root = tempfile::Builder::new()
-        .prefix("tt")
-        .tempdir_in("/tmp")
-        .expect("a temporary directory");
-    let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+    let root = new_root();
     // The name tells whose mounts are whose, see `traces`.
     let data_root = disk.map_or_else(|| root.path().to_owned(), |disk| disk.join(name_of(root.path())));
-    let mut daemon = Daemon {
+    let mut daemon = prepare(root, data_root.join("data"), flags);
+    daemon.launch();
+    daemon
+}
+
+/// A daemon that is not started yet ([`Daemon::launch`]), on a data root that others use too. That is not removed with it.
+pub fn daemon_on(data_root: &Path) -> Daemon {
+    prepare(new_root(), data_root.to_owned(), &[])
+}
+
+fn new_root() -> tempfile::TempDir {
+    // Socket paths have little room, so the roots lie right under /tmp.
+    tempfile::Builder::new()
+        .prefix("tt")
+        .tempdir_in("/tmp")
+        .expect("a temporary directory")
+}
+
+fn prepare(root: tempfile::TempDir, data_root: PathBuf, flags: &[&str]) -> Daemon {
+    Daemon {
         host: Host::new(),
-        data_root: data_root.join("data"),
+        data_root,
         root,
         process: None,
         registry: None,
-        flags,
-    };
-    daemon.launch();
-    daemon
+        flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+    }
 }
 
 fn name_of(path: &Path) -> String {

@@ -7,6 +7,7 @@ mod attach;
 mod command;
 mod daemon;
 mod disk;
+mod dockerd;
 mod host;
 mod image;
 mod leaks;
@@ -22,8 +23,9 @@ pub mod power;
 
 pub use attach::attach_echoes;
 pub use command::{Output, Run, binary, missing_tool, wait_until};
-pub use daemon::Daemon;
+pub use daemon::{Daemon, daemon_on};
 pub use disk::Disk;
+pub use dockerd::Dockerd;
 pub use host::Host;
 pub use image::{Compression, Entry, ImageBuilder};
 pub use leaks::Snapshot;
