@@ -134,6 +134,14 @@ impl<'a> Mover<'a> {
         };
     }
 
+    /// Takes away what it leaves mounted: skopeo binds its store onto itself.
+    pub(super) fn close(&self) {
+        if let Self::Skopeo(folder) = self {
+            // Nothing is mounted where nothing was copied.
+            let _ = run_for(Command::new("umount").arg(folder.join("store/overlay")), PATIENCE);
+        }
+    }
+
     fn stored(&self, image: &str) -> String {
         let Self::Skopeo(folder) = self else {
             return String::new();

@@ -39,6 +39,12 @@ impl Way {
 /// Measures one way for every image.
 pub(super) fn transfer(stage: &Stage, scratch: &Path, way: Way, rounds: usize) -> Result<Vec<Measure>> {
     let movers = Mover::all(stage)?;
+    let measures = every_image(stage, scratch, way, rounds, &movers);
+    movers.iter().for_each(Mover::close);
+    measures
+}
+
+fn every_image(stage: &Stage, scratch: &Path, way: Way, rounds: usize, movers: &[Mover<'_>]) -> Result<Vec<Measure>> {
     let mut measures = Vec::new();
     for image in &IMAGES {
         let registry = registry()?;
@@ -50,8 +56,8 @@ pub(super) fn transfer(stage: &Stage, scratch: &Path, way: Way, rounds: usize) -
             way,
             name,
         };
-        let measured = place.measure(image, &movers, rounds);
-        for mover in &movers {
+        let measured = place.measure(image, movers, rounds);
+        for mover in movers {
             mover.remove(&place.name);
         }
         measures.extend(measured?);
