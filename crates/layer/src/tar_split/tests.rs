@@ -89,3 +89,25 @@ fn row_019_changed_missing_and_foreign_files_are_noticed() {
     std::os::unix::fs::symlink(dir.path().join("secret"), root.join("f")).unwrap();
     assert!(rebuild().is_err(), "a link is not followed");
 }
+
+#[test]
+fn row_014_of_a_million_names_none_repeats_though_not_all_are_remembered() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("split");
+    let mut writer = Writer::create(&path).unwrap();
+    for number in 0..600_000 {
+        writer.file(format!("d/{number}").as_bytes(), 0, 0).unwrap();
+    }
+    writer.raw(b"between").unwrap();
+    writer.file(b"d/1", 5, 1).unwrap();
+    writer.file(b"d/0", 0, 0).unwrap();
+    writer.finish(&Shadowed::new()).unwrap();
+    // Docker's reader wants each name once, and lines without content tell nothing.
+    assert_eq!(
+        lines(&path),
+        [
+            r#"{"type":2,"payload":"YmV0d2Vlbg==","position":0}"#,
+            r#"{"type":1,"name":"d/1","size":5,"payload":"AAAAAAAAAAE=","position":1}"#,
+        ]
+    );
+}

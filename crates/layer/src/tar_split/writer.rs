@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 /// Raw bytes in one line at most; a stranger's megabytes of padding must not become one huge line.
 const MAX_RAW: usize = 1 << 20;
+/// Most names to remember, 5 to 10 MB of them. A layer of more is taken as one that repeats them.
+const MOST_NAMES: usize = 1 << 19;
 
 /// Where the content of replaced files was put aside, by size and checksum.
 pub(crate) type Shadowed = HashMap<(u64, u64), PathBuf>;
@@ -26,9 +28,10 @@ pub(crate) struct Writer {
     output: GzEncoder<BufWriter<File>>,
     line: String,
     position: u64,
-    /// Hashes of the names so far: Docker's reader wants each name once.
+    /// Hashes of the names so far: Docker's reader wants each name once. Of more than [`MOST_NAMES`] none is kept.
     seen: HashSet<u64>,
     hasher: RandomState,
+    /// A name came twice, or there are too many to tell.
     repeated: bool,
 }
 
@@ -66,6 +69,10 @@ impl Writer {
     /// Adds the content of an unpacked file; without content, its mere name.
     pub(crate) fn file(&mut self, name: &[u8], size: u64, crc: u64) -> Result<(), Error> {
         let hash = self.hasher.hash_one(Name::parse(name)?.joined());
+        if self.seen.len() == MOST_NAMES {
+            self.seen = HashSet::new();
+            self.repeated = true;
+        }
         if !self.seen.insert(hash) {
             self.repeated = true;
             // A line without content says nothing about the archive.
