@@ -38,6 +38,33 @@ pub(crate) enum Error {
     },
 }
 
+impl From<tierce_format::Error> for Error {
+    fn from(error: tierce_format::Error) -> Self {
+        match error {
+            tierce_format::Error::Template(_) => Self::failed(error.to_string()),
+            tierce_format::Error::Moment { .. } => Self::usage(error.to_string()),
+        }
+    }
+}
+
+impl From<tierce_flags::Error> for Error {
+    fn from(error: tierce_flags::Error) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
+impl From<tierce_settings::Error> for Error {
+    fn from(error: tierce_settings::Error) -> Self {
+        Self::failed(error.to_string())
+    }
+}
+
+impl From<tierce_copy::Error> for Error {
+    fn from(error: tierce_copy::Error) -> Self {
+        Self::failed(error.to_string())
+    }
+}
+
 impl Error {
     /// A failure with code 1.
     pub(crate) fn failed(text: impl Into<String>) -> Self {

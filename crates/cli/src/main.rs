@@ -3,11 +3,11 @@
 //! One file a verb in `commands/`; flags that several verbs share in `flags/`; what is printed in `output/`. This
 //! program knows the Engine API and nothing of the daemon, so it drives dockerd as well.
 
+mod alias;
 mod commands;
 mod context;
 mod credentials;
 mod error;
-mod flags;
 mod help;
 mod output;
 mod session;
@@ -17,16 +17,21 @@ mod usage;
 
 use clap::{ArgAction, Args as _, FromArgMatches as _};
 use commands::Invocation;
-use context::Context;
 use error::Error;
+use std::ffi::OsString;
 use std::io::Write as _;
 
 fn main() {
     let mut commands = commands();
-    let code = match parse(&mut commands) {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let code = match parse(&mut commands, words) {
         Ok(invocation) => run(invocation),
-        Err(error) => {
-            let words: Vec<String> = std::env::args().skip(1).collect();
+        Err((error, words)) => {
+            let words: Vec<String> = words
+                .iter()
+                .skip(1)
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect();
             usage::report(&error, &commands, &words)
         }
     };
@@ -35,14 +40,37 @@ fn main() {
     std::process::exit(code)
 }
 
-fn parse(commands: &mut clap::Command) -> Result<Invocation, clap::Error> {
-    let matches = commands.try_get_matches_from_mut(std::env::args_os())?;
-    Invocation::from_arg_matches(&matches)
+/// Reads a command line; a command that nobody knows may be an alias of the user's. A failure tells the line that was read.
+fn parse(commands: &mut clap::Command, words: Vec<OsString>) -> Result<Invocation, (clap::Error, Vec<OsString>)> {
+    match commands.try_get_matches_from_mut(&words) {
+        Err(error) => match alias::expanded(&error, &words) {
+            Some(words) => matched(commands.try_get_matches_from_mut(&words), words),
+            None => Err((error, words)),
+        },
+        matches => matched(matches, words),
+    }
+}
+
+fn matched(
+    matches: Result<clap::ArgMatches, clap::Error>,
+    words: Vec<OsString>,
+) -> Result<Invocation, (clap::Error, Vec<OsString>)> {
+    matches
+        .and_then(|matches| Invocation::from_arg_matches(&matches))
+        .map_err(|error| (error, words))
 }
 
 /// The whole tree of commands with their flags.
 fn commands() -> clap::Command {
-    let command = clap::Command::new("tierce").version(env!("CARGO_PKG_VERSION"));
+    let version = clap::Arg::new("version")
+        .short('v')
+        .long("version")
+        .action(ArgAction::Version)
+        .help("Print version information and quit");
+    let command = clap::Command::new("tierce")
+        .version(env!("CARGO_PKG_VERSION"))
+        .disable_version_flag(true)
+        .arg(version);
     let command = Invocation::augment_args(command).about("Docker-compatible containers");
     // There it is another name of `ls`.
     let command = command.mut_subcommand("container", |group| group.mut_subcommand("ps", |verb| verb.hide(true)));
@@ -54,10 +82,7 @@ fn run(invocation: Invocation) -> i32 {
         Ok(runtime) => runtime,
         Err(error) => return error::report(&Error::failed(format!("start the asynchronous runtime: {error}"))),
     };
-    let result = runtime.block_on(async {
-        let context = Context::new(&invocation.global)?;
-        Box::pin(invocation.command.run(&context)).await
-    });
+    let result = runtime.block_on(async { Box::pin(invocation.command.run(invocation.global)).await });
     match result {
         Ok(()) => 0,
         Err(error) => error::report(&error),
@@ -90,7 +115,7 @@ fn go_flags(command: clap::Command) -> clap::Command {
 }
 
 /// Go's `strconv.ParseBool`.
-fn go_bool(text: &str) -> Result<bool, String> {
+pub(crate) fn go_bool(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),

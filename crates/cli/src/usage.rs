@@ -52,7 +52,8 @@ fn wrong(error: &clap::Error, named: &Named<'_>, words: &[String]) -> (String, i
             } else {
                 usage(&text, "Run")
             };
-            return (text, 1);
+            let nearest = nearest(error, ContextKind::SuggestedSubcommand).map(|nearest| format!("{path} {nearest}"));
+            return (with_nearest(text, nearest), 1);
         }
         ErrorKind::UnknownArgument if invalid.starts_with("--") => format!("unknown flag: {invalid}"),
         ErrorKind::UnknownArgument if invalid.starts_with('-') => {
@@ -84,7 +85,25 @@ fn wrong(error: &clap::Error, named: &Named<'_>, words: &[String]) -> (String, i
                 .to_owned()
         }
     };
-    (usage(&text, "Run"), error::USAGE)
+    let nearest = nearest(error, ContextKind::SuggestedArg);
+    (with_nearest(usage(&text, "Run"), nearest), error::USAGE)
+}
+
+/// The likeliest of the names that clap suggests, which is its last one.
+fn nearest(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    match error.get(kind)? {
+        ContextValue::String(text) => Some(text.clone()),
+        ContextValue::Strings(texts) => texts.last().cloned(),
+        _ => None,
+    }
+}
+
+/// Names what was probably meant, which Docker does not.
+fn with_nearest(text: String, nearest: Option<String>) -> String {
+    match nearest {
+        Some(nearest) => format!("{text}\n\nDid you mean '{nearest}'?"),
+        None => text,
+    }
 }
 
 /// Why a value is refused, in Go's words where a number is none.
@@ -176,6 +195,17 @@ mod tests {
         let error = root.try_get_matches_from_mut(all).unwrap_err();
         let (path, command) = help::find(&root, &words);
         wrong(&error, &Named { words: &path, command }, &words)
+    }
+
+    #[test]
+    fn what_was_probably_meant_is_named() {
+        assert!(
+            told("imgaes").0.ends_with("Did you mean 'tierce images'?"),
+            "{}",
+            told("imgaes").0
+        );
+        assert!(told("images --qiuet").0.ends_with("Did you mean '--quiet'?"));
+        assert!(!told("zzzzzz").0.contains("Did you mean"));
     }
 
     #[test]

@@ -12,13 +12,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tierce_api_types::auth::AuthConfig;
 use tierce_api_types::{ApiVersion, ErrorResponse};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OnceCell;
 
 use crate::query::Target;
+use crate::transport::{self, Stream};
 use crate::upload::Upload;
-use crate::{Containers, Endpoint, Error, Execs, Images, Networks, System, Volumes};
+use crate::{Containers, Endpoint, Error, Execs, Files, Images, Networks, System, Tls, Volumes};
 
 /// Longest body of an answer that is read as one document (an inspect or a list), in bytes.
 const MAX_DOCUMENT: usize = 256 * 1024 * 1024;
@@ -29,6 +28,8 @@ const MAX_ERROR: usize = 1024 * 1024;
 #[derive(Debug)]
 pub struct Client {
     endpoint: Endpoint,
+    tls: Option<Tls>,
+    headers: Vec<(HeaderName, HeaderValue)>,
     version: OnceCell<ApiVersion>,
 }
 
@@ -114,6 +115,8 @@ impl Client {
     pub fn new(endpoint: Endpoint) -> Self {
         Self {
             endpoint,
+            tls: None,
+            headers: Vec::new(),
             version: OnceCell::new(),
         }
     }
@@ -121,9 +124,42 @@ impl Client {
     /// A client that speaks one version and does not negotiate.
     pub fn with_version(endpoint: Endpoint, version: ApiVersion) -> Self {
         Self {
-            endpoint,
             version: OnceCell::new_with(Some(version)),
+            ..Self::new(endpoint)
         }
+    }
+
+    /// Speaks TLS, where the daemon listens on TCP.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Option<Tls>) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Sends a header with every request.
+    ///
+    /// # Errors
+    /// [`Error::Request`] for what is no header.
+    pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, Error> {
+        let invalid = |why: String| Error::Request {
+            operation: format!("header {name:?}"),
+            why,
+        };
+        self.headers.push((
+            HeaderName::try_from(name).map_err(|error| invalid(error.to_string()))?,
+            HeaderValue::try_from(value).map_err(|error| invalid(error.to_string()))?,
+        ));
+        Ok(self)
+    }
+
+    /// A connection to the daemon with nothing said on it yet.
+    ///
+    /// # Errors
+    /// [`Error::Connect`].
+    pub async fn dial(&self) -> Result<Box<dyn Stream>, Error> {
+        transport::connect(&self.endpoint, self.tls.as_ref())
+            .await
+            .map_err(|source| self.unreachable(source))
     }
 
     /// Where the daemon listens.
@@ -134,6 +170,14 @@ impl Client {
     /// Operations on containers.
     pub fn containers(&self) -> Containers<'_> {
         Containers(self)
+    }
+
+    /// Files of a container.
+    pub fn files<'a>(&'a self, container: &'a str) -> Files<'a> {
+        Files {
+            client: self,
+            container,
+        }
     }
 
     /// Operations on execs.
@@ -185,21 +229,8 @@ impl Client {
     pub(crate) async fn send_as(&self, call: Call, prefix: &str) -> Result<Response<Incoming>, Error> {
         let operation = call.operation();
         let request = self.request(call, prefix)?;
-        let response = match &self.endpoint {
-            Endpoint::Unix(path) => exchange(
-                UnixStream::connect(path).await.map_err(|e| self.unreachable(e))?,
-                request,
-            ),
-            Endpoint::Tcp { host, port } => {
-                let stream = TcpStream::connect((host.as_str(), *port))
-                    .await
-                    .map_err(|e| self.unreachable(e))?;
-                // Keystrokes of an attached terminal must not wait for more.
-                stream.set_nodelay(true).map_err(|e| self.unreachable(e))?;
-                return checked(exchange(stream, request).await, operation).await;
-            }
-        };
-        checked(response.await, operation).await
+        let stream = self.dial().await?;
+        checked(exchange(stream, request).await, operation).await
     }
 
     /// Sends a call and reads the answer as one document.
@@ -230,7 +261,7 @@ impl Client {
         let operation = call.operation();
         let host = match &self.endpoint {
             // dockerd ignores it, but HTTP/1.1 demands one.
-            Endpoint::Unix(_) => "docker".to_owned(),
+            Endpoint::Unix(_) | Endpoint::Ssh(_) => "docker".to_owned(),
             Endpoint::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
             Endpoint::Tcp { host, port } => format!("{host}:{port}"),
         };
@@ -247,7 +278,7 @@ impl Client {
         if let Some(content_type) = content_type {
             builder = builder.header(CONTENT_TYPE, content_type);
         }
-        for (name, value) in call.headers {
+        for (name, value) in self.headers.iter().cloned().chain(call.headers) {
             builder = builder.header(name, value);
         }
         builder
@@ -264,10 +295,7 @@ impl Client {
 }
 
 /// One request over one connection, which lives on in a task until the answer's body or the upgrade is done with.
-async fn exchange<S>(stream: S, request: Request<Upward>) -> Result<Response<Incoming>, hyper::Error>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+async fn exchange(stream: Box<dyn Stream>, request: Request<Upward>) -> Result<Response<Incoming>, hyper::Error> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     // Its error also reaches whoever reads the answer.
     tokio::spawn(connection.with_upgrades());

@@ -23,6 +23,14 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A certificate or key that cannot be used.
+    #[error("could not read {}: {why}", path.display())]
+    Tls {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The daemon refused; its own text.
     #[error("{message}")]
     Status {
@@ -73,7 +81,7 @@ impl Error {
 impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::InvalidEndpoint { .. } | Self::Request { .. } => Kind::Invalid,
+            Self::InvalidEndpoint { .. } | Self::Request { .. } | Self::Tls { .. } => Kind::Invalid,
             Self::Connect { .. } | Self::Http { .. } => Kind::Unavailable,
             Self::Status { status, .. } => kind_of_status(*status),
             Self::Decode { .. } => Kind::DataLoss,

@@ -1,4 +1,4 @@
-//! Typed client of the Docker Engine API over a unix socket or TCP.
+//! Typed client of the Docker Engine API over a unix socket, TCP with or without TLS, or ssh.
 //!
 //! It knows HTTP and the wire types and nothing of the daemon, so it drives dockerd as well as `tierced`. The API
 //! version is negotiated once, by `/_ping`, before the first call. Every call opens a connection of its own: on a local
@@ -15,6 +15,7 @@
 //! # Ok(()) }
 //! ```
 
+mod archive;
 mod connection;
 mod container;
 mod demultiplex;
@@ -27,13 +28,16 @@ mod network;
 mod query;
 mod stream;
 mod system;
+mod tls;
+mod transport;
 mod upload;
 mod volume;
 
+pub use archive::{Files, PathStat, PutArchive};
 pub use connection::Client;
 pub use container::{AttachContainer, Containers, CreateContainer, ListContainers, LogsOptions, RemoveContainer};
 pub use demultiplex::{Demultiplexer, Frame};
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, Ssh};
 pub use error::Error;
 pub use exec::Execs;
 pub use hijack::{Hijacked, HijackedReader, HijackedWriter, StreamFormat};
@@ -41,5 +45,7 @@ pub use image::{CommitContainer, Images, ImportImage, PullImage, PushImage, Remo
 pub use network::Networks;
 pub use stream::{ByteStream, JsonStream};
 pub use system::{EventsOptions, System};
-pub use upload::Upload;
+pub use tls::{Tls, TlsFiles};
+pub use transport::Stream;
+pub use upload::{Upload, UploadWriter};
 pub use volume::Volumes;

@@ -1,6 +1,6 @@
-//! The body of a request that comes while it is sent: archives for `load` and `import`.
+//! The body of a request that comes while it is sent: archives for `load`, `import` and `cp`.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -35,6 +35,50 @@ impl Upload {
             }
         });
         Self(pieces)
+    }
+
+    /// Sends what `work` writes, on a thread of its own. When it fails, the request breaks off.
+    pub fn from_writer(work: impl FnOnce(&mut UploadWriter) -> io::Result<()> + Send + 'static) -> Self {
+        let (sender, pieces) = mpsc::channel(PIECES);
+        std::thread::spawn(move || {
+            let mut writer = UploadWriter {
+                sender,
+                piece: Vec::with_capacity(PIECE),
+            };
+            let done = work(&mut writer).and_then(|()| writer.flush());
+            if let Err(error) = done {
+                // Nobody listens when it is the request that has ended.
+                let _ = writer.sender.blocking_send(Err(error));
+            }
+        });
+        Self(pieces)
+    }
+}
+
+/// Where the archive of [`Upload::from_writer`] is written to.
+#[derive(Debug)]
+pub struct UploadWriter {
+    sender: mpsc::Sender<io::Result<Bytes>>,
+    piece: Vec<u8>,
+}
+
+impl Write for UploadWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.piece.extend_from_slice(bytes);
+        if self.piece.len() >= PIECE {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.piece.is_empty() {
+            return Ok(());
+        }
+        let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE));
+        self.sender
+            .blocking_send(Ok(piece.into()))
+            .map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }
 

@@ -2,8 +2,7 @@
 //!
 //! Any compression; entries in order, the content of each to be read or left. Nothing of it touches a file system.
 
-use crate::pipeline::Source;
-use crate::tar::{Entry, Reader};
+use crate::tar::{Entry, Reader, Source};
 use crate::{Error, decompress};
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -16,6 +15,8 @@ pub struct Archive<'a> {
 struct Input<'a>(BufReader<Box<dyn Read + Send + 'a>>);
 
 impl Source for Input<'_> {
+    type Error = Error;
+
     fn fill(&mut self) -> Result<&[u8], Error> {
         loop {
             match self.0.fill_buf() {
@@ -52,7 +53,7 @@ impl<'a> Archive<'a> {
     pub fn next_entry(&mut self) -> Result<Option<Entry>, Error> {
         // Kept for tar-split, which is not wanted here.
         self.reader.raw().clear();
-        self.reader.next()
+        self.reader.next_entry()
     }
 
     /// Reads what follows the end mark to the end of the stream, so that whoever sends it is not cut off.

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use tierce_snapshot::{Layout, tree};
 
@@ -161,32 +161,15 @@ impl<'a, W: Write> Pack<'a, W> {
     }
 
     fn entry(&mut self, path: &Path, name: &[u8], metadata: &Metadata) -> Result<(), Error> {
-        let kind = metadata.file_type();
-        if kind.is_socket() {
+        let Some(mut entry) = Entry::of_file(name, metadata) else {
             tracing::warn!(path = %path.display(), "socket left out of the archive");
             return Ok(());
-        }
-        let mut entry = Entry::new(name.to_vec(), EntryKind::File);
-        if kind.is_dir() {
-            entry.kind = EntryKind::Directory;
-            entry.name.push(b'/');
-        } else if kind.is_symlink() {
-            entry.kind = EntryKind::Symlink;
+        };
+        if entry.kind == EntryKind::Symlink {
             let target = fs::read_link(path).map_err(Error::io("read the link", path))?;
             entry.link = target.into_os_string().as_bytes().to_vec();
-        } else if kind.is_fifo() {
-            entry.kind = EntryKind::Fifo;
-        } else if kind.is_char_device() || kind.is_block_device() {
-            entry.kind = if kind.is_char_device() {
-                EntryKind::CharDevice
-            } else {
-                EntryKind::BlockDevice
-            };
-            entry.device = (rustix::fs::major(metadata.rdev()), rustix::fs::minor(metadata.rdev()));
-        } else {
-            entry.size = metadata.size();
         }
-        if !kind.is_dir() && metadata.nlink() > 1 {
+        if !metadata.is_dir() && metadata.nlink() > 1 {
             let key = (metadata.dev(), metadata.ino());
             if let Some(first) = self.links.get(&key) {
                 entry.kind = EntryKind::HardLink;
@@ -196,10 +179,6 @@ impl<'a, W: Write> Pack<'a, W> {
                 self.links.insert(key, name.to_vec());
             }
         }
-        entry.mode = metadata.mode() & 0o7777;
-        (entry.uid, entry.gid) = (u64::from(metadata.uid()), u64::from(metadata.gid()));
-        // The kernel gives 0 to 999,999,999.
-        entry.mtime = (metadata.mtime(), metadata.mtime_nsec() as u32);
         if entry.kind != EntryKind::HardLink {
             entry.xattrs = xattrs(path)?;
         }

@@ -115,6 +115,15 @@ pub enum Error {
     },
 }
 
+impl From<tierce_tar::Error> for Error {
+    fn from(error: tierce_tar::Error) -> Self {
+        match error {
+            tierce_tar::Error::Invalid { offset, reason } => Self::Tar { offset, reason },
+            tierce_tar::Error::Truncated { offset, what } => Self::Truncated { offset, what },
+        }
+    }
+}
+
 impl Error {
     /// Wraps an operating-system error: `.map_err(Error::io("open", &path))`.
     pub(crate) fn io<E: Into<io::Error>>(action: &'static str, path: &Path) -> impl FnOnce(E) -> Self {

@@ -2,15 +2,14 @@
 //! library's interface.
 
 use crate::name::Name;
-use crate::tar::BLOCK;
-use crate::tar::reader::Reader;
+use crate::tar::{BLOCK, Reader};
 use crate::tar_split;
 
 /// An archive, uncompressed.
 pub fn tar(bytes: &[u8]) {
     let mut reader = Reader::new(bytes);
     let mut entries = 0;
-    while let Ok(Some(entry)) = reader.next() {
+    while let Ok(Some(entry)) = reader.next_entry() {
         entries += 1;
         // Each entry takes at least its header's block.
         assert!(entries <= bytes.len() / 512, "more entries than blocks");
@@ -40,7 +39,7 @@ pub fn with_checksums(bytes: &[u8]) -> Vec<u8> {
             header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
         }
         let mut reader = Reader::new(&archive[offset..]);
-        let size = match reader.next() {
+        let size = match reader.next_entry() {
             Ok(Some(entry)) => entry.size,
             _ => 0,
         };

@@ -40,7 +40,6 @@ mod marks;
 mod name;
 mod pipeline;
 mod store;
-pub mod tar;
 pub mod tar_split;
 mod view;
 
@@ -51,4 +50,5 @@ pub use error::Error;
 pub use init::docker_init_layer;
 pub use limits::Limits;
 pub use store::{Boot, Ingest, Layer, Removed, Repaired, RwLayer, Store};
+pub use tierce_tar as tar;
 pub use view::RootView;

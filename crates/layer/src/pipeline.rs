@@ -12,6 +12,7 @@ use std::io::Read;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use tierce_oci::{DiffId, Hasher};
+use tierce_tar::Source;
 
 const BUFFER: usize = 256 << 10;
 const BUFFERS: usize = 8;
@@ -27,24 +28,6 @@ pub(crate) struct Decoded {
     pub(crate) compression: Compression,
 }
 
-/// A stream of bytes that comes in pieces of somebody else's choosing.
-pub(crate) trait Source {
-    /// The bytes at hand; empty only at the end.
-    fn fill(&mut self) -> Result<&[u8], Error>;
-    /// Marks that many of them as read.
-    fn consume(&mut self, count: usize);
-}
-
-impl Source for &[u8] {
-    fn fill(&mut self) -> Result<&[u8], Error> {
-        Ok(self)
-    }
-
-    fn consume(&mut self, count: usize) {
-        *self = &self[count..];
-    }
-}
-
 /// The decoded stream, on the writing side.
 pub(crate) struct Chunks {
     full: Receiver<Result<Vec<u8>, Error>>,
@@ -54,6 +37,8 @@ pub(crate) struct Chunks {
 }
 
 impl Source for Chunks {
+    type Error = Error;
+
     fn fill(&mut self) -> Result<&[u8], Error> {
         if self.read == self.current.len() {
             // The receiver's end is the stream's end: an error is sent before.

@@ -1,11 +1,11 @@
 //! What all prunes have in common: the question before, the filters of the user's configuration, the report after.
 
-use crate::credentials::ConfigFile;
+use crate::context::Context;
 use crate::error::Error;
-use crate::flags::filter::{self, Filter};
-use crate::output::units;
 use std::io::{self, BufRead, Write};
 use tierce_api_types::Filters;
+use tierce_flags::filter::{self, Filter};
+use tierce_format::units;
 
 /// Asks whether to go on; only `y` does.
 ///
@@ -21,10 +21,10 @@ pub(super) fn confirmed(warning: &str) -> Result<bool, Error> {
 }
 
 /// The filters of a prune: those given, and those of `pruneFilters` in the configuration that do not contradict them.
-pub(super) fn prune_filters(given: &[Filter]) -> Result<Filters, Error> {
+pub(super) fn prune_filters(context: &Context, given: &[Filter]) -> Result<Filters, Error> {
     Ok(with_configured(
         filter::collect(given),
-        &ConfigFile::load()?.prune_filters(),
+        &context.config()?.prune_filters(),
     ))
 }
 

@@ -2,14 +2,16 @@
 
 mod confirm;
 mod container;
+mod context;
 mod image;
 mod manifest;
 mod network;
 mod registry;
+mod shell;
 mod system;
 mod volume;
 
-use crate::context::{Context, Global};
+use crate::context::{Choice, Context, Global};
 use crate::error::Error;
 use clap::{Args, Subcommand};
 
@@ -34,9 +36,14 @@ pub(crate) enum Command {
     Registry(registry::Verb),
     #[command(flatten)]
     System(system::Verb),
+    #[command(flatten)]
+    Shell(shell::Verb),
     /// Manage containers
     #[command(name = "container", subcommand)]
     ContainerGroup(container::Group),
+    /// Manage contexts
+    #[command(name = "context", subcommand)]
+    ContextGroup(context::Group),
     /// Manage images
     #[command(name = "image", subcommand)]
     ImageGroup(image::Group),
@@ -59,18 +66,29 @@ Commands for image manifests and lists of them. A manifest list allows you to us
 built for multiple architectures. Lists are made in files of your own, and pushed from there.";
 
 impl Command {
-    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+    pub(crate) async fn run(self, global: Global) -> Result<(), Error> {
+        // These work where no daemon can be named.
+        match self {
+            Self::Shell(verb) => verb.run(global).await,
+            Self::ContextGroup(group) => group.run(&Choice::of(global)?),
+            Self::ManifestGroup(group) => group.run(&Choice::of(global)?.settings).await,
+            command => Box::pin(command.ask(&Context::open(Choice::of(global)?)?)).await,
+        }
+    }
+
+    /// Runs what asks a daemon.
+    async fn ask(self, context: &Context) -> Result<(), Error> {
         match self {
             Self::Container(verb) => verb.run(context).await,
             Self::Image(verb) => verb.run(context).await,
             Self::Registry(verb) => verb.run(context).await,
             Self::System(verb) => verb.run(context).await,
-            Self::ContainerGroup(group) => group.run(context).await,
+            Self::ContainerGroup(group) => Box::pin(group.run(context)).await,
             Self::ImageGroup(group) => group.run(context).await,
-            Self::ManifestGroup(group) => group.run().await,
             Self::NetworkGroup(group) => group.run(context).await,
             Self::VolumeGroup(group) => group.run(context).await,
             Self::SystemGroup(group) => group.run(context).await,
+            Self::ContextGroup(_) | Self::ManifestGroup(_) | Self::Shell(_) => Ok(()),
         }
     }
 }

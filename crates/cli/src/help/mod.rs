@@ -2,10 +2,11 @@
 //!
 //! clap knows the commands, their flags and their words; how they are shown is made here from what it knows, so that a
 //! page cannot say anything else than the parser does. Values are named by their kind (`string`, `list`, `filter`): the
-//! value name of the flag where it is in small letters.
+//! value name of the flag where it begins with a small letter.
 
 use clap::{Arg, ArgAction, Command};
 use std::fmt::Write as _;
+use tierce_format::listing::Column;
 
 /// Width of a page where no terminal says otherwise.
 const COLUMNS: usize = 80;
@@ -14,11 +15,12 @@ const COMMON: [&str; 11] = [
     "run", "exec", "ps", "pull", "push", "images", "login", "logout", "search", "version", "info",
 ];
 /// Commands whose flags are not mentioned in their usage line.
-const WITHOUT_OPTIONS: [&str; 3] = ["manifest create", "network rm", "image tag"];
+const WITHOUT_OPTIONS: [&str; 4] = ["context rm", "manifest create", "network rm", "image tag"];
 /// Commands that have several names, in the order in which they are told.
 const ALIASES: &[&[&str]] = &[
     &["container attach", "attach"],
     &["container commit", "commit"],
+    &["container cp", "cp"],
     &["container create", "create"],
     &["container diff", "diff"],
     &["container exec", "exec"],
@@ -39,6 +41,8 @@ const ALIASES: &[&[&str]] = &[
     &["container unpause", "unpause"],
     &["container update", "update"],
     &["container wait", "wait"],
+    &["context ls", "context list"],
+    &["context rm", "context remove"],
     &["image history", "history"],
     &["image import", "import"],
     &["image load", "load"],
@@ -68,6 +72,25 @@ pub(crate) const INSPECT_FORMAT: &str = "Format output using a custom template:
 'json':             Print in JSON format
 'TEMPLATE':         Print output using the given Go template.
 Refer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates";
+
+/// What the formats and filters of a list accept, for the end of its page.
+pub(crate) fn accepted(columns: &[Column], filters: &[&str]) -> String {
+    let names: Vec<&str> = columns.iter().map(Column::name).collect();
+    accepted_names(&names, filters)
+}
+
+/// The same for what is no list.
+pub(crate) fn accepted_names(fields: &[&str], filters: &[&str]) -> String {
+    let list = |words: &[String]| wrapped(&words.join(" "), 2, COLUMNS);
+    let fields: Vec<String> = fields.iter().map(|name| format!(".{name}")).collect();
+    let filters: Vec<String> = filters.iter().map(|name| (*name).to_owned()).collect();
+    let mut text = format!("Fields of --format:\n  {}", list(&fields));
+    if !filters.is_empty() {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\n\nNames of --filter:\n  {}", list(&filters));
+    }
+    text
+}
 
 /// A command with the words that lead to it.
 #[derive(Clone, Copy)]
@@ -128,6 +151,12 @@ impl Named<'_> {
         if self.command.has_subcommands() {
             return line;
         }
+        if matches!(self.words, "cp" | "container cp") {
+            // The one command with two forms.
+            return format!(
+                "{line} [OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n\t{line} [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH"
+            );
+        }
         if flags(self.command).next().is_some() && !WITHOUT_OPTIONS.contains(&self.words) {
             line.push_str(" [OPTIONS]");
         }
@@ -160,8 +189,11 @@ impl Named<'_> {
             "Options"
         };
         push_section(&mut page, head, &options(command, columns.unwrap_or(COLUMNS)));
+        if let Some(after) = command.get_after_help() {
+            // What formats accept; Docker's pages do not tell. Writing to a String cannot fail.
+            let _ = writeln!(page, "\n{after}");
+        }
         if command.has_subcommands() {
-            // Writing to a String cannot fail.
             let _ = writeln!(
                 page,
                 "\nRun '{} COMMAND --help' for more information on a command.",
@@ -237,6 +269,9 @@ fn positional(argument: &Arg) -> String {
         }
         (true, true, _) => format!("{name} [{name}...]"),
         (true, false, _) => name.to_owned(),
+        (false, true, [first, second]) => format!("[{first}] [{second}...]"),
+        // The options of another program.
+        (false, true, _) if name.starts_with("ps ") => format!("[{name}]"),
         (false, true, _) => format!("[{name}...]"),
         (false, false, _) => format!("[{name}]"),
     }
@@ -253,7 +288,7 @@ pub(crate) fn kind(argument: &Arg) -> Option<&str> {
         .and_then(<[_]>::first)
         .map(clap::builder::Str::as_str);
     Some(
-        match name.filter(|name| name.chars().all(|letter| !letter.is_ascii_uppercase())) {
+        match name.filter(|name| !name.starts_with(|letter: char| letter.is_ascii_uppercase())) {
             Some(name) => name,
             None if matches!(argument.get_action(), ArgAction::Append) => "list",
             None => "string",
@@ -261,13 +296,21 @@ pub(crate) fn kind(argument: &Arg) -> Option<&str> {
     )
 }
 
-fn options(command: &Command, columns: usize) -> String {
+/// The flags of a command with what they do, in order.
+pub(crate) fn described(command: &Command) -> Vec<(String, String)> {
     let mut flags: Vec<&Arg> = flags(command).collect();
     flags.sort_by_key(|argument| argument.get_long());
-    let names: Vec<String> = flags.iter().map(|argument| names(argument)).collect();
-    let longest = names.iter().map(String::len).max().unwrap_or(0);
-    let lines = flags.iter().zip(&names).map(|(argument, names)| {
-        let text = wrapped(&description(argument), longest + 3, columns.saturating_sub(1));
+    flags
+        .iter()
+        .map(|argument| (names(argument), description(argument)))
+        .collect()
+}
+
+fn options(command: &Command, columns: usize) -> String {
+    let flags = described(command);
+    let longest = flags.iter().map(|(names, _)| names.len()).max().unwrap_or(0);
+    let lines = flags.iter().map(|(names, text)| {
+        let text = wrapped(text, longest + 3, columns.saturating_sub(1));
         format!("{names:longest$}   {text}\n")
     });
     lines.collect()
@@ -296,6 +339,7 @@ fn description(argument: &Arg) -> String {
     match (kind(argument), default) {
         // Go shows an empty map, and no other empty value.
         (Some("map"), _) => text.push_str(" (default map[])"),
+        (Some("stringToString" | "ulimit"), _) => text.push_str(" (default [])"),
         (_, "" | "0") | (None, "false") => {}
         (None | Some("int"), default) => {
             let _ = write!(text, " (default {default})");
@@ -359,7 +403,8 @@ mod tests {
             let given: Vec<String> = words.split(' ').map(str::to_owned).collect();
             let (found, command) = find(&root, &given);
             let page = Named { words: &found, command }.page(None);
-            if page != expected {
+            // What formats accept comes behind Docker's page.
+            if !page.starts_with(expected) {
                 let _ = write!(differences, "--- expected {words}\n{expected}--- shown {found}\n{page}");
             }
         }

@@ -1,12 +1,15 @@
-//! What is printed, and how: tables, templates, documents, times, sizes, progress.
+//! What is printed: lists, archives, ports, progress.
 
 pub(crate) mod archive;
-pub(crate) mod indent;
-pub(crate) mod listing;
-pub(crate) mod order;
 pub(crate) mod ports;
 pub(crate) mod progress;
-pub(crate) mod table;
-pub(crate) mod template;
-pub(crate) mod time;
-pub(crate) mod units;
+
+use crate::error::Error;
+use serde_json::{Map, Value};
+use tierce_format::listing::{self, Listing};
+
+/// Prints a list.
+pub(crate) fn print(listing: &Listing<'_>, rows: &[Map<String, Value>]) -> Result<(), Error> {
+    print!("{}", listing::text(listing, rows)?);
+    Ok(())
+}

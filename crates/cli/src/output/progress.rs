@@ -1,12 +1,12 @@
 //! The progress of a pull, push or load: one line a layer, kept up to date on a terminal, plain lines elsewhere.
 //! Source of the form: moby `pkg/jsonmessage`.
 
-use super::units;
 use crate::error::Error;
 use crate::terminal;
 use std::collections::HashMap;
 use std::io::Write;
 use tierce_api_types::progress::{ProgressDetail, ProgressMessage};
+use tierce_format::units;
 
 /// Shows the messages of one operation.
 pub(crate) struct Progress<W> {

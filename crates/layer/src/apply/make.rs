@@ -4,8 +4,7 @@ use super::beneath::{is_whiteout, kind_of, make_directory};
 use super::{Unpack, attributes};
 use crate::Error;
 use crate::name::Name;
-use crate::pipeline::Source;
-use crate::tar::{Entry, EntryKind};
+use crate::tar::{Entry, EntryKind, Source};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, linkat, mknodat, openat, symlinkat, unlinkat};
 use rustix::io::Errno;
 use std::fs::File;
@@ -22,7 +21,7 @@ enum Found {
     Other,
 }
 
-impl<S: Source> Unpack<S> {
+impl<S: Source<Error = Error>> Unpack<S> {
     /// Creates an empty file; says also whether its name leads through a symbolic link.
     pub(super) fn make_file(&mut self, entry: &Entry, parent: &[u8], base: &[u8]) -> Result<(File, bool), Error> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -25,8 +25,8 @@ mod shadow;
 use crate::crc64::Crc64;
 use crate::decode::Compression;
 use crate::name::{AUFS_LINKS, Name, Whiteout};
-use crate::pipeline::{self, Source};
-use crate::tar::{Entry, EntryKind, Reader};
+use crate::pipeline;
+use crate::tar::{Entry, EntryKind, Reader, Source};
 use crate::tar_split::Writer;
 use crate::{Error, Limits};
 use beneath::Beneath;
@@ -119,17 +119,7 @@ enum Keep {
     InTarSplit,
 }
 
-impl<S: Source> Source for &mut S {
-    fn fill(&mut self) -> Result<&[u8], Error> {
-        (**self).fill()
-    }
-
-    fn consume(&mut self, count: usize) {
-        (**self).consume(count);
-    }
-}
-
-impl<S: Source> Unpack<S> {
+impl<S: Source<Error = Error>> Unpack<S> {
     fn new(reader: Reader<S>, target: &Target<'_>, limits: Limits) -> Result<Self, Error> {
         Ok(Self {
             reader,
@@ -176,7 +166,7 @@ impl<S: Source> Unpack<S> {
     /// Unpacks all entries, then takes what follows the end mark.
     fn entries(&mut self) -> Result<(), Error> {
         let mut count = 0;
-        while let Some(entry) = self.reader.next()? {
+        while let Some(entry) = self.reader.next_entry()? {
             count += 1;
             if count > self.limits.entries {
                 let subject = "its number of entries".to_owned();

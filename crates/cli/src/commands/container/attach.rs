@@ -22,7 +22,8 @@ pub(crate) struct Attach {
 }
 
 impl Attach {
-    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+    pub(crate) async fn run(mut self, context: &Context) -> Result<(), Error> {
+        self.detach_keys = context.detach_keys(&self.detach_keys)?;
         let containers = context.client.containers();
         let found = containers.inspect(&self.container, false).await?;
         if !found.state.running {

@@ -3,11 +3,12 @@
 use crate::commands::image::pull;
 use crate::context::Context;
 use crate::error::Error;
-use crate::flags::ContainerFlags;
+use crate::terminal;
 use clap::Args;
 use std::io::Write as _;
 use tierce_api_types::container::{CreateRequest, CreateResponse};
-use tierce_client::CreateContainer;
+use tierce_client::{CreateContainer, RemoveContainer};
+use tierce_flags::ContainerFlags;
 
 #[derive(Args)]
 #[command(disable_help_flag = true)]
@@ -18,7 +19,7 @@ pub(crate) struct Create {
 
 impl Create {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
-        let request = self.flags.request()?;
+        let request = self.flags.request(terminal::size())?;
         let created = create(context, &self.flags, &request).await?;
         println!("{}", created.id);
         Ok(())
@@ -35,7 +36,9 @@ pub(super) async fn create(
         name: flags.image.name.clone(),
         platform: flags.image.platform.clone(),
     };
-    let image = &request.config.image;
+    let mut request = request.clone();
+    add_proxies(context, &mut request)?;
+    let (request, image) = (&request, &request.config.image);
     let pull_image = async || {
         pull::pull(
             context,
@@ -51,6 +54,9 @@ pub(super) async fn create(
         pull_image().await?;
     }
     let containers = context.client.containers();
+    if flags.image.replace {
+        remove_namesake(context, &options.name).await?;
+    }
     let created = match containers.create(&options, request).await {
         Err(error) if error.status() == Some(404) && flags.image.pull == "missing" && names_image(&error) => {
             if !flags.quiet {
@@ -73,6 +79,46 @@ pub(super) async fn create(
         written.map_err(|error| Error::failed(format!("write the container ID to {}: {error}", path.display())))?;
     }
     Ok(created)
+}
+
+/// Adds the variables of the user's proxies, unless the command line has them.
+fn add_proxies(context: &Context, request: &mut CreateRequest) -> Result<(), Error> {
+    let variables = context.proxy_variables()?;
+    if variables.is_empty() {
+        return Ok(());
+    }
+    let env = request.config.env.get_or_insert_default();
+    let given: Vec<String> = env
+        .iter()
+        .map(|word| word.split('=').next().unwrap_or_default().to_owned())
+        .collect();
+    let own = variables.into_iter().filter(|(name, _)| !given.contains(name));
+    env.extend(own.map(|(name, value)| format!("{name}={value}")));
+    Ok(())
+}
+
+/// Removes the container whose name the new one is to have; one that is not there is gone already.
+async fn remove_namesake(context: &Context, name: &str) -> Result<(), Error> {
+    if name.is_empty() {
+        return Err(Error::usage(
+            "--replace needs the name of what it replaces: give --name too",
+        ));
+    }
+    let containers = context.client.containers();
+    let gone = |error: &tierce_client::Error| error.status() == Some(404);
+    // Its own signal and time first: what it is at may be worth it.
+    match containers.stop(name, "", None).await {
+        Err(error) if gone(&error) => return Ok(()),
+        result => result?,
+    };
+    let options = RemoveContainer {
+        force: true,
+        ..RemoveContainer::default()
+    };
+    match containers.remove(name, options).await {
+        Err(error) if !gone(&error) => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Whether it is the image that is missing, and not a network or a volume.

@@ -2,12 +2,12 @@
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::flags::environment;
 use crate::session::{Session, Target};
 use crate::terminal;
 use clap::Args;
 use std::path::PathBuf;
 use tierce_api_types::exec::{ExecCreate, ExecStart};
+use tierce_flags::environment;
 
 #[derive(Args)]
 pub(crate) struct Exec {
@@ -45,7 +45,8 @@ pub(crate) struct Exec {
 }
 
 impl Exec {
-    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+    pub(crate) async fn run(mut self, context: &Context) -> Result<(), Error> {
+        self.detach_keys = context.detach_keys(&self.detach_keys)?;
         if self.tty && self.interactive && !self.detach && !terminal::stdin_is_terminal() {
             return Err(Error::failed("the input device is not a TTY"));
         }

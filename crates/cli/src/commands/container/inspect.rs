@@ -3,9 +3,10 @@
 use crate::context::Context;
 use crate::error::{self, Error};
 use crate::help::INSPECT_FORMAT;
-use crate::output::{indent, template};
 use clap::Args;
+use serde_json::Value;
 use serde_json::value::RawValue;
+use tierce_format::{indent, template};
 
 #[derive(Args)]
 pub(crate) struct Inspect {
@@ -56,29 +57,44 @@ pub(crate) async fn inspect(
     format: &str,
     mut look: impl AsyncFnMut(&str) -> Result<Box<RawValue>, Error>,
 ) -> Result<(), Error> {
-    let template = template::Template::parse(format).map_err(|error| Error::Failed {
+    // A form that is none is told before anybody is asked.
+    parse(format)?;
+    let mut found = Vec::new();
+    for name in names {
+        found.push(look(name).await);
+    }
+    show(found, format)
+}
+
+fn parse(format: &str) -> Result<Option<template::Template>, Error> {
+    template::Template::parse(format).map_err(|error| Error::Failed {
         text: error.to_string(),
         code: error::BAD_TEMPLATE,
-    })?;
-    let mut found = Vec::new();
+    })
+}
+
+/// Prints what was found, then fails with what was not.
+pub(crate) fn show(found: Vec<Result<Box<RawValue>, Error>>, format: &str) -> Result<(), Error> {
+    let template = parse(format)?;
+    let mut documents = Vec::new();
     let mut failures = Vec::new();
-    for name in names {
-        match look(name).await {
-            Ok(document) => found.push(document),
+    for one in found {
+        match one {
+            Ok(document) => documents.push(document),
             Err(error) => failures.push(error.to_string()),
         }
     }
     match &template {
         None => {
-            let documents: Vec<&str> = found.iter().map(|document| document.get()).collect();
+            let documents: Vec<&str> = documents.iter().map(|document| document.get()).collect();
             println!("{}", indent::indented(&format!("[{}]", documents.join(","))));
         }
         Some(template) => {
             let (mut lines, mut failure) = (Vec::new(), Ok(()));
-            for document in &found {
+            for document in &documents {
                 // A raw value is always JSON.
-                let document = serde_json::from_str(document.get()).unwrap_or_default();
-                match template.render(&document) {
+                let document: Value = serde_json::from_str(document.get()).unwrap_or_default();
+                match render(template, &document) {
                     Ok(line) => lines.push(line),
                     Err(error) => {
                         failure = Err(error);
@@ -95,6 +111,46 @@ pub(crate) async fn inspect(
         Ok(())
     } else {
         Err(Error::failed(failures.join("\n")))
+    }
+}
+
+/// Members that Docker's Go programs call otherwise than its JSON does; a template may use either name.
+const GO_NAMES: [(&str, &str); 12] = [
+    ("Id", "ID"),
+    ("CpuCount", "CPUCount"),
+    ("CpuPercent", "CPUPercent"),
+    ("CpuPeriod", "CPUPeriod"),
+    ("CpuQuota", "CPUQuota"),
+    ("CpuRealtimePeriod", "CPURealtimePeriod"),
+    ("CpuRealtimeRuntime", "CPURealtimeRuntime"),
+    ("CpuShares", "CPUShares"),
+    ("Dns", "DNS"),
+    ("DnsOptions", "DNSOptions"),
+    ("DnsSearch", "DNSSearch"),
+    ("HostIp", "HostIP"),
+];
+
+/// Fills a template with the document as the daemon wrote it, and where that does not fit, as Docker's programs call its
+/// members.
+fn render(template: &template::Template, document: &Value) -> Result<String, Error> {
+    match template.render(document) {
+        Ok(line) => Ok(line),
+        // What the first try says is about the names that the user sees.
+        Err(error) => template.render(&renamed(document)).map_err(|_| error.into()),
+    }
+}
+
+fn renamed(document: &Value) -> Value {
+    match document {
+        Value::Array(items) => items.iter().map(renamed).collect(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| {
+                let other = GO_NAMES.iter().find(|(json, _)| json == name);
+                (other.map_or(name.as_str(), |(_, go)| go).to_owned(), renamed(value))
+            })
+            .collect(),
+        other => other.clone(),
     }
 }
 

@@ -2,10 +2,10 @@
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::output::time;
 use crate::session::{write_frames, write_out};
 use clap::Args;
 use tierce_client::{Demultiplexer, LogsOptions};
+use tierce_format::time;
 
 #[derive(Args)]
 pub(crate) struct Logs {
@@ -24,7 +24,7 @@ pub(crate) struct Logs {
     /// Show timestamps
     #[arg(short, long)]
     timestamps: bool,
-    /// Show logs before a timestamp or relative time
+    /// Show logs before a timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42 minutes)
     #[arg(long, default_value = "", hide_default_value = true)]
     until: String,
     container: String,

@@ -2,6 +2,7 @@
 
 mod attach;
 mod commit;
+mod cp;
 mod create;
 mod diff;
 mod exec;
@@ -18,15 +19,17 @@ mod restart;
 mod rm;
 mod run;
 mod start;
+mod stats;
 mod stop;
 mod top;
+mod update;
 mod wait;
 
 use crate::context::Context;
 use crate::error::Error;
 use clap::Subcommand;
 
-pub(super) use inspect::{Inspect, inspect};
+pub(super) use inspect::{Inspect, inspect, show};
 pub(super) use prune::prune;
 
 /// Commands that stand at the top as well as under `container`.
@@ -36,6 +39,9 @@ pub(crate) enum Verb {
     Attach(attach::Attach),
     /// Create a new image from a container's changes
     Commit(commit::Commit),
+    /// Copy files/folders between a container and the local filesystem
+    #[command(long_about = cp::ABOUT)]
+    Cp(cp::Cp),
     /// Create a new container
     Create(create::Create),
     /// Inspect changes to files or directories on a container's filesystem
@@ -65,12 +71,16 @@ pub(crate) enum Verb {
     Run(run::Run),
     /// Start one or more stopped containers
     Start(start::Start),
+    /// Display a live stream of container(s) resource usage statistics
+    Stats(stats::Stats),
     /// Stop one or more running containers
     Stop(stop::Stop),
     /// Display the running processes of a container
     Top(top::Top),
     /// Unpause all processes within one or more containers
     Unpause(pause::Unpause),
+    /// Update configuration of one or more containers
+    Update(update::Update),
     /// Block until one or more containers stop, then print their exit codes
     Wait(wait::Wait),
 }
@@ -80,6 +90,7 @@ impl Verb {
         match self {
             Self::Attach(verb) => verb.run(context).await,
             Self::Commit(verb) => verb.run(context).await,
+            Self::Cp(verb) => verb.run(context).await,
             Self::Create(verb) => verb.run(context).await,
             Self::Diff(verb) => verb.run(context).await,
             Self::Exec(verb) => verb.run(context).await,
@@ -94,9 +105,11 @@ impl Verb {
             Self::Rm(verb) => verb.run(context).await,
             Self::Run(verb) => verb.run(context).await.map_err(Error::of_run),
             Self::Start(verb) => verb.run(context).await,
+            Self::Stats(verb) => verb.run(context).await,
             Self::Stop(verb) => verb.run(context).await,
             Self::Top(verb) => verb.run(context).await,
             Self::Unpause(verb) => verb.run(context).await,
+            Self::Update(verb) => verb.run(context).await,
             Self::Wait(verb) => verb.run(context).await,
         }
     }

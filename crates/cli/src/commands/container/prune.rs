@@ -3,9 +3,9 @@
 use crate::commands::confirm;
 use crate::context::Context;
 use crate::error::Error;
-use crate::flags::filter::Filter;
 use clap::Args;
 use tierce_api_types::Filters;
+use tierce_flags::filter::Filter;
 
 #[derive(Args)]
 pub(crate) struct Prune {
@@ -22,7 +22,7 @@ Are you sure you want to continue?";
 
 impl Prune {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
-        let filters = confirm::prune_filters(&self.filter)?;
+        let filters = confirm::prune_filters(context, &self.filter)?;
         if !self.force && !confirm::confirmed(WARNING)? {
             return Ok(());
         }

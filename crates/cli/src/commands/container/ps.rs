@@ -2,16 +2,19 @@
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::flags::filter::{self, Filter};
-use crate::help::FORMAT;
-use crate::output::listing::{self, Column, Listing};
-use crate::output::{ports, time, units};
+use crate::help::{self, FORMAT};
+use crate::output;
+use crate::output::ports;
 use clap::Args;
 use serde_json::{Map, Value};
 use tierce_api_types::container::ContainerSummary;
 use tierce_client::ListContainers;
+use tierce_flags::filter::{self, Filter};
+use tierce_format::listing::{self, Column, Listing};
+use tierce_format::{time, units};
 
 #[derive(Args)]
+#[command(after_help = help::accepted(COLUMNS, FILTERS))]
 pub(crate) struct Ps {
     /// Show all containers (default shows just running)
     #[arg(short, long)]
@@ -44,6 +47,10 @@ pub(crate) struct Ps {
     size: bool,
 }
 
+const FILTERS: &[&str] = &[
+    "ancestor", "before", "exited", "expose", "health", "id", "label", "name", "network", "publish", "since", "status",
+    "volume",
+];
 const COLUMNS: &[Column] = &[
     Column::new("ID", "CONTAINER ID", true),
     Column::new("Image", "IMAGE", true),
@@ -68,7 +75,15 @@ impl Ps {
         } else {
             Some(self.last).filter(|last| *last > 0)
         };
-        let size = self.size || self.format.contains(".Size");
+        if self.quiet && !self.format.is_empty() {
+            eprintln!("WARNING: Ignoring custom format, because both --format and --quiet are set.");
+        }
+        let format = if self.quiet {
+            String::new()
+        } else {
+            context.format(&self.format, "psFormat")?
+        };
+        let size = self.size || format.contains(".Size");
         let options = ListContainers {
             all: self.all,
             limit,
@@ -78,11 +93,11 @@ impl Ps {
         let found = context.client.containers().list(&options).await?;
         let rows: Vec<Map<String, Value>> = found.iter().map(|container| row(container, !self.no_trunc)).collect();
         let also: &[&str] = if self.size { &["Size"] } else { &[] };
-        listing::print(
+        output::print(
             &Listing {
                 columns: COLUMNS,
                 also,
-                format: &self.format,
+                format: &format,
                 quiet: self.quiet.then_some("ID"),
             },
             &rows,
@@ -152,7 +167,16 @@ pub(in crate::commands) fn row(container: &ContainerSummary, truncate: bool) -> 
         .collect();
     // Docker tells it only where an image store keeps several platforms.
     row.insert("Platform".to_owned(), Value::Null);
+    row.insert(listing::LABEL.to_owned(), labels_of(&container.labels));
     row
+}
+
+/// Labels for the method of a row.
+pub(in crate::commands) fn labels_of<'a>(labels: impl IntoIterator<Item = (&'a String, &'a String)>) -> Value {
+    let labels = labels
+        .into_iter()
+        .map(|(name, value)| (name.clone(), Value::from(value.as_str())));
+    Value::Object(labels.collect())
 }
 
 fn image(container: &ContainerSummary, truncate: bool) -> String {

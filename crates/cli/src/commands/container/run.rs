@@ -3,12 +3,12 @@
 use super::create;
 use crate::context::Context;
 use crate::error::Error;
-use crate::flags::ContainerFlags;
 use crate::session::{Session, Target};
 use crate::terminal;
 use clap::Args;
 use tierce_api_types::container::WaitCondition;
 use tierce_client::AttachContainer;
+use tierce_flags::ContainerFlags;
 
 #[derive(Args)]
 #[command(disable_help_flag = true)]
@@ -28,12 +28,13 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) async fn run(mut self, context: &Context) -> Result<(), Error> {
+        self.detach_keys = context.detach_keys(&self.detach_keys)?;
         if self.detach {
             self.flags.detach()?;
         } else if self.flags.tty && self.flags.interactive && !terminal::stdin_is_terminal() {
             return Err(Error::failed("the input device is not a TTY"));
         }
-        let request = self.flags.request()?;
+        let request = self.flags.request(terminal::size())?;
         let created = create::create(context, &self.flags, &request).await?;
         if self.detach {
             context.client.containers().start(&created.id, "").await?;

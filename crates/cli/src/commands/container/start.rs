@@ -24,7 +24,8 @@ pub(crate) struct Start {
 }
 
 impl Start {
-    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+    pub(crate) async fn run(mut self, context: &Context) -> Result<(), Error> {
+        self.detach_keys = context.detach_keys(&self.detach_keys)?;
         if !self.attach && !self.interactive {
             return for_each(&self.containers, async |name| {
                 context.client.containers().start(name, &self.detach_keys).await?;

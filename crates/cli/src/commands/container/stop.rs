@@ -11,7 +11,14 @@ pub(crate) struct Stop {
     #[arg(short, long, default_value = "", hide_default_value = true)]
     signal: String,
     /// Seconds to wait before killing the container
-    #[arg(short, long, visible_alias = "time", allow_negative_numbers = true)]
+    #[arg(
+        short,
+        long,
+        alias = "time",
+        value_name = "int",
+        visible_alias = "time",
+        allow_negative_numbers = true
+    )]
     timeout: Option<i64>,
     #[arg(required = true, value_name = "CONTAINER")]
     containers: Vec<String>,

@@ -2,8 +2,8 @@
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::output::table;
 use clap::Args;
+use tierce_format::table;
 
 #[derive(Args)]
 pub(crate) struct Top {

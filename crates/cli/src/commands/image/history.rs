@@ -3,14 +3,16 @@
 use super::platform;
 use crate::context::Context;
 use crate::error::Error;
-use crate::help::FORMAT;
-use crate::output::listing::{self, Column, Listing};
-use crate::output::{time, units};
+use crate::help::{self, FORMAT};
+use crate::output;
 use clap::Args;
 use serde_json::{Map, Value};
 use tierce_api_types::image::HistoryItem;
+use tierce_format::listing::{Column, Listing};
+use tierce_format::{time, units};
 
 #[derive(Args)]
+#[command(after_help = help::accepted(COLUMNS, &[]))]
 pub(crate) struct History {
     #[arg(long, default_value = "", hide_default_value = true, help = FORMAT)]
     format: String,
@@ -54,7 +56,7 @@ impl History {
         let platform = platform::document(&self.platform).map_err(platform::named)?;
         let items = context.client.images().history(&self.image, &platform).await?;
         let rows: Vec<_> = items.iter().map(|item| self.row(item)).collect();
-        listing::print(
+        output::print(
             &Listing {
                 columns: if self.human { COLUMNS } else { EXACT_COLUMNS },
                 also: &[],

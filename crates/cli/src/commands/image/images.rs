@@ -2,17 +2,18 @@
 
 use super::tree;
 use crate::context::Context;
-use crate::credentials::ConfigFile;
 use crate::error::Error;
-use crate::flags::filter::{self, Filter};
-use crate::help::FORMAT;
-use crate::output::listing::{self, Column, Listing};
-use crate::output::{time, units};
+use crate::help::{self, FORMAT};
+use crate::output;
 use clap::Args;
 use serde_json::{Map, Value};
 use tierce_api_types::image::ImageSummary;
+use tierce_flags::filter::{self, Filter};
+use tierce_format::listing::{Column, Listing};
+use tierce_format::{time, units};
 
 #[derive(Args)]
+#[command(after_help = help::accepted(COLUMNS, FILTERS))]
 pub(crate) struct Images {
     /// Show all images (default hides intermediate images)
     #[arg(short, long)]
@@ -40,7 +41,8 @@ pub(crate) struct Images {
 }
 
 /// The fields of a row; `system df -v` shows more of them.
-pub(in crate::commands) const COLUMNS: &[Column] = &[
+pub(in crate::commands) const FILTERS: &[&str] = &["before", "dangling", "label", "reference", "since", "until"];
+const COLUMNS: &[Column] = &[
     Column::new("Repository", "REPOSITORY", true),
     Column::new("Tag", "TAG", true),
     Column::new("Digest", "DIGEST", false),
@@ -90,7 +92,7 @@ impl Images {
         }
         let found = context.client.images().list(self.all, &filters).await?;
         let format = match self.format.as_str() {
-            "" if !self.quiet => ConfigFile::load()?.format("imagesFormat"),
+            "" if !self.quiet => context.format("", "imagesFormat")?,
             format => format.to_owned(),
         };
         // In a table of the user's own, the digest is one more column at the end.
@@ -105,7 +107,7 @@ impl Images {
         };
         let rows: Vec<_> = found.iter().flat_map(|image| look.rows(image)).collect();
         let also: &[&str] = if self.digests { &["Digest"] } else { &[] };
-        listing::print(
+        output::print(
             &Listing {
                 columns: COLUMNS,
                 also,

@@ -1,7 +1,6 @@
 //! `tierce pull`, and the pull of `run`.
 
 use crate::context::Context;
-use crate::credentials;
 use crate::error::Error;
 use crate::output::progress::Progress;
 use crate::terminal;
@@ -82,7 +81,7 @@ pub(in crate::commands) async fn pull(
         name: reference.familiar_name(),
         tag,
         platform: platform.to_owned(),
-        auth: credentials::for_image(&reference)?,
+        auth: context.credentials_for(&reference)?,
     };
     let mut messages = context.client.images().pull(&options).await?;
     let mut progress: Progress<Box<dyn std::io::Write>> = match output {

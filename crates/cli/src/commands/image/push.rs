@@ -2,7 +2,6 @@
 
 use super::platform;
 use crate::context::Context;
-use crate::credentials;
 use crate::error::Error;
 use crate::output::progress::Progress;
 use crate::terminal;
@@ -53,7 +52,7 @@ impl Push {
             },
             tag: reference.tag().unwrap_or_default().to_owned(),
             platform: platform::document(&self.platform)?,
-            auth: credentials::for_image(&reference)?,
+            auth: context.credentials_for(&reference)?,
         };
         let mut messages = context.client.images().push(&options).await?;
         let mut progress: Progress<Box<dyn std::io::Write>> = if self.quiet {

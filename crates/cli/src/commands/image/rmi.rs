@@ -3,9 +3,9 @@
 use super::platform;
 use crate::context::Context;
 use crate::error::Error;
-use crate::flags::filter::{self, Commas};
 use clap::Args;
 use tierce_client::RemoveImage;
+use tierce_flags::filter::{self, Commas};
 
 #[derive(Args)]
 pub(crate) struct Rmi {

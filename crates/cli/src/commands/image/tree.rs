@@ -2,9 +2,9 @@
 //! image, as the classic store does: there is nothing below an image then.
 
 use super::images::{NONE, short_id};
-use crate::output::units;
 use crate::terminal;
 use tierce_api_types::image::ImageSummary;
+use tierce_format::units;
 
 /// Columns after the name: head, width, and whether it stands at the right.
 const COLUMNS: [(&str, usize, bool); 4] = [

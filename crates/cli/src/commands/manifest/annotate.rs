@@ -3,8 +3,9 @@
 use super::parse_as;
 use super::store::Store;
 use crate::error::Error;
-use crate::flags::filter::{self, Commas};
 use clap::Args;
+use tierce_flags::filter::{self, Commas};
+use tierce_settings::Settings;
 
 #[derive(Args)]
 pub(crate) struct Annotate {
@@ -48,11 +49,11 @@ const PLATFORMS: [(&str, &[&str]); 9] = [
 ];
 
 impl Annotate {
-    pub(crate) fn run(self) -> Result<(), Error> {
+    pub(crate) fn run(self, settings: &Settings) -> Result<(), Error> {
         let annotate = |error: Error| Error::failed(format!("annotate: {error}"));
         let list = parse_as(&self.list, "manifest list").map_err(annotate)?;
         let name = parse_as(&self.manifest, "manifest").map_err(annotate)?;
-        let store = Store::open()?;
+        let store = Store::open(settings);
         let mut manifest = store.get(&list, &name)?.ok_or_else(|| {
             let (image, list) = (&self.manifest, &self.list);
             Error::failed(format!("manifest for image {image} does not exist in {list}"))

@@ -7,6 +7,7 @@ use super::{documents::ImageManifest, parse};
 use crate::error::Error;
 use clap::Args;
 use tierce_oci::Reference;
+use tierce_settings::Settings;
 
 #[derive(Args)]
 pub(crate) struct Create {
@@ -23,9 +24,9 @@ pub(crate) struct Create {
 }
 
 impl Create {
-    pub(crate) async fn run(self) -> Result<(), Error> {
+    pub(crate) async fn run(self, settings: &Settings) -> Result<(), Error> {
         let list = parse_as(&self.list, "manifest list")?;
-        let store = Store::open()?;
+        let store = Store::open(settings);
         if !self.amend && store.list(&list)?.is_some() {
             return Err(Error::failed(
                 "refusing to amend an existing manifest list with no --amend flag",
@@ -33,7 +34,7 @@ impl Create {
         }
         for name in &self.manifests {
             let name = parse(name)?;
-            let manifest = self.look_up(&store, &list, &name).await?;
+            let manifest = self.look_up(settings, &store, &list, &name).await?;
             store.save(&list, &name, &manifest)?;
         }
         println!("Created manifest list {list}");
@@ -41,10 +42,16 @@ impl Create {
     }
 
     /// The manifest that the list has already, else the registry's.
-    async fn look_up(&self, store: &Store, list: &Reference, name: &Reference) -> Result<ImageManifest, Error> {
+    async fn look_up(
+        &self,
+        settings: &Settings,
+        store: &Store,
+        list: &Reference,
+        name: &Reference,
+    ) -> Result<ImageManifest, Error> {
         match store.get(list, name)? {
             Some(manifest) => Ok(manifest),
-            None => Remote::of(name, self.insecure)?.image(name).await,
+            None => Remote::of(settings, name, self.insecure)?.image(name).await,
         }
     }
 }

@@ -3,11 +3,11 @@
 //! The file of a manifest and the members of a list are those of Docker's command line, in its order.
 
 use crate::error::Error;
-use crate::output::indent;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tierce_format::indent;
 use tierce_oci::{Digest, Manifest, media_type};
 
 /// A manifest with what is known of it.

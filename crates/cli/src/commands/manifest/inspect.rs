@@ -5,9 +5,10 @@ use super::parse;
 use super::remote::{Found, Remote};
 use super::store::Store;
 use crate::error::Error;
-use crate::output::indent;
 use clap::Args;
+use tierce_format::indent;
 use tierce_oci::Reference;
+use tierce_settings::Settings;
 
 #[derive(Args)]
 pub(crate) struct Inspect {
@@ -23,8 +24,8 @@ pub(crate) struct Inspect {
 }
 
 impl Inspect {
-    pub(crate) async fn run(self) -> Result<(), Error> {
-        let store = Store::open()?;
+    pub(crate) async fn run(self, settings: &Settings) -> Result<(), Error> {
+        let store = Store::open(settings);
         if let [list, manifest] = self.names.as_slice() {
             let (list, manifest) = (parse(list)?, parse(manifest)?);
             let missing = || Error::failed(format!("No such manifest: {manifest}"));
@@ -34,7 +35,7 @@ impl Inspect {
         if let Some(manifests) = store.list(&name)? {
             return self.print_list(&manifests);
         }
-        let remote = Remote::of(&name, self.insecure)?;
+        let remote = Remote::of(settings, &name, self.insecure)?;
         match remote.find(&name).await? {
             Found::Image(manifest) => self.print(&manifest),
             Found::List(entries) if self.verbose => self.print_members(&remote, &name, &entries).await,
@@ -42,7 +43,7 @@ impl Inspect {
         }
     }
 
-    async fn print_members(&self, remote: &Remote, list: &Reference, entries: &[Entry]) -> Result<(), Error> {
+    async fn print_members(&self, remote: &Remote<'_>, list: &Reference, entries: &[Entry]) -> Result<(), Error> {
         let mut members = Vec::with_capacity(entries.len());
         for entry in entries {
             members.push(remote.member(list, entry).await?);

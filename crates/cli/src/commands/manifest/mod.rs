@@ -15,6 +15,7 @@ mod store;
 use crate::error::Error;
 use clap::Subcommand;
 use tierce_oci::Reference;
+use tierce_settings::Settings;
 
 /// Commands under `manifest`.
 #[derive(Subcommand)]
@@ -32,13 +33,13 @@ pub(crate) enum Group {
 }
 
 impl Group {
-    pub(crate) async fn run(self) -> Result<(), Error> {
+    pub(crate) async fn run(self, settings: &Settings) -> Result<(), Error> {
         match self {
-            Self::Annotate(verb) => verb.run(),
-            Self::Create(verb) => verb.run().await,
-            Self::Inspect(verb) => verb.run().await,
-            Self::Push(verb) => verb.run().await,
-            Self::Rm(verb) => verb.run(),
+            Self::Annotate(verb) => verb.run(settings),
+            Self::Create(verb) => verb.run(settings).await,
+            Self::Inspect(verb) => verb.run(settings).await,
+            Self::Push(verb) => verb.run(settings).await,
+            Self::Rm(verb) => verb.run(settings),
         }
     }
 }

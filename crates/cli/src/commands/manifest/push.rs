@@ -8,6 +8,7 @@ use crate::error::Error;
 use clap::Args;
 use tierce_oci::{DEFAULT_TAG, Reference, media_type};
 use tierce_registry::{Destination, Mount};
+use tierce_settings::Settings;
 
 #[derive(Args)]
 pub(crate) struct Push {
@@ -22,9 +23,9 @@ pub(crate) struct Push {
 }
 
 impl Push {
-    pub(crate) async fn run(self) -> Result<(), Error> {
+    pub(crate) async fn run(self, settings: &Settings) -> Result<(), Error> {
         let target = parse(&self.list)?;
-        let store = Store::open()?;
+        let store = Store::open(settings);
         let manifests = store.list(&target)?;
         let manifests = manifests.ok_or_else(|| Error::failed(format!("No such manifest: {target}")))?;
         if manifests.is_empty() {
@@ -35,7 +36,7 @@ impl Push {
         }
         let entries: Vec<_> = manifests.iter().map(|manifest| &manifest.descriptor).collect();
         let (kind, list) = documents::list_of(&entries)?;
-        let destination = Remote::of(&target, self.insecure)?.destination(&target)?;
+        let destination = Remote::of(settings, &target, self.insecure)?.destination(&target)?;
         for manifest in &manifests {
             push(&destination, &target, manifest).await?;
         }

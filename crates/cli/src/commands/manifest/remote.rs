@@ -5,6 +5,7 @@ use crate::credentials;
 use crate::error::Error;
 use tierce_oci::{Descriptor, Manifest, Reference, media_type};
 use tierce_registry::{Client, Config, Credentials, Destination, FetchedManifest, Repository};
+use tierce_settings::Settings;
 
 /// A longer configuration is none; that of a large image has a few hundred kilobytes.
 const LONGEST_CONFIGURATION: u64 = 8 << 20;
@@ -18,19 +19,20 @@ pub(super) enum Found {
 }
 
 /// A registry's client, in the user's name.
-pub(super) struct Remote {
+pub(super) struct Remote<'a> {
+    settings: &'a Settings,
     client: Client,
 }
 
-impl Remote {
+impl<'a> Remote<'a> {
     /// A client for the registry of a reference; `insecure` = also without verified TLS.
-    pub(super) fn of(reference: &Reference, insecure: bool) -> Result<Self, Error> {
+    pub(super) fn of(settings: &'a Settings, reference: &Reference, insecure: bool) -> Result<Self, Error> {
         let mut config = Config::default();
         if insecure {
             config.insecure.push(reference.domain().parse().map_err(failed)?);
         }
         let client = Client::new(config).map_err(failed)?;
-        Ok(Self { client })
+        Ok(Self { settings, client })
     }
 
     /// What the registry has behind a name.
@@ -38,7 +40,7 @@ impl Remote {
     /// # Errors
     /// `no such manifest` in Docker's words; whatever else the registry says.
     pub(super) async fn find(&self, reference: &Reference) -> Result<Found, Error> {
-        let repository = self.client.repository(reference, credentials_for(reference)?);
+        let repository = self.client.repository(reference, self.credentials_for(reference)?);
         let fetched = fetch(&repository, reference).await?;
         if media_type::is_index(&fetched.media_type) {
             let list: List = parse(reference, &fetched)?;
@@ -61,7 +63,7 @@ impl Remote {
 
     /// The image of a list's entry, told by the list's name and its digest; it runs on what the list says.
     pub(super) async fn member(&self, list: &Reference, entry: &Entry) -> Result<ImageManifest, Error> {
-        let repository = self.client.repository(list, credentials_for(list)?);
+        let repository = self.client.repository(list, self.credentials_for(list)?);
         let fetched = repository.manifest(entry.digest.as_str()).await.map_err(failed)?;
         let reference = format!("{list}@{}", entry.digest);
         ImageManifest::new(reference, entry.clone(), &fetched.bytes)
@@ -69,7 +71,14 @@ impl Remote {
 
     /// The repository of a reference, to push to.
     pub(super) fn destination(&self, reference: &Reference) -> Result<Destination, Error> {
-        Ok(self.client.repository_to_push(reference, credentials_for(reference)?))
+        Ok(self
+            .client
+            .repository_to_push(reference, self.credentials_for(reference)?))
+    }
+
+    fn credentials_for(&self, reference: &Reference) -> Result<Option<Credentials>, Error> {
+        let found = credentials::for_image(self.settings, reference)?;
+        Ok(found.map(|auth| Credentials::from_document(&auth.username, &auth.password, &auth.identity_token)))
     }
 }
 
@@ -116,11 +125,6 @@ async fn configuration(repository: &Repository, config: &Descriptor) -> Result<O
 fn parse<T: serde::de::DeserializeOwned>(reference: &Reference, fetched: &FetchedManifest) -> Result<T, Error> {
     serde_json::from_slice(&fetched.bytes)
         .map_err(|error| Error::failed(format!("cannot read the manifest of {reference}: {error}")))
-}
-
-fn credentials_for(reference: &Reference) -> Result<Option<Credentials>, Error> {
-    let found = credentials::for_image(reference)?;
-    Ok(found.map(|auth| Credentials::from_document(&auth.username, &auth.password, &auth.identity_token)))
 }
 
 /// What a registry's client said.

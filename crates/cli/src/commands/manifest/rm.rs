@@ -4,6 +4,7 @@ use super::parse;
 use super::store::Store;
 use crate::error::Error;
 use clap::Args;
+use tierce_settings::Settings;
 
 #[derive(Args)]
 pub(crate) struct Rm {
@@ -12,8 +13,8 @@ pub(crate) struct Rm {
 }
 
 impl Rm {
-    pub(crate) fn run(self) -> Result<(), Error> {
-        let store = Store::open()?;
+    pub(crate) fn run(self, settings: &Settings) -> Result<(), Error> {
+        let store = Store::open(settings);
         let remove = |name: &String| {
             let list = parse(name)?;
             match store.list(&list)? {

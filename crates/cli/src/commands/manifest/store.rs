@@ -6,12 +6,12 @@
 //! Source: docker/cli `cli/manifest/store`.
 
 use super::documents::ImageManifest;
-use crate::credentials::ConfigFile;
 use crate::error::Error;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use tierce_oci::Reference;
+use tierce_settings::Settings;
 
 /// All lists of the user.
 pub(super) struct Store {
@@ -20,9 +20,9 @@ pub(super) struct Store {
 
 impl Store {
     /// The user's.
-    pub(super) fn open() -> Result<Self, Error> {
-        let root = ConfigFile::load()?.directory().join("manifests");
-        Ok(Self { root })
+    pub(super) fn open(settings: &Settings) -> Self {
+        let root = settings.directory().join("manifests");
+        Self { root }
     }
 
     /// The manifests of a list, by the name of their file; `None` when there is no such list.

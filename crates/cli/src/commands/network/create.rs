@@ -3,10 +3,10 @@
 use super::pools;
 use crate::context::Context;
 use crate::error::Error;
-use crate::flags::filter::{self, Commas};
-use crate::flags::pairs;
 use clap::Args;
 use tierce_api_types::network::{ConfigReference, Ipam, NetworkCreate};
+use tierce_flags::filter::{self, Commas};
+use tierce_flags::pairs;
 
 #[derive(Args)]
 pub(crate) struct Create {

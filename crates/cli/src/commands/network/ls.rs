@@ -1,17 +1,19 @@
 //! `tierce network ls`
 
+use crate::commands::container::ps;
 use crate::context::Context;
-use crate::credentials::ConfigFile;
 use crate::error::Error;
-use crate::flags::filter::{self, Filter};
-use crate::help::FORMAT;
-use crate::output::listing::{self, Column, Listing};
-use crate::output::{order, time};
+use crate::help::{self, FORMAT};
+use crate::output;
 use clap::Args;
 use serde_json::{Map, Value};
 use tierce_api_types::network::Network;
+use tierce_flags::filter::{self, Filter};
+use tierce_format::listing::{self, Column, Listing};
+use tierce_format::{order, time};
 
 #[derive(Args)]
+#[command(after_help = help::accepted(COLUMNS, FILTERS))]
 pub(crate) struct List {
     /// Provide filter values (e.g. "driver=bridge")
     #[arg(short, long, value_name = "filter")]
@@ -26,6 +28,7 @@ pub(crate) struct List {
     quiet: bool,
 }
 
+const FILTERS: &[&str] = &["dangling", "driver", "id", "label", "name", "scope", "type"];
 const COLUMNS: &[Column] = &[
     Column::new("ID", "NETWORK ID", true),
     Column::new("Name", "NAME", true),
@@ -45,10 +48,10 @@ impl List {
         networks.sort_by(|one, other| order::natural(&one.name, &other.name));
         let rows: Vec<_> = networks.iter().map(|network| row(network, !self.no_trunc)).collect();
         let format = match self.format.as_str() {
-            "" if !self.quiet => ConfigFile::load()?.format("networksFormat"),
+            "" if !self.quiet => context.format("", "networksFormat")?,
             format => format.to_owned(),
         };
-        listing::print(
+        output::print(
             &Listing {
                 columns: COLUMNS,
                 also: &[],
@@ -75,8 +78,10 @@ fn row(network: &Network, truncate: bool) -> Map<String, Value> {
         ("Internal", network.internal.to_string()),
         ("Labels", labels.collect::<Vec<_>>().join(",")),
     ];
-    fields
+    let mut row: Map<String, Value> = fields
         .into_iter()
         .map(|(name, value)| (name.to_owned(), Value::String(value)))
-        .collect()
+        .collect();
+    row.insert(listing::LABEL.to_owned(), ps::labels_of(network.labels.iter()));
+    row
 }

@@ -1,6 +1,8 @@
 //! Commands on networks.
 
+mod connect;
 mod create;
+mod disconnect;
 mod inspect;
 mod ls;
 mod pools;
@@ -15,10 +17,13 @@ pub(super) use prune::prune;
 
 /// Commands under `network`.
 #[derive(Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one of them in a process")]
 pub(crate) enum Group {
+    /// Connect a container to a network
+    Connect(connect::Connect),
     /// Create a network
     Create(create::Create),
+    /// Disconnect a container from a network
+    Disconnect(disconnect::Disconnect),
     /// Display detailed information on one or more networks
     Inspect(inspect::Inspect),
     /// List networks
@@ -34,7 +39,9 @@ pub(crate) enum Group {
 impl Group {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         match self {
+            Self::Connect(verb) => verb.run(context).await,
             Self::Create(verb) => verb.run(context).await,
+            Self::Disconnect(verb) => verb.run(context).await,
             Self::Inspect(verb) => verb.run(context).await,
             Self::List(verb) => verb.run(context).await,
             Self::Prune(verb) => verb.run(context).await,

@@ -2,12 +2,12 @@
 
 use super::address;
 use crate::context::Context;
-use crate::credentials::{ConfigFile, Stored};
 use crate::error::Error;
 use crate::terminal;
 use clap::Args;
 use std::io::{self, BufRead, Read, Write};
 use tierce_api_types::auth::AuthConfig;
+use tierce_settings::Stored;
 
 /// Longer passwords are a file that was meant for something else.
 const LONGEST_PASSWORD: u64 = 64 << 10;
@@ -34,7 +34,7 @@ impl Login {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         let (username, password) = self.given()?;
         let address = address(self.server.as_deref());
-        let mut file = ConfigFile::load()?;
+        let mut file = context.config()?;
         let mut known = String::new();
         if username.is_none() && password.is_none() {
             let stored = file.get(&address)?.unwrap_or_default();

@@ -1,7 +1,7 @@
 //! `tierce logout`
 
 use super::address;
-use crate::credentials::ConfigFile;
+use crate::context::Context;
 use crate::error::Error;
 use clap::Args;
 
@@ -12,9 +12,10 @@ pub(crate) struct Logout {
 }
 
 impl Logout {
-    pub(crate) fn run(self) -> Result<(), Error> {
+    pub(crate) fn run(self, context: &Context) -> Result<(), Error> {
         let address = address(self.server.as_deref());
         println!("Removing login credentials for {address}");
-        ConfigFile::load()?.erase(&address).map(drop)
+        context.config()?.erase(&address)?;
+        Ok(())
     }
 }

@@ -27,7 +27,7 @@ impl Verb {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         match self {
             Self::Login(verb) => verb.run(context).await,
-            Self::Logout(verb) => verb.run(),
+            Self::Logout(verb) => verb.run(context),
             Self::Search(verb) => verb.run(context).await,
         }
     }
@@ -36,7 +36,7 @@ impl Verb {
 /// The address under which a registry's credentials are kept, from what the user typed.
 fn address(server: Option<&str>) -> String {
     match server {
-        None | Some("") => crate::credentials::HUB.to_owned(),
-        Some(server) => crate::credentials::address_of(crate::credentials::host_of(server)).to_owned(),
+        None | Some("") => tierce_settings::HUB.to_owned(),
+        Some(server) => tierce_settings::address_of(tierce_settings::host_of(server)).to_owned(),
     }
 }

@@ -1,17 +1,19 @@
 //! `tierce search`
 
 use crate::context::Context;
-use crate::credentials::ConfigFile;
 use crate::error::Error;
-use crate::flags::filter::{self, Filter};
-use crate::output::listing::{self, Column, Listing};
+use crate::help;
+use crate::output;
 use clap::Args;
 use serde_json::{Map, Value};
+use tierce_flags::filter::{self, Filter};
+use tierce_format::listing::{Column, Listing};
 
 /// Longest description that is shown whole.
 const DESCRIPTION: usize = 45;
 
 #[derive(Args)]
+#[command(after_help = help::accepted(COLUMNS, FILTERS))]
 pub(crate) struct Search {
     /// Filter output based on conditions provided
     #[arg(short, long, value_name = "filter")]
@@ -29,6 +31,7 @@ pub(crate) struct Search {
     term: String,
 }
 
+const FILTERS: &[&str] = &["is-automated", "is-official", "stars"];
 const COLUMNS: &[Column] = &[
     Column::new("Name", "NAME", true),
     Column::new("Description", "DESCRIPTION", true),
@@ -41,7 +44,7 @@ impl Search {
         let filters = filter::collect(&self.filter);
         let registry = self.term.split_once('/').map(|(registry, _)| registry);
         let address = super::address(registry.filter(|registry| registry.contains(['.', ':'])));
-        let auth = ConfigFile::load()?.get(&address)?;
+        let auth = context.config()?.get(&address)?;
         let mut found = context
             .client
             .images()
@@ -69,7 +72,7 @@ impl Search {
             format: &self.format,
             quiet: None,
         };
-        listing::print(&listing, &rows)
+        output::print(&listing, &rows)
     }
 }
 

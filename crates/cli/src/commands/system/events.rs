@@ -2,16 +2,40 @@
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::flags::filter::{self, Filter};
-use crate::help::INSPECT_FORMAT;
-use crate::output::template::Template;
-use crate::output::time;
+use crate::help::{self, INSPECT_FORMAT};
 use clap::Args;
 use jiff::Timestamp;
 use tierce_api_types::event::EventMessage;
 use tierce_client::EventsOptions;
+use tierce_flags::filter::{self, Filter};
+use tierce_format::template::Template;
+use tierce_format::time;
+
+/// Members of an event.
+const FIELDS: &[&str] = &[
+    "Action",
+    "Actor.Attributes",
+    "Actor.ID",
+    "Type",
+    "scope",
+    "time",
+    "timeNano",
+];
+const FILTERS: &[&str] = &[
+    "container",
+    "daemon",
+    "event",
+    "image",
+    "label",
+    "network",
+    "plugin",
+    "scope",
+    "type",
+    "volume",
+];
 
 #[derive(Args)]
+#[command(after_help = help::accepted_names(FIELDS, FILTERS))]
 pub(crate) struct Events {
     /// Filter output based on conditions provided
     #[arg(short, long, value_name = "filter")]

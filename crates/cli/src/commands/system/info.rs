@@ -3,12 +3,12 @@
 use crate::context::Context;
 use crate::error::Error;
 use crate::help::INSPECT_FORMAT;
-use crate::output::template::Template;
-use crate::output::units;
 use clap::Args;
 use serde_json::json;
 use std::fmt::Write as _;
 use tierce_api_types::system::InfoResponse;
+use tierce_format::template::Template;
+use tierce_format::units;
 
 #[derive(Args)]
 pub(crate) struct Info {
@@ -24,10 +24,10 @@ impl Info {
             Some(template) => {
                 let mut document = serde_json::to_value(&info)
                     .map_err(|error| Error::failed(format!("encode the answer: {error}")))?;
-                document["ClientInfo"] = json!({ "Version": env!("CARGO_PKG_VERSION"), "Context": "default" });
+                document["ClientInfo"] = json!({ "Version": env!("CARGO_PKG_VERSION"), "Context": context.name });
                 println!("{}", template.render(&document)?);
             }
-            None => print!("{}", text(&info)),
+            None => print!("{}", text(&info, &context.name)),
         }
         for warning in info.warnings.iter().flatten() {
             eprintln!("{warning}");
@@ -37,9 +37,9 @@ impl Info {
 }
 
 /// Docker's layout, one fact a line.
-fn text(info: &InfoResponse) -> String {
+fn text(info: &InfoResponse, context: &str) -> String {
     let mut text = format!(
-        "Client: Tierce\n Version:    {}\n Context:    default\n\nServer:\n",
+        "Client: Tierce\n Version:    {}\n Context:    {context}\n\nServer:\n",
         env!("CARGO_PKG_VERSION")
     );
     // Writing to a String cannot fail.

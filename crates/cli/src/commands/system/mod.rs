@@ -1,6 +1,7 @@
 //! Commands on the daemon.
 
 mod df;
+mod dial;
 mod events;
 mod info;
 mod prune;
@@ -18,7 +19,7 @@ pub(crate) enum Verb {
     Events(events::Events),
     /// Display system-wide information
     Info(info::Info),
-    /// Return low-level information on objects
+    /// Return low-level information on Docker objects
     Inspect(Inspect),
     /// Show the version information
     Version(version::Version),
@@ -38,6 +39,9 @@ impl Verb {
 /// Commands under `system`.
 #[derive(Subcommand)]
 pub(crate) enum Group {
+    /// Join standard input and output with a connection to the daemon
+    #[command(hide = true)]
+    DialStdio(dial::DialStdio),
     /// Show disk usage
     Df(df::Df),
     /// Get real time events from the server
@@ -51,6 +55,7 @@ pub(crate) enum Group {
 impl Group {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         match self {
+            Self::DialStdio(verb) => verb.run(context).await,
             Self::Df(verb) => verb.run(context).await,
             Self::Events(verb) => verb.run(context).await,
             Self::Info(verb) => verb.run(context).await,

@@ -3,10 +3,10 @@
 use crate::commands::{confirm, container, image, network, volume};
 use crate::context::Context;
 use crate::error::Error;
-use crate::flags::filter::Filter;
 use clap::Args;
 use std::fmt::Write as _;
 use tierce_api_types::Filters;
+use tierce_flags::filter::Filter;
 
 #[derive(Args)]
 pub(crate) struct Prune {
@@ -26,7 +26,7 @@ pub(crate) struct Prune {
 
 impl Prune {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
-        let filters = confirm::prune_filters(&self.filter)?;
+        let filters = confirm::prune_filters(context, &self.filter)?;
         if self.volumes && filters.contains("until") {
             return Err(Error::failed(
                 "ERROR: The \"until\" filter is not supported with \"--volumes\"",

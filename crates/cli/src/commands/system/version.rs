@@ -3,11 +3,11 @@
 use crate::context::Context;
 use crate::error::Error;
 use crate::help::INSPECT_FORMAT;
-use crate::output::template::Template;
 use clap::Args;
 use serde_json::json;
 use std::fmt::Write as _;
 use tierce_api_types::system::VersionResponse;
+use tierce_format::template::Template;
 
 #[derive(Args)]
 pub(crate) struct Version {
@@ -27,7 +27,7 @@ impl Version {
         };
         match template {
             None => {
-                print!("{}", client_text(&api));
+                print!("{}", client_text(&api, &context.name));
                 if let Ok(server) = &server {
                     print!("\n{}", server_text(server));
                 }
@@ -39,7 +39,7 @@ impl Version {
                     "DefaultAPIVersion": NEWEST_API,
                     "Os": std::env::consts::OS,
                     "Arch": tierce_oci::Platform::host().architecture,
-                    "Context": "default",
+                    "Context": context.name,
                 });
                 println!(
                     "{}",
@@ -51,10 +51,10 @@ impl Version {
     }
 }
 
-fn client_text(api: &str) -> String {
+fn client_text(api: &str, context: &str) -> String {
     let host = tierce_oci::Platform::host();
     format!(
-        "Client: Tierce\n Version:           {}\n API version:       {api}\n OS/Arch:           {}/{}\n Context:           default\n",
+        "Client: Tierce\n Version:           {}\n API version:       {api}\n OS/Arch:           {}/{}\n Context:           {context}\n",
         env!("CARGO_PKG_VERSION"),
         host.os,
         host.architecture,

@@ -2,9 +2,9 @@
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::flags::pairs;
 use clap::Args;
 use tierce_api_types::volume::VolumeCreate;
+use tierce_flags::pairs;
 
 #[derive(Args)]
 pub(crate) struct Create {

@@ -1,17 +1,19 @@
 //! `tierce volume ls`
 
+use crate::commands::container::ps;
 use crate::context::Context;
-use crate::credentials::ConfigFile;
 use crate::error::Error;
-use crate::flags::filter::{self, Filter};
-use crate::help::FORMAT;
-use crate::output::listing::{self, Column, Listing};
-use crate::output::{order, units};
+use crate::help::{self, FORMAT};
+use crate::output;
 use clap::Args;
 use serde_json::{Map, Value};
 use tierce_api_types::volume::Volume;
+use tierce_flags::filter::{self, Filter};
+use tierce_format::listing::{self, Column, Listing};
+use tierce_format::{order, units};
 
 #[derive(Args)]
+#[command(after_help = help::accepted(COLUMNS, FILTERS))]
 pub(crate) struct List {
     /// Provide filter values (e.g. "dangling=true")
     #[arg(short, long, value_name = "filter")]
@@ -23,6 +25,7 @@ pub(crate) struct List {
     quiet: bool,
 }
 
+const FILTERS: &[&str] = &["dangling", "driver", "label", "name"];
 const COLUMNS: &[Column] = &[
     Column::new("Driver", "DRIVER", true),
     Column::new("Name", "VOLUME NAME", true),
@@ -43,10 +46,10 @@ impl List {
         volumes.sort_by(|one, other| order::natural(&one.name, &other.name));
         let rows: Vec<_> = volumes.iter().map(row).collect();
         let format = match self.format.as_str() {
-            "" if !self.quiet => ConfigFile::load()?.format("volumesFormat"),
+            "" if !self.quiet => context.format("", "volumesFormat")?,
             format => format.to_owned(),
         };
-        listing::print(
+        output::print(
             &Listing {
                 columns: COLUMNS,
                 also: &[],
@@ -85,8 +88,10 @@ pub(in crate::commands) fn row(volume: &Volume) -> Map<String, Value> {
         ),
         ("Status", not_known()),
     ];
-    fields
+    let mut row: Map<String, Value> = fields
         .into_iter()
         .map(|(name, value)| (name.to_owned(), Value::String(value)))
-        .collect()
+        .collect();
+    row.insert(listing::LABEL.to_owned(), ps::labels_of(volume.labels.iter().flatten()));
+    row
 }

@@ -3,9 +3,9 @@
 use crate::commands::confirm;
 use crate::context::Context;
 use crate::error::Error;
-use crate::flags::filter::Filter;
 use clap::Args;
 use tierce_api_types::Filters;
+use tierce_flags::filter::Filter;
 
 #[derive(Args)]
 pub(crate) struct Prune {
@@ -27,7 +27,7 @@ Are you sure you want to continue?";
 
 impl Prune {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
-        let mut filters = confirm::prune_filters(&self.filter)?;
+        let mut filters = confirm::prune_filters(context, &self.filter)?;
         if self.all {
             if filters.contains("all") {
                 return Err(Error::failed(

@@ -6,8 +6,9 @@ mod verbose;
 use crate::context::Context;
 use crate::error::Error;
 use crate::help::FORMAT;
-use crate::output::listing::{self, Listing};
+use crate::output;
 use clap::Args;
+use tierce_format::listing::Listing;
 
 #[derive(Args)]
 pub(crate) struct Df {
@@ -31,6 +32,6 @@ impl Df {
             format: &self.format,
             quiet: None,
         };
-        listing::print(&listing, &summary::rows(&usage))
+        output::print(&listing, &summary::rows(&usage))
     }
 }

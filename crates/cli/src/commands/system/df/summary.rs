@@ -1,9 +1,9 @@
 //! One line for each kind of thing. Source of the figures: docker/cli `formatter/disk_usage.go`.
 
-use crate::output::listing::Column;
-use crate::output::units;
 use serde_json::{Map, Value};
 use tierce_api_types::system::DiskUsage;
+use tierce_format::listing::Column;
+use tierce_format::units;
 
 pub(super) const COLUMNS: &[Column] = &[
     Column::new("Type", "TYPE", true),

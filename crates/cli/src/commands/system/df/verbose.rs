@@ -4,13 +4,13 @@ use crate::commands::container::ps;
 use crate::commands::image::images::Look;
 use crate::commands::volume::ls;
 use crate::error::Error;
-use crate::output::listing::{self, Column, Listing};
-use crate::output::template::{self, Template};
-use crate::output::units;
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 use tierce_api_types::image::ImageSummary;
 use tierce_api_types::system::DiskUsage;
+use tierce_format::listing::{self, Column, Listing};
+use tierce_format::template::{self, Template};
+use tierce_format::units;
 
 type Row = Map<String, Value>;
 
@@ -72,7 +72,7 @@ pub(super) fn text(usage: &DiskUsage, format: &str) -> Result<String, Error> {
         }
         let document = parts.into_iter().map(|(name, part)| (name.to_owned(), part)).collect();
         return match Template::parse(format)? {
-            Some(template) => template.render(&Value::Object(document)),
+            Some(template) => Ok(template.render(&Value::Object(document))?),
             None => Ok(String::new()),
         };
     }
@@ -98,7 +98,7 @@ fn table(columns: &'static [Column], rows: &[Row]) -> Result<String, Error> {
         format: "table",
         quiet: None,
     };
-    listing::text(&listing, rows)
+    Ok(listing::text(&listing, rows)?)
 }
 
 /// One row an image, with the first of its names.
