@@ -15,6 +15,28 @@ fn same(daemon: &Daemon, words: &[&str]) -> String {
     ours
 }
 
+/// The language of templates, as far as its users use it, on a container.
+const FORMS: &[&str] = &[
+    "{{.Names}}\\t{{.Image}}\\t{{.State}}",
+    "table {{.Names}}\\t{{.Command}}",
+    "table {{lower .Names}}\\t{{upper .Image}}",
+    "{{json .Labels}} {{json .Command}}",
+    "{{.Label \"a\"}}-{{.Label \"none\"}}",
+    "{{range $i, $l := split .Labels \",\"}}{{if $i}};{{end}}{{$l}}{{end}}",
+    "{{with .Names}}{{.}}{{else}}nobody{{end}}",
+    "{{if and (eq .State \"created\") (not (eq .Names \"x\"))}}yes{{end}}",
+    "{{if or (ne .State \"created\") (gt (len .Names) 2)}}long{{end}}",
+    "{{printf \"%-10s|%q|%5.1f\" .Names .State 1.25}}",
+    "{{.Names | upper | printf \"<%s>\"}}",
+    "{{$x := .Names}}{{println $x}}{{print 1 2 \"a\" 3}}",
+    "{{index (split .Names \"e\") 0}}",
+    "{{pad .Names 2 3}}|{{truncate .Names 2}}|{{title .Names}}",
+    "{{html .Command}} {{js .Command}} {{urlquery .Labels}}",
+    "{{/* nothing */}}{{- .Names -}}  !",
+    "{{if lt 1 2}}a{{else if le 2 1}}b{{end}}{{if ge 2 2}}c{{end}}",
+    "{{join (split .Labels \",\") \" \"}}",
+];
+
 #[test]
 fn row_093_formats_print_what_the_stock_client_prints() {
     let (daemon, image) = Daemon::with_busybox();
@@ -35,26 +57,7 @@ fn row_093_formats_print_what_the_stock_client_prints() {
         ])
         .ok();
     daemon.tierce(&["volume", "create", "--label", "v=1", "data"]).ok();
-    for form in [
-        "{{.Names}}\\t{{.Image}}\\t{{.State}}",
-        "table {{.Names}}\\t{{.Command}}",
-        "table {{lower .Names}}\\t{{upper .Image}}",
-        "{{json .Labels}}",
-        "{{.Label \"a\"}}-{{.Label \"none\"}}",
-        "{{range $i, $l := split .Labels \",\"}}{{if $i}};{{end}}{{$l}}{{end}}",
-        "{{with .Names}}{{.}}{{else}}nobody{{end}}",
-        "{{if and (eq .State \"created\") (not (eq .Names \"x\"))}}yes{{end}}",
-        "{{if or (ne .State \"created\") (gt (len .Names) 2)}}long{{end}}",
-        "{{printf \"%-10s|%q|%5.1f\" .Names .State 1.25}}",
-        "{{.Names | upper | printf \"<%s>\"}}",
-        "{{$x := .Names}}{{println $x}}{{print 1 2 \"a\" 3}}",
-        "{{slice .Names 1}} {{slice .Names 0 2}} {{index (split .Names \"e\") 0}}",
-        "{{pad .Names 2 3}}|{{truncate .Names 2}}|{{title .Names}}",
-        "{{html .Command}} {{js .Command}} {{urlquery .Labels}}",
-        "{{/* nothing */}}{{- .Names -}}  !",
-        "{{if lt 1 2}}a{{else if le 2 1}}b{{end}}{{if ge 2 2}}c{{end}}",
-        "{{join (split .Labels \",\") \" \"}}",
-    ] {
+    for form in FORMS {
         same(&daemon, &["ps", "-a", "--format", form]);
     }
     for words in [
@@ -64,6 +67,12 @@ fn row_093_formats_print_what_the_stock_client_prints() {
             "--format",
             "table {{.Name}}\\t{{.Driver}}\\t{{.Labels}}",
         ][..],
+        &[
+            "volume",
+            "ls",
+            "--format",
+            "{{slice .Name 1}} {{slice .Name 0 2}} {{slice .Name 1 1}}|",
+        ],
         &["volume", "ls", "--format", "json"],
         &["volume", "ls"],
         &[
@@ -81,7 +90,8 @@ fn row_093_formats_print_what_the_stock_client_prints() {
             "{{.Os}}/{{.Architecture}} {{.RootFS.Type}} {{len .RootFS.Layers}}",
             &image,
         ],
-        &["inspect", "--format", "{{.Name}} {{.ID}} {{.Id}}", "web"],
+        &["inspect", "--format", "{{.Name}} {{.ID}}", "web"],
+        &["inspect", "--format", "{{.Name}} {{.Id}}", "web"],
         &[
             "inspect",
             "--format",
@@ -181,14 +191,8 @@ fn row_085_contexts_are_shared_with_the_stock_client() {
     let archive = archive.to_str().unwrap();
     run(docker, &["context", "export", "ours", archive]).ok();
     run(tierce, &["context", "import", "again", archive]).ok();
-    assert_eq!(
-        run(
-            docker,
-            &["context", "inspect", "again", "--format", "{{.Metadata.Description}}"]
-        )
-        .ok(),
-        "made here"
-    );
+    let again = run(docker, &["context", "inspect", "again"]).ok();
+    assert!(again.contains("made here") && again.contains(&host[5..]), "{again}");
     for words in [
         &["context", "create", "ours", "--docker", &host][..],
         &["context", "create", "default", "--docker", &host],
@@ -327,7 +331,7 @@ fn what_a_run_replaces_is_gone_first() {
 fn proxies_of_the_configuration_reach_containers() {
     let (daemon, image) = Daemon::with_busybox();
     let settings = tempfile::tempdir().unwrap();
-    let own = r#"{"proxies":{"default":{"httpProxy":"http://p:1","noProxy":"x"}},"aliases":{"l":"container ls -aq"}}"#;
+    let own = r#"{"proxies":{"default":{"httpProxy":"http://p:1","noProxy":"x"}}}"#;
     fs::write(settings.path().join("config.json"), own).unwrap();
     let config = settings.path().to_str().unwrap();
     let told = |client: fn(&Daemon, &[&str]) -> Output| {
@@ -363,5 +367,11 @@ fn proxies_of_the_configuration_reach_containers() {
         ]
     );
     assert_eq!(ours, told(Daemon::docker));
+    // Aliases of our own: Docker refuses a configuration that has others than `builder`.
+    fs::write(
+        settings.path().join("config.json"),
+        r#"{"aliases":{"l":"container ls -aq"}}"#,
+    )
+    .unwrap();
     assert_eq!(daemon.tierce(&["--config", config, "l"]).ok(), "");
 }

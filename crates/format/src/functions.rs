@@ -1,6 +1,6 @@
 //! The functions that Docker adds to Go's. Source: docker/cli `templates/templates.go`.
 
-use crate::template::{compact, from_go};
+use crate::template::from_go;
 use gotmpl::Value as GoValue;
 use serde_json::Value;
 
@@ -11,7 +11,8 @@ pub(crate) fn functions(template: gotmpl::Template) -> gotmpl::Template {
     let string = |text: String| Ok(GoValue::String(text.into()));
     template
         .func("json", move |words| {
-            string(compact(&words.first().map_or(Value::Null, from_go)))
+            // Docker's function does not write Go's escapes for HTML.
+            string(words.first().map_or(Value::Null, from_go).to_string())
         })
         .func("split", move |words| {
             let (text, separator) = (text(words.first()), text(words.get(1)));

@@ -41,13 +41,21 @@ impl Template {
         let form = match format {
             "" => return Ok(None),
             "json" => Form::Json,
-            text => Form::Go(
-                functions(gotmpl::Template::new(""))
-                    .missing_key(MissingKey::Error)
-                    .parse(&with_calls(text))
-                    .map_err(|error| parse_error(text, &error))?,
-                text.to_owned(),
-            ),
+            text => {
+                let parse = |text: &str| {
+                    functions(gotmpl::Template::new(""))
+                        .missing_key(MissingKey::Error)
+                        .parse(text)
+                };
+                let called = with_calls(text);
+                let template = parse(&called).map_err(|error| parse_error(text, &error))?;
+                // The parser stops at an end that nothing began, and takes what is before it. So it does not see that
+                // this is no template.
+                if parse(&(called + "{{if}}{{end}}")).is_ok() {
+                    return Err(Error::Template("template: :1: unexpected {{end}}".to_owned()));
+                }
+                Form::Go(template, text.to_owned())
+            }
         };
         Ok(Some(Self { form }))
     }
@@ -80,7 +88,7 @@ impl Template {
     /// When it does not fit the document.
     pub fn render(&self, document: &Value) -> Result<String, Error> {
         match &self.form {
-            Form::Json => Ok(compact(document)),
+            Form::Json => Ok(document.to_string()),
             Form::Go(template, text) => execute(template, text, &to_go(document)),
         }
     }
@@ -189,6 +197,7 @@ pub(crate) fn from_go(value: &GoValue) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn render(format: &str) -> String {
         let document = serde_json::json!({
@@ -205,7 +214,7 @@ mod tests {
     fn row_093_dockers_functions_and_forms_work() {
         assert_eq!(render("{{.State.Running}} {{.State.Pid}}"), "true 7");
         assert_eq!(render("{{json .Names}}"), r#"["a","b"]"#);
-        assert_eq!(render("{{json .Text}}"), r#""a\u003cb""#);
+        assert_eq!(render("{{json .Text}}"), r#""a<b""#);
         assert_eq!(render("{{join .Names \", \"}}"), "a, b");
         assert_eq!(render("{{range .Names}}<{{.}}>{{end}}"), "<a><b>");
         assert_eq!(
@@ -230,6 +239,12 @@ mod tests {
             error.contains(":1:4: executing \"\" at <.A.B>: map has no entry"),
             "{error}"
         );
+        for stray in ["{{end}}", "a{{end}}{{.x}}", "{{if .x}}{{end}}{{end}}"] {
+            let Err(error) = Template::parse(stray) else {
+                panic!("parsed {stray}")
+            };
+            assert!(error.to_string().ends_with("unexpected {{end}}"), "{error}");
+        }
         let Err(error) = Template::parse("{{.x") else {
             panic!("parsed")
         };
@@ -237,5 +252,28 @@ mod tests {
             error.to_string(),
             "template parsing error: template: :1: unclosed action"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_template_or_none_and_ends(
+            parts in proptest::collection::vec(
+                "\\{\\{|\\}\\}|\\.[A-Z][a-z]*| \\||if |range |with |end|else|define \"a\"|template \"a\"|\\$x|:=|printf \"%d\"|json |\\(|\\)|[0-9]{1,3}|\"|`|-|/\\*|\\*/|.",
+                0..12,
+            )
+        ) {
+            let text = parts.concat();
+            if let Ok(Some(template)) = Template::parse(&text) {
+                let document = serde_json::json!({ "A": "a<b", "B": { "C": [1, 2.5, null, true] } });
+                let _ = template.render(&document);
+            }
+        }
+
+        #[test]
+        fn a_text_without_braces_is_itself(text in "[^{}]{1,40}") {
+            prop_assume!(text != "json");
+            let template = Template::parse(&text).unwrap().unwrap();
+            prop_assert_eq!(template.render(&serde_json::json!({})).unwrap(), text);
+        }
     }
 }

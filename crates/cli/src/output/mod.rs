@@ -1,6 +1,7 @@
 //! What is printed: lists, archives, ports, progress.
 
 pub(crate) mod archive;
+pub(crate) mod go_names;
 pub(crate) mod ports;
 pub(crate) mod progress;
 

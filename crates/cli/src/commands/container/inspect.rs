@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::error::{self, Error};
 use crate::help::INSPECT_FORMAT;
+use crate::output::go_names;
 use clap::Args;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -94,7 +95,7 @@ pub(crate) fn show(found: Vec<Result<Box<RawValue>, Error>>, format: &str) -> Re
             for document in &documents {
                 // A raw value is always JSON.
                 let document: Value = serde_json::from_str(document.get()).unwrap_or_default();
-                match render(template, &document) {
+                match go_names::render(template, &document) {
                     Ok(line) => lines.push(line),
                     Err(error) => {
                         failure = Err(error);
@@ -111,46 +112,6 @@ pub(crate) fn show(found: Vec<Result<Box<RawValue>, Error>>, format: &str) -> Re
         Ok(())
     } else {
         Err(Error::failed(failures.join("\n")))
-    }
-}
-
-/// Members that Docker's Go programs call otherwise than its JSON does; a template may use either name.
-const GO_NAMES: [(&str, &str); 12] = [
-    ("Id", "ID"),
-    ("CpuCount", "CPUCount"),
-    ("CpuPercent", "CPUPercent"),
-    ("CpuPeriod", "CPUPeriod"),
-    ("CpuQuota", "CPUQuota"),
-    ("CpuRealtimePeriod", "CPURealtimePeriod"),
-    ("CpuRealtimeRuntime", "CPURealtimeRuntime"),
-    ("CpuShares", "CPUShares"),
-    ("Dns", "DNS"),
-    ("DnsOptions", "DNSOptions"),
-    ("DnsSearch", "DNSSearch"),
-    ("HostIp", "HostIP"),
-];
-
-/// Fills a template with the document as the daemon wrote it, and where that does not fit, as Docker's programs call its
-/// members.
-fn render(template: &template::Template, document: &Value) -> Result<String, Error> {
-    match template.render(document) {
-        Ok(line) => Ok(line),
-        // What the first try says is about the names that the user sees.
-        Err(error) => template.render(&renamed(document)).map_err(|_| error.into()),
-    }
-}
-
-fn renamed(document: &Value) -> Value {
-    match document {
-        Value::Array(items) => items.iter().map(renamed).collect(),
-        Value::Object(members) => members
-            .iter()
-            .map(|(name, value)| {
-                let other = GO_NAMES.iter().find(|(json, _)| json == name);
-                (other.map_or(name.as_str(), |(_, go)| go).to_owned(), renamed(value))
-            })
-            .collect(),
-        other => other.clone(),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::error::Error;
 use crate::help::{self, INSPECT_FORMAT};
+use crate::output::go_names;
 use clap::Args;
 use jiff::Timestamp;
 use tierce_api_types::event::EventMessage;
@@ -16,10 +17,13 @@ const FIELDS: &[&str] = &[
     "Action",
     "Actor.Attributes",
     "Actor.ID",
+    "From",
+    "ID",
+    "Scope",
+    "Status",
+    "Time",
+    "TimeNano",
     "Type",
-    "scope",
-    "time",
-    "timeNano",
 ];
 const FILTERS: &[&str] = &[
     "container",
@@ -65,7 +69,7 @@ impl Events {
                 Some(template) => {
                     let document = serde_json::to_value(&event)
                         .map_err(|error| Error::failed(format!("encode an event: {error}")))?;
-                    println!("{}", template.render(&document)?);
+                    println!("{}", go_names::render(template, &document)?);
                 }
             }
         }

@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::error::Error;
 use crate::help::INSPECT_FORMAT;
+use crate::output::go_names;
 use clap::Args;
 use serde_json::json;
 use std::fmt::Write as _;
@@ -25,7 +26,7 @@ impl Info {
                 let mut document = serde_json::to_value(&info)
                     .map_err(|error| Error::failed(format!("encode the answer: {error}")))?;
                 document["ClientInfo"] = json!({ "Version": env!("CARGO_PKG_VERSION"), "Context": context.name });
-                println!("{}", template.render(&document)?);
+                println!("{}", go_names::render(&template, &document)?);
             }
             None => print!("{}", text(&info, &context.name)),
         }

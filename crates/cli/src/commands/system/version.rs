@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::error::Error;
 use crate::help::INSPECT_FORMAT;
+use crate::output::go_names;
 use clap::Args;
 use serde_json::json;
 use std::fmt::Write as _;
@@ -43,7 +44,7 @@ impl Version {
                 });
                 println!(
                     "{}",
-                    template.render(&json!({ "Client": client, "Server": server.as_ref().ok() }))?
+                    go_names::render(&template, &json!({ "Client": client, "Server": server.as_ref().ok() }))?
                 );
             }
         }
