@@ -103,6 +103,12 @@ impl Fault for Error {
     }
 }
 
+impl From<tierce_spec::Error> for Error {
+    fn from(error: tierce_spec::Error) -> Self {
+        Self::below(error)
+    }
+}
+
 impl Error {
     /// Passes a lower room's failure up as it is.
     pub fn below(source: impl Into<BoxFault>) -> Self {

@@ -3,10 +3,9 @@
 //! Docker's two steps: `create` remembers what is to run, `start` runs it. An instance lives in memory only and is
 //! forgotten some time after it ended (dockerd: when its container ends, or five minutes after its own end).
 
-use crate::container::attach;
+use crate::container::{attach, exec_process, runtime_failure};
 use crate::container::context::{Container, Context, run_to_end};
 use crate::container::requests::Attach;
-use crate::container::spec;
 use crate::container::state::Status;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
@@ -295,9 +294,9 @@ async fn run(
 ) -> Result<Option<UnixStream>> {
     let snapshot = container.snapshot();
     let console_size = request.console_size.or(exec.request.console_size);
-    let process = spec::exec_process(&snapshot, &exec.request, console_size).await?;
+    let process = exec_process(&snapshot, &exec.request, console_size).await?;
     let id = ProcessId::exec(&container.id, &exec.id);
-    let failed = |error: tierce_task::Error| spec::runtime_failure("exec failed: ", &error);
+    let failed = |error: tierce_task::Error| runtime_failure("exec failed: ", &error);
     let task = tierce_task::Exec {
         process,
         terminal: exec.request.tty,

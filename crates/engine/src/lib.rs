@@ -39,7 +39,7 @@ mod testing;
 mod tests;
 pub mod volume;
 
-pub use container::{Containers, init_program, record, requests, state};
+pub use container::{Containers, record, requests, state};
 pub use engine::{Config, Engine, Parts};
 pub use error::{Error, Result};
 pub use events::{Event, EventStream, Events, Subject, Watch};
@@ -48,5 +48,6 @@ pub use filters::Filters;
 pub use image::Images;
 pub use network::{Network, NetworkDetails, NetworkSpec, Networks};
 pub use system::{ContainerCounts, HostInfo, Info, System, VolumeUsage};
+pub use tierce_spec::init_program;
 pub use tierce_task::messages::{BlockCounter, CpuMetrics};
 pub use volume::{Volume, VolumeCreate, Volumes};

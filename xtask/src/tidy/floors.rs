@@ -43,6 +43,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     ("shim", &["task", "logs", "runtime", "cgroup", "oci", "sys", "fsops"]),
     ("init", &["sys"]),
+    ("spec", &["seccomp", "oci", "fsops"]),
     ("supervisor", &["task", "store", "oci", "fsops"]),
     (
         "engine",
@@ -54,9 +55,9 @@ const FLOORS: &[(&str, &[&str])] = &[
             "volume",
             "logs",
             "processes",
+            "spec",
             "task",
             "store",
-            "seccomp",
             "fsops",
             "oci",
         ],

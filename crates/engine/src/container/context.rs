@@ -8,9 +8,7 @@ use super::attach::Attachers;
 use super::disk;
 use super::record::Record;
 use super::restart_policy::Backoff;
-use super::spec::HostFacts;
 use super::state::{Change, Illegal};
-use super::validate::Capacity;
 use crate::engine::Config;
 use crate::error::{Error, Result};
 use crate::events::{Events, Subject};
@@ -21,6 +19,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tierce_oci::container::HostConfig;
+use tierce_spec::HostFacts;
+use tierce_spec::validate::Capacity;
 use tierce_store::Leases;
 use tierce_task::{TaskControl, Tasks};
 use tokio::sync::{Mutex, MutexGuard, watch};
@@ -176,7 +176,7 @@ impl Context {
             events: Arc::default(),
             execs: ExecTable::default(),
             shutting_down: AtomicBool::new(false),
-            host: super::host::facts(),
+            host: HostFacts::look(),
             capacity: Capacity::of_host(),
             table: RwLock::default(),
         }

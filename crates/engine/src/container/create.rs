@@ -6,7 +6,7 @@ use super::context::{Container, Context, blocking};
 use super::record::{EndpointSettings, MountPoint, NetworkSettings, Record};
 use super::requests::{Create, Created};
 use super::state::State;
-use super::{defaults, log_options, merge, mount_points, name, record, validate};
+use super::{defaults, log_options, merge, name, record};
 use crate::error::{Error, Result};
 use crate::parts::ImageFacts;
 use jiff::Timestamp;
@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tierce_oci::container::{Config, HostConfig};
+use tierce_spec::{mount_points, validate};
 use tierce_store::{Lease, Resource};
 
 /// See [`super::Containers::create`].
@@ -30,6 +31,9 @@ pub(crate) async fn create(context: &Arc<Context>, request: Create) -> Result<Cr
         .map(|name| name::check(&name))
         .transpose()?;
     let warnings = validate::create(&config, &host_config, &context.capacity)?;
+    for port in config.exposed_ports.iter().flatten().map(|(port, _)| port) {
+        port.parse::<tierce_network::Port>().map_err(Error::below)?;
+    }
     let facts = resolve_image(context, &config.image).await?;
     check_platform(platform.as_deref(), &facts, &config.image)?;
     merge::merge(&mut config, &facts.config)?;
@@ -415,7 +419,7 @@ fn new_record(
     mount_points: BTreeMap<String, MountPoint>,
 ) -> Result<Record> {
     let (path, args) = merge::command(&config);
-    let options = super::spec::security_options(host_config.security_opt.as_deref().unwrap_or_default())?;
+    let options = tierce_spec::security_options(host_config.security_opt.as_deref().unwrap_or_default())?;
     Ok(Record {
         stream_config: record::empty_object(),
         state: State::default(),

@@ -1,7 +1,6 @@
 //! What a request leaves open, filled in as dockerd does before it persists the host configuration.
 //! Source: moby `daemon/daemon_unix.go` (`adaptContainerSettings`), `daemon/create.go`.
 
-use super::spec;
 use crate::engine::Config as EngineConfig;
 use crate::error::Result;
 use tierce_oci::container::{HostConfig, StrSlice};
@@ -77,10 +76,10 @@ pub(crate) fn fill(host_config: &mut HostConfig, config: &EngineConfig, unified_
     host_config.log_config.config.get_or_insert_default();
     for names in [&mut host_config.cap_add, &mut host_config.cap_drop] {
         if let Some(given) = names {
-            *names = Some(StrSlice(spec::normalise_capabilities(given)?));
+            *names = Some(StrSlice(tierce_spec::normalise_capabilities(given)?));
         }
     }
-    let options = spec::security_options(host_config.security_opt.as_deref().unwrap_or_default())?;
+    let options = tierce_spec::security_options(host_config.security_opt.as_deref().unwrap_or_default())?;
     let bare = host_config.privileged || options.bare_system_paths;
     if host_config.masked_paths.is_none() && !bare {
         host_config.masked_paths = Some(list(&MASKED_PATHS));

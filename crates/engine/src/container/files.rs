@@ -2,7 +2,6 @@
 //! at every start, since its addresses may be others each time.
 
 use super::context::{Context, Snapshot};
-use super::spec::BindSource;
 use crate::error::{Error, Result};
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
@@ -10,6 +9,7 @@ use std::path::{Path, PathBuf};
 use tierce_network::Sandbox;
 use tierce_network::files::{Hosts, ResolverOverrides, hostname, hosts, resolv_conf};
 use tierce_oci::Digest;
+use tierce_spec::BindSource;
 
 /// Where the three files are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

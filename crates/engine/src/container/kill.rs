@@ -1,9 +1,10 @@
 //! `kill`: a signal to the container's first process.
 
 use super::context::{Container, Context};
-use super::{signal, stop};
+use super::stop;
 use crate::error::{Error, Result};
 use std::sync::Arc;
+use tierce_spec::signal;
 
 /// See [`super::Containers::kill`].
 pub(crate) async fn kill(context: &Arc<Context>, container: &Arc<Container>, name: Option<&str>) -> Result<()> {

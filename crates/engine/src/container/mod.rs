@@ -3,29 +3,27 @@
 //! [`Containers`] only names the verbs and makes them independent of the asker: a client that hangs up in the middle of
 //! a start does not leave half a container.
 
-mod apparmor;
 pub(crate) mod attach;
 mod changes;
 pub(crate) mod context;
 mod create;
 mod defaults;
 mod disk;
+mod exec_process;
 mod export;
+mod failure;
 mod files;
 mod half_made;
-mod host;
 mod inspect;
 mod kill;
 mod list;
 mod log_options;
 mod logs;
 mod merge;
-mod mount_points;
 pub(crate) mod name;
 mod on_exit;
 pub(crate) mod pause;
 mod prepare;
-mod propagation;
 mod prune;
 pub mod record;
 pub(crate) mod recover;
@@ -36,24 +34,20 @@ pub mod requests;
 mod resize;
 mod restart;
 pub mod restart_policy;
-mod signal;
-pub(crate) mod spec;
 mod start;
 pub mod state;
 mod stats;
 mod stop;
 mod top;
 mod update;
-pub(crate) mod user;
-mod validate;
 mod wait;
 
-pub(crate) use host::runtimes as default_runtimes;
+pub(crate) use exec_process::exec_process;
+pub(crate) use failure::runtime_failure;
 pub(crate) use prune::{moment, until as prune_until};
 
 pub use attach::{Attached, PendingStream};
 pub use export::Exporting;
-pub use host::init_program;
 pub use stats::{Interface, Stats};
 pub use tierce_processes::ProcessTable;
 pub use wait::Waiting;
@@ -193,7 +187,7 @@ impl Containers {
 
 /// Reads a text of a request as everything that it could be; for the fuzz targets.
 pub(crate) fn read_words(text: &str) {
-    mount_points::read(text);
-    let _ = signal::parse(text);
-    validate::read_list(text);
+    tierce_spec::mount_points::read(text);
+    let _ = tierce_spec::signal::parse(text);
+    tierce_spec::validate::read_list(text);
 }

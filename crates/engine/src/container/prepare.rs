@@ -2,10 +2,7 @@
 
 use super::context::{Context, Snapshot};
 use super::files::{self, Files};
-use super::propagation;
 use super::record::MountPoint;
-use super::spec::{self, BindSource, Grant, Place};
-use super::user;
 use crate::error::{Error, Result};
 use crate::parts::RootMount;
 use rustix::mount::{MountFlags, UnmountFlags};
@@ -13,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tierce_network::{Attachment, Join, Port, Publication, Sandbox};
 use tierce_oci::runtime::User;
+use tierce_spec::{BindSource, Grant, Place, Places, user};
 
 /// Namespaces and files that are taken from other containers.
 #[derive(Debug, Default)]
@@ -36,9 +34,7 @@ pub(super) struct Ready {
     pub(super) user: User,
     pub(super) root: RootMount,
     pub(super) shm: Option<PathBuf>,
-    pub(super) network: Place,
-    pub(super) pid: Place,
-    pub(super) ipc: Place,
+    pub(super) places: Places,
 }
 
 /// Prepares a start; on failure nothing is left.
@@ -73,7 +69,7 @@ fn try_prepare(
 ) -> Result<Ready> {
     let (record, host_config) = (&snapshot.record, &snapshot.host_config);
     // What can be refused without touching anything comes first.
-    let devices = spec::gather_devices(
+    let devices = tierce_spec::gather_devices(
         host_config.privileged,
         host_config.resources.devices.as_deref().unwrap_or_default(),
     )?;
@@ -130,9 +126,7 @@ fn try_prepare(
         user,
         root,
         shm,
-        network,
-        pid,
-        ipc,
+        places: Places { network, pid, ipc },
     })
 }
 
@@ -140,7 +134,7 @@ fn find_user(context: &Context, snapshot: &Snapshot) -> Result<User> {
     let layout = context.rootfs.layout(&snapshot.record.id).map_err(Error::below)?;
     let view = tierce_layer::RootView::open(&layout).map_err(Error::below)?;
     let groups = snapshot.host_config.group_add.as_deref().unwrap_or_default();
-    user::resolve_in(view.root(), &snapshot.record.config.user, groups)
+    Ok(user::resolve_in(view.root(), &snapshot.record.config.user, groups)?)
 }
 
 /// What the network is asked for.
@@ -286,7 +280,7 @@ fn bind(context: &Context, point: &MountPoint, mounted: &mut Vec<String>) -> Res
             _ => path,
         }
     };
-    let propagation = propagation::of_bind(&source, &point.propagation, &context.config.data_root)?;
+    let propagation = tierce_spec::propagation_of_bind(&source, &point.propagation, &context.config.data_root)?;
     Ok(BindSource {
         source,
         destination: point.destination.clone(),

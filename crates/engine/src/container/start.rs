@@ -10,9 +10,8 @@
 
 use super::context::{Container, Context, Snapshot, blocking};
 use super::record::{EndpointSettings, NetworkSettings};
-use super::spec::{self, Inputs};
 use super::state::{Change, Status};
-use super::{log_options, prepare, release, remove};
+use super::{log_options, prepare, release, remove, runtime_failure};
 use crate::error::{Error, Result};
 use jiff::Timestamp;
 use prepare::{Ready, Shared};
@@ -127,14 +126,14 @@ async fn create_and_start(
     let process = ProcessId::init(&container.id);
     let created = match context.tasks.create(create).await {
         Ok(created) => created,
-        Err(error) => return Err(spec::runtime_failure("create failed: ", &error)),
+        Err(error) => return Err(runtime_failure("create failed: ", &error)),
     };
     container.attachers.connect_all(&created.io).await;
     let at = Timestamp::now();
     match context.tasks.start(&process).await {
         Ok(pid) => Ok((if pid == 0 { created.pid } else { pid }, at)),
         Err(error) => {
-            let failure = spec::runtime_failure("create failed: ", &error);
+            let failure = runtime_failure("create failed: ", &error);
             release::delete_task(context, &container.id).await;
             Err(failure)
         }
@@ -161,21 +160,21 @@ fn task_of(context: &Context, snapshot: &Snapshot, ready: Ready) -> Result<Creat
     let parent = context.config.cgroup_parent.as_deref();
     let systemd_cgroup = context.config.systemd_cgroup;
     let inputs = Inputs {
-        record,
+        config: &record.config,
+        program: &record.path,
+        arguments: &record.args,
         host_config,
         host: &context.host,
         root: &ready.root.target,
         user: ready.user,
-        network: ready.network,
-        pid: ready.pid,
-        ipc: ready.ipc,
+        places: ready.places,
         shm: ready.shm,
         binds: ready.binds,
         devices: ready.devices,
         init,
-        cgroups_path: spec::cgroups_path(&record.id, host_config, parent, systemd_cgroup),
+        cgroups_path: tierce_spec::cgroups_path(&record.id, host_config, parent, systemd_cgroup),
     };
-    let spec = spec::assemble(&inputs)?;
+    let spec = tierce_spec::assemble(&inputs)?;
     let runtime = context
         .config
         .runtimes

@@ -2,12 +2,12 @@
 
 use super::context::{Container, Context, Snapshot};
 use super::requests::Stop;
-use super::signal;
 use super::state::{Change, Status};
 use crate::error::{Error, Result};
 use std::sync::Arc;
 use std::time::Duration;
 use tierce_fault::{Fault, Kind};
+use tierce_spec::signal;
 use tierce_task::ProcessId;
 use tokio::sync::watch;
 

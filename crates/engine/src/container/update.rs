@@ -2,10 +2,10 @@
 
 use super::context::{Container, Context};
 use super::requests::Update;
-use super::{spec, validate};
 use crate::error::{Error, Result};
 use std::sync::Arc;
 use tierce_oci::container::{HostConfig, ResourceConfig};
+use tierce_spec::validate;
 
 /// See [`super::Containers::update`].
 pub(crate) async fn update(context: &Arc<Context>, container: &Arc<Container>, request: Update) -> Result<Vec<String>> {
@@ -31,7 +31,7 @@ pub(crate) async fn update(context: &Arc<Context>, container: &Arc<Container>, r
         )));
     }
     if snapshot.record.state.is_alive() {
-        let resources = spec::resources(&next.resources)?;
+        let resources = tierce_spec::resources(&next.resources)?;
         context
             .control
             .update(&container.id, resources)

@@ -1,13 +1,14 @@
 //! The sections together, compared with what dockerd wrote for the same records (`tests/fixtures/*.spec.json`).
 
 use super::*;
-use crate::container::record::Record;
 use std::collections::BTreeSet;
 use tierce_oci::runtime::{Device, User};
 
 /// Reads what dockerd made and assembles the same container; the looked-up facts are taken from dockerd's result.
 fn compare(config: &str, host_config: &str, spec: &str) {
-    let record: Record = serde_json::from_str(config).unwrap();
+    let record: serde_json::Value = serde_json::from_str(config).unwrap();
+    let config: Config = serde_json::from_value(record["Config"].clone()).unwrap();
+    let arguments: Vec<String> = serde_json::from_value(record["Args"].clone()).unwrap_or_default();
     let host_config: HostConfig = serde_json::from_str(host_config).unwrap();
     let theirs: Spec = serde_json::from_str(spec).unwrap();
     let linux = theirs.linux.clone().unwrap();
@@ -73,18 +74,22 @@ fn compare(config: &str, host_config: &str, spec: &str) {
         });
     let root = theirs.root.as_ref().unwrap().path.clone();
     let inputs = Inputs {
-        record: &record,
+        config: &config,
+        program: record["Path"].as_str().unwrap(),
+        arguments: &arguments,
         host: &host,
         root: &root,
         user,
-        network: place("network"),
-        pid: place("pid"),
-        ipc: place("ipc"),
+        places: Places {
+            network: place("network"),
+            pid: place("pid"),
+            ipc: place("ipc"),
+        },
         shm,
         binds,
         devices,
         init,
-        cgroups_path: cgroups_path(&record.id, &host_config, None, false),
+        cgroups_path: cgroups_path(record["ID"].as_str().unwrap(), &host_config, None, false),
         host_config: &host_config,
     };
     let ours = assemble(&inputs).unwrap();
@@ -137,9 +142,9 @@ fn assert_alike(mut ours: Spec, mut theirs: Spec) {
 macro_rules! fixture {
     ($name:literal) => {
         compare(
-            include_str!(concat!("../../../tests/fixtures/", $name, ".config.v2.json")),
-            include_str!(concat!("../../../tests/fixtures/", $name, ".hostconfig.json")),
-            include_str!(concat!("../../../tests/fixtures/", $name, ".spec.json")),
+            include_str!(concat!("../../engine/tests/fixtures/", $name, ".config.v2.json")),
+            include_str!(concat!("../../engine/tests/fixtures/", $name, ".hostconfig.json")),
+            include_str!(concat!("../../engine/tests/fixtures/", $name, ".spec.json")),
         );
     };
 }

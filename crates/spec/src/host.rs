@@ -1,6 +1,6 @@
 //! Facts about the host that runtime documents depend on, and the programs found on it.
 
-use super::spec::{HostFacts, effective_mask};
+use crate::security::effective_mask;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -8,16 +8,34 @@ use std::path::{Path, PathBuf};
 /// Magic number of the unified control group hierarchy, see statfs(2).
 const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
 
-/// Looks at the host.
-pub(crate) fn facts() -> HostFacts {
-    let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    let kernel = version(&release);
-    HostFacts {
-        unified_cgroups: rustix::fs::statfs("/sys/fs/cgroup").is_ok_and(|fs| fs.f_type as u64 == CGROUP2_SUPER_MAGIC),
-        recursive_read_only: kernel >= (5, 12),
-        apparmor_profile: super::apparmor::default_profile(),
-        capabilities: effective_mask(&std::fs::read_to_string("/proc/self/status").unwrap_or_default()),
-        kernel,
+/// What is known of the host.
+#[derive(Debug, Clone, Default)]
+pub struct HostFacts {
+    /// Whether control groups are the unified hierarchy only.
+    pub unified_cgroups: bool,
+    /// Whether read-only can be made recursive (Linux 5.12).
+    pub recursive_read_only: bool,
+    /// The AppArmor profile of containers that name none, where AppArmor is on and the profile loaded.
+    pub apparmor_profile: Option<String>,
+    /// The capabilities that this process has itself and can give, as a mask (capabilities(7)).
+    pub capabilities: u64,
+    /// Kernel version, major and minor.
+    pub kernel: (u32, u32),
+}
+
+impl HostFacts {
+    /// Looks at the host. Where AppArmor is on and Docker's profile is not loaded, it is loaded.
+    pub fn look() -> Self {
+        let release = rustix::system::uname().release().to_string_lossy().into_owned();
+        let kernel = version(&release);
+        Self {
+            unified_cgroups: rustix::fs::statfs("/sys/fs/cgroup")
+                .is_ok_and(|fs| fs.f_type as u64 == CGROUP2_SUPER_MAGIC),
+            recursive_read_only: kernel >= (5, 12),
+            apparmor_profile: crate::apparmor::default_profile(),
+            capabilities: effective_mask(&std::fs::read_to_string("/proc/self/status").unwrap_or_default()),
+            kernel,
+        }
     }
 }
 
@@ -43,7 +61,7 @@ fn is_executable(path: &Path) -> bool {
 /// Runtimes that containers may name: ours, and every well-known one that is installed.
 ///
 /// Directories that dockerd wrote name `runc` (or containerd's name for it); where it is not installed, ours runs them.
-pub(crate) fn runtimes() -> BTreeMap<String, Option<PathBuf>> {
+pub fn runtimes() -> BTreeMap<String, Option<PathBuf>> {
     let mut runtimes = BTreeMap::from([("tierce".to_owned(), None)]);
     for name in ["runc", "crun", "youki", "runsc"] {
         if let Some(path) = in_path(name) {

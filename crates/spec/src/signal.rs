@@ -3,9 +3,9 @@
 use crate::error::{Error, Result};
 
 /// SIGTERM.
-pub(crate) const TERM: i32 = 15;
+pub const TERM: i32 = 15;
 /// SIGKILL.
-pub(crate) const KILL: i32 = 9;
+pub const KILL: i32 = 9;
 /// First and last real-time signal as the C library numbers them.
 const REAL_TIME: (i32, i32) = (34, 64);
 
@@ -48,7 +48,7 @@ const NAMES: [(&str, i32); 35] = [
 ];
 
 /// Reads `SIGTERM`, `term`, `15`, `RTMIN+3`.
-pub(crate) fn parse(text: &str) -> Result<i32> {
+pub fn parse(text: &str) -> Result<i32> {
     let invalid = || Error::Invalid(format!("invalid signal: {text}"));
     if let Ok(number) = text.parse::<i32>() {
         // 0 would only probe.

@@ -1,9 +1,8 @@
 //! Checks of a create or update request, with dockerd's texts. Pure; the host's facts are handed in.
 //! Source: moby `daemon/container.go` (`verifyContainerSettings`), `daemon/daemon_unix.go` (`verifyPlatformContainerResources`).
 
-use super::signal;
-use super::spec;
 use crate::error::{Error, Result};
+use crate::{devices, security, signal, tmpfs};
 use tierce_oci::container::{Config, Healthcheck, HostConfig, ResourceConfig, RestartPolicy};
 
 /// Least memory of a container: the runtime itself needs some while it starts.
@@ -13,18 +12,18 @@ const LEAST_HEALTH_DURATION: i64 = 1_000_000;
 
 /// What the host has, as far as limits are checked against it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Capacity {
+pub struct Capacity {
     /// Processors online.
-    pub(crate) cpus: usize,
+    pub cpus: usize,
     /// Their list, `0-1`.
-    pub(crate) cpu_list: String,
+    pub cpu_list: String,
     /// Memory nodes, `0`.
-    pub(crate) memory_nodes: String,
+    pub memory_nodes: String,
 }
 
 impl Capacity {
     /// Reads it from the host.
-    pub(crate) fn of_host() -> Self {
+    pub fn of_host() -> Self {
         let read = |path: &str| {
             std::fs::read_to_string(path)
                 .map(|text| text.trim().to_owned())
@@ -48,7 +47,7 @@ fn invalid<T>(text: impl Into<String>) -> Result<T> {
 }
 
 /// Checks a whole request; returns warnings.
-pub(crate) fn create(config: &Config, host_config: &HostConfig, capacity: &Capacity) -> Result<Vec<String>> {
+pub fn create(config: &Config, host_config: &HostConfig, capacity: &Capacity) -> Result<Vec<String>> {
     check_config(config)?;
     restart_policy(&host_config.restart_policy)?;
     if host_config.auto_remove && !matches!(host_config.restart_policy.name.as_str(), "" | "no") {
@@ -68,15 +67,15 @@ pub(crate) fn create(config: &Config, host_config: &HostConfig, capacity: &Capac
         return invalid("SHM size can not be less than 0");
     }
     for (what, list) in [("CapAdd", &host_config.cap_add), ("CapDrop", &host_config.cap_drop)] {
-        spec::normalise_capabilities(list.as_deref().unwrap_or_default())
+        security::normalise(list.as_deref().unwrap_or_default())
             .map_err(|error| Error::Invalid(format!("invalid {what}: {error}")))?;
     }
-    spec::security_options(host_config.security_opt.as_deref().unwrap_or_default())?;
+    security::options(host_config.security_opt.as_deref().unwrap_or_default())?;
     for rule in host_config.resources.device_cgroup_rules.as_deref().unwrap_or_default() {
-        spec::check_rule(rule)?;
+        devices::check_rule(rule)?;
     }
     for text in host_config.tmpfs.iter().flatten().map(|(_, text)| text) {
-        spec::tmpfs::check(text)?;
+        tmpfs::check(text)?;
     }
     if let Some(request) = host_config.resources.device_requests.iter().flatten().next() {
         return invalid(format!(
@@ -121,9 +120,6 @@ fn check_config(config: &Config) -> Result<()> {
             return invalid(format!("invalid environment variable: {entry:?}"));
         }
     }
-    for port in config.exposed_ports.iter().flatten().map(|(port, _)| port) {
-        port.parse::<tierce_network::Port>().map_err(Error::below)?;
-    }
     config.healthcheck.as_ref().map_or(Ok(()), healthcheck)
 }
 
@@ -145,7 +141,7 @@ fn healthcheck(check: &Healthcheck) -> Result<()> {
 }
 
 /// Checks a restart policy.
-pub(crate) fn restart_policy(policy: &RestartPolicy) -> Result<()> {
+pub fn restart_policy(policy: &RestartPolicy) -> Result<()> {
     let limited = policy.maximum_retry_count != 0;
     match policy.name.as_str() {
         "" | "no" | "always" | "unless-stopped" if limited => {
@@ -189,7 +185,7 @@ fn modes(host_config: &HostConfig) -> Result<()> {
 }
 
 /// Checks limits; returns warnings.
-pub(crate) fn resources(config: &ResourceConfig, capacity: &Capacity) -> Result<Vec<String>> {
+pub fn resources(config: &ResourceConfig, capacity: &Capacity) -> Result<Vec<String>> {
     memory(config)?;
     cpu(config, capacity)?;
     if config.blkio_weight > 0 && !(10..=1000).contains(&config.blkio_weight) {
@@ -287,7 +283,7 @@ fn set(what: &str, word: &str, wanted: &str, available: &str) -> Result<()> {
 }
 
 /// Reads a list of processors; for the fuzz targets.
-pub(crate) fn read_list(text: &str) {
+pub fn read_list(text: &str) {
     assert!(parse_list(text).is_none_or(|list| list.len() <= 1 << 17));
 }
 

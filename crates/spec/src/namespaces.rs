@@ -13,7 +13,7 @@ pub(super) struct Namespaces {
 
 pub(super) fn namespaces(inputs: &Inputs<'_>) -> Namespaces {
     let host_config = inputs.host_config;
-    let config = &inputs.record.config;
+    let config = inputs.config;
     let host_names = host_config.uts_mode == "host";
     let uts = if host_names { Place::Host } else { Place::New };
     let private_cgroups = match host_config.cgroupns_mode.as_str() {
@@ -24,10 +24,10 @@ pub(super) fn namespaces(inputs: &Inputs<'_>) -> Namespaces {
     let cgroup = if private_cgroups { Place::New } else { Place::Host };
     let wanted = [
         (NamespaceKind::Mount, &Place::New),
-        (NamespaceKind::Network, &inputs.network),
+        (NamespaceKind::Network, &inputs.places.network),
         (NamespaceKind::Uts, &uts),
-        (NamespaceKind::Pid, &inputs.pid),
-        (NamespaceKind::Ipc, &inputs.ipc),
+        (NamespaceKind::Pid, &inputs.places.pid),
+        (NamespaceKind::Ipc, &inputs.places.ipc),
         (NamespaceKind::Cgroup, &cgroup),
     ];
     let namespaces = wanted
@@ -66,5 +66,5 @@ pub(super) fn namespaces(inputs: &Inputs<'_>) -> Namespaces {
 
 /// Whether the network namespace belongs to this container (not the host's, not another container's).
 fn own_network(inputs: &Inputs<'_>) -> bool {
-    inputs.network != Place::Host && !inputs.host_config.network_mode.starts_with("container:")
+    inputs.places.network != Place::Host && !inputs.host_config.network_mode.starts_with("container:")
 }

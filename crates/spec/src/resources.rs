@@ -11,7 +11,7 @@ use tierce_oci::runtime::{BlockIo, Cpu, Memory, Pids, Resources, ThrottleDevice,
 const PERIOD: i64 = 100_000;
 
 /// The limits that a host configuration asks for. Also what an update sends to a running container.
-pub(crate) fn resources(config: &ResourceConfig) -> Result<Resources> {
+pub fn resources(config: &ResourceConfig) -> Result<Resources> {
     Ok(Resources {
         memory: Some(memory(config)),
         cpu: cpu(config),

@@ -9,21 +9,21 @@ use tierce_oci::runtime::Mount;
 
 /// A directory or file of the host that is mounted into the container.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct BindSource {
+pub struct BindSource {
     /// On the host.
-    pub(crate) source: PathBuf,
+    pub source: PathBuf,
     /// In the container.
-    pub(crate) destination: String,
+    pub destination: String,
     /// Whether it is read-only.
-    pub(crate) read_only: bool,
+    pub read_only: bool,
     /// Whether read-only holds for the mount itself only, not for those below it.
-    pub(crate) read_only_flat: bool,
+    pub read_only_flat: bool,
     /// Whether mounts below the source stay out.
-    pub(crate) non_recursive: bool,
+    pub non_recursive: bool,
     /// `rprivate` and its like; empty: the default.
-    pub(crate) propagation: String,
+    pub propagation: String,
     /// Whether the engine put it there (hosts, hostname, resolv.conf, shm) and not the user.
-    pub(crate) own: bool,
+    pub own: bool,
 }
 
 /// The section.
@@ -153,7 +153,7 @@ fn default_mounts(inputs: &Inputs<'_>) -> Vec<Mount> {
     mounts.push(mount("/sys", "sysfs", "sysfs", system));
     mounts.push(mount("/sys/fs/cgroup", "cgroup", "cgroup", groups));
     mounts.push(mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]));
-    if inputs.shm.is_none() && inputs.host_config.ipc_mode != "none" && inputs.ipc == Place::New {
+    if inputs.shm.is_none() && inputs.host_config.ipc_mode != "none" && inputs.places.ipc == Place::New {
         let size = format!("size={}", inputs.host_config.shm_size);
         mounts.push(mount(
             "/dev/shm",

@@ -1,7 +1,7 @@
 //! The AppArmor profile of containers that name none: found in the kernel, or loaded there with `apparmor_parser`, as
 //! dockerd does. Where AppArmor is off nothing is confined by it.
 
-use super::host::in_path;
+use crate::host::in_path;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};

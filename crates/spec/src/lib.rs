@@ -1,37 +1,52 @@
-//! A container's records → the OCI runtime document, cut by section.
+//! What a container is asked to be, checked, and the OCI runtime document made of it.
 //!
-//! Every section is a pure function of [`Inputs`]; what must be looked up on the host (devices, namespaces of other
-//! containers, users of the image) was looked up before and stands in the inputs. The result is what dockerd writes:
-//! the tests compare it with documents of Docker Engine 28.5 in `tests/fixtures`.
+//! ```text
+//!  Config, HostConfig ── validate, mount_points ──▶ refusals in dockerd's words, mount points
+//!          │
+//!  the host, the image ── host, devices, user, propagation ──▶ Inputs ── assemble ──▶ runtime document
+//! ```
+//!
+//! Every section of the document is a pure function of [`Inputs`]; what must be looked up on the host (devices,
+//! namespaces of other containers, users of the image) was looked up before and stands in the inputs. The result is
+//! what dockerd writes: the tests compare it with documents of Docker Engine 28.5 (`crates/engine/tests/fixtures`).
+//!
+//! The room knows no daemon: no table of containers, no state, nothing that lives longer than a call.
 
+mod apparmor;
 mod devices;
+mod error;
 mod exec;
-mod failure;
+mod host;
+pub mod mount_points;
 mod mounts;
 mod namespaces;
 mod process;
+mod propagation;
 mod resources;
 mod security;
+pub mod signal;
 #[cfg(test)]
 mod tests;
-pub(crate) mod tmpfs;
+mod tmpfs;
+pub mod user;
+pub mod validate;
 
-pub(crate) use devices::{Grant, check_rule, gather as gather_devices};
-pub(crate) use exec::exec_process;
-pub(crate) use failure::runtime_failure;
-pub(crate) use mounts::BindSource;
-pub(crate) use resources::resources;
-pub(crate) use security::{effective_mask, normalise as normalise_capabilities, options as security_options};
+pub use devices::{Grant, gather as gather_devices};
+pub use error::{Error, Result};
+pub use exec::{Exec, bounding_set};
+pub use host::{HostFacts, init_program, runtimes};
+pub use mounts::BindSource;
+pub use propagation::of_bind as propagation_of_bind;
+pub use resources::resources;
+pub use security::{normalise as normalise_capabilities, options as security_options};
 
-use super::record::Record;
-use crate::error::Result;
 use std::path::{Path, PathBuf};
-use tierce_oci::container::HostConfig;
+use tierce_oci::container::{Config, HostConfig};
 use tierce_oci::runtime::{Linux, Root, Spec, User, VERSION};
 
 /// Whose namespace of a kind the container uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
+pub enum Place {
     /// A new one.
     New,
     /// The host's.
@@ -40,50 +55,49 @@ pub(crate) enum Place {
     Path(PathBuf),
 }
 
-/// What is known of the host.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct HostFacts {
-    /// Whether control groups are the unified hierarchy only.
-    pub(crate) unified_cgroups: bool,
-    /// Whether read-only can be made recursive (Linux 5.12).
-    pub(crate) recursive_read_only: bool,
-    /// The AppArmor profile of containers that name none, where AppArmor is on and the profile loaded.
-    pub(crate) apparmor_profile: Option<String>,
-    /// The capabilities that this process has itself and can give, as a mask (capabilities(7)).
-    pub(crate) capabilities: u64,
-    /// Kernel version, major and minor.
-    pub(crate) kernel: (u32, u32),
+/// Namespaces that a container can have for itself or share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// Network namespace.
+    pub network: Place,
+    /// PID namespace.
+    pub pid: Place,
+    /// IPC namespace.
+    pub ipc: Place,
 }
 
 /// Everything that a runtime document is made from.
-pub(crate) struct Inputs<'a> {
-    pub(crate) record: &'a Record,
-    pub(crate) host_config: &'a HostConfig,
-    pub(crate) host: &'a HostFacts,
+pub struct Inputs<'a> {
+    /// What runs.
+    pub config: &'a Config,
+    /// The program, after entrypoint and command were merged.
+    pub program: &'a str,
+    /// Its arguments.
+    pub arguments: &'a [String],
+    /// How it is fenced and placed.
+    pub host_config: &'a HostConfig,
+    /// The host that it is to run on.
+    pub host: &'a HostFacts,
     /// Where the shim mounts the root.
-    pub(crate) root: &'a Path,
+    pub root: &'a Path,
     /// As whom the first process runs.
-    pub(crate) user: User,
-    /// Network namespace.
-    pub(crate) network: Place,
-    /// PID namespace.
-    pub(crate) pid: Place,
-    /// IPC namespace.
-    pub(crate) ipc: Place,
+    pub user: User,
+    /// Its namespaces, as far as they can be others'.
+    pub places: Places,
     /// Directory bound to `/dev/shm` (host's, shareable or another container's); `None`: an own tmpfs.
-    pub(crate) shm: Option<PathBuf>,
+    pub shm: Option<PathBuf>,
     /// Host directories behind the mount points.
-    pub(crate) binds: Vec<BindSource>,
+    pub binds: Vec<BindSource>,
     /// Device nodes and rules beyond the default ones.
-    pub(crate) devices: Vec<Grant>,
+    pub devices: Vec<Grant>,
     /// The init program, where one is wanted.
-    pub(crate) init: Option<&'a Path>,
+    pub init: Option<&'a Path>,
     /// `linux.cgroupsPath`.
-    pub(crate) cgroups_path: String,
+    pub cgroups_path: String,
 }
 
 /// Makes the whole document.
-pub(crate) fn assemble(inputs: &Inputs<'_>) -> Result<Spec> {
+pub fn assemble(inputs: &Inputs<'_>) -> Result<Spec> {
     let security = security::security(inputs)?;
     let namespaces = namespaces::namespaces(inputs);
     let devices = devices::devices(inputs)?;
@@ -119,7 +133,7 @@ pub(crate) fn assemble(inputs: &Inputs<'_>) -> Result<Spec> {
 }
 
 /// `linux.cgroupsPath` of a container (moby `daemon/oci_linux.go`, `WithCgroups`).
-pub(crate) fn cgroups_path(id: &str, host_config: &HostConfig, parent: Option<&str>, systemd: bool) -> String {
+pub fn cgroups_path(id: &str, host_config: &HostConfig, parent: Option<&str>, systemd: bool) -> String {
     let own = host_config.resources.cgroup_parent.as_str();
     let parent = if own.is_empty() { parent } else { Some(own) };
     if systemd {

@@ -12,13 +12,13 @@ pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:
 pub(super) const INIT: &str = "/sbin/docker-init";
 
 pub(super) fn process(inputs: &Inputs<'_>, security: &Security) -> Process {
-    let config = &inputs.record.config;
-    let mut args = Vec::with_capacity(inputs.record.args.len() + 3);
+    let config = inputs.config;
+    let mut args = Vec::with_capacity(inputs.arguments.len() + 3);
     if inputs.init.is_some() {
         args.extend([INIT.to_owned(), "--".to_owned()]);
     }
-    args.push(inputs.record.path.clone());
-    args.extend(inputs.record.args.iter().cloned());
+    args.push(inputs.program.to_owned());
+    args.extend(inputs.arguments.iter().cloned());
     Process {
         terminal: config.tty,
         console_size: config.tty.then(|| console_size(inputs.host_config)).flatten(),

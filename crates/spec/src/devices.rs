@@ -12,9 +12,11 @@ use tierce_oci::runtime::{Device, DeviceCgroup};
 
 /// A host device that the container gets, with what it may do with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Grant {
-    pub(crate) node: Device,
-    pub(crate) access: String,
+pub struct Grant {
+    /// The node.
+    pub node: Device,
+    /// Any of `r`, `w`, `m`.
+    pub access: String,
 }
 
 /// The section.
@@ -124,7 +126,7 @@ fn valid_access(access: &str) -> bool {
 }
 
 /// Looks up the host devices that a container is to get: those asked for, or (privileged) all of them.
-pub(crate) fn gather(privileged: bool, wanted: &[DeviceMapping]) -> Result<Vec<Grant>> {
+pub fn gather(privileged: bool, wanted: &[DeviceMapping]) -> Result<Vec<Grant>> {
     let mut grants = Vec::new();
     if privileged {
         walk(Path::new("/dev"), Path::new("/dev"), "rwm", &mut grants);

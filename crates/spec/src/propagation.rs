@@ -14,8 +14,8 @@ use std::path::Path;
 /// own wish.
 ///
 /// # Errors
-/// [`Error::Internal`] when the mount that `source` is on is not shared, and not a slave where that would do.
-pub(super) fn of_bind(source: &Path, wanted: &str, data_root: &Path) -> Result<String> {
+/// [`Error::Host`] when the mount that `source` is on is not shared, and not a slave where that would do.
+pub fn of_bind(source: &Path, wanted: &str, data_root: &Path) -> Result<String> {
     let slave_will_do = match wanted {
         "shared" | "rshared" => false,
         "slave" | "rslave" => true,
@@ -26,7 +26,7 @@ pub(super) fn of_bind(source: &Path, wanted: &str, data_root: &Path) -> Result<S
     let mounts = fs::read_to_string(table).map_err(Error::file("read", Path::new(table)))?;
     let id = mount_id(&source)?;
     let Some(mount) = find(&mounts, &id) else {
-        return Err(Error::Internal(format!(
+        return Err(Error::Host(format!(
             "Can't find mount point of {}",
             source.display()
         )));
@@ -38,7 +38,7 @@ pub(super) fn of_bind(source: &Path, wanted: &str, data_root: &Path) -> Result<S
         return Ok("rprivate".to_owned());
     }
     let kinds = if slave_will_do { "shared or slave" } else { "shared" };
-    Err(Error::Internal(format!(
+    Err(Error::Host(format!(
         "path {} is mounted on {} but it is not a {kinds} mount",
         source.display(),
         mount.point
@@ -80,7 +80,7 @@ fn mount_id(path: &Path) -> Result<String> {
     let text = fs::read_to_string(&facts).map_err(Error::file("read", Path::new(&facts)))?;
     let id = text.lines().find_map(|line| line.strip_prefix("mnt_id:"));
     id.map(|id| id.trim().to_owned())
-        .ok_or_else(|| Error::Internal(format!("Can't find mount point of {}", path.display())))
+        .ok_or_else(|| Error::Host(format!("Can't find mount point of {}", path.display())))
 }
 
 #[cfg(test)]

@@ -1,31 +1,33 @@
 //! `-v`, `--mount`, `--volumes-from` and the image's VOLUMEs → mount points. Pure; whoever calls makes the volumes.
 //! Source: moby `daemon/volume/mounts/linux_parser.go`, `daemon/volumes.go` (`registerMountPoints`).
 
-use super::record::MountPoint;
 use crate::error::{Error, Result};
+use crate::tmpfs;
 use std::collections::{BTreeMap, BTreeSet};
-use tierce_oci::container::{Config, HostConfig, MountConfig};
+use tierce_oci::container::{Config, HostConfig, MountConfig, MountPoint};
 
 /// A volume that must exist before its mount point is complete.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct VolumeWish {
+pub struct VolumeWish {
     /// Empty: an anonymous one.
-    pub(crate) name: String,
+    pub name: String,
     /// Empty: the default driver.
-    pub(crate) driver: String,
+    pub driver: String,
     /// Options of the driver.
-    pub(crate) options: BTreeMap<String, String>,
+    pub options: BTreeMap<String, String>,
     /// Labels of a volume that is made for it.
-    pub(crate) labels: BTreeMap<String, String>,
+    pub labels: BTreeMap<String, String>,
 }
 
 /// A mount point as wished; `volume` is there when one must be made or found.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Wish {
-    pub(crate) point: MountPoint,
-    pub(crate) volume: Option<VolumeWish>,
+pub struct Wish {
+    /// The mount point; its source is not known yet where it is a volume.
+    pub point: MountPoint,
+    /// The volume behind it.
+    pub volume: Option<VolumeWish>,
     /// A host path that must exist (`--mount type=bind`).
-    pub(crate) must_exist: bool,
+    pub must_exist: bool,
 }
 
 fn invalid<T>(text: String) -> Result<T> {
@@ -207,7 +209,7 @@ fn parse_mount(mount: &MountConfig) -> Result<Option<Wish>> {
         "bind" => mount_of_host_path(mount, base).map(Some),
         "volume" => mount_of_volume(mount, base).map(Some),
         "tmpfs" if mount.source.is_empty() => {
-            super::spec::tmpfs::check(&super::spec::tmpfs::text_of(mount))?;
+            tmpfs::check(&tmpfs::text_of(mount))?;
             Ok(None)
         }
         "tmpfs" => Err(refused(kind, "field Source must not be specified")),
@@ -283,13 +285,13 @@ fn mount_of_volume(mount: &MountConfig, base: MountPoint) -> Result<Wish> {
 }
 
 /// Reads a text as everything of this file that it could be; for the fuzz targets.
-pub(crate) fn read(text: &str) {
+pub fn read(text: &str) {
     let _ = parse_bind(text, "local");
     let _ = parse_volumes_from(text);
 }
 
 /// Parses `--volumes-from`: container and mode.
-pub(crate) fn parse_volumes_from(text: &str) -> Result<(String, bool)> {
+pub fn parse_volumes_from(text: &str) -> Result<(String, bool)> {
     let (name, mode) = text.split_once(':').unwrap_or((text, ""));
     if name.is_empty() {
         return invalid(format!("malformed 'volumes-from' specification: {text}"));
@@ -304,7 +306,7 @@ pub(crate) fn parse_volumes_from(text: &str) -> Result<(String, bool)> {
 /// All mount points that a container wants, those it names twice refused.
 ///
 /// * `donated`: mount points of the containers of `--volumes-from`, in order.
-pub(crate) fn wishes(config: &Config, host_config: &HostConfig, donated: Vec<MountPoint>) -> Result<Vec<Wish>> {
+pub fn wishes(config: &Config, host_config: &HostConfig, donated: Vec<MountPoint>) -> Result<Vec<Wish>> {
     let mut wishes: BTreeMap<String, Wish> = BTreeMap::new();
     for point in donated {
         wishes.insert(

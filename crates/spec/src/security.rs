@@ -81,19 +81,19 @@ pub(super) struct Security {
 
 /// `--security-opt`, parsed once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Options {
+pub struct Options {
     /// `no-new-privileges`
-    pub(crate) no_new_privileges: bool,
+    pub no_new_privileges: bool,
     /// `seccomp=`: `unconfined`, `builtin`, `strict`, or a profile's JSON.
-    pub(crate) seccomp: String,
+    pub seccomp: String,
     /// `apparmor=`
-    pub(crate) apparmor: String,
+    pub apparmor: String,
     /// `systempaths=unconfined`
-    pub(crate) bare_system_paths: bool,
+    pub bare_system_paths: bool,
 }
 
 /// Parses `--security-opt` in Docker's two spellings (`key=value` and the older `key:value`).
-pub(crate) fn options(list: &[String]) -> Result<Options> {
+pub fn options(list: &[String]) -> Result<Options> {
     let mut options = Options::default();
     for text in list {
         if matches!(
@@ -211,7 +211,7 @@ pub(crate) fn effective_mask(status: &str) -> u64 {
 }
 
 /// A capability's full name, upper case; `ALL` stays as it is.
-pub(crate) fn normalise(names: &[String]) -> Result<Vec<String>> {
+pub fn normalise(names: &[String]) -> Result<Vec<String>> {
     let mut normal = Vec::new();
     for name in names {
         let upper = name.to_uppercase();

@@ -11,13 +11,13 @@ const LARGEST: u64 = 16 << 20;
 const OUT_OF_RANGE: &str = "uids and gids must be in range 0-2147483647";
 
 /// Resolves a user with the files beneath a root directory that is not trusted. A missing file is an empty one.
-pub(crate) fn resolve_beneath(root: &Path, user: &str, groups: &[String]) -> Result<User> {
+pub fn resolve_beneath(root: &Path, user: &str, groups: &[String]) -> Result<User> {
     let root = Root::open(root).map_err(Error::below)?;
     resolve_in(&root, user, groups)
 }
 
 /// [`resolve_beneath`] for a root that is open already.
-pub(crate) fn resolve_in(root: &Root, user: &str, groups: &[String]) -> Result<User> {
+pub fn resolve_in(root: &Root, user: &str, groups: &[String]) -> Result<User> {
     let read = |path: &str| {
         let bytes = root.read(Path::new(path), LARGEST).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
@@ -76,7 +76,7 @@ fn in_range(id: i64) -> Result<u32> {
 }
 
 /// Resolves `user[:group]` (names or numbers; empty: root) and further groups against the texts of the two files.
-pub(crate) fn resolve(text: &str, additional: &[String], passwd: &str, group: &str) -> Result<User> {
+pub fn resolve(text: &str, additional: &[String], passwd: &str, group: &str) -> Result<User> {
     let (user_word, group_word) = text.split_once(':').unwrap_or((text, ""));
     let user_number = number(user_word);
     let account = accounts(passwd).find(|account| {
