@@ -29,6 +29,7 @@ mod routes;
 mod server;
 pub mod status;
 mod timestamp;
+mod websocket;
 
 pub use facts::Facts;
 pub use listen::{ListenError, Listener};

@@ -93,6 +93,8 @@ impl Server {
         });
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
+            // As Go writes them; some scripts look for them with a case.
+            .title_case_headers(true)
             .header_read_timeout(HEAD_TIMEOUT)
             .serve_connection(TokioIo::new(socket), service);
         let continuation: Option<Continuation> = poll_fn(|context| {

@@ -16,8 +16,8 @@ pub fn of_kind(kind: Kind) -> StatusCode {
         Kind::Unauthorized => StatusCode::UNAUTHORIZED,
         Kind::Forbidden => StatusCode::FORBIDDEN,
         Kind::NotImplemented => StatusCode::NOT_IMPLEMENTED,
-        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Kind::Exhausted | Kind::Timeout | Kind::Cancelled | Kind::DataLoss | Kind::Internal => {
+        // 503 is what dockerd says outside a swarm; a registry that does not answer is 500.
+        Kind::Unavailable | Kind::Exhausted | Kind::Timeout | Kind::Cancelled | Kind::DataLoss | Kind::Internal => {
             StatusCode::INTERNAL_SERVER_ERROR
         }
     }
@@ -72,7 +72,7 @@ mod tests {
             (Kind::Forbidden, 403),
             (Kind::Unauthorized, 401),
             (Kind::NotImplemented, 501),
-            (Kind::Unavailable, 503),
+            (Kind::Unavailable, 500),
             (Kind::Internal, 500),
             (Kind::Exhausted, 500),
         ] {

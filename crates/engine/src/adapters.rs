@@ -89,6 +89,10 @@ impl Rootfs for LayerStore {
         Ok(self.0.driver().layout(&self.0.rw(container)?.mount_id)?)
     }
 
+    fn image(&self, chain: &ChainId) -> Result<Layout, BoxFault> {
+        Ok(self.0.driver().layout(&self.0.get(chain)?.cache_id)?)
+    }
+
     fn usage(&self, container: &str) -> Result<DiskUse, BoxFault> {
         let layer = self.0.rw(container)?;
         let image = match &layer.parent {

@@ -53,6 +53,12 @@ async fn commit(store: &Arc<tierce_image::Images>, context: &Arc<Context>, reque
         }
         _ => {}
     }
+    if !record.rootfs.is_empty() {
+        return Err(Error::Conflict(format!(
+            "You cannot commit container {id}, whose root is the directory {} and no image; use export and import",
+            record.rootfs
+        )));
+    }
     let mut config = request.config.unwrap_or_else(|| record.config.clone());
     tierce_image::instructions::apply(&mut config, &request.changes).map_err(Error::below)?;
     tierce_image::inherit(&mut config, &record.config);

@@ -46,6 +46,8 @@ pub struct Config {
     pub stop_timeout: i64,
     /// The host's resolver file.
     pub host_resolv_conf: PathBuf,
+    /// Where documents of the container device interface are, the strongest last; none: there are no such devices.
+    pub cdi_directories: Vec<PathBuf>,
     /// Name servers of containers that name none (`--dns`).
     pub dns: Vec<String>,
 }
@@ -67,6 +69,7 @@ impl Config {
             shm_size: 64 << 20,
             stop_timeout: 10,
             host_resolv_conf: PathBuf::from("/etc/resolv.conf"),
+            cdi_directories: tierce_spec::cdi::DIRECTORIES.map(PathBuf::from).to_vec(),
             dns: Vec::new(),
         }
     }

@@ -3,10 +3,10 @@
 //! Docker's two steps: `create` remembers what is to run, `start` runs it. An instance lives in memory only and is
 //! forgotten some time after it ended (dockerd: when its container ends, or five minutes after its own end).
 
-use crate::container::{attach, exec_process, runtime_failure};
 use crate::container::context::{Container, Context, run_to_end};
 use crate::container::requests::Attach;
 use crate::container::state::Status;
+use crate::container::{attach, exec_process, runtime_failure};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::pin::pin;
@@ -179,10 +179,10 @@ impl Execs {
     /// Remembers what is to run in a running container; returns the instance's id.
     pub fn create(&self, container: &str, request: ExecCreate) -> Result<String> {
         let container = self.context.find(container)?;
-        require_running(&container)?;
         if request.command.is_empty() {
             return Err(Error::Invalid("No exec command specified".to_owned()));
         }
+        require_running(&container)?;
         if let Some(entry) = request
             .environment
             .iter()

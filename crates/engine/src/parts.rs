@@ -82,6 +82,9 @@ pub trait Rootfs: Send + Sync {
     /// Where its files lie on the host.
     fn layout(&self, container: &str) -> Result<Layout, BoxFault>;
 
+    /// Where the files of an image lie on the host.
+    fn image(&self, chain: &ChainId) -> Result<Layout, BoxFault>;
+
     /// How many bytes it takes.
     fn usage(&self, container: &str) -> Result<DiskUse, BoxFault>;
 

@@ -96,6 +96,12 @@ impl Rootfs for Directories {
         })
     }
 
+    fn image(&self, _chain: &ChainId) -> Result<Layout, BoxFault> {
+        Ok(Layout::Tree {
+            root: self.root.join("image"),
+        })
+    }
+
     fn usage(&self, _container: &str) -> Result<DiskUse, BoxFault> {
         Ok(DiskUse { own: 1, image: 2 })
     }

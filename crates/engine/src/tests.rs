@@ -54,13 +54,10 @@ impl Bench {
     }
 
     fn events(&self) -> EventStream {
-        self.context
-            .events
-            .watch(Watch {
-                since: Some(SystemTime::UNIX_EPOCH),
-                ..Watch::default()
-            })
-            .unwrap()
+        self.context.events.watch(Watch {
+            since: Some(SystemTime::UNIX_EPOCH),
+            ..Watch::default()
+        })
     }
 }
 

@@ -32,6 +32,21 @@ impl Root {
         })
     }
 
+    /// A directory that is open already.
+    ///
+    /// - `path`: what it is called in messages.
+    pub fn of(directory: OwnedFd, path: &Path) -> Self {
+        Self {
+            beneath: Beneath::new(directory),
+            path: path.to_owned(),
+        }
+    }
+
+    /// The same for calls whose errors do not carry the path.
+    pub fn beneath(&self) -> &Beneath {
+        &self.beneath
+    }
+
     /// Where it was opened; for messages.
     pub fn path(&self) -> &Path {
         &self.path

@@ -5,7 +5,7 @@ use crate::changes::{Change, ChangeKind, changes};
 use crate::marks::Marks;
 use crate::tar::{Entry, EntryKind, Writer, Xattr};
 use rustix::fd::{AsRawFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, lgetxattr, llistxattr, openat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxFlags, lgetxattr, llistxattr, openat};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata};
@@ -13,6 +13,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use tierce_fsops::Beneath;
 use tierce_snapshot::{Layout, tree};
 
 /// Packs what a snapshot changes as a layer, whiteouts in the form of archives (`.wh.`), names in order.
@@ -53,6 +54,74 @@ pub fn pack_tree<W: Write>(root: &Path, output: W) -> Result<W, Error> {
     pack.finish()
 }
 
+/// Packs one file or directory of a container's root as it is, for copies out of a container that may run: what vanishes
+/// meanwhile is left out, what shrinks is filled up.
+///
+/// - `path`: absolute, in the container; with a last `/` or `/.` a link is followed.
+/// - `name`: what the entry is called in the archive; those below a directory have it before theirs. Empty for the root.
+/// - `mounts`: places in the container whose mounts are packed, too; other mounts (`/proc`, `/dev`) are left out.
+///
+/// # Errors
+/// File errors, errors of the output.
+pub fn pack_resource<W: Write>(
+    root: &Beneath,
+    path: &Path,
+    name: &[u8],
+    mounts: &[PathBuf],
+    output: W,
+) -> Result<W, Error> {
+    let failed = |error: Errno| Error::io("open", path)(error);
+    let mut pack = Pack::new(output, None, path);
+    let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+    match root.open(path, directory) {
+        Ok(start) => {
+            pack.live = Some(Live {
+                mounts,
+                start: crate::copy::resolve(root, path).map_err(failed)?,
+                named: name.len(),
+            });
+            let here = beneath(&start);
+            let metadata = here.symlink_metadata().map_err(Error::io("look at", path))?;
+            pack.entry(&here, name, &metadata)?;
+            pack.directory(&start, &[name, b"/"].concat())?;
+        }
+        // A file, or a link.
+        Err(Errno::NOTDIR | Errno::LOOP) => {
+            let above = path.parent().unwrap_or(Path::new("/"));
+            let parent = root.open(above, OFlags::PATH | OFlags::DIRECTORY).map_err(failed)?;
+            let here = beneath(&parent).join(path.file_name().unwrap_or_default());
+            let metadata = here.symlink_metadata().map_err(Error::io("look at", path))?;
+            pack.entry(&here, name, &metadata)?;
+        }
+        Err(error) => return Err(failed(error)),
+    }
+    pack.finish()
+}
+
+/// The rules of a tree that others write to, and that mounts lie in.
+struct Live<'a> {
+    mounts: &'a [PathBuf],
+    /// Where packing began, in the container.
+    start: PathBuf,
+    /// How many bytes of a name stand for it.
+    named: usize,
+}
+
+impl Live<'_> {
+    /// Whether a directory found in another is packed: one of the same mount, or of those that count.
+    fn enters(&self, above: &OwnedFd, below: &OwnedFd, name: &[u8]) -> bool {
+        let mount = |directory: &OwnedFd| {
+            rustix::fs::statx(directory, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).map(|found| found.stx_mnt_id)
+        };
+        if matches!((mount(above), mount(below)), (Ok(one), Ok(other)) if one == other) {
+            return true;
+        }
+        let relative = name[self.named..].strip_prefix(b"/").unwrap_or_default();
+        let place = self.start.join(std::ffi::OsStr::from_bytes(relative));
+        self.mounts.iter().any(|mount| place.starts_with(mount))
+    }
+}
+
 fn open_directory(path: &Path, more: OFlags) -> Result<OwnedFd, Error> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | more;
     openat(CWD, path, flags, Mode::empty()).map_err(Error::io("open", path))
@@ -71,6 +140,8 @@ struct Pack<'a, W> {
     links: HashMap<(u64, u64), Vec<u8>>,
     buffer: Vec<u8>,
     root: &'a Path,
+    /// Set where others write meanwhile.
+    live: Option<Live<'a>>,
 }
 
 impl<'a, W: Write> Pack<'a, W> {
@@ -82,6 +153,7 @@ impl<'a, W: Write> Pack<'a, W> {
             links,
             buffer,
             root,
+            live: None,
         }
     }
 
@@ -112,16 +184,32 @@ impl<'a, W: Write> Pack<'a, W> {
             }
             let name = [name, child.as_bytes()].concat();
             let path = here.join(&child);
-            let metadata = path.symlink_metadata().map_err(Error::io("look at", &path))?;
+            let metadata = match path.symlink_metadata() {
+                Err(error) if self.is_passing(&error) => continue,
+                found => found.map_err(Error::io("look at", &path))?,
+            };
             if self.marks.is_some() && tree::is_whiteout(&metadata) {
                 self.whiteout(&name)?;
                 continue;
             }
-            self.entry(&path, &name, &metadata)?;
+            match self.entry(&path, &name, &metadata) {
+                Err(Error::Io { source, .. }) if self.is_passing(&source) => continue,
+                done => done?,
+            }
             if !metadata.is_dir() {
                 continue;
             }
-            let below = open_directory(&path, OFlags::NOFOLLOW)?;
+            let below = match open_directory(&path, OFlags::NOFOLLOW) {
+                Err(Error::Io { source, .. }) if self.is_passing(&source) => continue,
+                opened => opened?,
+            };
+            if self
+                .live
+                .as_ref()
+                .is_some_and(|live| !live.enters(directory, &below, &name))
+            {
+                continue;
+            }
             let inside = [&*name, b"/"].concat();
             if self.marks.is_some_and(|marks| marks.is_opaque(&path)) {
                 self.mark(&[&*inside, b".wh..wh..opq"].concat())?;
@@ -129,6 +217,15 @@ impl<'a, W: Write> Pack<'a, W> {
             self.directory(&below, &inside)?;
         }
         Ok(())
+    }
+
+    /// Whether an error only says that another has removed or replaced the file this moment, where that may be.
+    fn is_passing(&self, error: &io::Error) -> bool {
+        let gone = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::STALE];
+        self.live.is_some()
+            && gone
+                .iter()
+                .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
     }
 
     /// Packs one change of a whole tree.
@@ -175,29 +272,33 @@ impl<'a, W: Write> Pack<'a, W> {
                 entry.kind = EntryKind::HardLink;
                 entry.link.clone_from(first);
                 entry.size = 0;
-            } else {
-                self.links.insert(key, name.to_vec());
+                return self.begin(&entry);
             }
         }
-        if entry.kind != EntryKind::HardLink {
-            entry.xattrs = xattrs(path)?;
+        // What can fail because the file is gone comes before its header.
+        entry.xattrs = xattrs(path)?;
+        let file = metadata.is_file().then(|| open_file(path)).transpose()?;
+        if !metadata.is_dir() && metadata.nlink() > 1 {
+            self.links.insert((metadata.dev(), metadata.ino()), name.to_vec());
         }
         self.begin(&entry)?;
-        if entry.kind == EntryKind::File {
-            self.content(path, entry.size)
-        } else {
-            Ok(())
+        match file {
+            Some(file) => self.content(path, file, entry.size),
+            None => Ok(()),
         }
     }
 
-    /// Copies exactly the announced size: what a file has grown by is left out, what it has shrunk by is an error.
-    fn content(&mut self, path: &Path, size: u64) -> Result<(), Error> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let mut file = File::from(openat(CWD, path, flags, Mode::empty()).map_err(Error::io("open", path))?);
+    /// Copies exactly the announced size: what a file has grown by is left out, what it has shrunk by is an error; or
+    /// zeros, where others write meanwhile.
+    fn content(&mut self, path: &Path, mut file: File, size: u64) -> Result<(), Error> {
         let mut rest = size;
         while rest > 0 {
             let wanted = usize::try_from(rest).unwrap_or(usize::MAX).min(self.buffer.len());
-            let count = file.read(&mut self.buffer[..wanted]).map_err(Error::io("read", path))?;
+            let mut count = file.read(&mut self.buffer[..wanted]).map_err(Error::io("read", path))?;
+            if count == 0 && self.live.is_some() {
+                self.buffer[..wanted].fill(0);
+                count = wanted;
+            }
             if count == 0 {
                 let error = io::Error::new(io::ErrorKind::UnexpectedEof, "it has shrunk while it was packed");
                 return Err(Error::io("read", path)(error));
@@ -208,6 +309,26 @@ impl<'a, W: Write> Pack<'a, W> {
         }
         Ok(())
     }
+}
+
+/// Opens what was a regular file a moment ago. Whatever took its place meanwhile is not opened: to open a device can have
+/// effects.
+fn open_file(path: &Path) -> Result<File, Error> {
+    let failed = || Error::io::<Errno>("open", path);
+    let named = openat(
+        CWD,
+        path,
+        OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .map_err(failed())?;
+    let stat = rustix::fs::fstat(&named).map_err(failed())?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(failed()(Errno::STALE));
+    }
+    let itself = format!("/proc/self/fd/{}", named.as_raw_fd());
+    let file = openat(CWD, itself, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed())?;
+    Ok(File::from(file))
 }
 
 /// Extended attributes that belong to a layer: all but overlay's own and those that the host computes.

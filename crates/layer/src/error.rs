@@ -36,6 +36,18 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// What is there would change from a directory to something else, or the other way round.
+    #[error("cannot overwrite {there} {name:?} with {comes} {destination:?}")]
+    InTheWay {
+        /// What is there.
+        there: &'static str,
+        /// Name of the entry as in the archive.
+        name: String,
+        /// What the entry is.
+        comes: &'static str,
+        /// The directory that is unpacked into.
+        destination: String,
+    },
     /// The archive is no valid tar.
     #[error("invalid tar archive at byte {offset}: {reason}")]
     Tar {
@@ -168,6 +180,8 @@ impl Fault for Error {
                 _ => Kind::Invalid,
             },
             Self::Refused { .. } | Self::Tar { .. } | Self::Compression(_) | Self::InvalidContainer(_) => Kind::Invalid,
+            // As dockerd, whose clients read the text.
+            Self::InTheWay { .. } => Kind::Internal,
             Self::Truncated { .. } | Self::Decompress { .. } | Self::Corrupt { .. } | Self::Rebuild { .. } => {
                 Kind::DataLoss
             }

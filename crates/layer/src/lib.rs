@@ -4,6 +4,7 @@
 //!   write the files. Layers come from strangers; nothing they contain reaches outside the directory.
 //! - [`tar_split`] writes and reads Docker's `tar-split.json.gz`, from which the archive is rebuilt bit for bit.
 //! - [`archive`] reads archives of files that are not unpacked.
+//! - [`copy`] takes files out of the root of a container and puts others in.
 //! - [`diff`] packs a directory as a layer; [`changes`] lists what a container changed, as `docker diff`.
 //! - [`Store`] keeps Docker's `layerdb` over a storage driver: crash-safe, many layers at once.
 //!
@@ -28,6 +29,7 @@
 pub mod apply;
 pub mod archive;
 pub mod changes;
+pub mod copy;
 mod crc64;
 mod decode;
 pub mod diff;
@@ -37,6 +39,7 @@ pub mod fuzzing;
 mod init;
 mod limits;
 mod marks;
+mod mounted;
 mod name;
 mod pipeline;
 mod store;
@@ -49,6 +52,7 @@ pub use decode::{Compression, decompress};
 pub use error::Error;
 pub use init::docker_init_layer;
 pub use limits::Limits;
+pub use mounted::{Access, Bind, MountedRoot};
 pub use store::{Boot, Ingest, Layer, Removed, Repaired, RwLayer, Store};
 pub use tierce_tar as tar;
 pub use view::RootView;

@@ -49,11 +49,8 @@ impl RootView {
                 _program: None,
             });
         }
-        let (mount, program) = match by {
-            Union::Kernel => union(&directories).map(|mount| (mount, None)).map_err(io::Error::from),
-            Union::Fuse => served_union(&directories).map(|(mount, program)| (mount, Some(program))),
-        }
-        .map_err(Error::io("look into the root", &directories[0]))?;
+        let (mount, program) =
+            show(by, &directories, None).map_err(Error::io("look into the root", &directories[0]))?;
         let path = PathBuf::from(format!("/proc/self/fd/{}", mount.as_fd().as_raw_fd()));
         Ok(Self {
             root: Root::open(&path)?,
@@ -76,16 +73,51 @@ impl RootView {
     }
 }
 
-/// A detached read-only overlay of directories, topmost first.
-fn union(directories: &[PathBuf]) -> Result<OwnedFd, Errno> {
+/// What makes a union writable.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Top<'a> {
+    /// Takes the changes.
+    pub(crate) upper: &'a Path,
+    /// Scratch space beside it.
+    pub(crate) work: &'a Path,
+    /// Further options of the mount, as the storage driver has them.
+    pub(crate) options: &'a [String],
+}
+
+/// A detached union of directories, topmost first; with a `top` above them it is writable.
+pub(crate) fn show(by: Union, directories: &[PathBuf], top: Option<Top<'_>>) -> io::Result<(OwnedFd, Option<Program>)> {
+    match by {
+        Union::Kernel => union(directories, top)
+            .map(|mount| (mount, None))
+            .map_err(io::Error::from),
+        Union::Fuse => served_union(directories, top).map(|(mount, program)| (mount, Some(program))),
+    }
+}
+
+/// A detached overlay.
+fn union(directories: &[PathBuf], top: Option<Top<'_>>) -> Result<OwnedFd, Errno> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     match append_each(context.as_fd(), directories) {
         Ok(()) => {}
         // Before Linux 6.5 there is only the one long option.
-        Err(Errno::INVAL) => return union_in_one_option(directories),
+        Err(Errno::INVAL) => return union_in_one_option(directories, top),
         Err(error) => return Err(error),
     }
-    finish(&context)
+    cover(&context, top)?;
+    finish(&context, top.is_none())
+}
+
+fn cover(context: &OwnedFd, top: Option<Top<'_>>) -> Result<(), Errno> {
+    let Some(top) = top else { return Ok(()) };
+    fsconfig_set_string(context.as_fd(), "upperdir", top.upper)?;
+    fsconfig_set_string(context.as_fd(), "workdir", top.work)?;
+    for option in top.options {
+        match option.split_once('=') {
+            Some((name, value)) => fsconfig_set_string(context.as_fd(), name, value)?,
+            None => fsconfig_set_flag(context.as_fd(), option.as_str())?,
+        }
+    }
+    Ok(())
 }
 
 fn append_each(context: rustix::fd::BorrowedFd<'_>, directories: &[PathBuf]) -> Result<(), Errno> {
@@ -94,11 +126,12 @@ fn append_each(context: rustix::fd::BorrowedFd<'_>, directories: &[PathBuf]) -> 
         .try_for_each(|directory| fsconfig_set_string(context, "lowerdir+", directory))
 }
 
-fn union_in_one_option(directories: &[PathBuf]) -> Result<OwnedFd, Errno> {
+fn union_in_one_option(directories: &[PathBuf], top: Option<Top<'_>>) -> Result<OwnedFd, Errno> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     let text: Vec<String> = directories.iter().map(|directory| escape(directory)).collect();
     fsconfig_set_string(context.as_fd(), "lowerdir", text.join(":"))?;
-    finish(&context)
+    cover(&context, top)?;
+    finish(&context, top.is_none())
 }
 
 /// Colons and backslashes have a meaning in the one long option.
@@ -107,7 +140,7 @@ fn escape(directory: &Path) -> String {
 }
 
 /// fuse-overlayfs, serving one detached mount.
-struct Program(Child);
+pub(crate) struct Program(Child);
 
 impl Drop for Program {
     fn drop(&mut self) {
@@ -118,8 +151,8 @@ impl Drop for Program {
     }
 }
 
-/// A detached read-only mount that fuse-overlayfs serves. The kernel's end is its standard input.
-fn served_union(directories: &[PathBuf]) -> io::Result<(OwnedFd, Program)> {
+/// A detached mount that fuse-overlayfs serves. The kernel's end is its standard input.
+fn served_union(directories: &[PathBuf], top: Option<Top<'_>>) -> io::Result<(OwnedFd, Program)> {
     let device = File::options().read(true).write(true).open("/dev/fuse")?;
     let context = fsopen("fuse", FsOpenFlags::FSOPEN_CLOEXEC)?;
     let own = |id: u32| id.to_string();
@@ -133,11 +166,15 @@ fn served_union(directories: &[PathBuf]) -> io::Result<(OwnedFd, Program)> {
         fsconfig_set_string(context.as_fd(), name, value)?;
     }
     fsconfig_set_flag(context.as_fd(), "default_permissions")?;
-    let mount = finish(&context)?;
+    let mount = finish(&context, top.is_none())?;
     let text: Vec<String> = directories.iter().map(|directory| escape(directory)).collect();
+    let mut options = format!("lowerdir={}", text.join(":"));
+    if let Some(top) = top {
+        options = format!("{options},upperdir={},workdir={}", escape(top.upper), escape(top.work));
+    }
     let program = Command::new("fuse-overlayfs")
         .args(["-f", "-o"])
-        .arg(format!("lowerdir={}", text.join(":")))
+        .arg(options)
         .arg("/dev/fd/0")
         .stdin(Stdio::from(device))
         .stdout(Stdio::null())
@@ -146,14 +183,14 @@ fn served_union(directories: &[PathBuf]) -> io::Result<(OwnedFd, Program)> {
     Ok((mount, Program(program)))
 }
 
-fn finish(context: &OwnedFd) -> Result<OwnedFd, Errno> {
-    fsconfig_set_flag(context.as_fd(), "ro")?;
+fn finish(context: &OwnedFd, read_only: bool) -> Result<OwnedFd, Errno> {
+    let mut attributes = MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID;
+    if read_only {
+        fsconfig_set_flag(context.as_fd(), "ro")?;
+        attributes |= MountAttrFlags::MOUNT_ATTR_RDONLY;
+    }
     fsconfig_create(context.as_fd())?;
-    fsmount(
-        context.as_fd(),
-        FsMountFlags::FSMOUNT_CLOEXEC,
-        MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID,
-    )
+    fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
 #[cfg(test)]

@@ -182,7 +182,7 @@ fn gather_one(host: &str, inside: &Path, access: &str, grants: &mut Vec<Grant>) 
 }
 
 /// An error in the kernel's words, as Go says it.
-fn words(error: &io::Error) -> String {
+pub(crate) fn words(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(_) if error.kind() == io::ErrorKind::NotFound => "no such file or directory".to_owned(),
         _ => error.to_string(),
@@ -213,7 +213,7 @@ fn walk(directory: &Path, inside: &Path, access: &str, grants: &mut Vec<Grant>) 
     }
 }
 
-fn node(metadata: &fs::Metadata, inside: &Path) -> Option<Device> {
+pub(crate) fn node(metadata: &fs::Metadata, inside: &Path) -> Option<Device> {
     let kind = metadata.file_type();
     let kind = if kind.is_block_device() {
         "b"

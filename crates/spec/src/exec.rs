@@ -34,7 +34,7 @@ impl Exec<'_> {
     pub fn process(self) -> Process {
         let config = self.config;
         let own = config.env.as_deref().unwrap_or_default();
-        let base = environment(&config.hostname, self.terminal.is_some() || config.tty, own);
+        let base = environment(&config.hostname, self.terminal.is_some() || config.tty, &[], own);
         let cwd = [self.working_directory, &config.working_dir]
             .into_iter()
             .find(|path| !path.is_empty());

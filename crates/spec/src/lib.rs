@@ -13,6 +13,7 @@
 //! The room knows no daemon: no table of containers, no state, nothing that lives longer than a call.
 
 mod apparmor;
+pub mod cdi;
 mod devices;
 mod error;
 mod exec;
@@ -90,6 +91,10 @@ pub struct Inputs<'a> {
     pub binds: Vec<BindSource>,
     /// Device nodes and rules beyond the default ones.
     pub devices: Vec<Grant>,
+    /// What devices of the container device interface change.
+    pub edits: cdi::Edits,
+    /// Variables that tell of linked containers; its own ones are stronger.
+    pub linked_environment: Vec<String>,
     /// The init program, where one is wanted.
     pub init: Option<&'a Path>,
     /// `linux.cgroupsPath`.
@@ -105,7 +110,7 @@ pub fn assemble(inputs: &Inputs<'_>) -> Result<Spec> {
     let mut resources = resources(&inputs.host_config.resources)?;
     resources.devices = devices.rules;
     let process = process::process(inputs, &security);
-    Ok(Spec {
+    let mut spec = Spec {
         oci_version: VERSION.to_owned(),
         root: Some(Root {
             path: inputs.root.to_owned(),
@@ -129,7 +134,9 @@ pub fn assemble(inputs: &Inputs<'_>) -> Result<Spec> {
             readonly_paths: security.readonly_paths,
             ..Linux::default()
         }),
-    })
+    };
+    inputs.edits.apply(&mut spec)?;
+    Ok(spec)
 }
 
 /// `linux.cgroupsPath` of a container (moby `daemon/oci_linux.go`, `WithCgroups`).

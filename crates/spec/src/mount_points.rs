@@ -26,8 +26,19 @@ pub struct Wish {
     pub point: MountPoint,
     /// The volume behind it.
     pub volume: Option<VolumeWish>,
+    /// The image behind it.
+    pub image: Option<String>,
     /// A host path that must exist (`--mount type=bind`).
     pub must_exist: bool,
+}
+
+impl Wish {
+    /// Lets a read-only mount of a host path be so for itself alone, as before API 1.44.
+    pub fn make_flat(&mut self) {
+        if self.point.kind == "bind" && !self.point.rw {
+            self.point.spec["BindOptions"]["ReadOnlyNonRecursive"] = true.into();
+        }
+    }
 }
 
 fn invalid<T>(text: String) -> Result<T> {
@@ -171,8 +182,8 @@ fn host_path(point: MountPoint, source: &str, propagation: &str) -> Wish {
     };
     Wish {
         point,
-        volume: None,
         must_exist: false,
+        ..Wish::default()
     }
 }
 
@@ -190,7 +201,7 @@ fn named_volume(mut point: MountPoint, name: &str, driver: &str) -> Wish {
     Wish {
         point,
         volume: Some(volume),
-        must_exist: false,
+        ..Wish::default()
     }
 }
 
@@ -213,9 +224,8 @@ fn parse_mount(mount: &MountConfig) -> Result<Option<Wish>> {
             Ok(None)
         }
         "tmpfs" => Err(refused(kind, "field Source must not be specified")),
-        other => invalid(format!(
-            "mount type unknown: {other:?}: tierce knows bind, volume and tmpfs"
-        )),
+        "image" => mount_of_image(mount, base).map(Some),
+        other => Err(refused(other, "mount type unknown")),
     }
 }
 
@@ -249,8 +259,8 @@ fn mount_of_host_path(mount: &MountConfig, base: MountPoint) -> Result<Wish> {
     };
     Ok(Wish {
         point,
-        volume: None,
         must_exist: !options.create_mountpoint,
+        ..Wish::default()
     })
 }
 
@@ -280,7 +290,37 @@ fn mount_of_volume(mount: &MountConfig, base: MountPoint) -> Result<Wish> {
     Ok(Wish {
         point,
         volume: Some(volume),
-        must_exist: false,
+        ..Wish::default()
+    })
+}
+
+fn mount_of_image(mount: &MountConfig, base: MountPoint) -> Result<Wish> {
+    if mount.source.is_empty() {
+        return Err(refused("image", "field Source must not be empty"));
+    }
+    if mount.bind_options.is_some() {
+        return Err(refused("image", "field BindOptions must not be specified"));
+    }
+    if mount.volume_options.is_some() {
+        return Err(refused("image", "field VolumeOptions must not be specified"));
+    }
+    let subpath = mount
+        .image_options
+        .as_ref()
+        .map_or("", |options| options.subpath.as_str());
+    if subpath.starts_with('/') || subpath.split('/').any(|part| part == "..") {
+        return Err(refused("image", "subpath must be a relative path within the volume"));
+    }
+    let point = MountPoint {
+        name: mount.source.clone(),
+        // An image is the same for all who use it.
+        rw: false,
+        ..base
+    };
+    Ok(Wish {
+        point,
+        image: Some(mount.source.clone()),
+        ..Wish::default()
     })
 }
 
@@ -301,6 +341,17 @@ pub fn parse_volumes_from(text: &str) -> Result<(String, bool)> {
         mode => parse_mode(mode)?.read_only,
     };
     Ok((name.to_owned(), read_only))
+}
+
+/// Checks the mounts that a request names itself.
+pub(crate) fn check(host_config: &HostConfig) -> Result<()> {
+    for text in host_config.binds.iter().flatten() {
+        parse_bind(text, &host_config.volume_driver)?;
+    }
+    for mount in host_config.mounts.iter().flatten() {
+        parse_mount(mount)?;
+    }
+    Ok(())
 }
 
 /// All mount points that a container wants, those it names twice refused.
@@ -364,7 +415,7 @@ pub fn wishes(config: &Config, host_config: &HostConfig, donated: Vec<MountPoint
             Wish {
                 point,
                 volume,
-                must_exist: false,
+                ..Wish::default()
             },
         );
     }

@@ -12,6 +12,8 @@ use tierce_oci::runtime::Mount;
 pub struct BindSource {
     /// On the host.
     pub source: PathBuf,
+    /// Directories whose union is mounted instead, topmost first; always read-only.
+    pub union: Vec<PathBuf>,
     /// In the container.
     pub destination: String,
     /// Whether it is read-only.
@@ -166,6 +168,16 @@ fn default_mounts(inputs: &Inputs<'_>) -> Vec<Mount> {
 }
 
 fn bind_mount(inputs: &Inputs<'_>, bind: &BindSource) -> Mount {
+    if !bind.union.is_empty() {
+        let layers: Vec<String> = bind.union.iter().map(|layer| escaped(layer)).collect();
+        let lowers = format!("lowerdir={}", layers.join(":"));
+        return mount(
+            &bind.destination,
+            "overlay",
+            "overlay",
+            &["ro", "nodev", "nosuid", &lowers],
+        );
+    }
     let mut options = vec![if bind.non_recursive { "bind" } else { "rbind" }];
     if bind.read_only {
         let recursive = inputs.host.recursive_read_only && !bind.read_only_flat && !bind.non_recursive;
@@ -175,6 +187,11 @@ fn bind_mount(inputs: &Inputs<'_>, bind: &BindSource) -> Mount {
         options.push(&bind.propagation);
     }
     mount(&bind.destination, "bind", &bind.source.to_string_lossy(), &options)
+}
+
+/// Colons and backslashes have a meaning in the list of layers.
+fn escaped(layer: &Path) -> String {
+    layer.to_string_lossy().replace('\\', "\\\\").replace(':', "\\:")
 }
 
 /// A shared mount needs a shared root above it, a slave at least a slave one.

@@ -24,7 +24,12 @@ pub(super) fn process(inputs: &Inputs<'_>, security: &Security) -> Process {
         console_size: config.tty.then(|| console_size(inputs.host_config)).flatten(),
         user: inputs.user.clone(),
         args,
-        env: environment(&config.hostname, config.tty, config.env.as_deref().unwrap_or_default()),
+        env: environment(
+            &config.hostname,
+            config.tty,
+            &inputs.linked_environment,
+            config.env.as_deref().unwrap_or_default(),
+        ),
         cwd: working_directory(&config.working_dir),
         capabilities: Some(security.capabilities.clone()),
         rlimits: rlimits(inputs.host_config.resources.ulimits.as_deref().unwrap_or_default()),
@@ -48,17 +53,19 @@ fn working_directory(text: &str) -> std::path::PathBuf {
     }
 }
 
-/// The environment of the first process: the daemon's defaults, overridden and followed by the container's.
-pub(super) fn environment(hostname: &str, tty: bool, own: &[String]) -> Vec<String> {
+/// The environment of the first process: the daemon's defaults and those of links, overridden and followed by
+/// the container's.
+pub(super) fn environment(hostname: &str, tty: bool, linked: &[String], own: &[String]) -> Vec<String> {
     let mut environment = vec![format!("PATH={DEFAULT_PATH}"), format!("HOSTNAME={hostname}")];
     if tty {
         environment.push("TERM=xterm".to_owned());
     }
+    environment.extend_from_slice(linked);
     override_or_append(environment, own)
 }
 
 /// Docker's merge: a name that is there is replaced in place, `NAME` without a value removes it, others are appended.
-pub(super) fn override_or_append(mut environment: Vec<String>, own: &[String]) -> Vec<String> {
+pub(crate) fn override_or_append(mut environment: Vec<String>, own: &[String]) -> Vec<String> {
     for entry in own {
         let name = entry.split('=').next().unwrap_or_default();
         let position = environment.iter().position(|old| old.split('=').next() == Some(name));
@@ -94,7 +101,7 @@ mod tests {
 
     #[test]
     fn own_variables_replace_the_defaults_in_place() {
-        let merged = environment("h", true, &words(&["PATH=/x", "A=b", "TERM"]));
+        let merged = environment("h", true, &[], &words(&["PATH=/x", "A=b", "TERM"]));
         assert_eq!(merged, words(&["PATH=/x", "HOSTNAME=h", "A=b"]));
     }
 }

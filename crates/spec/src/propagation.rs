@@ -26,10 +26,7 @@ pub fn of_bind(source: &Path, wanted: &str, data_root: &Path) -> Result<String> 
     let mounts = fs::read_to_string(table).map_err(Error::file("read", Path::new(table)))?;
     let id = mount_id(&source)?;
     let Some(mount) = find(&mounts, &id) else {
-        return Err(Error::Host(format!(
-            "Can't find mount point of {}",
-            source.display()
-        )));
+        return Err(Error::Host(format!("Can't find mount point of {}", source.display())));
     };
     if mount.has("shared:") || slave_will_do && mount.has("master:") {
         return Ok(wanted.to_owned());

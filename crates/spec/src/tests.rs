@@ -88,6 +88,8 @@ fn compare(config: &str, host_config: &str, spec: &str) {
         shm,
         binds,
         devices,
+        edits: cdi::Edits::default(),
+        linked_environment: Vec::new(),
         init,
         cgroups_path: cgroups_path(record["ID"].as_str().unwrap(), &host_config, None, false),
         host_config: &host_config,

@@ -2,7 +2,7 @@
 //! Source: moby `daemon/container.go` (`verifyContainerSettings`), `daemon/daemon_unix.go` (`verifyPlatformContainerResources`).
 
 use crate::error::{Error, Result};
-use crate::{devices, security, signal, tmpfs};
+use crate::{devices, mount_points, security, signal, tmpfs};
 use tierce_oci::container::{Config, Healthcheck, HostConfig, ResourceConfig, RestartPolicy};
 
 /// Least memory of a container: the runtime itself needs some while it starts.
@@ -77,14 +77,11 @@ pub fn create(config: &Config, host_config: &HostConfig, capacity: &Capacity) ->
     for text in host_config.tmpfs.iter().flatten().map(|(_, text)| text) {
         tmpfs::check(text)?;
     }
-    if let Some(request) = host_config.resources.device_requests.iter().flatten().next() {
-        return invalid(format!(
-            "could not select device driver {:?} with capabilities: {}",
-            request.driver,
-            go_list(request.capabilities.as_deref().unwrap_or_default())
-        ));
-    }
+    mount_points::check(host_config)?;
     let mut warnings = resources(&host_config.resources, capacity)?;
+    if host_config.mounts.iter().flatten().any(|mount| mount.kind == "image") {
+        warnings.push("Image mount is an experimental feature".to_owned());
+    }
     if host_config.network_mode == "host"
         && host_config
             .port_bindings
@@ -94,12 +91,6 @@ pub fn create(config: &Config, host_config: &HostConfig, capacity: &Capacity) ->
         warnings.push("Published ports are discarded when using host network mode".to_owned());
     }
     Ok(warnings)
-}
-
-/// Nested lists as Go prints them: `[[gpu]]`.
-fn go_list(lists: &[Vec<String>]) -> String {
-    let inner: Vec<String> = lists.iter().map(|list| format!("[{}]", list.join(" "))).collect();
-    format!("[{}]", inner.join(" "))
 }
 
 fn check_config(config: &Config) -> Result<()> {

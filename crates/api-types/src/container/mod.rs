@@ -5,6 +5,7 @@
 mod create;
 mod inspect;
 mod lifecycle;
+mod path;
 mod stats;
 mod summary;
 
@@ -15,6 +16,7 @@ pub use inspect::{
 pub use lifecycle::{
     Change, ContainersPruned, TopResponse, UpdateRequest, UpdateResponse, WaitCondition, WaitError, WaitResponse,
 };
+pub use path::{PathStat, file_mode};
 pub use stats::{
     BlkioEntry, BlkioStats, CpuStats, CpuUsage, MemoryStats, NetworkStats, PidsStats, StatsResponse, ThrottlingData,
 };

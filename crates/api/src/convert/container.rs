@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use tierce_api_types::container as wire;
 use tierce_api_types::network::{EndpointIpam, EndpointSettings};
+use tierce_engine::container::PathStat;
 use tierce_engine::record::{self, Record};
 use tierce_engine::requests::{Create, Difference, DifferenceKind, Inspection, Summary};
 
@@ -17,6 +18,7 @@ use crate::timestamp::rfc3339;
 pub(crate) fn create(
     name: Option<String>,
     platform: Option<String>,
+    rootfs: Option<String>,
     request: wire::CreateRequest,
 ) -> Result<Create, Failure> {
     let wire::CreateRequest {
@@ -40,9 +42,11 @@ pub(crate) fn create(
     Ok(Create {
         name,
         platform,
+        rootfs,
         config,
         host_config,
         endpoints,
+        flat_read_only: false,
     })
 }
 
@@ -58,6 +62,18 @@ fn endpoint_wish(wire: EndpointSettings) -> record::EndpointSettings {
         gw_priority: wire.gw_priority,
         network_id: wire.network_id,
         ..record::EndpointSettings::default()
+    }
+}
+
+/// What is at a path.
+pub(crate) fn path_stat(stat: &PathStat) -> wire::PathStat {
+    let target = stat.link_target.as_deref().unwrap_or(std::path::Path::new(""));
+    wire::PathStat {
+        name: stat.name.clone(),
+        size: stat.size,
+        mode: wire::file_mode(stat.mode),
+        mtime: rfc3339(stat.modified),
+        link_target: target.to_string_lossy().into_owned(),
     }
 }
 
@@ -326,9 +342,9 @@ mod tests {
     #[test]
     fn unknown_members_of_a_create_are_dropped() {
         let request = serde_json::from_value(json!({"Image": "x", "Future": 1, "HostConfig": {"Later": 2}})).unwrap();
-        let create = create(None, None, request).unwrap();
+        let create = create(None, None, None, request).unwrap();
         assert!(create.config.extra.is_empty() && create.host_config.extra.is_empty());
-        let empty = super::create(None, None, serde_json::from_value(json!({"Future": 1})).unwrap());
+        let empty = super::create(None, None, None, serde_json::from_value(json!({"Future": 1})).unwrap());
         assert_eq!(
             empty.unwrap_err().message,
             "config cannot be empty in order to create a container"

@@ -3,6 +3,7 @@
 pub(crate) mod container;
 pub(crate) mod image;
 pub(crate) mod network;
+pub(crate) mod older;
 pub(crate) mod state;
 pub(crate) mod stats;
 pub(crate) mod system;

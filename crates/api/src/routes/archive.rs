@@ -44,7 +44,9 @@ async fn load(call: Call) -> Outcome {
     // Before anything is refused: who still sends does not hear the answer.
     let input = pipe::inlet(call.request.body);
     let platform = platform?;
-    progress::answer(move |reporter| async move { engine.images.load(input, platform, quiet, reporter).await }).await
+    Ok(progress::answer_in_stream(move |reporter| async move {
+        engine.images.load(input, platform, quiet, reporter).await
+    }))
 }
 
 async fn export(call: Call) -> Outcome {

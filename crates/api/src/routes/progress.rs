@@ -26,24 +26,41 @@ where
     Fut: Future<Output = Result<T, tierce_engine::Error>> + Send + 'static,
     T: Send + 'static,
 {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let waiting: Arc<AtomicUsize> = Arc::default();
-    let reporter = Arc::new(Reporter {
-        sender,
-        waiting: Arc::clone(&waiting),
-    });
-    let mut messages = Messages {
-        receiver,
-        waiting,
-        operation: Some(Box::pin(operation(reporter))),
-        failure: None,
-    };
+    let mut messages = begin(operation);
     match messages.next().await {
         Some(Err(failure)) => Err(failure),
         first => {
             let first = first.and_then(Result::ok);
             Ok(Reply::stream("application/json", lines(first, messages)))
         }
+    }
+}
+
+/// The same, but all that goes wrong is told by the last message.
+pub(super) fn answer_in_stream<F, Fut, T>(operation: F) -> Reply
+where
+    F: FnOnce(Arc<dyn Progress>) -> Fut,
+    Fut: Future<Output = Result<T, tierce_engine::Error>> + Send + 'static,
+    T: Send + 'static,
+{
+    Reply::stream("application/json", lines(None, begin(operation)))
+}
+
+fn begin<F, Fut>(operation: F) -> Messages<Fut>
+where
+    F: FnOnce(Arc<dyn Progress>) -> Fut,
+{
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let waiting: Arc<AtomicUsize> = Arc::default();
+    let reporter = Arc::new(Reporter {
+        sender,
+        waiting: Arc::clone(&waiting),
+    });
+    Messages {
+        receiver,
+        waiting,
+        operation: Some(Box::pin(operation(reporter))),
+        failure: None,
     }
 }
 

@@ -62,7 +62,7 @@ async fn events(call: Call) -> Outcome {
         until: timestamp::parse(call.query.text("until"))?,
         filters: call.query.filters()?,
     };
-    let events = call.engine.events.watch(watch)?;
+    let events = call.engine.events.watch(watch);
     Ok(Reply::stream(
         "application/json",
         stream::unfold(events, |mut events| async move {

@@ -1,7 +1,7 @@
 //! Operations of the API that are not served: each answers as dockerd does in the state that this daemon is in, never
 //! with "page not found".
 
-use hyper::Method;
+use hyper::{Method, StatusCode};
 use tierce_fault::Kind;
 
 use crate::reply::Reply;
@@ -13,8 +13,11 @@ use crate::status::Failure;
 const NOT_A_MANAGER: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to \
                              connect this node to swarm and try again.";
 
+/// What it says of volumes that are no cluster's.
+const NO_CLUSTER_VOLUMES: &str = "volume update only valid for cluster volumes, but swarm is unavailable";
+
 /// Operations that need a swarm.
-const SWARM: [(Method, &str); 28] = [
+const SWARM: [(Method, &str); 27] = [
     (Method::GET, "/swarm"),
     (Method::POST, "/swarm/update"),
     (Method::GET, "/swarm/unlockkey"),
@@ -42,17 +45,12 @@ const SWARM: [(Method, &str); 28] = [
     (Method::GET, "/configs/{id}"),
     (Method::DELETE, "/configs/{id}"),
     (Method::POST, "/configs/{id}/update"),
-    (Method::PUT, "/volumes/{name}"),
 ];
 
 /// Operations that are not written yet.
-const LATER: [(Method, &str); 22] = [
+const LATER: [(Method, &str); 13] = [
     (Method::POST, "/swarm/init"),
     (Method::POST, "/swarm/join"),
-    (Method::GET, "/containers/{id}/attach/ws"),
-    (Method::HEAD, "/containers/{id}/archive"),
-    (Method::GET, "/containers/{id}/archive"),
-    (Method::PUT, "/containers/{id}/archive"),
     (Method::GET, "/containers/{id}/checkpoints"),
     (Method::POST, "/containers/{id}/checkpoints"),
     (Method::DELETE, "/containers/{id}/checkpoints/{checkpoint}"),
@@ -64,11 +62,6 @@ const LATER: [(Method, &str); 22] = [
     (Method::GET, "/plugins/privileges"),
     (Method::POST, "/plugins/pull"),
     (Method::POST, "/plugins/create"),
-    (Method::POST, "/plugins/{name}/enable"),
-    (Method::POST, "/plugins/{name}/disable"),
-    (Method::POST, "/plugins/{name}/upgrade"),
-    (Method::POST, "/plugins/{name}/push"),
-    (Method::POST, "/plugins/{name}/set"),
 ];
 
 /// The routes of this group.
@@ -80,15 +73,31 @@ pub(super) fn routes(table: &mut Table<'_>) {
         table.add(method, pattern, not_served);
     }
     table.post("/swarm/leave", |_| async {
-        Err(Failure::new(Kind::Unavailable, "This node is not part of a swarm"))
+        Ok(no_swarm("This node is not part of a swarm"))
+    });
+    table.add(Method::PUT, "/volumes/{name}", |_| async {
+        Ok(no_swarm(NO_CLUSTER_VOLUMES))
     });
     table.get("/plugins", |_| async { Reply::json(&[(); 0]) });
     table.get("/plugins/{name}/json", no_such_plugin);
+    for verb in [
+        "/plugins/{name}/enable",
+        "/plugins/{name}/disable",
+        "/plugins/{name}/upgrade",
+        "/plugins/{name}/push",
+        "/plugins/{name}/set",
+    ] {
+        table.post(verb, no_such_plugin);
+    }
     table.delete("/plugins/{name}", no_such_plugin);
 }
 
 async fn no_manager(_: Call) -> Outcome {
-    Err(Failure::new(Kind::Unavailable, NOT_A_MANAGER))
+    Ok(no_swarm(NOT_A_MANAGER))
+}
+
+fn no_swarm(text: &str) -> Reply {
+    Reply::failure(&Failure::new(Kind::Unavailable, text)).with_status(StatusCode::SERVICE_UNAVAILABLE)
 }
 
 async fn no_such_plugin(call: Call) -> Outcome {

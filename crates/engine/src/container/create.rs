@@ -6,7 +6,7 @@ use super::context::{Container, Context, blocking};
 use super::record::{EndpointSettings, MountPoint, NetworkSettings, Record};
 use super::requests::{Create, Created};
 use super::state::State;
-use super::{defaults, log_options, merge, name, record};
+use super::{defaults, links, log_options, merge, name, record};
 use crate::error::{Error, Result};
 use crate::parts::ImageFacts;
 use jiff::Timestamp;
@@ -22,9 +22,11 @@ pub(crate) async fn create(context: &Arc<Context>, request: Create) -> Result<Cr
     let Create {
         name,
         platform,
+        rootfs,
         mut config,
         mut host_config,
         endpoints,
+        flat_read_only,
     } = request;
     let name = name
         .filter(|name| !name.is_empty())
@@ -34,7 +36,10 @@ pub(crate) async fn create(context: &Arc<Context>, request: Create) -> Result<Cr
     for port in config.exposed_ports.iter().flatten().map(|(port, _)| port) {
         port.parse::<tierce_network::Port>().map_err(Error::below)?;
     }
-    let facts = resolve_image(context, &config.image).await?;
+    let facts = match &rootfs {
+        Some(directory) => no_image(directory, &mut config)?,
+        None => resolve_image(context, &config.image).await?,
+    };
     check_platform(platform.as_deref(), &facts, &config.image)?;
     merge::merge(&mut config, &facts.config)?;
     defaults::fill(&mut host_config, &context.config, context.host.unified_cgroups)?;
@@ -45,9 +50,13 @@ pub(crate) async fn create(context: &Arc<Context>, request: Create) -> Result<Cr
             host_config.runtime
         )));
     }
+    links::check(context, &host_config)?;
     let networks = resolve_references(context, &mut host_config, endpoints)?;
     let donated = donated(context, &host_config)?;
-    let wishes = mount_points::wishes(&config, &host_config, donated)?;
+    let mut wishes = mount_points::wishes(&config, &host_config, donated)?;
+    if flat_read_only {
+        wishes.iter_mut().for_each(mount_points::Wish::make_flat);
+    }
 
     let id = name::new_id()?;
     set_hostname(context, &id, &mut config, &host_config)?;
@@ -58,6 +67,7 @@ pub(crate) async fn create(context: &Arc<Context>, request: Create) -> Result<Cr
         config,
         host_config,
         facts,
+        rootfs: rootfs.unwrap_or_default(),
         networks,
         wishes,
     };
@@ -82,8 +92,28 @@ struct Plan {
     config: Config,
     host_config: HostConfig,
     facts: ImageFacts,
+    /// Directory of the host instead of an image; mostly empty.
+    rootfs: String,
     networks: BTreeMap<String, EndpointSettings>,
     wishes: Vec<mount_points::Wish>,
+}
+
+/// What stands for an image where a directory of the host is the root.
+fn no_image(directory: &str, config: &mut Config) -> Result<ImageFacts> {
+    if !config.image.is_empty() {
+        return Err(Error::Invalid(
+            "conflicting options: an image and a rootfs cannot both be given".to_owned(),
+        ));
+    }
+    super::root::check(Path::new(directory))?;
+    // What lists show where others have an image.
+    directory.clone_into(&mut config.image);
+    let host = tierce_oci::Platform::host();
+    Ok(ImageFacts {
+        os: host.os,
+        architecture: host.architecture,
+        ..ImageFacts::default()
+    })
 }
 
 async fn resolve_image(context: &Arc<Context>, image: &str) -> Result<ImageFacts> {
@@ -216,10 +246,12 @@ fn take_name(context: &Context, wanted: Option<String>, id: &str) -> Result<Stri
 async fn make(context: &Arc<Context>, plan: Plan) -> Result<Arc<Container>> {
     let id = plan.id.clone();
     // Held before anything is made, so that neither image nor volume goes away meanwhile.
-    context.leases.hold(
-        Resource::image(&plan.facts.id),
-        Lease::new(&id).labelled(plan.name.trim_start_matches('/')),
-    );
+    if !plan.facts.id.is_empty() {
+        context.leases.hold(
+            Resource::image(&plan.facts.id),
+            Lease::new(&id).labelled(plan.name.trim_start_matches('/')),
+        );
+    }
     let mut undo = Undo {
         context,
         id: id.clone(),
@@ -290,23 +322,25 @@ async fn try_make(context: &Arc<Context>, plan: Plan, undo: &mut Undo<'_>) -> Re
         config,
         host_config,
         facts,
+        rootfs,
         networks,
         wishes,
     } = plan;
     let directory = context.containers_directory().join(&id);
     undo.directory = Some(directory.clone());
     undo.layer = true;
-    let rootfs = Arc::clone(&context.rootfs);
+    let layers = Arc::clone(&context.rootfs);
     let (layer_id, chain, container_directory) = (id.clone(), facts.chain.clone(), directory.clone());
     let options = host_config.storage_opt.clone().unwrap_or_default();
     blocking(move || {
         make_directory(&container_directory)?;
-        rootfs.create(&layer_id, chain.as_ref(), &options).map_err(Error::below)
+        layers.create(&layer_id, chain.as_ref(), &options).map_err(Error::below)
     })
     .await?;
     let mount_points = make_volumes(context, &id, &name, wishes, undo).await?;
-    copy_up(context, &id, &mount_points).await?;
-    let record = new_record(context, &id, name, config, &host_config, facts, networks, mount_points)?;
+    copy_up(context, &id, &rootfs, &mount_points).await?;
+    let mut record = new_record(context, &id, name, config, &host_config, facts, networks, mount_points)?;
+    record.rootfs = rootfs;
     let durable = !host_config.auto_remove;
     let container = Arc::new(Container::new(directory, record, host_config));
     context.save(&container, durable).await?;
@@ -326,7 +360,7 @@ fn make_directory(directory: &Path) -> Result<()> {
     make(&directory.join("checkpoints"), 0o700)
 }
 
-/// Makes or finds the volumes of the mount points, holds them, and checks host paths that must exist.
+/// Makes or finds the volumes of the mount points, and their images, holds them, and checks host paths that must exist.
 async fn make_volumes(
     context: &Arc<Context>,
     id: &str,
@@ -342,6 +376,15 @@ async fn make_volumes(
                 "invalid mount config for type \"bind\": bind source path does not exist: {}",
                 point.source
             )));
+        }
+        if let Some(image) = &wish.image {
+            let facts = resolve_image(context, image).await?;
+            // What the name means now, whatever it means when the container starts.
+            point.spec["Source"] = facts.id.clone().into();
+            context.leases.hold(
+                Resource::image(&facts.id),
+                Lease::new(id).labelled(name.trim_start_matches('/')),
+            );
         }
         if let Some(wanted) = wish.volume {
             let named = !wanted.name.is_empty();
@@ -365,7 +408,7 @@ async fn make_volumes(
             point.name = volume.name;
             point.driver = volume.driver;
         }
-        if !point.name.is_empty() {
+        if point.is_volume() {
             context.leases.hold(
                 Resource::volume(&point.name),
                 Lease::new(id).labelled(name.trim_start_matches('/')),
@@ -377,13 +420,14 @@ async fn make_volumes(
 }
 
 /// Fills empty volumes with what the image has at their place (row 162).
-async fn copy_up(context: &Arc<Context>, id: &str, points: &BTreeMap<String, MountPoint>) -> Result<()> {
+async fn copy_up(context: &Arc<Context>, id: &str, rootfs: &str, points: &BTreeMap<String, MountPoint>) -> Result<()> {
     let wanted: Vec<(String, String)> = points
         .values()
-        .filter(|point| point.copy_data && !point.name.is_empty())
+        .filter(|point| point.copy_data && point.is_volume())
         .map(|point| (point.destination.clone(), point.name.clone()))
         .collect();
-    if wanted.is_empty() {
+    // A directory of the host is no image to be filled from.
+    if wanted.is_empty() || !rootfs.is_empty() {
         return Ok(());
     }
     let (rootfs, volumes, id) = (Arc::clone(&context.rootfs), Arc::clone(&context.volumes), id.to_owned());
@@ -456,6 +500,7 @@ fn new_record(
         hosts_path: String::new(),
         shm_path: String::new(),
         resolv_conf_path: String::new(),
+        rootfs: String::new(),
         local_log_cache_meta: record::no_log_copy(),
         extra: serde_json::Map::new(),
     })

@@ -1,6 +1,7 @@
 //! `export`: a container's whole file system as an archive, without what is mounted in it.
 
 use super::context::{Context, blocking};
+use super::root;
 use super::state::Status;
 use crate::error::{Error, Result};
 use std::io::Write;
@@ -32,9 +33,9 @@ pub(crate) async fn export(context: &Arc<Context>, name: &str) -> Result<Exporti
             "You cannot export container {id} which is Dead"
         )));
     }
-    let (rootfs, held) = (Arc::clone(&context.rootfs), id.clone());
+    let (whole, record) = (Arc::clone(context), Arc::clone(&container.snapshot().record));
     let view = blocking(move || {
-        let layout = rootfs.layout(&held).map_err(Error::below)?;
+        let layout = root::layout(&whole, &record)?;
         tierce_layer::RootView::open(&layout).map_err(Error::below)
     })
     .await?;

@@ -2,6 +2,7 @@
 //! at every start, since its addresses may be others each time.
 
 use super::context::{Context, Snapshot};
+use super::links::Link;
 use crate::error::{Error, Result};
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
@@ -53,11 +54,13 @@ impl Files {
 /// Writes the files of a container with its own network stack (or the host's).
 ///
 /// * `sandbox`: its network side; `None` with the host's network.
+/// * `links`: containers whose names it gets.
 pub(crate) fn write(
     context: &Context,
     directory: &Path,
     snapshot: &Snapshot,
     sandbox: Option<&Sandbox>,
+    links: &[Link],
 ) -> Result<Files> {
     let files = Files::own(directory);
     let config = &snapshot.record.config;
@@ -71,7 +74,8 @@ pub(crate) fn write(
         .and_then(|sandbox| sandbox.primary())
         .and_then(|(_, link)| link.gateway)
         .map(IpAddr::V4);
-    let extra = host_config.extra_hosts.as_deref().unwrap_or_default();
+    let mut extra = host_config.extra_hosts.clone().unwrap_or_default();
+    extra.extend(links.iter().flat_map(Link::hosts));
     let on_host = host_config.network_mode == "host";
     let hosts_text = if on_host && extra.is_empty() {
         std::fs::read_to_string("/etc/hosts").unwrap_or_default()
@@ -80,7 +84,7 @@ pub(crate) fn write(
             hostname: &config.hostname,
             domainname: &config.domainname,
             addresses: &addresses,
-            extra,
+            extra: &extra,
             host_gateway,
             without_ipv6: false,
         })

@@ -44,7 +44,7 @@ pub(crate) async fn inspect(context: &Context, name: &str, size: bool) -> Result
 pub(super) fn mounts(context: &Context, record: &Record) -> Vec<MountPoint> {
     let placed = |point: &MountPoint| {
         let mut point = point.clone();
-        if !point.name.is_empty()
+        if point.is_volume()
             && let Ok(volume) = context.volumes.get(&point.name)
         {
             point.source = volume.mountpoint.to_string_lossy().into_owned();

@@ -84,6 +84,8 @@ impl ImageNames {
             .entry(name.clone())
             .or_insert_with(|| context.images.resolve(name).ok().map(|facts| facts.id));
         match meant {
+            // It has none, but a directory.
+            _ if snapshot.record.image.is_empty() => name.clone(),
             Some(id) if *id == snapshot.record.image => name.clone(),
             _ => snapshot.record.image.clone(),
         }

@@ -3,6 +3,7 @@
 //! [`Containers`] only names the verbs and makes them independent of the asker: a client that hangs up in the middle of
 //! a start does not leave half a container.
 
+mod archive;
 pub(crate) mod attach;
 mod changes;
 pub(crate) mod context;
@@ -16,6 +17,7 @@ mod files;
 mod half_made;
 mod inspect;
 mod kill;
+mod links;
 mod list;
 mod log_options;
 mod logs;
@@ -34,6 +36,7 @@ pub mod requests;
 mod resize;
 mod restart;
 pub mod restart_policy;
+mod root;
 mod start;
 pub mod state;
 mod stats;
@@ -46,6 +49,7 @@ pub(crate) use exec_process::exec_process;
 pub(crate) use failure::runtime_failure;
 pub(crate) use prune::{moment, until as prune_until};
 
+pub use archive::{Archiving, Extract, PathStat};
 pub use attach::{Attached, PendingStream};
 pub use export::Exporting;
 pub use stats::{Interface, Stats};
@@ -172,6 +176,28 @@ impl Containers {
     /// What the container changed in its file system (`docker diff`).
     pub async fn changes(&self, name: &str) -> Result<Vec<Difference>> {
         changes::changes(&self.context, name).await
+    }
+
+    /// What is at a path in the container.
+    pub async fn stat_path(&self, name: &str, path: &str) -> Result<PathStat> {
+        archive::stat(&self.context, name, path).await
+    }
+
+    /// A file or directory of the container, to be written as an archive.
+    pub async fn archive(&self, name: &str, path: &str) -> Result<Archiving> {
+        archive::archive(&self.context, name, path).await
+    }
+
+    /// Unpacks an archive into a directory of the container.
+    pub async fn extract(
+        &self,
+        name: &str,
+        path: &str,
+        request: Extract,
+        input: impl std::io::Read + Send + 'static,
+    ) -> Result<()> {
+        let (context, name, path) = (Arc::clone(&self.context), name.to_owned(), path.to_owned());
+        context::run_to_end(async move { archive::extract(&context, &name, &path, request, input).await }).await
     }
 
     /// The container's whole file system, to be written as an archive.

@@ -17,7 +17,7 @@ pub(crate) async fn pause(context: &Arc<Context>, container: &Arc<Container>) ->
                 container.id
             )));
         }
-        _ => return Err(Error::Conflict(format!("Container {} is not running", container.id))),
+        _ => return Err(Error::Conflict(format!("container {} is not running", container.id))),
     }
     context
         .control

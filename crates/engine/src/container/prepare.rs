@@ -2,7 +2,9 @@
 
 use super::context::{Context, Snapshot};
 use super::files::{self, Files};
+use super::links;
 use super::record::MountPoint;
+use super::root;
 use crate::error::{Error, Result};
 use crate::parts::RootMount;
 use rustix::mount::{MountFlags, UnmountFlags};
@@ -10,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tierce_network::{Attachment, Join, Port, Publication, Sandbox};
 use tierce_oci::runtime::User;
+use tierce_snapshot::Layout;
+use tierce_spec::cdi::{Edits, Registry};
 use tierce_spec::{BindSource, Grant, Place, Places, user};
 
 /// Namespaces and files that are taken from other containers.
@@ -31,10 +35,13 @@ pub(super) struct Ready {
     pub(super) files: Files,
     pub(super) binds: Vec<BindSource>,
     pub(super) devices: Vec<Grant>,
+    pub(super) edits: Edits,
     pub(super) user: User,
     pub(super) root: RootMount,
     pub(super) shm: Option<PathBuf>,
     pub(super) places: Places,
+    /// Variables that tell of linked containers.
+    pub(super) linked_environment: Vec<String>,
 }
 
 /// Prepares a start; on failure nothing is left.
@@ -73,9 +80,16 @@ fn try_prepare(
         host_config.privileged,
         host_config.resources.devices.as_deref().unwrap_or_default(),
     )?;
+    let requests = host_config.resources.device_requests.as_deref().unwrap_or_default();
+    let edits = if requests.is_empty() {
+        Edits::default()
+    } else {
+        Registry::read(&context.config.cdi_directories).edits(requests)?
+    };
+    let links = links::of(context, snapshot)?;
     tierce_fsops::create_dir_all(&directory.join("mounts"), 0o710).map_err(Error::below)?;
     let user = find_user(context, snapshot)?;
-    let root = context.rootfs.mount(&record.id).map_err(Error::below)?;
+    let root = root::mount(context, record)?;
     let sandbox = if shared.network.is_some() {
         None
     } else {
@@ -93,7 +107,7 @@ fn try_prepare(
             resolv_conf: shared.resolver_file,
         }
     } else {
-        files::write(context, directory, snapshot, sandbox.as_deref())?
+        files::write(context, directory, snapshot, sandbox.as_deref(), &links)?
     };
     let (ipc, shm) = ipc(snapshot, directory, shared.ipc, shared.shm, shm_mounted)?;
     let mut binds = Vec::new();
@@ -123,15 +137,17 @@ fn try_prepare(
         files,
         binds,
         devices,
+        edits,
         user,
         root,
         shm,
         places: Places { network, pid, ipc },
+        linked_environment: links.iter().flat_map(|link| link.environment(&record.name)).collect(),
     })
 }
 
 fn find_user(context: &Context, snapshot: &Snapshot) -> Result<User> {
-    let layout = context.rootfs.layout(&snapshot.record.id).map_err(Error::below)?;
+    let layout = root::layout(context, &snapshot.record)?;
     let view = tierce_layer::RootView::open(&layout).map_err(Error::below)?;
     let groups = snapshot.host_config.group_add.as_deref().unwrap_or_default();
     Ok(user::resolve_in(view.root(), &snapshot.record.config.user, groups)?)
@@ -249,9 +265,12 @@ pub(super) fn unmount_shm(path: &Path) {
 }
 
 /// Makes a mount point's files reachable.
-fn bind(context: &Context, point: &MountPoint, mounted: &mut Vec<String>) -> Result<BindSource> {
+pub(super) fn bind(context: &Context, point: &MountPoint, mounted: &mut Vec<String>) -> Result<BindSource> {
     let spec = |member: &str, option: &str| point.spec.get(member).and_then(|options| options.get(option)).cloned();
     let is = |member: &str, option: &str| spec(member, option).and_then(|value| value.as_bool()).unwrap_or(false);
+    if point.is_image() {
+        return image_mount(context, point);
+    }
     let source = if point.name.is_empty() {
         let path = PathBuf::from(&point.source);
         if !point.skip_mountpoint_creation && !path.exists() {
@@ -289,6 +308,57 @@ fn bind(context: &Context, point: &MountPoint, mounted: &mut Vec<String>) -> Res
         non_recursive: is("BindOptions", "NonRecursive"),
         propagation,
         own: false,
+        ..BindSource::default()
+    })
+}
+
+/// The files of an image, which nobody can change.
+fn image_mount(context: &Context, point: &MountPoint) -> Result<BindSource> {
+    let text = |member: &str| {
+        point
+            .spec
+            .get(member)
+            .and_then(|value| value.as_str())
+            .unwrap_or_default()
+    };
+    let facts = context.images.resolve(text("Source")).map_err(Error::below)?;
+    let Some(chain) = &facts.chain else {
+        return Err(Error::Invalid(format!(
+            "image {} has no files to be mounted",
+            point.name
+        )));
+    };
+    let subpath = point
+        .spec
+        .get("ImageOptions")
+        .and_then(|options| options.get("Subpath"));
+    let subpath = subpath.and_then(|value| value.as_str()).unwrap_or_default();
+    let (source, union) = match context.rootfs.image(chain).map_err(Error::below)? {
+        Layout::Tree { root } => (root, Vec::new()),
+        Layout::Overlay { upper, lowers, .. } if lowers.is_empty() => (upper, Vec::new()),
+        Layout::Overlay { upper, mut lowers, .. } => {
+            lowers.insert(0, upper.clone());
+            (upper, lowers)
+        }
+    };
+    if !subpath.is_empty() && !union.is_empty() {
+        return Err(Error::NotImplemented(format!(
+            "image-subpath of image {}, which has several layers, is not served; mount the whole image",
+            point.name
+        )));
+    }
+    let source = if subpath.is_empty() {
+        source
+    } else {
+        beneath(&source, subpath)?
+    };
+    Ok(BindSource {
+        source,
+        union,
+        destination: point.destination.clone(),
+        read_only: true,
+        propagation: "rprivate".to_owned(),
+        ..BindSource::default()
     })
 }
 

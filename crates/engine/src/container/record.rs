@@ -111,6 +111,9 @@ pub struct Record {
     /// File mounted at `/etc/resolv.conf`.
     #[serde(default)]
     pub resolv_conf_path: String,
+    /// Directory of the host that is its root instead of an image's files (`--rootfs`); not a member of Docker's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub rootfs: String,
     /// What dockerd notes of its copy of the log, beside drivers that cannot be read.
     #[serde(default = "no_log_copy")]
     pub local_log_cache_meta: Value,

@@ -82,11 +82,21 @@ fn hide(context: &Context, record: &Record) {
         driver = record.driver,
         "a container of another storage driver is hidden"
     );
-    hold_volumes(context, record);
+    hold_mounted(context, record);
 }
 
-fn hold_volumes(context: &Context, record: &Record) {
-    for point in record.mount_points.values().filter(|point| !point.name.is_empty()) {
+/// Holds the volumes and the images that are mounted in a container.
+fn hold_mounted(context: &Context, record: &Record) {
+    for image in record.mount_points.values().filter(|point| point.is_image()) {
+        let lease = Lease::new(&record.id).labelled(record.plain_name());
+        let id = image
+            .spec
+            .get("Source")
+            .and_then(|source| source.as_str())
+            .unwrap_or_default();
+        context.leases.hold(Resource::image(id), lease);
+    }
+    for point in record.mount_points.values().filter(|point| point.is_volume()) {
         let lease = Lease::new(&record.id).labelled(record.plain_name());
         context.leases.hold(Resource::volume(&point.name), lease);
     }
@@ -94,9 +104,11 @@ fn hold_volumes(context: &Context, record: &Record) {
 
 /// Puts a loaded container into the table and writes its leases down again.
 fn adopt(context: &Context, directory: PathBuf, mut record: Record, host_config: HostConfig) {
-    let lease = Lease::new(&record.id).labelled(record.plain_name());
-    context.leases.hold(Resource::image(&record.image), lease);
-    hold_volumes(context, &record);
+    if !record.image.is_empty() {
+        let lease = Lease::new(&record.id).labelled(record.plain_name());
+        context.leases.hold(Resource::image(&record.image), lease);
+    }
+    hold_mounted(context, &record);
     if let Err(error) = context.reserve_name(&record.name, &record.id) {
         // Two records with one name cannot both keep it; dockerd renames too.
         let other = format!("/{}", record.short_id());
@@ -224,7 +236,7 @@ async fn restore_networks(
 async fn take_up(context: &Arc<Context>, container: &Arc<Container>) {
     context.leases.set_running(&container.id, true);
     let record = Arc::clone(&container.snapshot().record);
-    for point in record.mount_points.values().filter(|point| !point.name.is_empty()) {
+    for point in record.mount_points.values().filter(|point| point.is_volume()) {
         let (volumes, name) = (Arc::clone(&context.volumes), point.name.clone());
         if let Err(error) = blocking(move || volumes.mount(&name).map_err(Error::below)).await {
             tracing::warn!(container = %container.id, volume = %point.name, %error, "a used volume cannot be found");

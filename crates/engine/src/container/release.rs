@@ -27,7 +27,7 @@ pub(super) async fn release(context: &Arc<Context>, container: &Arc<Container>) 
         if let Err(error) = whole.sandboxes.leave(&record.id) {
             tracing::warn!(container = %record.id, %error, "a network could not be left");
         }
-        for point in record.mount_points.values().filter(|point| !point.name.is_empty()) {
+        for point in record.mount_points.values().filter(|point| point.is_volume()) {
             if let Err(error) = whole.volumes.unmount(&point.name) {
                 tracing::warn!(container = %record.id, volume = %point.name, %error, "a volume stays mounted");
             }
@@ -61,12 +61,7 @@ pub(super) async fn release(context: &Arc<Context>, container: &Arc<Container>) 
             endpoint.mac_address.clear();
         }
     });
-    for point in snapshot
-        .record
-        .mount_points
-        .values()
-        .filter(|point| !point.name.is_empty())
-    {
+    for point in snapshot.record.mount_points.values().filter(|point| point.is_volume()) {
         let attributes = BTreeMap::from([
             ("container".to_owned(), container.id.clone()),
             ("driver".to_owned(), point.driver.clone()),

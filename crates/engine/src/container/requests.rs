@@ -13,12 +13,16 @@ pub struct Create {
     pub name: Option<String>,
     /// `linux/amd64` and its like; absent: whatever the image is.
     pub platform: Option<String>,
+    /// Directory of the host that is the root, instead of an image.
+    pub rootfs: Option<String>,
     /// What runs. `image` names the image; the image's own configuration is merged into it.
     pub config: Config,
     /// How it is fenced and placed.
     pub host_config: HostConfig,
     /// Networks to join at start, by name; empty: the one of `host_config.network_mode`.
     pub endpoints: BTreeMap<String, EndpointSettings>,
+    /// Read-only host paths are read-only themselves, but not what is mounted below them (before API 1.44).
+    pub flat_read_only: bool,
 }
 
 /// A container that was made.

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tierce_network::Sandbox;
+use tierce_spec::Inputs;
 use tierce_store::Lease;
 use tierce_task::{Create, ProcessId};
 
@@ -171,6 +172,8 @@ fn task_of(context: &Context, snapshot: &Snapshot, ready: Ready) -> Result<Creat
         shm: ready.shm,
         binds: ready.binds,
         devices: ready.devices,
+        edits: ready.edits,
+        linked_environment: ready.linked_environment,
         init,
         cgroups_path: tierce_spec::cgroups_path(&record.id, host_config, parent, systemd_cgroup),
     };
@@ -262,12 +265,7 @@ fn remember(context: &Context, container: &Container, ready: &Ready) {
             );
         }
     });
-    for point in snapshot
-        .record
-        .mount_points
-        .values()
-        .filter(|point| !point.name.is_empty())
-    {
+    for point in snapshot.record.mount_points.values().filter(|point| point.is_volume()) {
         let attributes = BTreeMap::from([
             ("container".to_owned(), container.id.clone()),
             ("destination".to_owned(), point.destination.clone()),

@@ -11,8 +11,8 @@ use rustix::io::Errno;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// Attributes of a directory that was made before.
-pub(super) fn set_on_directory(fd: BorrowedFd<'_>, entry: &Entry, user_xattr: bool) -> Result<(), Error> {
+/// Attributes of a file or directory that was made before.
+pub(crate) fn set_on_open(fd: BorrowedFd<'_>, entry: &Entry, user_xattr: bool) -> Result<(), Error> {
     set(fd, entry, user_xattr, Spared::default(), &entry.name)
 }
 
@@ -20,7 +20,7 @@ pub(super) fn set_on_directory(fd: BorrowedFd<'_>, entry: &Entry, user_xattr: bo
 ///
 /// While a layer is unpacked no directory has a set-group-id bit or default access list yet (see [`Deferred`]), so a
 /// new file belongs to us and has the mode it was created with, less the umask: most files need neither call.
-pub(super) fn set_on_file(file: &File, entry: &Entry, root: &Beneath) -> Result<(), Error> {
+pub(crate) fn set_on_file(file: &File, entry: &Entry, root: &Beneath) -> Result<(), Error> {
     let us = root.creator();
     let owner = (entry.uid, entry.gid) == (u64::from(us.uid), u64::from(us.gid));
     let mode = owner && entry.mode & (0o7000 | us.umask) == 0;
@@ -79,14 +79,14 @@ fn set(fd: BorrowedFd<'_>, entry: &Entry, user_xattr: bool, spared: Spared, name
 }
 
 /// Sets everything on a link, device or pipe, which cannot be opened.
-pub(super) fn set_at(root: &Beneath, parent: BorrowedFd<'_>, base: &[u8], entry: &Entry) -> Result<(), Error> {
+pub(crate) fn set_at(root: &Beneath, parent: BorrowedFd<'_>, base: &[u8], entry: &Entry) -> Result<(), Error> {
     let is_link = entry.kind == EntryKind::Symlink;
     set_named(root, (parent, base), entry, true, !is_link)
 }
 
 /// Sets on the file what the entry of a hard link to it says, as Docker and containerd do. What is right already is left
 /// alone: a change of owner, even to the same one, takes the capabilities of a file away.
-pub(super) fn set_on_hard_link(
+pub(crate) fn set_on_hard_link(
     root: &Beneath,
     parent: BorrowedFd<'_>,
     base: &[u8],

@@ -17,18 +17,18 @@ const MAX_LINKS: usize = 40;
 
 /// A directory that was opened for the entries in it.
 #[derive(Clone, Copy)]
-pub(super) struct Parent<'a> {
-    pub(super) fd: BorrowedFd<'a>,
+pub(crate) struct Parent<'a> {
+    pub(crate) fd: BorrowedFd<'a>,
     /// A symbolic link leads here: the name alone may lead elsewhere later.
-    pub(super) behind_link: bool,
+    pub(crate) behind_link: bool,
 }
 
 /// What a file made by this process is like.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Creator {
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    pub(super) umask: u32,
+pub(crate) struct Creator {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) umask: u32,
 }
 
 impl Creator {
@@ -49,7 +49,7 @@ impl Creator {
 }
 
 /// The layer's root.
-pub(super) struct Beneath {
+pub(crate) struct Beneath {
     root: tierce_fsops::Beneath,
     /// The thread's working directory is its own: it may go where attributes of links are to be set.
     may_walk: bool,
@@ -60,7 +60,7 @@ pub(super) struct Beneath {
 }
 
 impl Beneath {
-    pub(super) fn open(path: &Path, user_xattr: bool) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path, user_xattr: bool) -> Result<Self, Error> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let root = openat(CWD, path, flags, Mode::empty()).map_err(Error::io("open the directory", path))?;
         let opaque = if user_xattr {
@@ -69,42 +69,50 @@ impl Beneath {
             "trusted.overlay.opaque"
         };
         Ok(Self {
-            root: tierce_fsops::Beneath::new(root),
-            may_walk: false,
             opaque,
-            last: None,
-            creator: Creator::of_this_process(),
+            ..Self::new(root)
         })
     }
 
+    /// The same for a directory that is open already, in a tree that is no layer.
+    pub(crate) fn new(root: OwnedFd) -> Self {
+        Self {
+            root: tierce_fsops::Beneath::new(root),
+            may_walk: false,
+            opaque: "trusted.overlay.opaque",
+            last: None,
+            creator: Creator::of_this_process(),
+        }
+    }
+
     /// What a new file is like.
-    pub(super) fn creator(&self) -> Creator {
+    pub(crate) fn creator(&self) -> Creator {
         self.creator
     }
 
     /// Whether overlay is steered by `user.overlay.*`.
-    pub(super) fn user_xattr(&self) -> bool {
+    pub(crate) fn user_xattr(&self) -> bool {
         self.opaque.starts_with("user.")
     }
 
     /// The root, for another user of it.
-    pub(super) fn share(&self) -> Result<OwnedFd, Error> {
+    pub(crate) fn share(&self) -> Result<OwnedFd, Error> {
         self.root.as_fd().try_clone_to_owned().map_err(Error::Room)
     }
 
     /// What the thread is from here on that unpacks.
-    pub(super) fn moved_into(&mut self, room: Room) {
+    pub(crate) fn moved_into(&mut self, room: Room) {
         self.may_walk = room.own_root;
     }
 
     /// Whether a descriptor stands for the root.
-    pub(super) fn is_root(&self, fd: BorrowedFd<'_>) -> bool {
+    pub(crate) fn is_root(&self, fd: BorrowedFd<'_>) -> bool {
         self.root.is(fd).unwrap_or(false)
     }
 
     /// Names an entry of a directory for calls that take neither a descriptor of it nor one of its directory: those for
     /// attributes of links and devices before Linux 6.13.
-    pub(super) fn path_of(&self, parent: BorrowedFd<'_>, base: &[u8]) -> rustix::io::Result<PathBuf> {
+    pub(crate) fn path_of(&self, parent: BorrowedFd<'_>, base: &[u8]) -> rustix::io::Result<PathBuf> {
         let base = Path::new(std::ffi::OsStr::from_bytes(base));
         if self.may_walk {
             rustix::process::fchdir(parent)?;
@@ -117,12 +125,12 @@ impl Beneath {
     }
 
     /// Forgets the directory used last; to be called when a directory was removed.
-    pub(super) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.last = None;
     }
 
     /// Opens (and makes, 0755) the directory for an entry.
-    pub(super) fn parent(&mut self, name: &[u8]) -> Result<Parent<'_>, Error> {
+    pub(crate) fn parent(&mut self, name: &[u8]) -> Result<Parent<'_>, Error> {
         if !name.is_empty() && self.last.as_ref().is_none_or(|(last, ..)| last != name) {
             let (fd, behind_link) = self.open_parent(name)?;
             self.last = Some((name.to_vec(), fd, behind_link));
@@ -131,7 +139,7 @@ impl Beneath {
     }
 
     /// The directory that [`Self::parent`] has opened last.
-    pub(super) fn opened(&self, name: &[u8]) -> Parent<'_> {
+    pub(crate) fn opened(&self, name: &[u8]) -> Parent<'_> {
         match &self.last {
             Some((_, fd, behind_link)) if !name.is_empty() => Parent {
                 fd: fd.as_fd(),
@@ -159,7 +167,7 @@ impl Beneath {
     }
 
     /// Opens a name in the root.
-    pub(super) fn resolve(&self, name: &[u8], flags: OFlags, extra: ResolveFlags) -> rustix::io::Result<OwnedFd> {
+    pub(crate) fn resolve(&self, name: &[u8], flags: OFlags, extra: ResolveFlags) -> rustix::io::Result<OwnedFd> {
         self.root.open_with(name, flags, Mode::empty(), extra)
     }
 
@@ -227,7 +235,7 @@ impl Beneath {
     }
 
     /// Hides everything that lower layers have in a directory.
-    pub(super) fn make_opaque(&mut self, directory: &[u8]) -> Result<(), Error> {
+    pub(crate) fn make_opaque(&mut self, directory: &[u8]) -> Result<(), Error> {
         let opaque = self.opaque;
         let parent = self.parent(directory)?;
         let fail = || Error::entry::<Errno>("make the directory opaque", directory);
@@ -242,14 +250,14 @@ impl Beneath {
     }
 
     /// [`Self::make_opaque`] for a directory just made.
-    pub(super) fn set_opaque(&self, parent: impl AsFd, base: &[u8]) -> rustix::io::Result<()> {
+    pub(crate) fn set_opaque(&self, parent: impl AsFd, base: &[u8]) -> rustix::io::Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = openat(parent, base, flags, Mode::empty())?;
         rustix::fs::fsetxattr(fd, self.opaque, b"y", XattrFlags::empty())
     }
 
     /// Hides what lower layers have under a name; an entry of this layer stays.
-    pub(super) fn whiteout(&mut self, directory: &[u8], hidden: &[u8]) -> Result<(), Error> {
+    pub(crate) fn whiteout(&mut self, directory: &[u8], hidden: &[u8]) -> Result<(), Error> {
         let full = [directory, b"/", hidden].concat();
         let fail = || Error::entry::<Errno>("make the whiteout", &full);
         let parent = self.parent(directory)?;
@@ -269,7 +277,7 @@ impl Beneath {
 }
 
 /// Makes a directory with these permissions, whatever the umask.
-pub(super) fn make_directory(parent: impl AsFd, base: &[u8], mode: u32) -> rustix::io::Result<()> {
+pub(crate) fn make_directory(parent: impl AsFd, base: &[u8], mode: u32) -> rustix::io::Result<()> {
     let mode = Mode::from_raw_mode(mode);
     mkdirat(&parent, base, mode)?;
     // Made this moment, and nobody else writes here: it is no link.
@@ -277,12 +285,12 @@ pub(super) fn make_directory(parent: impl AsFd, base: &[u8], mode: u32) -> rusti
 }
 
 /// What is there under a name.
-pub(super) fn kind_of(parent: impl AsFd, base: &[u8]) -> rustix::io::Result<(FileType, Stat)> {
+pub(crate) fn kind_of(parent: impl AsFd, base: &[u8]) -> rustix::io::Result<(FileType, Stat)> {
     let stat = statat(parent, base, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok((FileType::from_raw_mode(stat.st_mode), stat))
 }
 
 /// Whether this is overlay's whiteout.
-pub(super) fn is_whiteout(stat: &Stat) -> bool {
+pub(crate) fn is_whiteout(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
 }

@@ -91,7 +91,7 @@ impl Deferred {
                 Err(error) => return Err(Error::entry("open the directory", &entry.name)(error)),
             };
             if !root.is_root(fd.as_fd()) {
-                attributes::set_on_directory(fd.as_fd(), &entry, root.user_xattr())?;
+                attributes::set_on_open(fd.as_fd(), &entry, root.user_xattr())?;
             }
         }
         Ok(())

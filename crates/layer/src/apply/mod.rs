@@ -15,11 +15,11 @@
 //! `.wh..wh.` entries are AUFS's own records and are not unpacked, but for files that hard links lead to. As the OCI layer specification says, a whiteout
 //! hides what lies below and never an entry of its own layer, whichever comes first.
 
-mod attributes;
-mod beneath;
+pub(crate) mod attributes;
+pub(crate) mod beneath;
 mod deferred;
 mod make;
-mod room;
+pub(crate) mod room;
 mod shadow;
 
 use crate::crc64::Crc64;

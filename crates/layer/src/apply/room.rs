@@ -33,18 +33,18 @@ const PRIVILEGES: CapabilitySet = CapabilitySet::CHOWN
 
 /// What holds of this thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Room {
+pub(crate) struct Room {
     /// Working and root directory are the thread's own, and the latter is the layer's.
-    pub(super) own_root: bool,
+    pub(crate) own_root: bool,
     /// Landlock's rules are in force.
-    pub(super) ruled: bool,
+    pub(crate) ruled: bool,
 }
 
 /// Runs `work` on a thread that has only these two directories: the layer's, and one for replaced content.
 ///
 /// # Errors
 /// When no thread can be had, or one that cannot be confined to what it was promised; then nothing was run.
-pub(super) fn within<T: Send>(
+pub(crate) fn within<T: Send>(
     layer: BorrowedFd<'_>,
     beside: BorrowedFd<'_>,
     work: impl FnOnce(Room) -> Result<T, Error> + Send,

@@ -14,11 +14,11 @@ pub struct MountPoint {
     /// Writable.
     #[serde(rename = "RW")]
     pub rw: bool,
-    /// Volume name.
+    /// Name of the volume or image.
     pub name: String,
     /// Volume driver.
     pub driver: String,
-    /// `bind` or `volume`.
+    /// `bind`, `volume` or `image`.
     #[serde(rename = "Type")]
     pub kind: String,
     /// The mode text of `-v` (`z`, `ro`, …).
@@ -41,6 +41,18 @@ pub struct MountPoint {
     /// Members that this version does not know.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
+}
+
+impl MountPoint {
+    /// Whether a volume is mounted there.
+    pub fn is_volume(&self) -> bool {
+        self.kind != "image" && !self.name.is_empty()
+    }
+
+    /// Whether the files of an image are mounted there.
+    pub fn is_image(&self) -> bool {
+        self.kind == "image"
+    }
 }
 
 /// Members of Docker's mount type and of its parts in their order (moby `api/types/mount`).

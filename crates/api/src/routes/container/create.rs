@@ -13,11 +13,14 @@ pub(super) async fn create(mut call: Call) -> Outcome {
     let request: CreateRequest = call.json().await?;
     let name = call.query.non_empty("name");
     let platform = call.query.non_empty("platform");
-    let request = convert::container::create(name, platform, request)?;
+    // Ours: a directory of the host instead of an image.
+    let rootfs = call.query.non_empty("rootfs");
+    let mut request = convert::container::create(name, platform, rootfs, request)?;
+    let warnings = convert::older::create(call.version, &mut request)?;
     let created = call.engine.containers.create(request).await?;
     let answer = CreateResponse {
         id: created.id,
-        warnings: created.warnings,
+        warnings: [created.warnings, warnings].concat(),
     };
     Ok(Reply::json(&answer)?.with_status(StatusCode::CREATED))
 }

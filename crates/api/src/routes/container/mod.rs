@@ -1,5 +1,6 @@
 //! Containers: one verb a file.
 
+mod archive;
 mod attach;
 mod changes;
 mod create;
@@ -21,6 +22,8 @@ mod update;
 mod wait;
 
 pub(in crate::routes) use resize::size;
+
+use hyper::Method;
 
 use crate::routes::Table;
 
@@ -45,5 +48,9 @@ pub(super) fn routes(table: &mut Table<'_>) {
     table.post("/containers/{id}/attach", attach::attach);
     table.post("/containers/{id}/rename", rename::rename);
     table.post("/containers/{id}/update", update::update);
+    table.get("/containers/{id}/attach/ws", attach::attach_websocket);
+    table.add(Method::HEAD, "/containers/{id}/archive", archive::stat);
+    table.get("/containers/{id}/archive", archive::take);
+    table.add(Method::PUT, "/containers/{id}/archive", archive::put);
     table.delete("/containers/{id}", remove::remove);
 }

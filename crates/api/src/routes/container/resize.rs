@@ -17,7 +17,7 @@ pub(in crate::routes) fn size(call: &Call) -> Result<(u16, u16), Failure> {
     let side = |name: &str, word: &str| {
         let text = call.query.text(name);
         text.parse::<u16>()
-            .map_err(|_| Failure::invalid(format!("invalid resize {word} {name:?}: {text:?}")))
+            .map_err(|_| Failure::invalid(format!("invalid resize {word} {text:?}: invalid syntax")))
     };
     Ok((side("h", "height")?, side("w", "width")?))
 }

@@ -19,6 +19,10 @@ pub(super) async fn update(mut call: Call) -> Outcome {
         .is_some_and(|name| !name.is_empty());
     let host_config: HostConfig = serde_json::from_value(Value::Object(document))
         .map_err(|error| Failure::invalid(format!("invalid JSON: {error}")))?;
+    let mut host_config = host_config;
+    let pids = &mut host_config.resources.pids_limit;
+    // Before API 1.40 an update did not know it; 0 and less is no limit.
+    *pids = pids.filter(|_| call.speaks(40)).map(|limit| limit.max(0));
     let warnings = call
         .engine
         .containers

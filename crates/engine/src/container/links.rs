@@ -1,0 +1,191 @@
+//! Links of the default bridge (`--link`, historic): names of other containers in the hosts file, and variables that tell
+//! of their ports. On other networks a link is a name in the network's own terms.
+//!
+//! Source: moby `daemon/links.go`, `daemon/links/links.go`, `daemon/container_operations_unix.go`
+//! (`setupLinkedContainers`), `opts/parse.go` (`ParseLink`).
+
+use super::context::{Context, Snapshot};
+use crate::error::{Error, Result};
+use std::sync::Arc;
+use tierce_network::Port;
+use tierce_oci::container::HostConfig;
+
+/// The default bridge.
+const BRIDGE: &str = "bridge";
+
+/// A container that is linked to.
+#[derive(Debug)]
+pub(super) struct Link {
+    child: Arc<Snapshot>,
+    alias: String,
+}
+
+/// Reads `name`, `name:alias`, or what an inspection tells: `/name:/parent/alias`.
+fn parse(text: &str) -> Result<(&str, &str)> {
+    let invalid = |text: String| Err(Error::Invalid(text));
+    if text.is_empty() {
+        return invalid("empty string specified for links".to_owned());
+    }
+    let (name, alias) = text.split_once(':').unwrap_or((text, text));
+    if alias.contains(':') {
+        return invalid(format!("bad format for links: {text}"));
+    }
+    match name.strip_prefix('/') {
+        Some(name) => Ok((name, alias.rsplit('/').next().unwrap_or(alias))),
+        None => Ok((name, alias)),
+    }
+}
+
+/// Checks the links of a request.
+pub(super) fn check(context: &Context, host_config: &HostConfig) -> Result<()> {
+    for text in host_config.links.iter().flatten() {
+        let (name, _) = parse(text)?;
+        // Not "not found": a client would go and pull the image.
+        let child = context
+            .find(name)
+            .map_err(|error| Error::Invalid(format!("could not get container for {name}: {error}")))?;
+        if child.snapshot().host_config.network_mode == "host" {
+            return Err(Error::Invalid(
+                "conflicting options: host type networking can't be used with links. This would result in undefined \
+                 behavior"
+                    .to_owned(),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The containers that one on the default bridge is linked to; they must run.
+pub(super) fn of(context: &Context, snapshot: &Snapshot) -> Result<Vec<Link>> {
+    if snapshot.host_config.network_mode != BRIDGE {
+        return Ok(Vec::new());
+    }
+    let links = snapshot.host_config.links.iter().flatten();
+    let link = |text: &String| {
+        let (name, alias) = parse(text)?;
+        let child = context.find(name)?.snapshot();
+        if !child.record.state.is_alive() {
+            return Err(Error::Internal(format!(
+                "Cannot link to a non running container: {} AS {}/{alias}",
+                child.record.name, snapshot.record.name
+            )));
+        }
+        Ok(Link {
+            child,
+            alias: alias.to_owned(),
+        })
+    };
+    links.map(link).collect()
+}
+
+impl Link {
+    /// The child's address on the bridge.
+    fn address(&self) -> Option<&str> {
+        let networks = &self.child.record.network_settings.networks;
+        networks
+            .get(BRIDGE)
+            .map(|endpoint| endpoint.ip_address.as_str())
+            .filter(|address| !address.is_empty())
+    }
+
+    /// `name:address` lines for the hosts file.
+    pub(super) fn hosts(&self) -> Vec<String> {
+        let Some(address) = self.address() else {
+            return Vec::new();
+        };
+        let mut names = vec![
+            self.alias.as_str(),
+            &self.child.record.config.hostname,
+            self.child.record.plain_name(),
+        ];
+        names.dedup();
+        names.iter().map(|name| format!("{name}:{address}")).collect()
+    }
+
+    /// Variables for the one that links, whose name (with slash) is `parent`.
+    pub(super) fn environment(&self, parent: &str) -> Vec<String> {
+        let config = &self.child.record.config;
+        let address = self.address().unwrap_or_default();
+        let prefix = self.alias.to_uppercase().replace('-', "_");
+        let exposed = config.exposed_ports.iter().flatten();
+        let mut ports: Vec<Port> = exposed.filter_map(|(port, _)| port.parse().ok()).collect();
+        ports.sort_by_key(|port| (port.number, port.protocol.name().to_owned()));
+        let mut variables = Vec::new();
+        for (index, port) in ports.iter().enumerate() {
+            let (number, protocol) = (port.number, port.protocol.name().to_owned());
+            let place = format!("{protocol}://{address}:{number}");
+            if index == 0 {
+                variables.push(format!("{prefix}_PORT={place}"));
+            }
+            let name = format!("{prefix}_PORT_{number}_{}", protocol.to_uppercase());
+            variables.push(format!("{name}={place}"));
+            variables.push(format!("{name}_ADDR={address}"));
+            variables.push(format!("{name}_PORT={number}"));
+            variables.push(format!("{name}_PROTO={protocol}"));
+        }
+        variables.push(format!("{prefix}_NAME={parent}/{}", self.alias));
+        for entry in config.env.iter().flatten() {
+            match entry.split_once('=') {
+                // Of use to nobody else.
+                None | Some(("HOME" | "PATH", _)) => {}
+                Some((name, value)) => variables.push(format!("{prefix}_ENV_{name}={value}")),
+            }
+        }
+        variables
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::record::{EndpointSettings, Record};
+
+    #[test]
+    fn every_form_of_a_link() {
+        assert_eq!(parse("db").unwrap(), ("db", "db"));
+        assert_eq!(parse("db:data").unwrap(), ("db", "data"));
+        assert_eq!(parse("/db:/web/data").unwrap(), ("db", "data"));
+        assert_eq!(parse("").unwrap_err().to_string(), "empty string specified for links");
+        assert_eq!(parse("a:b:c").unwrap_err().to_string(), "bad format for links: a:b:c");
+    }
+
+    #[test]
+    fn names_and_variables_are_dockers() {
+        let mut record: Record =
+            serde_json::from_str(include_str!("../../tests/fixtures/plain.config.v2.json")).unwrap();
+        record.name = "/db".into();
+        record.config.hostname = "host".into();
+        record.config.env = Some(vec!["PATH=/bin".into(), "USER=me".into()]);
+        record.config.exposed_ports = Some(
+            ["53/udp", "5432/tcp"]
+                .map(|port| (port.to_owned(), tierce_oci::container::Empty::default()))
+                .into(),
+        );
+        let endpoint = EndpointSettings {
+            ip_address: "172.17.0.5".into(),
+            ..EndpointSettings::default()
+        };
+        record.network_settings.networks = [(BRIDGE.to_owned(), endpoint)].into();
+        let container = crate::container::context::Container::new("/nowhere".into(), record, HostConfig::default());
+        let link = Link {
+            child: container.snapshot(),
+            alias: "my-db".into(),
+        };
+        assert_eq!(link.hosts(), ["my-db:172.17.0.5", "host:172.17.0.5", "db:172.17.0.5"]);
+        let variables = link.environment("/web");
+        for expected in [
+            "MY_DB_PORT=udp://172.17.0.5:53",
+            "MY_DB_PORT_5432_TCP=tcp://172.17.0.5:5432",
+            "MY_DB_PORT_5432_TCP_ADDR=172.17.0.5",
+            "MY_DB_PORT_53_UDP_PROTO=udp",
+            "MY_DB_NAME=/web/my-db",
+            "MY_DB_ENV_USER=me",
+        ] {
+            assert!(
+                variables.iter().any(|variable| variable == expected),
+                "{expected}: {variables:?}"
+            );
+        }
+        assert!(!variables.iter().any(|variable| variable.contains("_ENV_PATH")));
+    }
+}
