@@ -6,7 +6,7 @@ use super::context::{Container, Context, blocking};
 use super::record::{EndpointSettings, MountPoint, NetworkSettings, Record};
 use super::requests::{Create, Created};
 use super::state::State;
-use super::{defaults, links, log_options, merge, name, record};
+use super::{defaults, links, log_options, merge, name, record, volumes};
 use crate::error::{Error, Result};
 use crate::parts::ImageFacts;
 use jiff::Timestamp;
@@ -116,7 +116,7 @@ fn no_image(directory: &str, config: &mut Config) -> Result<ImageFacts> {
     })
 }
 
-async fn resolve_image(context: &Arc<Context>, image: &str) -> Result<ImageFacts> {
+pub(super) async fn resolve_image(context: &Arc<Context>, image: &str) -> Result<ImageFacts> {
     if image.is_empty() {
         return Err(Error::Invalid(
             "invalid reference format: no image was named".to_owned(),
@@ -337,8 +337,8 @@ async fn try_make(context: &Arc<Context>, plan: Plan, undo: &mut Undo<'_>) -> Re
         layers.create(&layer_id, chain.as_ref(), &options).map_err(Error::below)
     })
     .await?;
-    let mount_points = make_volumes(context, &id, &name, wishes, undo).await?;
-    copy_up(context, &id, &rootfs, &mount_points).await?;
+    let mount_points = volumes::make(context, (&id, &name), wishes, &mut undo.volumes).await?;
+    volumes::fill(context, &id, &rootfs, &mount_points).await?;
     let mut record = new_record(context, &id, name, config, &host_config, facts, networks, mount_points)?;
     record.rootfs = rootfs;
     let durable = !host_config.auto_remove;
@@ -358,97 +358,6 @@ fn make_directory(directory: &Path) -> Result<()> {
     };
     make(directory, 0o710)?;
     make(&directory.join("checkpoints"), 0o700)
-}
-
-/// Makes or finds the volumes of the mount points, and their images, holds them, and checks host paths that must exist.
-async fn make_volumes(
-    context: &Arc<Context>,
-    id: &str,
-    name: &str,
-    wishes: Vec<mount_points::Wish>,
-    undo: &mut Undo<'_>,
-) -> Result<BTreeMap<String, MountPoint>> {
-    let mut points = BTreeMap::new();
-    for wish in wishes {
-        let mut point = wish.point;
-        if wish.must_exist && !Path::new(&point.source).exists() {
-            return Err(Error::Invalid(format!(
-                "invalid mount config for type \"bind\": bind source path does not exist: {}",
-                point.source
-            )));
-        }
-        if let Some(image) = &wish.image {
-            let facts = resolve_image(context, image).await?;
-            // What the name means now, whatever it means when the container starts.
-            point.spec["Source"] = facts.id.clone().into();
-            context.leases.hold(
-                Resource::image(&facts.id),
-                Lease::new(id).labelled(name.trim_start_matches('/')),
-            );
-        }
-        if let Some(wanted) = wish.volume {
-            let named = !wanted.name.is_empty();
-            let known = context.volumes.get(&wanted.name).is_ok();
-            let request = tierce_volume::Create {
-                name: Some(wanted.name).filter(|name| !name.is_empty()),
-                driver: Some(wanted.driver).filter(|driver| !driver.is_empty()),
-                options: wanted.options,
-                labels: wanted.labels,
-            };
-            let volumes = Arc::clone(&context.volumes);
-            let volume = blocking(move || volumes.create(request).map_err(Error::below)).await?;
-            if !known {
-                undo.volumes.push(volume.name.clone());
-                crate::volume::publish(context, "create", &volume.name, &volume.driver);
-            }
-            // The place of a volume that nobody named is looked up when it is wanted, as dockerd does.
-            if named {
-                point.source = volume.mountpoint.to_string_lossy().into_owned();
-            }
-            point.name = volume.name;
-            point.driver = volume.driver;
-        }
-        if point.is_volume() {
-            context.leases.hold(
-                Resource::volume(&point.name),
-                Lease::new(id).labelled(name.trim_start_matches('/')),
-            );
-        }
-        points.insert(point.destination.clone(), point);
-    }
-    Ok(points)
-}
-
-/// Fills empty volumes with what the image has at their place (row 162).
-async fn copy_up(context: &Arc<Context>, id: &str, rootfs: &str, points: &BTreeMap<String, MountPoint>) -> Result<()> {
-    let wanted: Vec<(String, String)> = points
-        .values()
-        .filter(|point| point.copy_data && point.is_volume())
-        .map(|point| (point.destination.clone(), point.name.clone()))
-        .collect();
-    // A directory of the host is no image to be filled from.
-    if wanted.is_empty() || !rootfs.is_empty() {
-        return Ok(());
-    }
-    let (rootfs, volumes, id) = (Arc::clone(&context.rootfs), Arc::clone(&context.volumes), id.to_owned());
-    blocking(move || {
-        let view = tierce_layer::RootView::open(&rootfs.layout(&id).map_err(Error::below)?).map_err(Error::below)?;
-        for (destination, volume) in wanted {
-            let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
-            // Nothing (or a file) at that place in the image: the volume stays empty.
-            let Ok(source) = view
-                .root()
-                .open_at(Path::new(&destination), flags, rustix::fs::Mode::empty())
-            else {
-                continue;
-            };
-            volumes
-                .copy_up(&volume, rustix::fd::AsFd::as_fd(&source))
-                .map_err(Error::below)?;
-        }
-        Ok(())
-    })
-    .await
 }
 
 #[allow(clippy::too_many_arguments, reason = "each is one member of the record")]

@@ -43,6 +43,7 @@ mod stats;
 mod stop;
 mod top;
 mod update;
+mod volumes;
 mod wait;
 
 pub(crate) use exec_process::exec_process;
