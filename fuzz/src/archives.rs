@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tierce_image::{Config, Images, Message, Progress};
+use tierce_image::{Config, Images, Message, Parallel, Progress, Reach};
 use tierce_layer::apply::{Target, apply};
 use tierce_layer::{Limits, Store, tar_split};
 use tierce_snapshot::{drivers, tree};
@@ -93,7 +93,8 @@ pub(crate) fn load(bytes: &[u8]) {
         ..tierce_registry::Config::default()
     };
     let client = tierce_registry::Client::new(registry).expect("a client");
-    let images = Images::open(Config::new(&place.0, "vfs"), layers, client, Arc::default()).expect("images");
+    let reach = Reach::new(client, Parallel::default());
+    let images = Images::open(Config::new(&place.0, "vfs"), layers, reach, Arc::default()).expect("images");
     let progress: Arc<dyn Progress> = Arc::new(Deaf);
     let _ = images.load(bytes, None, &progress);
     let _ = images.load(tierce_layer::fuzzing::with_checksums(bytes).as_slice(), None, &progress);

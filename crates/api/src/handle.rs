@@ -9,8 +9,9 @@ use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Method, Response};
 use tierce_api_types::ApiVersion;
+use tierce_engine::TraceId;
 use tierce_fault::Kind;
-use tracing::Instrument;
+use tracing::{Instrument, field};
 
 use crate::hijack::Hijacker;
 use crate::query::{Query, decode};
@@ -40,7 +41,14 @@ pub(crate) async fn handle(router: &Router, hijacker: Hijacker, request: hyper::
     let id = NEXT_REQUEST.fetch_add(1, Ordering::Relaxed);
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    let span = tracing::debug_span!("request", id, %method, path);
+    let span = tracing::debug_span!("request", id, %method, path, trace_id = field::Empty);
+    let brought = request
+        .headers()
+        .get("traceparent")
+        .and_then(|value| value.to_str().ok());
+    if let Some(trace) = brought.and_then(TraceId::from_traceparent) {
+        span.record("trace_id", field::display(trace));
+    }
     async {
         let begun = Instant::now();
         // A defect in one handler must not take the connection's other requests or the daemon with it.

@@ -19,6 +19,7 @@ mod facts;
 mod handle;
 mod hijack;
 mod listen;
+mod metrics;
 mod pipe;
 mod query;
 mod relay;
@@ -29,6 +30,7 @@ mod routes;
 mod server;
 pub mod status;
 mod timestamp;
+mod tls;
 mod websocket;
 
 pub use facts::Facts;

@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tierce_fault::{Fault, Kind, kind_of_io};
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::server::Socket;
+use crate::tls;
 
 /// Longest path that fits into `sockaddr_un`, without its ending zero (unix(7)).
 const MAX_SOCKET_PATH: usize = 107;
@@ -61,6 +63,8 @@ pub enum Listener {
     Unix(UnixListener),
     /// A TCP port, unencrypted.
     Tcp(TcpListener),
+    /// A TCP port behind TLS.
+    Tls(TcpListener, Arc<rustls::ServerConfig>),
 }
 
 impl Listener {
@@ -128,11 +132,20 @@ impl Listener {
         TcpListener::from_std(tcp).map(Self::Tcp).map_err(io)
     }
 
+    /// The same behind TLS; a unix socket needs none.
+    #[must_use]
+    pub fn with_tls(self, config: &Arc<rustls::ServerConfig>) -> Self {
+        match self {
+            Self::Tcp(listener) => Self::Tls(listener, Arc::clone(config)),
+            other => other,
+        }
+    }
+
     /// The address of a TCP port.
     pub fn tcp_address(&self) -> Option<SocketAddr> {
         match self {
             Self::Unix(_) => None,
-            Self::Tcp(listener) => listener.local_addr().ok(),
+            Self::Tcp(listener) | Self::Tls(listener, _) => listener.local_addr().ok(),
         }
     }
 
@@ -144,6 +157,11 @@ impl Listener {
                 let (stream, _) = listener.accept().await?;
                 stream.set_nodelay(true)?;
                 Ok(Socket::Tcp(stream))
+            }
+            Self::Tls(listener, config) => {
+                let (stream, _) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                tls::accept(stream, Arc::clone(config)).map(Socket::Unix)
             }
         }
     }

@@ -18,9 +18,10 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 
 use crate::Listener;
-use crate::facts::Facts;
+use crate::facts::{Facts, Shared};
 use crate::handle::handle;
 use crate::hijack::{Continuation, Hijacker};
+use crate::metrics;
 use crate::router::Router;
 use crate::routes;
 
@@ -33,6 +34,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Clone)]
 pub struct Server {
     router: Arc<Router>,
+    facts: Arc<Shared>,
     /// How many requests wait for the beginning of their answer.
     pending: Arc<watch::Sender<usize>>,
 }
@@ -40,14 +42,34 @@ pub struct Server {
 impl Server {
     /// The API of `engine`; `facts` are what only the daemon knows of itself.
     pub fn new(engine: &Arc<Engine>, facts: Facts) -> Self {
-        Self::with_router(Router::new(routes::table(engine, &Arc::new(facts))))
+        let facts = Arc::new(Shared::new(facts));
+        let router = Router::new(routes::table(engine, &facts));
+        Self {
+            facts,
+            ..Self::with_router(router)
+        }
     }
 
     pub(crate) fn with_router(router: Router) -> Self {
         Self {
             router: Arc::new(router),
+            facts: Arc::default(),
             pending: Arc::new(watch::Sender::new(0)),
         }
+    }
+
+    /// A server of nothing but `/metrics`, for Prometheus.
+    #[must_use]
+    pub fn of_metrics(&self, engine: &Arc<Engine>) -> Self {
+        Self {
+            facts: Arc::clone(&self.facts),
+            ..Self::with_router(Router::new(vec![metrics::route(engine, &self.facts)]))
+        }
+    }
+
+    /// From now on these are the facts.
+    pub fn set_facts(&self, facts: Facts) {
+        self.facts.set(facts);
     }
 
     /// Ready when no request waits for the beginning of its answer. Streams, which may go on for ever, do not count.

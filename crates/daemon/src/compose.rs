@@ -8,46 +8,37 @@
 //!          └─  supervisor (finds its shims) ──┘
 //! ```
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use tierce_api::Facts;
 use tierce_engine::{Engine, Parts};
 use tierce_store::Leases;
 use tierce_supervisor::Supervisor;
 
+use crate::runtimes::Runtimes;
 use crate::settings::Settings;
-use crate::{identity, old_layouts, registry};
+use crate::{old_layouts, registry};
 
-/// What the API tells of this daemon.
-pub(crate) fn facts(settings: &Settings) -> Result<Facts> {
-    let document = &settings.document;
-    let firewall = if document.iptables == Some(false) {
-        "none"
-    } else {
-        "nftables"
-    };
-    let mut facts = Facts {
-        id: identity::of(&settings.data_root)?,
-        firewall: firewall.to_owned(),
-        ..Facts::default()
-    };
-    registry::facts(document, &mut facts)?;
-    Ok(facts)
+/// What is open, as far as it is needed afterwards.
+pub(crate) struct Opened {
+    pub(crate) engine: Arc<Engine>,
+    /// For what a reload changes.
+    pub(crate) reach: Arc<tierce_image::Reach>,
 }
 
 /// Opens the engine. Everything that an earlier daemon left running is found again.
-pub(crate) async fn open(settings: &Settings) -> Result<Arc<Engine>> {
+pub(crate) async fn open(settings: &Settings) -> Result<Opened> {
     old_layouts::tell(&settings.data_root);
     let supervisor = open_supervisor(settings).await?;
     let leases = Arc::new(Leases::default());
     let (layers, driver) = open_layers(settings)?;
     let client = registry::client(&settings.document)?;
     let client = tierce_registry::Client::new(client).context("open the registry client")?;
-    let mut config = tierce_image::Config::new(&settings.data_root, &driver);
-    registry::limit_transfers(&settings.document, &mut config)?;
-    let images = tierce_image::Images::open(config, Arc::clone(&layers), client, Arc::clone(&leases))
+    let mut parallel = tierce_image::Parallel::default();
+    registry::limit_transfers(&settings.document, &mut parallel)?;
+    let reach = tierce_image::Reach::new(client, parallel);
+    let config = tierce_image::Config::new(&settings.data_root, &driver);
+    let images = tierce_image::Images::open(config, Arc::clone(&layers), Arc::clone(&reach), Arc::clone(&leases))
         .context("open the image store")?;
     let volumes = tierce_volume::Volumes::open(settings.data_root.join("volumes"), Arc::clone(&leases))
         .context("open the volumes")?;
@@ -61,10 +52,13 @@ pub(crate) async fn open(settings: &Settings) -> Result<Arc<Engine>> {
         tasks: Arc::clone(&supervisor) as _,
         control: supervisor,
     };
-    Engine::open(engine(settings)?, parts)
+    let engine = Engine::open(engine(settings)?, parts)
         .await
-        .map(Arc::new)
-        .context("open the engine")
+        .context("open the engine")?;
+    Ok(Opened {
+        engine: Arc::new(engine),
+        reach,
+    })
 }
 
 async fn open_supervisor(settings: &Settings) -> Result<Arc<Supervisor>> {
@@ -105,7 +99,7 @@ fn network(settings: &Settings) -> tierce_network::Config {
         &mut bridge.name,
         document.bridge.clone().filter(|name| !name.is_empty()),
     );
-    set(&mut bridge.mtu, document.mtu.filter(|mtu| *mtu > 0));
+    set(&mut bridge.mtu, network.mtu);
     set(&mut bridge.icc, document.icc);
     set(&mut bridge.masquerade, document.ip_masq);
     set(&mut config.pools, network.pools.clone());
@@ -114,6 +108,8 @@ fn network(settings: &Settings) -> tierce_network::Config {
     set(&mut config.ip_forward, document.ip_forward);
     set(&mut config.relay, document.userland_proxy);
     config.publish_address = network.publish_address;
+    config.host_gateway = network.host_gateway;
+    config.default_options = document.default_network_opts.clone().unwrap_or_default();
     if document.iptables == Some(false) {
         config.firewall = tierce_network::FirewallChoice::None;
     }
@@ -123,24 +119,8 @@ fn network(settings: &Settings) -> tierce_network::Config {
 fn engine(settings: &Settings) -> Result<tierce_engine::Config> {
     let document = &settings.document;
     let mut config = tierce_engine::Config::new(&settings.data_root, &settings.exec_root);
-    for (name, runtime) in document.runtimes.iter().flatten() {
-        if !runtime.runtime_args.is_empty() {
-            bail!("runtime {name}: arguments for runtimes are not served");
-        }
-        if let Some(kind) = &runtime.runtime_type {
-            bail!("runtime {name}: other shims ({kind}) are not served");
-        }
-        let path = runtime
-            .path
-            .clone()
-            .with_context(|| format!("runtime {name}: it has no path"))?;
-        config.runtimes.insert(name.clone(), Some(found(&path)));
-    }
-    set(&mut config.default_runtime, document.default_runtime.clone());
-    if !config.runtimes.contains_key(&config.default_runtime) {
-        bail!("specified default runtime '{}' does not exist", config.default_runtime);
-    }
-    config.cgroup_parent.clone_from(&document.cgroup_parent);
+    config.runtimes = Runtimes::new(document)?.0;
+    config.cgroup_parent = document.cgroup_parent.clone().filter(|parent| !parent.is_empty());
     config.systemd_cgroup = settings.systemd_cgroup;
     set(&mut config.log_driver, document.log_driver.clone());
     set(&mut config.log_options, document.log_opts.clone());
@@ -148,10 +128,29 @@ fn engine(settings: &Settings) -> Result<tierce_engine::Config> {
     config.init_program = document
         .init_path
         .clone()
+        .filter(|path| !path.as_os_str().is_empty())
         .or_else(|| tierce_engine::init_program(Some(&settings.own_init)));
-    set(&mut config.shm_size, settings.shm_size);
-    set(&mut config.dns, document.dns.clone());
+    set(&mut config.shm_size, settings.isolation.shm_size);
+    config.presets = presets(settings);
+    set(&mut config.cdi_directories, document.cdi_spec_dirs.clone());
     Ok(config)
+}
+
+/// What containers get that do not say.
+fn presets(settings: &Settings) -> tierce_engine::Presets {
+    let (document, isolation) = (&settings.document, settings.isolation.clone());
+    let servers = document.dns.iter().flatten().map(ToString::to_string);
+    tierce_engine::Presets {
+        ulimits: isolation.ulimits,
+        ipc_mode: isolation.ipc_mode,
+        cgroupns_mode: isolation.cgroupns_mode,
+        seccomp: isolation.seccomp.filter(|profile| profile != "builtin"),
+        no_new_privileges: isolation.no_new_privileges,
+        dns: servers.collect(),
+        dns_options: document.dns_opts.clone().unwrap_or_default(),
+        dns_search: document.dns_search.clone().unwrap_or_default(),
+        host_gateway: settings.network.host_gateway,
+    }
 }
 
 /// Takes over a value that was given.
@@ -159,16 +158,4 @@ fn set<T>(target: &mut T, given: Option<T>) {
     if let Some(value) = given {
         *target = value;
     }
-}
-
-/// A program without a slash is looked for in `PATH`, as dockerd does.
-fn found(program: &Path) -> PathBuf {
-    if program.components().count() > 1 {
-        return program.to_owned();
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .map(|directory| directory.join(program))
-        .find(|path| path.is_file());
-    found.unwrap_or_else(|| program.to_owned())
 }

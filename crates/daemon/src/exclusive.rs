@@ -19,9 +19,15 @@ pub(crate) struct Exclusive {
 
 impl Exclusive {
     /// Makes the roots where they are missing, locks them, and writes the process id. A crash releases the locks, so a
-    /// left-over process-id file is no obstacle.
+    /// left-over process-id file is no obstacle, but the one of another daemon that lives is.
     pub(crate) fn acquire(data_root: &Path, exec_root: &Path, pidfile: &Path) -> Result<Self> {
         let locks = [lock(data_root, 0o710)?, lock(exec_root, 0o700)?];
+        if let Some(other) = daemon_of(pidfile) {
+            bail!(
+                "failed to start daemon, ensure docker is not running or delete {}: process with PID {other} is still running",
+                pidfile.display()
+            );
+        }
         if let Some(directory) = pidfile.parent() {
             std::fs::create_dir_all(directory).with_context(|| format!("create {}", directory.display()))?;
         }
@@ -45,6 +51,13 @@ impl Drop for Exclusive {
         // A file that somebody removed meanwhile is as good.
         let _ = std::fs::remove_file(&self.pidfile);
     }
+}
+
+/// The process that such a file names, if it is a daemon and lives. A number may have gone to another program since.
+fn daemon_of(pidfile: &Path) -> Option<u32> {
+    let pid: u32 = std::fs::read_to_string(pidfile).ok()?.trim().parse().ok()?;
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    (pid != std::process::id() && matches!(name.trim(), "tierced" | "dockerd")).then_some(pid)
 }
 
 fn lock(root: &Path, mode: u32) -> Result<File> {
@@ -86,6 +99,8 @@ mod tests {
         assert!(other.to_string().contains("another daemon works there"), "{other}");
         drop(first);
         assert!(!pidfile.exists());
+        // The number of a program that is no daemon is a leftover.
+        std::fs::write(&pidfile, std::os::unix::process::parent_id().to_string()).unwrap();
         Exclusive::acquire(&data, &exec, &pidfile).unwrap();
     }
 }

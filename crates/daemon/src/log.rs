@@ -3,11 +3,13 @@
 use anyhow::{Context, Result};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
+use crate::json_log::JsonLines;
 use crate::settings::Logging;
 
 /// Changes the level of the running log.
@@ -19,7 +21,7 @@ pub(crate) fn open(logging: Logging) -> Result<Level> {
     let (filter, handle) = reload::Layer::new(filter(logging.level));
     let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     let lines = if logging.json {
-        lines.json().boxed()
+        lines.fmt_fields(JsonFields::new()).event_format(JsonLines).boxed()
     } else {
         lines.boxed()
     };

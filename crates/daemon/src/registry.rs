@@ -6,10 +6,10 @@ use tierce_registry::{Config, Insecure, Mirror, Proxies};
 
 use crate::document::Document;
 
-/// The proxies: flags by themselves, one object in `daemon.json`. What is not given is taken from the environment.
+/// The proxies. What is not given is taken from the environment.
 #[expect(clippy::struct_field_names, reason = "the keys are dockerd's")]
 #[derive(Debug, Clone, Default, PartialEq, clap::Args, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", default)]
 pub(crate) struct ProxySettings {
     /// Proxy for registries of plain HTTP [default: HTTP_PROXY of the environment]
     #[arg(long, value_name = "URL")]
@@ -27,7 +27,7 @@ pub(crate) struct ProxySettings {
 
 impl ProxySettings {
     /// Whether nothing was given.
-    pub(crate) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
@@ -55,33 +55,32 @@ pub(crate) fn client(document: &Document) -> Result<Config> {
         config.insecure.push(registry.parse::<Insecure>()?);
     }
     config.mirrors = mirrors(document)?;
-    let [http, https, exceptions] = document.proxies.clone().unwrap_or_default().values();
+    let [http, https, exceptions] = document.proxies.values();
     config.proxies = match Proxies::new(&http, &https, &exceptions) {
         // The environment is not always meant for us, and no reason not to start.
-        Err(error) if document.proxies.is_none() => {
+        Err(error) if document.proxies.is_empty() => {
             tracing::warn!(%error, "the proxies of the environment are not used");
             Proxies::default()
         }
         proxies => proxies?,
     };
     if let Some(attempts) = document.max_download_attempts {
-        if attempts <= 0 {
+        if attempts < 0 {
             bail!("invalid max download attempts: {attempts}");
         }
-        config.attempts = u32::try_from(attempts).context("max-download-attempts")?;
+        // 0 stands for the default, as with dockerd.
+        if attempts > 0 {
+            config.attempts = u32::try_from(attempts).context("max-download-attempts")?;
+        }
     }
     Ok(config)
 }
 
 /// How many layers are moved at once; what is not given or 0 stays as it is.
-pub(crate) fn limit_transfers(document: &Document, config: &mut tierce_image::Config) -> Result<()> {
+pub(crate) fn limit_transfers(document: &Document, config: &mut tierce_image::Parallel) -> Result<()> {
     let settings = [
-        (
-            document.max_concurrent_downloads,
-            &mut config.parallel_layers,
-            "downloads",
-        ),
-        (document.max_concurrent_uploads, &mut config.parallel_uploads, "uploads"),
+        (document.max_concurrent_downloads, &mut config.downloads, "downloads"),
+        (document.max_concurrent_uploads, &mut config.uploads, "uploads"),
     ];
     for (given, limit, what) in settings {
         match given.map(usize::try_from) {
@@ -97,7 +96,7 @@ pub(crate) fn limit_transfers(document: &Document, config: &mut tierce_image::Co
 pub(crate) fn facts(document: &Document, facts: &mut tierce_api::Facts) -> Result<()> {
     facts.insecure_registries = document.insecure_registries.clone().unwrap_or_default();
     facts.registry_mirrors = mirrors(document)?.iter().filter_map(Mirror::of_hub).collect();
-    let [http, https, exceptions] = document.proxies.clone().unwrap_or_default().values();
+    let [http, https, exceptions] = document.proxies.values();
     facts.http_proxy = masked(&http);
     facts.https_proxy = masked(&https);
     facts.no_proxy = exceptions;
@@ -110,7 +109,7 @@ fn mirrors(document: &Document) -> Result<Vec<Mirror>> {
 }
 
 /// An address without its user and password, in dockerd's form (moby `daemon/config`, `MaskCredentials`).
-fn masked(address: &str) -> String {
+pub(crate) fn masked(address: &str) -> String {
     let (scheme, rest) = match address.split_once("://") {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
         None => (String::new(), address),
@@ -136,7 +135,7 @@ mod tests {
         let document = document(&json!({
             "registry-mirrors": ["https://hub.example", "quay.io=https://cache.example/quay"],
             "insecure-registries": ["10.0.0.0/8", "reg.example:5000"],
-            "proxies": {"http-proxy": "http://u:secret@p:1", "https-proxy": "p:2", "no-proxy": ".in.example"},
+            "http-proxy": "http://u:secret@p:1", "https-proxy": "p:2", "no-proxy": ".in.example",
             "max-download-attempts": 2, "max-concurrent-downloads": 7, "max-concurrent-uploads": 0
         }));
         let config = client(&document).unwrap();
@@ -144,10 +143,10 @@ mod tests {
             (config.attempts, config.mirrors.len(), config.insecure.len()),
             (2, 2, 2)
         );
-        let mut images = tierce_image::Config::new(std::path::Path::new("/d"), "vfs");
-        let uploads = images.parallel_uploads;
-        limit_transfers(&document, &mut images).unwrap();
-        assert_eq!((images.parallel_layers, images.parallel_uploads), (7, uploads));
+        let mut parallel = tierce_image::Parallel::default();
+        let uploads = parallel.uploads;
+        limit_transfers(&document, &mut parallel).unwrap();
+        assert_eq!((parallel.downloads, parallel.uploads), (7, uploads));
         let mut told = tierce_api::Facts::default();
         facts(&document, &mut told).unwrap();
         assert_eq!(told.registry_mirrors, ["https://hub.example/"]);
@@ -160,15 +159,15 @@ mod tests {
         for json in [
             json!({"registry-mirrors": ["quay.io"]}),
             json!({"insecure-registries": ["a/b"]}),
-            json!({"proxies": {"https-proxy": "socks5://h:1"}}),
-            json!({"max-download-attempts": 0}),
+            json!({"https-proxy": "socks5://h:1"}),
+            json!({"max-download-attempts": -1}),
         ] {
             assert!(client(&document(&json)).is_err(), "{json}");
         }
         let document = document(&json!({"max-concurrent-uploads": -1}));
-        let mut images = tierce_image::Config::new(std::path::Path::new("/d"), "vfs");
+        let mut parallel = tierce_image::Parallel::default();
         assert_eq!(
-            limit_transfers(&document, &mut images).unwrap_err().to_string(),
+            limit_transfers(&document, &mut parallel).unwrap_err().to_string(),
             "invalid max concurrent uploads: -1"
         );
     }

@@ -1,15 +1,18 @@
 //! The configuration as typed values, each part's checked once.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use ipnet::Ipv4Net;
-use tierce_api::DEFAULT_SOCKET;
 use tierce_network::Pool;
 use tracing::level_filters::LevelFilter;
 
+use crate::called_as::CalledAs;
 use crate::document::Document;
+use crate::isolation::{self, Isolation};
+use crate::tls::Protection;
 
 /// Where it listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +23,8 @@ pub(crate) enum Host {
     Tcp {
         /// Address or name.
         host: String,
-        /// Port.
-        port: u16,
+        /// Port; none for the usual one.
+        port: Option<u16>,
     },
     /// The sockets that the service manager has opened.
     Inherited,
@@ -32,7 +35,6 @@ impl FromStr for Host {
 
     fn from_str(text: &str) -> Result<Self> {
         match text.split_once("://") {
-            Some(("unix", "")) => Ok(Self::Unix(PathBuf::from(DEFAULT_SOCKET))),
             Some(("unix", path)) if path.starts_with('/') => Ok(Self::Unix(PathBuf::from(path))),
             Some(("fd", _)) => Ok(Self::Inherited),
             Some(("tcp", address)) => {
@@ -40,10 +42,12 @@ impl FromStr for Host {
                 let (host, port) = match address.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
                     Some((host, port)) => (
                         host,
-                        port.parse()
-                            .with_context(|| format!("invalid port in bind address {text:?}"))?,
+                        Some(
+                            port.parse()
+                                .with_context(|| format!("invalid bind address ({text}): invalid port"))?,
+                        ),
                     ),
-                    None => (address, 2375),
+                    None => (address, None),
                 };
                 let host = host.trim_start_matches('[').trim_end_matches(']');
                 let host = if host.is_empty() { "127.0.0.1" } else { host };
@@ -52,7 +56,13 @@ impl FromStr for Host {
                     port,
                 })
             }
-            _ => bail!("invalid bind address {text:?}: expected unix://PATH, tcp://HOST:PORT or fd://"),
+            Some((protocol, _)) => bail!(
+                "invalid bind address ({text}): unsupported proto '{protocol}' (served are unix://PATH, tcp://HOST:PORT \
+                 and fd://)"
+            ),
+            None => {
+                bail!("invalid bind address ({text}): no protocol (served are unix://PATH, tcp://HOST:PORT and fd://)")
+            }
         }
     }
 }
@@ -67,7 +77,7 @@ pub(crate) struct Logging {
 }
 
 /// The daemon's own settings; what belongs to a part is read from the document where that part is opened.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) hosts: Vec<Host>,
     pub(crate) group: Option<String>,
@@ -79,7 +89,8 @@ pub(crate) struct Settings {
     /// Where our own init program is, if it is installed.
     pub(crate) own_init: PathBuf,
     pub(crate) network: NetworkSettings,
-    pub(crate) shm_size: Option<i64>,
+    pub(crate) isolation: Isolation,
+    pub(crate) protection: Protection,
     pub(crate) systemd_cgroup: bool,
     pub(crate) document: Document,
 }
@@ -90,18 +101,25 @@ pub(crate) struct NetworkSettings {
     pub(crate) address: Option<Ipv4Net>,
     pub(crate) allocation: Option<Ipv4Net>,
     pub(crate) gateway: Option<std::net::Ipv4Addr>,
-    pub(crate) publish_address: Option<std::net::IpAddr>,
+    pub(crate) publish_address: Option<IpAddr>,
+    pub(crate) host_gateway: Option<IpAddr>,
+    pub(crate) mtu: Option<u32>,
     pub(crate) pools: Option<Vec<Pool>>,
 }
 
 impl Settings {
     /// Checks the whole document; `program` is this program's path, beside which the shim and the init program are looked for.
-    pub(crate) fn new(document: Document, program: &Path) -> Result<Self> {
+    pub(crate) fn new(document: Document, program: &Path, called_as: CalledAs) -> Result<Self> {
+        let places = called_as.places();
         let hosts = match document.hosts.as_deref() {
-            None | Some([]) => vec![Host::Unix(PathBuf::from(DEFAULT_SOCKET))],
-            Some(hosts) => hosts.iter().map(|host| host.parse()).collect::<Result<_>>()?,
+            None | Some([]) => vec![Host::Unix(PathBuf::from(places.socket))],
+            Some(hosts) => hosts
+                .iter()
+                .map(|host| host_of(host, places.socket))
+                .collect::<Result<_>>()?,
         };
         let absolute = |key: &str, path: Option<&PathBuf>, default: &str| {
+            let path = path.filter(|path| !path.as_os_str().is_empty());
             let path = path.cloned().unwrap_or_else(|| PathBuf::from(default));
             if path.is_absolute() {
                 Ok(path)
@@ -109,46 +127,81 @@ impl Settings {
                 bail!("{key} {}: the path must be absolute", path.display())
             }
         };
-        // Read again where the client is opened; what is wrong with them is to be told by `--validate` too.
+        // Read again where the parts are opened; what is wrong with them is to be told by `--validate` too.
         crate::registry::client(&document)?;
-        let exec_root = absolute("exec-root", document.exec_root.as_ref(), "/run/tierce")?;
+        crate::registry::limit_transfers(&document, &mut tierce_image::Parallel::default())?;
+        crate::runtimes::Runtimes::new(&document)?;
+        labels(&document)?;
+        let exec_root = absolute("exec-root", document.exec_root.as_ref(), places.exec_root)?;
         let shim = match &document.shim {
             Some(shim) => shim.clone(),
             None => program.with_file_name("containerd-shim-tierce-v2"),
         };
+        let pidfile = document.pidfile.clone().filter(|path| !path.as_os_str().is_empty());
+        let usual_pidfile = places
+            .pidfile
+            .map_or_else(|| exec_root.join("tierced.pid"), PathBuf::from);
         Ok(Self {
             hosts,
-            group: document.group.clone(),
-            data_root: absolute("data-root", document.data_root.as_ref(), "/var/lib/tierce")?,
-            pidfile: document
-                .pidfile
-                .clone()
-                .unwrap_or_else(|| exec_root.join("tierced.pid")),
+            group: document.group.clone().filter(|group| !group.is_empty()),
+            data_root: absolute("data-root", document.data_root.as_ref(), places.data_root)?,
+            pidfile: pidfile.unwrap_or(usual_pidfile),
             exec_root,
             logging: logging(&document)?,
             shim,
             own_init: program.with_file_name("tierce-init"),
             network: network(&document)?,
-            shm_size: document.default_shm_size.as_ref().map(bytes).transpose()?,
+            isolation: isolation::read(&document)?,
+            protection: Protection::new(&document)?,
             systemd_cgroup: systemd_cgroup(document.exec_opts.as_deref().unwrap_or_default())?,
             document,
         })
     }
 }
 
+/// `unix://` alone stands for the usual socket.
+fn host_of(text: &str, usual: &str) -> Result<Host> {
+    if text == "unix://" {
+        Ok(Host::Unix(PathBuf::from(usual)))
+    } else {
+        text.parse()
+    }
+}
+
+/// The daemon's labels. A key may come twice only with one value. Source: moby `GetConflictFreeLabels`.
+pub(crate) fn labels(document: &Document) -> Result<Vec<String>> {
+    let mut labels: Vec<String> = Vec::new();
+    for label in document.labels.iter().flatten() {
+        let Some((key, value)) = label.split_once('=') else {
+            bail!("bad attribute format: {label}");
+        };
+        let same_key = |other: &&String| other.split_once('=').is_some_and(|(other, _)| other == key);
+        match labels.iter().find(same_key) {
+            Some(other) if other != label => bail!("conflict labels for {key}={value} and {other}"),
+            Some(_) => {}
+            None => labels.push(label.clone()),
+        }
+    }
+    Ok(labels)
+}
+
 /// How a document wants the log; also read at a reload.
 pub(crate) fn logging(document: &Document) -> Result<Logging> {
-    let level = match document.log_level.as_deref().unwrap_or("info") {
-        _ if document.debug == Some(true) => LevelFilter::DEBUG,
+    let wanted = document.log_level.as_deref().unwrap_or_default().to_lowercase();
+    let level = match wanted.as_str() {
         "trace" => LevelFilter::TRACE,
+        _ if document.debug == Some(true) => LevelFilter::DEBUG,
         "debug" => LevelFilter::DEBUG,
-        "info" => LevelFilter::INFO,
+        "" | "info" => LevelFilter::INFO,
         "warn" => LevelFilter::WARN,
         "error" | "fatal" | "panic" => LevelFilter::ERROR,
-        other => bail!("invalid logging level: {other}"),
+        _ => bail!(
+            "invalid logging level: {}",
+            document.log_level.as_deref().unwrap_or_default()
+        ),
     };
-    let json = match document.log_format.as_deref().unwrap_or("text") {
-        "text" => false,
+    let json = match document.log_format.as_deref().unwrap_or_default() {
+        "" | "text" => false,
         "json" => true,
         other => bail!("invalid log format: {other}"),
     };
@@ -165,13 +218,31 @@ fn network(document: &Document) -> Result<NetworkSettings> {
             })
             .collect::<Result<Vec<_>>>()
     });
+    let mtu = match document.mtu {
+        None | Some(0) => None,
+        Some(mtu) => Some(u32::try_from(mtu).map_err(|_| anyhow!("invalid default MTU: {mtu}"))?),
+    };
     Ok(NetworkSettings {
         address: given("bip", document.bip.as_deref())?,
         allocation: given("fixed-cidr", document.fixed_cidr.as_deref())?,
         gateway: given("default-gateway", document.default_gateway.as_deref())?,
-        publish_address: given("ip", document.ip.as_deref())?,
+        publish_address: document.ip.filter(|address| !address.is_unspecified()),
+        host_gateway: host_gateway(document)?,
+        mtu,
         pools: pools.transpose()?,
     })
+}
+
+/// At most one address of each family; containers have only IPv4.
+fn host_gateway(document: &Document) -> Result<Option<IpAddr>> {
+    let given = document.host_gateway_ips.as_deref().unwrap_or_default();
+    let (four, six): (Vec<&IpAddr>, Vec<&IpAddr>) = given.iter().partition(|address| address.is_ipv4());
+    for (addresses, family) in [(&four, "IPv4"), (&six, "IPv6")] {
+        if addresses.len() > 1 {
+            bail!("only one {family} host gateway IP address can be specified");
+        }
+    }
+    Ok(four.into_iter().chain(six).next().copied())
 }
 
 fn given<T>(key: &str, text: Option<&str>) -> Result<Option<T>>
@@ -190,40 +261,21 @@ where
     text.parse().with_context(|| format!("invalid {key} {text:?}"))
 }
 
+/// Source of the texts: moby `daemon/config/config.go`, `parseExecOptions`.
 fn systemd_cgroup(options: &[String]) -> Result<bool> {
     let mut systemd = false;
     for option in options {
-        match option.split_once('=') {
-            Some(("native.cgroupdriver", "systemd")) => systemd = true,
-            Some(("native.cgroupdriver", "cgroupfs")) => systemd = false,
-            _ => bail!("invalid exec-opt {option:?}: expected native.cgroupdriver=cgroupfs or =systemd"),
+        let (key, value) = option.split_once('=').unwrap_or((option, ""));
+        let (key, value) = (key.trim().to_lowercase(), value.trim());
+        match (key.as_str(), value) {
+            ("", _) | (_, "") => bail!("invalid exec-opt ({option}): must be formatted 'opt=value'"),
+            ("native.cgroupdriver", "systemd") => systemd = true,
+            ("native.cgroupdriver", "cgroupfs") => systemd = false,
+            ("native.cgroupdriver", other) => bail!("native.cgroupdriver option {other} not supported"),
+            _ => bail!("invalid exec-opt ({option}): unknown option: '{key}'"),
         }
     }
     Ok(systemd)
-}
-
-/// A number of bytes, as a number or as text with a unit. Source: docker/go-units `RAMInBytes`.
-fn bytes(value: &serde_json::Value) -> Result<i64> {
-    let text = match value {
-        serde_json::Value::String(text) => text.trim().to_ascii_lowercase(),
-        other => other.to_string(),
-    };
-    let split = text
-        .find(|character: char| !character.is_ascii_digit() && character != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let shift = match unit.trim().trim_end_matches('b').trim_end_matches('i') {
-        "" => 0,
-        "k" => 10,
-        "m" => 20,
-        "g" => 30,
-        "t" => 40,
-        _ => bail!("invalid default-shm-size {text:?}"),
-    };
-    let number: f64 = number
-        .parse()
-        .with_context(|| format!("invalid default-shm-size {text:?}"))?;
-    Ok((number * (1_u64 << shift) as f64) as i64)
 }
 
 #[cfg(test)]
@@ -233,7 +285,8 @@ mod tests {
     use super::*;
 
     fn settings(document: serde_json::Value) -> Result<Settings> {
-        Settings::new(serde_json::from_value(document).unwrap(), Path::new("/opt/bin/tierced"))
+        let document = serde_json::from_value(document).unwrap();
+        Settings::new(document, Path::new("/opt/bin/tierced"), CalledAs::Tierced)
     }
 
     #[test]
@@ -255,35 +308,53 @@ mod tests {
             port,
         };
         assert_eq!(hosts[0], Host::Unix(PathBuf::from("/a")));
-        assert_eq!(hosts[1], tcp("0.0.0.0", 4242));
-        assert_eq!(hosts[2], tcp("::1", 2375));
+        assert_eq!(hosts[1], tcp("0.0.0.0", Some(4242)));
+        assert_eq!(hosts[2], tcp("::1", None));
         assert_eq!(hosts[3], Host::Inherited);
     }
 
     #[test]
-    fn row_094_bad_values_are_reported_by_name() {
-        for (document, name) in [
+    fn row_094_bad_values_are_reported_in_dockers_words() {
+        for (document, text) in [
             (json!({"bip": "300.0.0.1/24"}), "bip"),
-            (json!({"log-level": "loud"}), "loud"),
-            (json!({"hosts": ["ftp://x"]}), "ftp://x"),
+            (json!({"log-level": "loud"}), "invalid logging level: loud"),
+            (json!({"log-format": "x"}), "invalid log format: x"),
+            (
+                json!({"hosts": ["ftp://x"]}),
+                "invalid bind address (ftp://x): unsupported proto 'ftp'",
+            ),
             (json!({"data-root": "relative"}), "data-root"),
-            (json!({"exec-opts": ["x"]}), "exec-opt"),
-            (json!({"default-shm-size": "much"}), "default-shm-size"),
+            (
+                json!({"exec-opts": ["a"]}),
+                "invalid exec-opt (a): must be formatted 'opt=value'",
+            ),
+            (
+                json!({"exec-opts": ["a=b"]}),
+                "invalid exec-opt (a=b): unknown option: 'a'",
+            ),
+            (json!({"labels": ["a"]}), "bad attribute format: a"),
+            (json!({"labels": ["a=1", "a=2"]}), "conflict labels for a=2 and a=1"),
+            (json!({"mtu": -5}), "invalid default MTU: -5"),
+            (
+                json!({"host-gateway-ips": ["1.1.1.1", "2.2.2.2"]}),
+                "only one IPv4 host gateway IP address can be specified",
+            ),
             (
                 json!({"default-address-pools": [{"base": "x", "size": 24}]}),
                 "default-address-pools",
             ),
+            (
+                json!({"max-concurrent-downloads": -1}),
+                "invalid max concurrent downloads: -1",
+            ),
         ] {
             let message = format!("{:#}", settings(document).unwrap_err());
-            assert!(message.contains(name), "{message}");
+            assert!(message.contains(text), "{message}");
         }
-        assert_eq!(
-            settings(json!({"default-shm-size": "1.5M"})).unwrap().shm_size,
-            Some(1_572_864)
-        );
-        assert_eq!(
-            settings(json!({"default-shm-size": 4096})).unwrap().shm_size,
-            Some(4096)
-        );
+        // An empty text stands for the default everywhere.
+        let empty = json!({"data-root": "", "log-level": "", "pidfile": "", "group": "", "mtu": 0, "ip": "0.0.0.0"});
+        let settings = settings(empty).unwrap();
+        assert_eq!(settings.data_root, Path::new("/var/lib/tierce"));
+        assert_eq!(settings.network.publish_address, None);
     }
 }

@@ -26,7 +26,10 @@ impl Daemon {
         let directory = tempfile::Builder::new().prefix("td").tempdir_in("/tmp").unwrap();
         let process = Self::command(directory.path(), notify).spawn().unwrap();
         let daemon = Self { directory, process };
-        Self::wait_for("an answer", || UnixStream::connect(daemon.socket()).is_ok());
+        // Clients may connect before the parts are open, and then wait.
+        Self::wait_for("an answer", || {
+            UnixStream::connect(daemon.socket()).is_ok() && daemon.request("GET", "/_ping").0 == 200
+        });
         daemon
     }
 
@@ -157,12 +160,54 @@ fn row_094_validate_tells_what_is_wrong_by_name() {
         ),
         (&[][..], r#"{"no-such-key": 1}"#, "no-such-key"),
         (&[][..], r#"{"hosts": ["nowhere"]}"#, "nowhere"),
-        (&[][..], "{", "no JSON object"),
+        (&[][..], "{", "invalid JSON: EOF while parsing an object"),
+        (&[][..], "[]", "it is no JSON object"),
+        (
+            &["--selinux-enabled"][..],
+            "{}",
+            "selinux-enabled: SELinux labels are not set",
+        ),
     ] {
         let bad = validate(arguments, file);
         let text = String::from_utf8_lossy(&bad.stderr).into_owned();
         assert!(!bad.status.success() && text.contains(name), "{text}");
     }
+}
+
+#[test]
+fn row_094_called_as_dockerd_it_answers_to_that_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let dockerd = directory.path().join("dockerd");
+    std::os::unix::fs::symlink(PROGRAM, &dockerd).unwrap();
+    let run = |arguments: &[&str]| Command::new(&dockerd).args(arguments).output().unwrap();
+    let wrong = run(&["--nope"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8_lossy(&wrong.stderr),
+        "unknown flag: --nope\nSee 'dockerd --help'.\n"
+    );
+    let help = run(&["--help"]);
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    assert!(help.contains("Usage: dockerd [OPTIONS]"), "{help}");
+    for heading in ["Accepted without effect:", "Refused:"] {
+        assert!(help.contains(heading), "{help}");
+    }
+    assert!(String::from_utf8_lossy(&run(&["--version"]).stdout).starts_with("Tierce version "));
+    // Docker's own example of a configuration file passes, its certificates, programs and HTTPS proxy aside.
+    let mut example: serde_json::Value = serde_json::from_str(include_str!("docker-daemon.json")).unwrap();
+    let keys = example.as_object_mut().unwrap();
+    for key in ["tls", "tlsverify", "runtimes", "proxies"] {
+        keys.remove(key);
+    }
+    let file = directory.path().join("daemon.json");
+    std::fs::write(&file, example.to_string()).unwrap();
+    let valid = run(&["--validate", "--config-file", file.to_str().unwrap()]);
+    assert_eq!(
+        String::from_utf8_lossy(&valid.stdout),
+        "configuration OK\n",
+        "{}",
+        String::from_utf8_lossy(&valid.stderr)
+    );
 }
 
 #[test]

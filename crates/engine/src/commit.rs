@@ -4,6 +4,7 @@ use crate::container::context::{Context, blocking, run_to_end};
 use crate::container::pause;
 use crate::container::state::Status;
 use crate::error::{Error, Result};
+use crate::metrics::Action;
 use std::sync::Arc;
 use tierce_image::Commit;
 use tierce_oci::container::Config;
@@ -32,7 +33,11 @@ impl crate::image::Images {
     /// Makes an image of a container. Goes on to its end when the caller goes away.
     pub async fn commit(&self, request: CommitRequest) -> Result<ImageId> {
         let (store, context) = (Arc::clone(&self.store), Arc::clone(&self.context));
-        run_to_end(async move { commit(&store, &context, request).await }).await
+        run_to_end(async move {
+            let committed = commit(&store, &context, request);
+            context.metrics.time(Action::Commit, committed).await
+        })
+        .await
     }
 }
 

@@ -1,19 +1,22 @@
 //! The bundle of services, and how it is opened.
 
 use crate::container::context::Context;
-use crate::container::{Containers, recover};
+use crate::container::{Containers, recover, stop_all};
 use crate::error::Result;
 use crate::events::Events;
 use crate::exec::Execs;
 use crate::image::Images;
 use crate::network::Networks;
 use crate::parts::{ImageSource, Rootfs, Sandboxes};
+use crate::presets::Presets;
+use crate::runtimes::Runtimes;
 use crate::system::System;
 use crate::volume::Volumes;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tierce_store::Leases;
 use tierce_task::{TaskControl, Tasks};
 
@@ -24,10 +27,8 @@ pub struct Config {
     pub data_root: PathBuf,
     /// Exec root (`ER`).
     pub exec_root: PathBuf,
-    /// Runtimes by name; `None` is Tierce's own.
-    pub runtimes: BTreeMap<String, Option<PathBuf>>,
-    /// The runtime of containers that name none.
-    pub default_runtime: String,
+    /// The runtimes that containers may choose at first; see [`System::set_runtimes`].
+    pub runtimes: Runtimes,
     /// Parent control group of containers that name none (`/docker`, or `system.slice` with systemd).
     pub cgroup_parent: Option<String>,
     /// Whether control groups are made by systemd.
@@ -48,8 +49,8 @@ pub struct Config {
     pub host_resolv_conf: PathBuf,
     /// Where documents of the container device interface are, the strongest last; none: there are no such devices.
     pub cdi_directories: Vec<PathBuf>,
-    /// Name servers of containers that name none (`--dns`).
-    pub dns: Vec<String>,
+    /// What containers get that do not say.
+    pub presets: Presets,
 }
 
 impl Config {
@@ -58,8 +59,7 @@ impl Config {
         Self {
             data_root: data_root.into(),
             exec_root: exec_root.into(),
-            runtimes: tierce_spec::runtimes(),
-            default_runtime: "tierce".to_owned(),
+            runtimes: Runtimes::default(),
             cgroup_parent: None,
             systemd_cgroup: false,
             log_driver: "json-file".to_owned(),
@@ -70,7 +70,7 @@ impl Config {
             stop_timeout: 10,
             host_resolv_conf: PathBuf::from("/etc/resolv.conf"),
             cdi_directories: tierce_spec::cdi::DIRECTORIES.map(PathBuf::from).to_vec(),
-            dns: Vec::new(),
+            presets: Presets::default(),
         }
     }
 }
@@ -150,10 +150,18 @@ impl Engine {
         })
     }
 
-    /// The daemon is going down: containers live on, and nothing is restarted any more by this process. Packet filter
-    /// rules and bridges go when no container is left that needs them.
-    pub fn shut_down(&self) {
-        self.context.shutting_down.store(true, Ordering::Relaxed);
+    /// The daemon is going down and takes its containers with it, within `limit` (`None`: as long as it takes).
+    pub async fn stop_containers(&self, limit: Option<Duration>) {
+        self.context.daemon.shutting_down.store(true, Ordering::Relaxed);
+        stop_all::stop_all(&self.context, limit).await;
+    }
+
+    /// The daemon is going down: containers live on, and nothing is restarted any more by this process. Changes of
+    /// containers that are under way come to their end, if they do so soon. Packet filter rules and bridges go when no
+    /// container is left that needs them.
+    pub async fn shut_down(&self) {
+        self.context.daemon.shutting_down.store(true, Ordering::Relaxed);
+        stop_all::settle(&self.context).await;
         if let Err(error) = self.networks.shut_down() {
             tracing::warn!(%error, "the networks could not be taken down completely");
         }

@@ -5,6 +5,7 @@
 
 use crate::filters::Filters;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 use tokio::sync::broadcast;
@@ -73,6 +74,7 @@ pub struct Watch {
 pub struct Events {
     past: Mutex<VecDeque<Event>>,
     live: broadcast::Sender<Event>,
+    published: AtomicU64,
 }
 
 impl Default for Events {
@@ -80,6 +82,7 @@ impl Default for Events {
         Self {
             past: Mutex::default(),
             live: broadcast::channel(QUEUE).0,
+            published: AtomicU64::new(0),
         }
     }
 }
@@ -94,6 +97,7 @@ impl Events {
             attributes,
             at: SystemTime::now(),
         };
+        self.published.fetch_add(1, Ordering::Relaxed);
         let mut past = self.past();
         if past.len() == REMEMBERED {
             past.pop_front();
@@ -123,6 +127,11 @@ impl Events {
             until: watch.until,
             filters: watch.filters,
         }
+    }
+
+    /// How many events there were.
+    pub fn published(&self) -> u64 {
+        self.published.load(Ordering::Relaxed)
     }
 
     /// How many watchers there are.

@@ -2,6 +2,9 @@
 
 use crate::container::context::{Context, blocking};
 use crate::error::Result;
+use crate::events::Subject;
+use crate::metrics::Metrics;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -49,6 +52,8 @@ pub struct Info {
     pub event_watchers: usize,
     /// Volume drivers.
     pub volume_drivers: Vec<&'static str>,
+    /// What the administrator should know.
+    pub warnings: Vec<String>,
 }
 
 /// Facts about the host.
@@ -103,20 +108,39 @@ impl System {
         counts(&self.context)
     }
 
+    /// How often things were done, and how long they took.
+    pub fn metrics(&self) -> &Metrics {
+        &self.context.metrics
+    }
+
     /// Disk use of volumes, measured now.
     pub async fn volume_usage(&self) -> Result<Vec<VolumeUsage>> {
         let context = Arc::clone(&self.context);
         blocking(move || Ok(volume_usage(&context))).await
     }
 
-    /// Publishes that the daemon read its configuration again.
-    pub fn reloaded(&self) {
-        self.context.events.publish(
-            crate::events::Subject::Daemon,
-            "reload",
-            "",
-            std::collections::BTreeMap::new(),
-        );
+    /// From now on containers may choose these runtimes.
+    pub async fn set_runtimes(&self, runtimes: crate::Runtimes) {
+        let context = &self.context;
+        let same_default = context.runtimes().default == runtimes.default;
+        context.set_runtimes(runtimes);
+        if same_default {
+            return;
+        }
+        // Records name the runtime as seen from the default one.
+        for container in context.all() {
+            let _transition = container.transition().await;
+            if !container.snapshot().gone {
+                context.save_or_warn(&container, false).await;
+            }
+        }
+    }
+
+    /// Publishes that the daemon, of this id, read its configuration again; `settings` are those that may change.
+    pub fn reloaded(&self, id: &str, mut settings: BTreeMap<String, String>) {
+        let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        settings.insert("name".to_owned(), hostname);
+        self.context.events.publish(Subject::Daemon, "reload", id, settings);
     }
 }
 
@@ -138,13 +162,22 @@ fn counts(context: &Context) -> ContainerCounts {
 
 fn info(context: &Context) -> Info {
     let uname = rustix::system::uname();
+    let (runtimes, presets) = (context.runtimes(), &context.config.presets);
     let mut security_options = Vec::new();
     if context.host.apparmor_profile.is_some() {
         security_options.push("name=apparmor".to_owned());
     }
-    security_options.push("name=seccomp,profile=builtin".to_owned());
+    let profile = match presets.seccomp.as_deref() {
+        None | Some("builtin") => "builtin",
+        Some("unconfined") => "unconfined",
+        Some(_) => "custom",
+    };
+    security_options.push(format!("name=seccomp,profile={profile}"));
     if context.host.unified_cgroups {
         security_options.push("name=cgroupns".to_owned());
+    }
+    if presets.no_new_privileges {
+        security_options.push("name=no-new-privileges".to_owned());
     }
     let release = std::fs::read_to_string("/etc/os-release")
         .or_else(|_| std::fs::read_to_string("/usr/lib/os-release"))
@@ -161,13 +194,8 @@ fn info(context: &Context) -> Info {
             "cgroupfs"
         },
         cgroup_version: if context.host.unified_cgroups { "2" } else { "1" },
-        runtimes: context
-            .config
-            .runtimes
-            .iter()
-            .map(|(name, path)| (name.clone(), path.clone()))
-            .collect(),
-        default_runtime: context.config.default_runtime.clone(),
+        default_runtime: runtimes.default.clone(),
+        runtimes: runtimes.programs.clone().into_iter().collect(),
         init_program: context.config.init_program.clone(),
         security_options,
         host: HostInfo {
@@ -181,7 +209,23 @@ fn info(context: &Context) -> Info {
         },
         event_watchers: context.events.watchers(),
         volume_drivers: context.volumes.drivers(),
+        warnings: warnings(context),
     }
+}
+
+fn warnings(context: &Context) -> Vec<String> {
+    let damaged = context.daemon.damaged.get().into_iter().flatten();
+    damaged
+        .map(|directory| {
+            let id = directory.file_name().unwrap_or_default().to_string_lossy();
+            format!(
+                "WARNING: container {} is left out: its record in {} cannot be read. Mend config.v2.json and \
+                 hostconfig.json there and restart the daemon, or remove the directory",
+                id.get(..12).unwrap_or(&id),
+                directory.display()
+            )
+        })
+        .collect()
 }
 
 /// One value of os-release(5), without its quotes.

@@ -401,6 +401,7 @@ async fn row_092_a_restart_of_the_daemon_loses_nothing() {
     // The daemon dies; its event loop does not hear what ends now.
     bench
         .context
+        .daemon
         .shutting_down
         .store(true, std::sync::atomic::Ordering::Relaxed);
     let before = bench

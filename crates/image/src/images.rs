@@ -6,6 +6,7 @@ use crate::journal::{Journal, clear_interrupted};
 use crate::layers::Layers;
 use crate::names::Names;
 use crate::pull::Transfers;
+use crate::reach::Reach;
 use crate::records::Records;
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -13,7 +14,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tierce_content::Staging;
 use tierce_oci::{ChainId, Platform};
-use tierce_registry::Client;
 use tierce_store::Leases;
 
 /// Settings of the image store.
@@ -25,23 +25,15 @@ pub struct Config {
     pub staging: PathBuf,
     /// What a pull without `--platform` chooses.
     pub platform: Platform,
-    /// How many layers are downloaded and unpacked at once (`max-concurrent-downloads`).
-    pub parallel_layers: usize,
-    /// How many layers are uploaded at once (`max-concurrent-uploads`).
-    pub parallel_uploads: usize,
 }
 
 impl Config {
     /// The usual settings for a data root and a storage driver.
     pub fn new(data_root: &std::path::Path, driver: &str) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             metadata: data_root.join("image").join(driver),
             staging: data_root.join("tmp"),
             platform: Platform::host(),
-            // Docker's default is 3. A layer keeps about one core busy.
-            parallel_layers: cores.max(3),
-            parallel_uploads: 5,
         }
     }
 }
@@ -60,7 +52,7 @@ pub struct Images {
     pub(crate) staging: Staging,
     pub(crate) journal: Journal,
     pub(crate) transfers: Transfers,
-    pub(crate) registry: Client,
+    pub(crate) reach: Arc<Reach>,
     /// Held while images, names and layers are put together or taken apart, so that no layer is removed between the
     /// moment somebody counts on it and the moment that shows.
     changing: Mutex<()>,
@@ -84,7 +76,7 @@ impl Images {
     pub fn open(
         config: Config,
         layers: Arc<tierce_layer::Store>,
-        registry: Client,
+        reach: Arc<Reach>,
         leases: Arc<Leases>,
     ) -> Result<Arc<Self>, Error> {
         tierce_fsops::create_dir_all(&config.metadata, 0o700)?;
@@ -96,8 +88,8 @@ impl Images {
             leases,
             staging: Staging::open(&config.staging.join("blobs"))?,
             journal: Journal::open(&config.staging.join("work"))?,
-            transfers: Transfers::new(config.parallel_layers),
-            registry,
+            transfers: Transfers::default(),
+            reach,
             config,
             changing: Mutex::default(),
             sequence: AtomicU64::default(),

@@ -70,7 +70,7 @@ impl Images {
         import: Import,
         progress: &Arc<dyn Progress>,
     ) -> Result<ImageId, Error> {
-        let mut remote = self.registry.download(address).await?;
+        let mut remote = self.reach.terms().registry.download(address).await?;
         progress.report(Message::plain(format!("Downloading from {address}")));
         let (sender, pieces) = mpsc::channel(PIECES);
         let images = self.clone();

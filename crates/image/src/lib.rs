@@ -42,6 +42,7 @@ mod progress;
 mod prune;
 mod pull;
 mod push;
+mod reach;
 mod records;
 mod remote;
 mod remove;
@@ -61,6 +62,7 @@ pub use model::{
     Details, HistoryStep, Image, Loaded, Prune, Pruned, Published, Pull, Pulled, Push, Removal, Removed, Summary,
 };
 pub use progress::{Detail, Message, OutputOnly, Progress, Silent};
+pub use reach::{Parallel, Reach};
 pub use remote::{Remote, Search};
 pub use save::Saving;
 pub use tierce_registry::{Credentials, Found, Secret};

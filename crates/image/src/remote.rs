@@ -38,7 +38,7 @@ impl Images {
     /// Failures of the registry, in its own words as dockerd tells them.
     pub async fn look_up(&self, reference: &Reference, credentials: Option<Credentials>) -> Result<Remote, Error> {
         let reference = reference.clone().with_default_tag();
-        let repository = self.registry.repository(&reference, credentials);
+        let repository = self.reach.terms().registry.repository(&reference, credentials);
         let asked = match (reference.digest(), reference.tag()) {
             (Some(digest), _) => digest.to_string(),
             (None, tag) => tag.unwrap_or_default().to_owned(),
@@ -90,7 +90,12 @@ impl Images {
         let in_range =
             in_range.ok_or_else(|| Error::BadSearch(format!("limit {limit} is outside the range of [1, 100]")))?;
         let credentials = search.credentials.as_ref();
-        let mut found = self.registry.search(&search.term, in_range, credentials).await?;
+        let mut found = self
+            .reach
+            .terms()
+            .registry
+            .search(&search.term, in_range, credentials)
+            .await?;
         found.retain(|one| {
             search.official.is_none_or(|official| official == one.is_official) && one.star_count >= search.stars
         });
@@ -102,6 +107,6 @@ impl Images {
     /// # Errors
     /// Failures of the registry.
     pub async fn log_in(&self, server: &str, credentials: &Credentials) -> Result<Option<Secret>, Error> {
-        Ok(self.registry.log_in(server, credentials).await?)
+        Ok(self.reach.terms().registry.log_in(server, credentials).await?)
     }
 }

@@ -1,6 +1,6 @@
 //! What the tests of this room stand on: a data root, and an ear for progress.
 
-use crate::{Config, Images, Message, Progress};
+use crate::{Config, Images, Message, Parallel, Progress, Reach};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -49,7 +49,13 @@ impl Stage {
         let leases = Arc::new(Leases::default());
         let client = Client::new(registry).unwrap();
         let config = Config::new(root.path(), "vfs");
-        let images = Images::open(config, layers.clone(), client, leases.clone()).unwrap();
+        let images = Images::open(
+            config,
+            layers.clone(),
+            Reach::new(client, Parallel::default()),
+            leases.clone(),
+        )
+        .unwrap();
         Self {
             images,
             layers,

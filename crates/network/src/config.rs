@@ -1,5 +1,6 @@
 //! What the daemon's configuration says about networks.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
@@ -32,6 +33,8 @@ pub struct Config {
     pub host_gateway: Option<IpAddr>,
     /// The host's resolver file.
     pub host_resolv_conf: PathBuf,
+    /// Options of new networks that do not give them, by driver (`--default-network-opt`).
+    pub default_options: BTreeMap<String, BTreeMap<String, String>>,
     /// Program names: prefix of the host's veth names, at most 6 characters. Daemons on one host need different ones,
     /// because leftovers are recognised by it.
     pub veth_prefix: String,
@@ -96,6 +99,7 @@ impl Config {
             relay: true,
             host_gateway: None,
             host_resolv_conf: PathBuf::from("/etc/resolv.conf"),
+            default_options: BTreeMap::new(),
             veth_prefix: "veth".to_owned(),
         }
     }

@@ -89,6 +89,11 @@ impl Connections {
         sent
     }
 
+    /// Nobody is connected.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// Something waits to be written.
     pub(crate) fn has_unsent(&self) -> bool {
         self.open.values().any(|connection| !connection.out.is_empty())

@@ -47,6 +47,8 @@ pub(crate) struct Identity {
 pub(crate) struct Listeners {
     pub(crate) task: UnixListener,
     pub(crate) io: UnixListener,
+    /// So long somebody may take to ask for a container.
+    pub(crate) unasked_until: Instant,
 }
 
 /// Everything the server knows.
@@ -251,11 +253,25 @@ impl Shim {
     fn next_deadline(&self) -> Option<Instant> {
         let lingering = self.processes.values().filter(|process| !process.streams.is_finished());
         let lingering = lingering.filter_map(|process| process.exit.map(|exit| exit.linger));
-        lingering.chain(self.parting).chain(self.publisher.retry_at()).min()
+        lingering
+            .chain(self.parting)
+            .chain(self.publisher.retry_at())
+            .chain(self.forgotten_at())
+            .min()
+    }
+
+    /// When the shim may go because nobody wants anything of it: who started it may have died before it asked for a
+    /// container.
+    fn forgotten_at(&self) -> Option<Instant> {
+        let wanted = self.container.is_some() || !self.jobs.is_empty() || !self.connections.is_empty();
+        let listeners = self.listeners.as_ref().filter(|_| !wanted);
+        listeners.map(|listeners| listeners.unasked_until)
     }
 
     fn is_done(&self) -> bool {
-        let Some(parting) = self.parting else { return false };
+        let Some(parting) = self.parting else {
+            return self.forgotten_at().is_some_and(|at| at <= Instant::now());
+        };
         let undelivered = self.processes.values().any(|process| process.streams.has_undelivered());
         let busy = undelivered || self.connections.has_unsent() || self.publisher.has_unsent();
         (!busy && self.jobs.is_empty()) || parting <= Instant::now()

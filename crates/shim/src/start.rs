@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::Mode;
 use rustix::process::{getpid, set_child_subreaper, setsid, umask};
@@ -25,6 +26,8 @@ const SOCKETS: &str = "TIERCE_SOCKETS";
 const DEFAULT_SOCKETS: &str = "/run/tierce/s";
 /// Address of containerd's event service; set by containerd.
 const EVENTS: &str = "TTRPC_ADDRESS";
+/// How long a shim waits for the first wish of whoever started it.
+const UNASKED: Duration = Duration::from_secs(20);
 /// What the kernel shall think of killing the shim: only after everything else but the most essential.
 const SPARED: &str = "-998";
 
@@ -49,6 +52,7 @@ pub(crate) fn start(arguments: &Arguments) -> Result<()> {
     let listeners = Listeners {
         task: listen(&identity.task_socket)?,
         io: listen(&identity.io_socket)?,
+        unasked_until: Instant::now() + UNASKED,
     };
     match fork().doing(|| "fork the server".into())? {
         Side::Parent { pid } => {

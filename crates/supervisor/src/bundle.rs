@@ -5,12 +5,15 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use tierce_fault::Kind;
 use tierce_oci::runtime::Spec;
 use tierce_task::bootstrap::Bootstrap;
-use tierce_task::{Error, Result};
+use tierce_task::{Error, Result, TraceId};
 
 const BOOTSTRAP: &str = "bootstrap.json";
+const MADE: &str = "task.json";
+const TRACE: &str = "trace";
 
 /// For `map_err`: `verb` on `path` failed.
 fn failed(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
@@ -70,6 +73,39 @@ pub(crate) fn write_bootstrap(bundle: &Path, bootstrap: &Bootstrap) -> Result<()
 pub(crate) fn read_bootstrap(bundle: &Path) -> Result<Bootstrap> {
     let path = bundle.join(BOOTSTRAP);
     Bootstrap::parse(&fs::read_to_string(&path).map_err(failed("read", &path))?)
+}
+
+/// What the shim said of a task when it was made.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Made {
+    /// Host process id of the init.
+    pub(crate) pid: u32,
+    /// The shim's I/O socket.
+    pub(crate) io: PathBuf,
+}
+
+/// Keeps it for a supervisor that comes after a restart and finds the shim silent.
+pub(crate) fn write_made(bundle: &Path, made: &Made) -> Result<()> {
+    let path = bundle.join(MADE);
+    let json = serde_json::to_vec(made).map_err(io::Error::from);
+    json.and_then(|json| fs::write(&path, json))
+        .map_err(failed("write", &path))
+}
+
+/// What the shim said; `None` where the task was never made.
+pub(crate) fn read_made(bundle: &Path) -> Option<Made> {
+    serde_json::from_slice(&fs::read(bundle.join(MADE)).ok()?).ok()
+}
+
+/// Keeps the trace that somebody brought, for a supervisor that comes after a restart.
+pub(crate) fn write_trace(bundle: &Path, trace: &TraceId) -> Result<()> {
+    let path = bundle.join(TRACE);
+    fs::write(&path, trace.as_str()).map_err(failed("write", &path))
+}
+
+/// The trace that somebody brought.
+pub(crate) fn read_trace(bundle: &Path) -> Option<TraceId> {
+    TraceId::parse(&fs::read_to_string(bundle.join(TRACE)).ok()?)
 }
 
 /// Removes it; one that is gone is no error.

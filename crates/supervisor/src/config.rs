@@ -16,6 +16,8 @@ pub struct Config {
     pub namespace: String,
     /// Deadline of verbs that only talk to the kernel: kill, resize, state.
     pub short: Duration,
+    /// How long a start of the supervisor waits for a shim of an earlier one.
+    pub patience: Duration,
     /// Deadline of verbs that may run hooks, mount, or wait for a container to vanish: create, start, delete.
     pub long: Duration,
 }
@@ -30,6 +32,7 @@ impl Config {
             shim: shim.into(),
             namespace: "moby".to_owned(),
             short: Duration::from_secs(10),
+            patience: Duration::from_secs(3),
             long: Duration::from_mins(2),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tierce_task::messages::{StateRequest, StateResponse};
 use tierce_task::method::Method;
-use tierce_task::{Error, ProcessId, Result, TaskState, Tasks};
+use tierce_task::{Error, ProcessId, Result, TaskState, TaskStatus, Tasks};
 
 use crate::client::Client;
 use crate::supervisor::{Supervisor, blocking};
@@ -20,6 +20,8 @@ enum Found {
         init: Box<StateResponse>,
         execs: Vec<StateResponse>,
     },
+    /// A shim that does not answer, of a task that was made: it may be stopped, or waits for a disk.
+    Silent(Client, bundle::Made),
     /// A shim without container: it was being created or deleted.
     Empty(Client),
     /// Nobody listens.
@@ -29,7 +31,7 @@ enum Found {
 impl Supervisor {
     /// Adopts every task of an earlier supervisor; gives them as they are now, exits that happened meanwhile included.
     /// A task whose shim has died is cleaned up and shown as stopped with status 137; it is to be deleted like any
-    /// other. A shim that does not answer in time is left alone, and not shown.
+    /// other. One whose shim does not answer in time counts as running: what is true is learned when it answers.
     pub async fn recover(&self) -> Vec<TaskState> {
         let mut looking = Vec::new();
         for (id, place) in bundle::list(&self.config.tasks()) {
@@ -70,6 +72,19 @@ impl Supervisor {
                 watch::bury(self, &task);
                 Some(task.state())
             }
+            Found::Silent(client, made) => {
+                tracing::warn!(
+                    container = id,
+                    pid = made.pid,
+                    "its shim does not answer; it counts as running"
+                );
+                let task = Arc::new(Task::new(id, place, made.io, made.pid, Some(client)));
+                task.set_status(TaskStatus::Running);
+                reservation.fill(task.clone());
+                watch::shim(self, &task);
+                watch::process(self, &task, ProcessId::init(&task.id));
+                Some(task.state())
+            }
             Found::Alive { client, init, execs } => {
                 let task = Task::new(id, place, PathBuf::from(&init.io), init.pid, Some(client));
                 let task = Arc::new(task);
@@ -105,7 +120,7 @@ impl Supervisor {
             Err(error) => return Err(error),
         };
         let state = |exec: String| {
-            let (client, limit) = (&client, Some(self.config.short));
+            let (client, limit) = (&client, Some(self.config.patience));
             async move {
                 let request = StateRequest {
                     id: id.to_owned(),
@@ -123,6 +138,10 @@ impl Supervisor {
             }
             // It died between the connection and its answer.
             Err(Error::Disconnected { .. }) => return Ok(Found::Dead),
+            Err(error @ Error::Timeout { .. }) => {
+                let made = bundle::read_made(place).ok_or(error)?;
+                return Ok(Found::Silent(client, made));
+            }
             Err(error) => return Err(error),
         };
         let mut execs = Vec::new();

@@ -12,6 +12,7 @@ use tierce_task::messages::{
 use tierce_task::method::Method;
 use tierce_task::{
     Create, Created, Error, EventHub, EventReceiver, Exec, Exit, ProcessId, Result, TaskState, TaskStatus, Tasks,
+    TraceId,
 };
 
 use crate::client::Client;
@@ -45,8 +46,9 @@ impl Supervisor {
     }
 
     /// Writes the bundle and starts a shim.
-    async fn launch(&self, create: &Create, bundle: &std::path::Path) -> Result<Client> {
+    async fn launch(&self, create: &Create, bundle: &std::path::Path, trace: &TraceId) -> Result<Client> {
         let (config, id, spec) = (self.config.clone(), create.id.clone(), create.spec.clone());
+        let (own, trace) = (TraceId::of_container(&id), trace.clone());
         let place = bundle.to_owned();
         let bootstrap = blocking(move || {
             if place.exists() {
@@ -55,6 +57,10 @@ impl Supervisor {
                 bundle::remove(&place)?;
             }
             bundle::write(&place, &spec)?;
+            if trace != own {
+                bundle::write_trace(&place, &trace)?;
+            }
+            trace.step(8, "the runtime document is stored");
             let bootstrap = launch::start(&config, &id, &place)?;
             bundle::write_bootstrap(&place, &bootstrap)?;
             Ok(bootstrap)
@@ -134,13 +140,18 @@ impl Tasks for Supervisor {
         bundle::check_id(&create.id)?;
         let reservation = self.table.reserve(&create.id)?;
         let bundle = self.config.tasks().join(&create.id);
-        let client = match self.launch(&create, &bundle).await {
+        let trace = create
+            .trace
+            .clone()
+            .unwrap_or_else(|| TraceId::of_container(&create.id));
+        let client = match self.launch(&create, &bundle, &trace).await {
             Ok(client) => client,
             Err(error) => {
                 self.sweep(&create.id, bundle, true).await;
                 return Err(error);
             }
         };
+        trace.step(10, "the task is made: it has its shim");
         let request = convert::create_request(&self.config, &create, &bundle);
         let limit = Some(self.config.long);
         let answer = match client
@@ -155,6 +166,18 @@ impl Tasks for Supervisor {
             }
         };
         let io = PathBuf::from(&answer.io);
+        trace.step(11, "the shim has called create of the runtime");
+        let (place, made) = (
+            bundle.clone(),
+            bundle::Made {
+                pid: answer.pid,
+                io: io.clone(),
+            },
+        );
+        if let Err(error) = blocking(move || bundle::write_made(&place, &made)).await {
+            // Only a restart that finds the shim silent would miss it.
+            tracing::warn!(container = create.id, %error, "a task is not written down");
+        }
         let task = Arc::new(Task::new(create.id, bundle, io.clone(), answer.pid, Some(client)));
         reservation.fill(task.clone());
         watch::shim(self, &task);
@@ -169,10 +192,14 @@ impl Tasks for Supervisor {
             exec_id: process.exec_id().to_owned(),
         };
         let client = task.client("start")?;
+        if process.exec.is_none() {
+            task.trace.step(12, "the task is started");
+        }
         let answer = client
             .call::<StartResponse>("start", Method::Start, &request, Some(self.config.long))
             .await?;
         if process.exec.is_none() {
+            task.trace.step(13, "the shim has called start of the runtime");
             task.set_status(TaskStatus::Running);
         } else {
             watch::process(self, &task, process.clone());

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tierce_task::{Error, Exit, ProcessId, Result, TaskState, TaskStatus};
+use tierce_task::{Error, Exit, ProcessId, Result, TaskState, TaskStatus, TraceId};
 use tokio::sync::watch;
 
+use crate::bundle;
 use crate::client::Client;
 
 /// One process: its exit, once known.
@@ -32,6 +33,8 @@ pub(crate) struct Task {
     pub(crate) bundle: PathBuf,
     pub(crate) io: PathBuf,
     pub(crate) pid: u32,
+    /// What joins its steps in the log.
+    pub(crate) trace: TraceId,
     /// `None`: the shim is dead, what it left behind is cleaned up.
     client: Mutex<Option<Client>>,
     status: Mutex<TaskStatus>,
@@ -46,6 +49,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Task {
     pub(crate) fn new(id: String, bundle: PathBuf, io: PathBuf, pid: u32, client: Option<Client>) -> Self {
         Self {
+            trace: bundle::read_trace(&bundle).unwrap_or_else(|| TraceId::of_container(&id)),
             id,
             bundle,
             io,

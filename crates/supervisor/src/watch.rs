@@ -18,6 +18,9 @@ const KILLED: u32 = 137;
 /// Notes an exit and tells of it, unless it is known already.
 pub(crate) fn tell_exit(supervisor: &Supervisor, task: &Task, process: &ProcessId, exit: Exit) {
     if task.set_exit(process, exit) {
+        if process.exec.is_none() {
+            task.trace.step(14, "it was watched until its end");
+        }
         let (container, exec) = (process.container.clone(), process.exec.clone());
         supervisor.hub.publish(&Event {
             container,

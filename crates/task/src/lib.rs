@@ -11,6 +11,7 @@
 //! - [`options`]: what we say to our own shim beyond containerd's protocol.
 //! - [`attach`]: the protocol of a shim's I/O socket, over which standard streams flow past the supervisor.
 //! - [`bootstrap`]: the JSON that a shim prints when it has been started.
+//! - [`TraceId`]: what joins the steps of a run in the log.
 //!
 //! Nothing here depends on an executor: the shim is synchronous and single-threaded.
 
@@ -27,6 +28,7 @@ mod model;
 pub mod options;
 pub mod status;
 mod tasks;
+mod trace;
 
 pub use error::{Error, Result};
 pub use events::{EventHub, EventReceiver};
@@ -35,3 +37,4 @@ pub use model::{
     TaskStatus,
 };
 pub use tasks::{TaskControl, Tasks};
+pub use trace::TraceId;

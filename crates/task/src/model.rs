@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use crate::TraceId;
+
 /// Limits that [`crate::TaskControl::update`] sets; the `linux.resources` section of the OCI runtime specification.
 pub type Resources = tierce_oci::runtime::Resources;
 
@@ -110,6 +112,8 @@ pub struct Create {
     pub runtime: Option<PathBuf>,
     /// Use the systemd cgroup driver (`linux.cgroupsPath` is then `slice:prefix:name`).
     pub systemd_cgroup: bool,
+    /// What joins the steps in the log; `None`: the one of the id.
+    pub trace: Option<TraceId>,
 }
 
 /// A created task: its init exists, but the user's program has not been started.

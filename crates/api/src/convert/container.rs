@@ -47,6 +47,7 @@ pub(crate) fn create(
         host_config,
         endpoints,
         flat_read_only: false,
+        trace: None,
     })
 }
 

@@ -124,13 +124,14 @@ pub(crate) fn info(info: Info, images: usize, facts: &Facts, version: ApiVersion
             "NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": false, "Error": "",
             "RemoteManagers": null
         }),
-        live_restore_enabled: true,
+        live_restore_enabled: facts.live_restore,
+        labels: facts.labels.clone(),
+        warnings: Some([facts.warnings.clone(), info.warnings].concat()).filter(|all| !all.is_empty()),
         init_binary: info
             .init_program
-            .map(|path| path.display().to_string())
-            .unwrap_or_default(),
+            .map_or_else(String::new, |path| path.display().to_string()),
         security_options: info.security_options,
-        cdi_spec_dirs: Some(Vec::new()),
+        cdi_spec_dirs: Some(facts.cdi_spec_dirs.clone()),
         firewall_backend: (version >= WITH_FIREWALL).then(|| wire::FirewallInfo {
             driver: facts.firewall.clone(),
             info: Vec::new(),

@@ -19,7 +19,7 @@ use hyper::Method;
 use tierce_engine::Engine;
 use tierce_engine::image::Credentials;
 
-use crate::facts::Facts;
+use crate::facts::{Facts, Shared};
 use crate::request::Request;
 use crate::router::{Outcome, Route};
 
@@ -61,7 +61,7 @@ impl Call {
 /// The table while its groups write their rows.
 struct Table<'e> {
     engine: &'e Arc<Engine>,
-    facts: &'e Arc<Facts>,
+    facts: &'e Arc<Shared>,
     rows: Vec<Route>,
 }
 
@@ -75,7 +75,7 @@ impl Table<'_> {
         self.rows.push(Route::new(method, pattern, move |request| {
             handler(Call {
                 engine: Arc::clone(&engine),
-                facts: Arc::clone(&facts),
+                facts: facts.get(),
                 request,
             })
         }));
@@ -107,7 +107,7 @@ impl Table<'_> {
 }
 
 /// Every route. What is not served comes last, so that it takes nothing from what is.
-pub(crate) fn table(engine: &Arc<Engine>, facts: &Arc<Facts>) -> Vec<Route> {
+pub(crate) fn table(engine: &Arc<Engine>, facts: &Arc<Shared>) -> Vec<Route> {
     let mut table = Table {
         engine,
         facts,

@@ -3,7 +3,7 @@
 //! A client attaches *before* it starts the container, so the stream of a container that does not run is a promise:
 //! [`start`](super::start) keeps it between creating the task and starting its program, which is why nothing is missed.
 
-use super::context::{Container, Context};
+use super::context::{Container, Context, run_to_end};
 use super::requests::{Attach, LogRequest, Logs};
 use super::state::Status;
 use crate::error::{Error, Result};
@@ -157,13 +157,19 @@ pub(crate) async fn attach(context: &Arc<Context>, name: &str, request: Attach) 
 }
 
 /// The live stream of a container: at once if it runs, otherwise when it starts.
-async fn live(context: &Context, container: &Container, request: Attach) -> Result<PendingStream> {
+async fn live(context: &Context, container: &Arc<Container>, request: Attach) -> Result<PendingStream> {
     // Registered first and looked at second: a start in between finds the waiting client.
     let pending = container.attachers.add(request);
     if container.snapshot().record.state.is_alive()
         && let Ok(task) = context.tasks.state(&container.id)
     {
-        container.attachers.connect_all(&task.io).await;
+        // It may take over other clients that came at the same time: this one's leaving must not cut it short.
+        let container = Arc::clone(container);
+        run_to_end(async move {
+            container.attachers.connect_all(&task.io).await;
+            Ok(())
+        })
+        .await?;
     }
     Ok(pending)
 }

@@ -13,17 +13,20 @@ use crate::engine::Config;
 use crate::error::{Error, Result};
 use crate::events::{Events, Subject};
 use crate::exec::ExecTable;
+use crate::metrics::Metrics;
 use crate::parts::{ImageSource, Rootfs, Sandboxes};
+use crate::runtimes::Runtimes;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tierce_oci::container::HostConfig;
 use tierce_spec::HostFacts;
 use tierce_spec::validate::Capacity;
 use tierce_store::Leases;
-use tierce_task::{TaskControl, Tasks};
+use tierce_task::{TaskControl, Tasks, TraceId};
 use tokio::sync::{Mutex, MutexGuard, watch};
+use tracing::Instrument;
 
 /// A container as it is at one moment.
 #[derive(Debug, Clone)]
@@ -60,6 +63,8 @@ pub(crate) struct Container {
     pub(crate) directory: PathBuf,
     /// Clients that wait for its task.
     pub(crate) attachers: Attachers,
+    /// What joins the steps of its life in the log.
+    pub(crate) trace: TraceId,
     transition: Mutex<Transient>,
     snapshot: watch::Sender<Arc<Snapshot>>,
 }
@@ -78,6 +83,7 @@ impl Container {
             removal_error: None,
         };
         Self {
+            trace: TraceId::of_container(&id),
             id,
             directory,
             attachers: Attachers::default(),
@@ -129,6 +135,15 @@ struct Table {
     by_name: HashMap<String, String>,
 }
 
+/// What changes while the daemon runs.
+#[derive(Debug, Default)]
+pub(crate) struct DaemonState {
+    pub(crate) shutting_down: AtomicBool,
+    /// Directories of containers whose records could not be read when it started.
+    pub(crate) damaged: OnceLock<Vec<PathBuf>>,
+    runtimes: RwLock<Arc<Runtimes>>,
+}
+
 /// Everything the container verbs need.
 pub(crate) struct Context {
     pub(crate) config: Config,
@@ -140,8 +155,9 @@ pub(crate) struct Context {
     pub(crate) tasks: Arc<dyn Tasks>,
     pub(crate) control: Arc<dyn TaskControl>,
     pub(crate) events: Arc<Events>,
+    pub(crate) metrics: Metrics,
     pub(crate) execs: ExecTable,
-    pub(crate) shutting_down: AtomicBool,
+    pub(crate) daemon: DaemonState,
     /// Facts about the host, looked up once.
     pub(crate) host: HostFacts,
     /// What limits are checked against.
@@ -165,6 +181,10 @@ impl Context {
         control: Arc<dyn TaskControl>,
     ) -> Self {
         Self {
+            daemon: DaemonState {
+                runtimes: RwLock::new(Arc::new(config.runtimes.clone())),
+                ..DaemonState::default()
+            },
             config,
             images,
             rootfs,
@@ -174,8 +194,8 @@ impl Context {
             tasks,
             control,
             events: Arc::default(),
+            metrics: Metrics::default(),
             execs: ExecTable::default(),
-            shutting_down: AtomicBool::new(false),
             host: HostFacts::look(),
             capacity: Capacity::of_host(),
             table: RwLock::default(),
@@ -184,7 +204,18 @@ impl Context {
 
     /// Whether the daemon is going down: nothing is restarted any more.
     pub(crate) fn is_shutting_down(&self) -> bool {
-        self.shutting_down.load(Ordering::Relaxed)
+        self.daemon.shutting_down.load(Ordering::Relaxed)
+    }
+
+    /// The runtimes that containers may choose now.
+    pub(crate) fn runtimes(&self) -> Arc<Runtimes> {
+        // The value is replaced as a whole.
+        Arc::clone(&self.daemon.runtimes.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on containers may choose these.
+    pub(crate) fn set_runtimes(&self, runtimes: Runtimes) {
+        *self.daemon.runtimes.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(runtimes);
     }
 
     /// `DR/containers`.
@@ -293,9 +324,18 @@ impl Context {
     ///
     /// * `durable`: it must survive a power cut when this returns. Otherwise it survives a crash of the daemon only.
     pub(crate) async fn save(&self, container: &Container, durable: bool) -> Result<()> {
-        let snapshot = container.snapshot();
+        self.save_snapshot(container, container.snapshot(), durable).await
+    }
+
+    /// Writes a record that readers do not see yet.
+    pub(crate) async fn save_snapshot(
+        &self,
+        container: &Container,
+        snapshot: Arc<Snapshot>,
+        durable: bool,
+    ) -> Result<()> {
         let directory = container.directory.clone();
-        let runtime = self.config.default_runtime.clone();
+        let runtime = self.runtimes().default.clone();
         blocking(move || disk::write(&directory, &snapshot, &runtime, durable)).await
     }
 
@@ -317,7 +357,7 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
 
 /// Runs a verb to its end even if the one who asked goes away.
 pub(crate) async fn run_to_end<T: Send + 'static>(verb: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-    match tokio::spawn(verb).await {
+    match tokio::spawn(verb.in_current_span()).await {
         Ok(result) => result,
         Err(error) => Err(Error::Internal(format!("the operation did not finish: {error}"))),
     }

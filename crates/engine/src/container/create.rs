@@ -16,6 +16,7 @@ use std::sync::Arc;
 use tierce_oci::container::{Config, HostConfig};
 use tierce_spec::{mount_points, validate};
 use tierce_store::{Lease, Resource};
+use tierce_task::TraceId;
 
 /// See [`super::Containers::create`].
 pub(crate) async fn create(context: &Arc<Context>, request: Create) -> Result<Created> {
@@ -27,7 +28,11 @@ pub(crate) async fn create(context: &Arc<Context>, request: Create) -> Result<Cr
         mut host_config,
         endpoints,
         flat_read_only,
+        trace,
     } = request;
+    let id = name::new_id()?;
+    let trace = trace.unwrap_or_else(|| TraceId::of_container(&id));
+    trace.step(1, "a container is asked for");
     let name = name
         .filter(|name| !name.is_empty())
         .map(|name| name::check(&name))
@@ -40,11 +45,16 @@ pub(crate) async fn create(context: &Arc<Context>, request: Create) -> Result<Cr
         Some(directory) => no_image(directory, &mut config)?,
         None => resolve_image(context, &config.image).await?,
     };
+    trace.step(2, "the image is found");
     check_platform(platform.as_deref(), &facts, &config.image)?;
     merge::merge(&mut config, &facts.config)?;
+    let runtimes = context.runtimes();
+    if host_config.runtime.is_empty() {
+        host_config.runtime.clone_from(&runtimes.default);
+    }
     defaults::fill(&mut host_config, &context.config, context.host.unified_cgroups)?;
     log_options::check(&host_config.log_config)?;
-    if !context.config.runtimes.contains_key(&host_config.runtime) {
+    if !runtimes.programs.contains_key(&host_config.runtime) {
         return Err(Error::Invalid(format!(
             "unknown or invalid runtime name: {}",
             host_config.runtime
@@ -58,7 +68,6 @@ pub(crate) async fn create(context: &Arc<Context>, request: Create) -> Result<Cr
         wishes.iter_mut().for_each(mount_points::Wish::make_flat);
     }
 
-    let id = name::new_id()?;
     set_hostname(context, &id, &mut config, &host_config)?;
     let name = take_name(context, name, &id)?;
     let plan = Plan {
@@ -70,6 +79,7 @@ pub(crate) async fn create(context: &Arc<Context>, request: Create) -> Result<Cr
         rootfs: rootfs.unwrap_or_default(),
         networks,
         wishes,
+        trace,
     };
     let made = make(context, plan).await;
     match made {
@@ -96,6 +106,7 @@ struct Plan {
     rootfs: String,
     networks: BTreeMap<String, EndpointSettings>,
     wishes: Vec<mount_points::Wish>,
+    trace: TraceId,
 }
 
 /// What stands for an image where a directory of the host is the root.
@@ -325,6 +336,7 @@ async fn try_make(context: &Arc<Context>, plan: Plan, undo: &mut Undo<'_>) -> Re
         rootfs,
         networks,
         wishes,
+        trace,
     } = plan;
     let directory = context.containers_directory().join(&id);
     undo.directory = Some(directory.clone());
@@ -337,13 +349,17 @@ async fn try_make(context: &Arc<Context>, plan: Plan, undo: &mut Undo<'_>) -> Re
         layers.create(&layer_id, chain.as_ref(), &options).map_err(Error::below)
     })
     .await?;
+    trace.step(4, "the directories of its file system are made");
     let mount_points = volumes::make(context, (&id, &name), wishes, &mut undo.volumes).await?;
     volumes::fill(context, &id, &rootfs, &mount_points).await?;
     let mut record = new_record(context, &id, name, config, &host_config, facts, networks, mount_points)?;
     record.rootfs = rootfs;
     let durable = !host_config.auto_remove;
-    let container = Arc::new(Container::new(directory, record, host_config));
+    let mut container = Container::new(directory, record, host_config);
+    container.trace = trace;
+    let container = Arc::new(container);
     context.save(&container, durable).await?;
+    container.trace.step(3, "the container is made and stored");
     Ok(container)
 }
 
@@ -372,7 +388,9 @@ fn new_record(
     mount_points: BTreeMap<String, MountPoint>,
 ) -> Result<Record> {
     let (path, args) = merge::command(&config);
-    let options = tierce_spec::security_options(host_config.security_opt.as_deref().unwrap_or_default())?;
+    let given = host_config.security_opt.as_deref().unwrap_or_default();
+    let options = tierce_spec::security_options(given)?;
+    let forbidden = context.config.presets.forbids_new_privileges(given);
     Ok(Record {
         stream_config: record::empty_object(),
         state: State::default(),
@@ -403,7 +421,7 @@ fn new_record(
         process_label: String::new(),
         app_armor_profile: options.apparmor,
         seccomp_profile: options.seccomp,
-        no_new_privileges: options.no_new_privileges,
+        no_new_privileges: options.no_new_privileges || forbidden,
         writable_cgroups: None,
         hostname_path: String::new(),
         hosts_path: String::new(),

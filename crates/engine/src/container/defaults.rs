@@ -53,14 +53,22 @@ pub(crate) fn fill(host_config: &mut HostConfig, config: &EngineConfig, unified_
     if host_config.shm_size == 0 {
         host_config.shm_size = config.shm_size;
     }
-    or_default(&mut host_config.ipc_mode, "private");
-    or_default(&mut host_config.runtime, &config.default_runtime);
+    let presets = &config.presets;
+    or_default(
+        &mut host_config.ipc_mode,
+        presets.ipc_mode.as_deref().unwrap_or("private"),
+    );
     or_default(&mut host_config.restart_policy.name, "no");
     if host_config.security_opt.is_none() && shares_with_host(host_config) {
         host_config.security_opt = Some(vec!["label=disable".to_owned()]);
     }
-    let private = unified_cgroups && !host_config.privileged;
-    or_default(&mut host_config.cgroupns_mode, if private { "private" } else { "host" });
+    let suggested = match &presets.cgroupns_mode {
+        _ if host_config.privileged && unified_cgroups => "host",
+        Some(mode) => mode,
+        None if unified_cgroups => "private",
+        None => "host",
+    };
+    or_default(&mut host_config.cgroupns_mode, suggested);
     if matches!(host_config.network_mode.as_str(), "" | "default") {
         "bridge".clone_into(&mut host_config.network_mode);
     }
@@ -106,14 +114,12 @@ mod tests {
         ours.cgroupns_mode.clear();
         ours.network_mode = "default".into();
         ours.shm_size = 0;
-        ours.runtime.clear();
         ours.resources.oom_kill_disable = None;
         ours.resources.memory_swappiness = Some(-1);
         ours.resources.pids_limit = Some(0);
         ours.log_config.kind.clear();
         ours.log_config.config = None;
-        let mut config = EngineConfig::new("/dr", "/er");
-        config.default_runtime = "runc".into();
+        let config = EngineConfig::new("/dr", "/er");
         fill(&mut ours, &config, false).unwrap();
         assert_eq!(ours, theirs);
     }

@@ -64,14 +64,19 @@ fn write_file(path: &Path, bytes: &[u8], durable: bool) -> Result<()> {
     tierce_fsops::write_atomic_with(path, bytes, 0o600, durability).map_err(Error::below)
 }
 
+/// What was found below `DR/containers`.
+#[derive(Default)]
+pub(super) struct Found {
+    /// Directory and documents of each container.
+    pub(super) whole: Vec<(PathBuf, Record, HostConfig)>,
+    /// Directories whose documents cannot be read.
+    pub(super) damaged: Vec<PathBuf>,
+}
+
 /// Reads every container's documents; what cannot be read is reported and left alone, unless it was never whole.
-pub(super) fn read_all(
-    directory: &Path,
-    default_runtime: &str,
-    rootfs: &dyn Rootfs,
-) -> Result<Vec<(PathBuf, Record, HostConfig)>> {
+pub(super) fn read_all(directory: &Path, default_runtime: &str, rootfs: &dyn Rootfs) -> Result<Found> {
     tierce_fsops::create_dir_all(directory, 0o710).map_err(Error::below)?;
-    let mut found = Vec::new();
+    let mut found = Found::default();
     for entry in std::fs::read_dir(directory).map_err(Error::file("list", directory))? {
         let path = entry.map_err(Error::file("list", directory))?.path();
         if !path.is_dir() {
@@ -81,11 +86,12 @@ pub(super) fn read_all(
             Ok((record, mut host_config)) => {
                 let runtime = known_runtime(&host_config.runtime, default_runtime).to_owned();
                 host_config.runtime = runtime;
-                found.push((path, record, host_config));
+                found.whole.push((path, record, host_config));
             }
             Err(_) if half_made::is(&path, rootfs) => half_made::remove(&path, rootfs),
             Err(error) => {
                 tracing::error!(path = %path.display(), %error, "a container record cannot be read and is left alone");
+                found.damaged.push(path);
             }
         }
     }

@@ -70,10 +70,9 @@ pub(crate) fn write(
         .flat_map(|sandbox| &sandbox.endpoints)
         .filter_map(|endpoint| Some(IpAddr::V4(endpoint.link.as_ref()?.address)))
         .collect();
-    let host_gateway = sandbox
-        .and_then(|sandbox| sandbox.primary())
-        .and_then(|(_, link)| link.gateway)
-        .map(IpAddr::V4);
+    let presets = &context.config.presets;
+    let network_gateway = || Some(IpAddr::V4(sandbox?.primary()?.1.gateway?));
+    let host_gateway = presets.host_gateway.or_else(network_gateway);
     let mut extra = host_config.extra_hosts.clone().unwrap_or_default();
     extra.extend(links.iter().flat_map(Link::hosts));
     let on_host = host_config.network_mode == "host";
@@ -91,15 +90,10 @@ pub(crate) fn write(
     };
     let source = &context.config.host_resolv_conf;
     let resolver = std::fs::read_to_string(source).unwrap_or_default();
-    let servers = host_config
-        .dns
-        .as_deref()
-        .filter(|list| !list.is_empty())
-        .unwrap_or(&context.config.dns);
     let overrides = ResolverOverrides {
-        servers,
-        search: host_config.dns_search.as_deref().unwrap_or_default(),
-        options: host_config.dns_options.as_deref().unwrap_or_default(),
+        servers: own_or(host_config.dns.as_deref(), &presets.dns),
+        search: own_or(host_config.dns_search.as_deref(), &presets.dns_search),
+        options: own_or(host_config.dns_options.as_deref(), &presets.dns_options),
     };
     let resolver = resolv_conf(&resolver, &source.to_string_lossy(), &overrides, on_host);
     put(&files.hostname, &hostname(&config.hostname))?;
@@ -109,6 +103,11 @@ pub(crate) fn write(
     let hash = Digest::sha256_of(resolver.as_bytes()).to_string();
     put(&directory.join("resolv.conf.hash"), &hash)?;
     Ok(files)
+}
+
+/// What a container says, unless it says nothing.
+fn own_or<'a>(own: Option<&'a [String]>, preset: &'a [String]) -> &'a [String] {
+    own.filter(|list| !list.is_empty()).unwrap_or(preset)
 }
 
 /// Writes in place: a container that joined this one's network has the same file mounted, and a new inode would not be

@@ -5,6 +5,7 @@ use super::prepare;
 use crate::parts::Rootfs;
 use std::path::Path;
 use tierce_fault::Kind;
+use tierce_oci::container::HostConfig;
 
 /// Written at every start of a container.
 const STARTED: &str = "hostname";
@@ -21,9 +22,12 @@ pub(super) fn is(directory: &Path, rootfs: &dyn Rootfs) -> bool {
     {
         return false;
     }
-    if is_blank(&directory.join(RECORD)) || is_blank(&directory.join(HOST_CONFIG)) {
-        // Only the records of `--rm` are not synced. The power went, so it has ended, and is to be gone.
+    // Only what is made for `--rm` is not synced when it is made. The power went, so it has ended, and is to be gone.
+    if is_blank(&directory.join(HOST_CONFIG)) {
         return true;
+    }
+    if is_blank(&directory.join(RECORD)) {
+        return removes_itself(&directory.join(HOST_CONFIG));
     }
     if tierce_fsops::exists(&directory.join(RECORD)) {
         return false;
@@ -35,6 +39,14 @@ pub(super) fn is(directory: &Path, rootfs: &dyn Rootfs) -> bool {
 /// A file of nothing or zeroes is one that was not written back before the power went.
 fn is_blank(path: &Path) -> bool {
     std::fs::read(path).is_ok_and(|bytes| bytes.iter().all(|byte| *byte == 0))
+}
+
+/// Whether a host configuration is of a container of `--rm`, or is not there at all.
+fn removes_itself(host_config: &Path) -> bool {
+    match std::fs::read(host_config) {
+        Ok(bytes) => serde_json::from_slice::<HostConfig>(&bytes).is_ok_and(|host_config| host_config.auto_remove),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
 }
 
 fn has_no_layer(directory: &Path, rootfs: &dyn Rootfs) -> bool {
@@ -95,6 +107,12 @@ mod tests {
                 directory("empty", &[(RECORD, "{}"), (HOST_CONFIG, ""), (STARTED, "h")]),
                 true,
             ),
+            (
+                directory("unsynced-rm", &[(RECORD, ""), (HOST_CONFIG, r#"{"AutoRemove": true}"#)]),
+                true,
+            ),
+            // Somebody emptied the record of a container that is to stay.
+            (directory("emptied", &[(RECORD, ""), (HOST_CONFIG, "{}")]), false),
             (directory("damaged", &[(RECORD, "{"), (HOST_CONFIG, "{}")]), false),
             (directory("started", &[(STARTED, "h")]), false),
             (

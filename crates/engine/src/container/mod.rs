@@ -41,6 +41,7 @@ mod start;
 pub mod state;
 mod stats;
 mod stop;
+pub(crate) mod stop_all;
 mod top;
 mod update;
 mod volumes;
@@ -59,6 +60,7 @@ pub use wait::Waiting;
 
 use crate::error::Result;
 use crate::filters::Filters;
+use crate::metrics::Action;
 use context::Context;
 use requests::{
     Attach, Create, Created, Difference, Inspection, List, LogRequest, Logs, Pruned, Remove, Stop, Summary, Update,
@@ -76,7 +78,11 @@ impl Containers {
     /// Makes a container; nothing is left behind when it fails.
     pub async fn create(&self, request: Create) -> Result<Created> {
         let context = Arc::clone(&self.context);
-        context::run_to_end(async move { Box::pin(create::create(&context, request)).await }).await
+        context::run_to_end(async move {
+            let created = Box::pin(create::create(&context, request));
+            context.metrics.time(Action::Create, created).await
+        })
+        .await
     }
 
     /// Starts a container. [`crate::Error::NotModified`] when it runs already.
@@ -107,7 +113,11 @@ impl Containers {
     /// Removes a container and what belongs to it.
     pub async fn remove(&self, name: &str, request: Remove) -> Result<()> {
         let (context, container) = (Arc::clone(&self.context), self.context.find(name)?);
-        context::run_to_end(async move { remove::remove(&context, &container, request).await }).await
+        context::run_to_end(async move {
+            let removed = remove::remove(&context, &container, request);
+            context.metrics.time(Action::Delete, removed).await
+        })
+        .await
     }
 
     /// Gives a container another name.
@@ -176,7 +186,8 @@ impl Containers {
 
     /// What the container changed in its file system (`docker diff`).
     pub async fn changes(&self, name: &str) -> Result<Vec<Difference>> {
-        changes::changes(&self.context, name).await
+        let changes = changes::changes(&self.context, name);
+        self.context.metrics.time(Action::Changes, changes).await
     }
 
     /// What is at a path in the container.

@@ -2,7 +2,7 @@
 
 use super::context::{Container, Context};
 use super::restart_policy::Policy;
-use super::state::Change;
+use super::state::{Change, State};
 use super::{release, remove, start};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -61,14 +61,7 @@ pub(crate) async fn ended(context: &Arc<Context>, container: &Arc<Container>, ex
     let restarts = !context.is_shutting_down()
         && !record.has_been_manually_stopped
         && Policy::of(&snapshot.host_config).restarts(code, false, record.restart_count);
-    tokio::join!(
-        release::delete_task(context, &container.id),
-        release::release(context, container)
-    );
-    context.execs.forget_all(&container.id);
-    context.leases.set_running(&container.id, false);
-    let delay = restarts.then(|| transient.backoff.next(ran));
-    let state = container.snapshot().record.state.apply(Change::Exited {
+    let state = record.state.apply(Change::Exited {
         exit_code: code,
         at,
         oom_killed: exit.oom_killed,
@@ -81,13 +74,24 @@ pub(crate) async fn ended(context: &Arc<Context>, container: &Arc<Container>, ex
             return;
         }
     };
+    let auto_remove = snapshot.host_config.auto_remove && !restarts;
+    if !auto_remove {
+        // The shim knows the exit too, but is let go in the next step.
+        note(context, container, &state).await;
+    }
+    tokio::join!(
+        release::delete_task(context, &container.id),
+        release::release(context, container)
+    );
+    context.execs.forget_all(&container.id);
+    context.leases.set_running(&container.id, false);
+    let delay = restarts.then(|| transient.backoff.next(ran));
     let seconds = ran.as_secs().to_string();
     context.publish(
         record,
         "die",
         &[("exitCode", &code.to_string()), ("execDuration", &seconds)],
     );
-    let auto_remove = snapshot.host_config.auto_remove && !restarts;
     let after = container.change(|snapshot| {
         Arc::make_mut(&mut snapshot.record).state = state;
         snapshot.exits += 1;
@@ -106,6 +110,15 @@ pub(crate) async fn ended(context: &Arc<Context>, container: &Arc<Container>, ex
     context.save_or_warn(container, true).await;
     if let Some(delay) = delay {
         schedule_restart(Arc::clone(context), Arc::clone(container), after.starts, delay);
+    }
+}
+
+/// Writes an exit down for a daemon that comes after a crash, before anybody is told of it.
+async fn note(context: &Context, container: &Container, state: &State) {
+    let mut noted = (*container.snapshot()).clone();
+    Arc::make_mut(&mut noted.record).state = state.clone();
+    if let Err(error) = context.save_snapshot(container, Arc::new(noted), false).await {
+        tracing::error!(container = %container.id, %error, "could not write the container's end down");
     }
 }
 

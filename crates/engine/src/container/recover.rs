@@ -28,9 +28,12 @@ pub(crate) async fn recover(context: &Arc<Context>) -> Result<()> {
     let events = context.tasks.subscribe();
     let (directory, rootfs) = (context.containers_directory(), Arc::clone(&context.rootfs));
     let driver = context.rootfs.driver();
-    let runtime = context.config.default_runtime.clone();
-    let (own, hidden): (Vec<_>, Vec<_>) = blocking(move || disk::read_all(&directory, &runtime, &*rootfs))
-        .await?
+    let runtime = context.runtimes().default.clone();
+    let found = blocking(move || disk::read_all(&directory, &runtime, &*rootfs)).await?;
+    // Recovery happens once.
+    let _ = context.daemon.damaged.set(found.damaged);
+    let (own, hidden): (Vec<_>, Vec<_>) = found
+        .whole
         .into_iter()
         .partition(|(_, record, _)| record.driver.is_empty() || record.driver == driver);
     for (directory, record, host_config) in own {
@@ -178,13 +181,16 @@ fn reconcile(container: &Container, task: Option<TaskState>) -> Found {
             if state.is_alive() {
                 return Found::Ended(exit);
             }
-            // Started and ended before the start was recorded.
+            // Started and ended before the start was recorded, or its end was noted and the task not deleted yet.
             let at = Timestamp::try_from(exit.at).unwrap_or_else(|_| Timestamp::now());
+            let noted = state.finished_at == at;
             container.change_record(|record| {
                 record.state.running = true;
                 record.state.restarting = false;
                 record.state.pid = task.pid.max(1);
-                record.state.started_at = at;
+                if !noted {
+                    record.state.started_at = at;
+                }
             });
             Found::Ended(exit)
         }

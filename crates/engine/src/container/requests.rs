@@ -5,6 +5,7 @@ use crate::filters::Filters;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tierce_oci::container::{Config, HostConfig};
+use tierce_task::TraceId;
 
 /// What a new container is to be.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +24,8 @@ pub struct Create {
     pub endpoints: BTreeMap<String, EndpointSettings>,
     /// Read-only host paths are read-only themselves, but not what is mounted below them (before API 1.44).
     pub flat_read_only: bool,
+    /// What joins the steps in the log; `None`: the one of the container's id.
+    pub trace: Option<TraceId>,
 }
 
 /// A container that was made.

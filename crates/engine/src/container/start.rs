@@ -13,6 +13,7 @@ use super::record::{EndpointSettings, NetworkSettings};
 use super::state::{Change, Status};
 use super::{log_options, prepare, release, remove, runtime_failure};
 use crate::error::{Error, Result};
+use crate::metrics::Action;
 use jiff::Timestamp;
 use prepare::{Ready, Shared};
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use tierce_task::{Create, ProcessId};
 
 /// See [`super::Containers::start`].
 pub(crate) async fn start(context: &Arc<Context>, container: &Arc<Container>) -> Result<()> {
+    container.trace.step(5, "its start is asked for");
     let mut transient = container.transition().await;
     let snapshot = container.snapshot();
     match snapshot.record.state.status() {
@@ -59,7 +61,8 @@ pub(crate) async fn start(context: &Arc<Context>, container: &Arc<Container>) ->
 
 /// Starts a container whose transition lock the caller holds, and records how it went.
 pub(crate) async fn run(context: &Arc<Context>, container: &Arc<Container>) -> Result<()> {
-    match launch(context, container).await {
+    let launched = context.metrics.time(Action::Start, launch(context, container));
+    match launched.await {
         Ok((pid, at)) => {
             let changed = container.apply(Change::Started { pid, at });
             changed.map_err(|illegal| Error::Internal(illegal.to_string()))?;
@@ -123,7 +126,10 @@ async fn create_and_start(
 ) -> Result<(u32, Timestamp)> {
     // The record knows the addresses and paths now.
     let snapshot = container.snapshot();
-    let create = task_of(context, &snapshot, ready)?;
+    let mut create = task_of(context, &snapshot, ready)?;
+    create.trace = Some(container.trace.clone());
+    container.trace.step(6, "the runtime document is made");
+    container.trace.step(7, "the supervisor is asked for a task");
     let process = ProcessId::init(&container.id);
     let created = match context.tasks.create(create).await {
         Ok(created) => created,
@@ -131,6 +137,7 @@ async fn create_and_start(
     };
     container.attachers.connect_all(&created.io).await;
     let at = Timestamp::now();
+    container.trace.step(9, "the supervisor is asked to start it");
     match context.tasks.start(&process).await {
         Ok(pid) => Ok((if pid == 0 { created.pid } else { pid }, at)),
         Err(error) => {
@@ -160,11 +167,12 @@ fn task_of(context: &Context, snapshot: &Snapshot, ready: Ready) -> Result<Creat
     };
     let parent = context.config.cgroup_parent.as_deref();
     let systemd_cgroup = context.config.systemd_cgroup;
-    let inputs = Inputs {
+    let effective = context.config.presets.apply(host_config, record.no_new_privileges);
+    let inputs = tierce_spec::Inputs {
         config: &record.config,
         program: &record.path,
         arguments: &record.args,
-        host_config,
+        host_config: &effective,
         host: &context.host,
         root: &ready.root.target,
         user: ready.user,
@@ -179,8 +187,8 @@ fn task_of(context: &Context, snapshot: &Snapshot, ready: Ready) -> Result<Creat
     };
     let spec = tierce_spec::assemble(&inputs)?;
     let runtime = context
-        .config
-        .runtimes
+        .runtimes()
+        .programs
         .get(&host_config.runtime)
         .cloned()
         .ok_or_else(|| Error::Invalid(format!("unknown or invalid runtime name: {}", host_config.runtime)))?;
@@ -194,6 +202,7 @@ fn task_of(context: &Context, snapshot: &Snapshot, ready: Ready) -> Result<Creat
         log: log_options::target(&host_config.log_config, record)?,
         runtime,
         systemd_cgroup,
+        trace: None,
     })
 }
 

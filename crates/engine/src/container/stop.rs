@@ -60,7 +60,9 @@ pub(crate) async fn stop_if_running(context: &Arc<Context>, container: &Arc<Cont
 /// Remembers that a user wants it stopped, cancels a pending restart, and gives the number of its ends so far.
 pub(crate) async fn mark_stopped(context: &Arc<Context>, container: &Arc<Container>) -> u64 {
     let _transient = container.transition().await;
-    let snapshot = container.change_record(|record| record.has_been_manually_stopped = true);
+    // Containers that go down with the daemon were stopped by no user.
+    let by_user = !context.is_shutting_down();
+    let snapshot = container.change_record(|record| record.has_been_manually_stopped |= by_user);
     if snapshot.record.state.restarting {
         let _cancelled = container.apply(Change::RestartCancelled);
         context.save_or_warn(container, true).await;

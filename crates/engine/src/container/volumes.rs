@@ -5,7 +5,7 @@ use super::create;
 use super::record::MountPoint;
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tierce_spec::mount_points::Wish;
 use tierce_store::{Lease, Resource};
@@ -22,7 +22,9 @@ pub(super) async fn make(
     let mut points = BTreeMap::new();
     for wish in wishes {
         let mut point = wish.point;
-        if wish.must_exist && !Path::new(&point.source).exists() {
+        // A path of a dead server answers late or never, and may hold up nobody else.
+        let source = PathBuf::from(&point.source);
+        if wish.must_exist && !blocking(move || Ok(source.exists())).await? {
             return Err(Error::Invalid(format!(
                 "invalid mount config for type \"bind\": bind source path does not exist: {}",
                 point.source

@@ -34,7 +34,11 @@ impl Images {
     /// With Docker's texts: [`Error::NoManifest`], [`Error::NoRepository`], [`Error::Denied`], [`Error::NoPlatform`],
     /// [`Error::Schema1`]; failures of the registry and of layers. Nothing of an image that failed stays.
     pub async fn pull(self: &Arc<Self>, pull: Pull, progress: Arc<dyn Progress>) -> Result<Vec<Pulled>, Error> {
-        let repository = self.registry.repository(&pull.reference, pull.credentials.clone());
+        let repository = self
+            .reach
+            .terms()
+            .registry
+            .repository(&pull.reference, pull.credentials.clone());
         let mut references = vec![pull.reference.clone().with_default_tag()];
         let mut shown = references[0].familiar();
         if pull.all_tags {

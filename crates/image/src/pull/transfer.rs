@@ -75,20 +75,12 @@ impl Watch {
 }
 
 /// The transfers under way.
+#[derive(Default)]
 pub(crate) struct Transfers {
     table: Mutex<HashMap<ChainId, Weak<Watch>>>,
-    permits: Arc<Semaphore>,
 }
 
 impl Transfers {
-    /// At most `parallel` layers at once.
-    pub(crate) fn new(parallel: usize) -> Self {
-        Self {
-            table: Mutex::default(),
-            permits: Arc::new(Semaphore::new(parallel.max(1))),
-        }
-    }
-
     /// Joins the transfer of a layer, or begins it.
     pub(crate) fn join(
         &self,
@@ -123,7 +115,7 @@ impl Transfers {
             blueprint,
             below,
             state: sender,
-            permits: self.permits.clone(),
+            permits: images.reach.terms().downloads,
         };
         tokio::spawn(task.run(abandoned));
         watch

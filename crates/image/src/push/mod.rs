@@ -40,15 +40,16 @@ impl Images {
                 self.get(id)?.check_platform(&reference.familiar(), platform)?;
             }
         }
+        let reach = self.reach.terms();
         let pusher = Pusher {
             images: self.clone(),
-            repository: self
+            repository: reach
                 .registry
                 .repository_to_push(&push.reference, push.credentials.clone()),
             name,
             key: push.credentials.clone().unwrap_or_default().fingerprint(),
             credentials: push.credentials,
-            permits: Arc::new(Semaphore::new(self.config.parallel_uploads.max(1))),
+            permits: Arc::new(Semaphore::new(reach.uploads)),
             progress,
         };
         let mut pushed = Vec::new();

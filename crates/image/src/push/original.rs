@@ -54,7 +54,12 @@ impl Pusher {
 
     /// The manifest behind a name with a digest; of an index, that of the image's platform.
     async fn fetch_original(&self, name: &Reference, image: &Image) -> Result<Option<FetchedManifest>, crate::Error> {
-        let repository = self.images.registry.repository(name, self.credentials.clone());
+        let repository = self
+            .images
+            .reach
+            .terms()
+            .registry
+            .repository(name, self.credentials.clone());
         let Some(digest) = name.digest() else { return Ok(None) };
         let fetched = repository.manifest(digest.as_str()).await?;
         if !media_type::is_index(&fetched.media_type) {

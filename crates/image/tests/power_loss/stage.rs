@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
-use tierce_image::{Commit, Config, Images, Pull, Removal, Silent};
+use tierce_image::{Commit, Config, Images, Parallel, Pull, Reach, Removal, Silent};
 use tierce_layer::Boot;
 use tierce_oci::{Digest, ImageId, Platform, Reference, media_type};
 use tierce_registry::Client;
@@ -119,7 +119,7 @@ impl Stage {
         let images = Images::open(
             config,
             layers.clone(),
-            Client::new(registry).unwrap(),
+            Reach::new(Client::new(registry).unwrap(), Parallel::default()),
             Arc::new(Leases::default()),
         );
         Store {

@@ -48,7 +48,7 @@ impl Controller {
     }
 
     /// Creates a user-defined network.
-    pub fn create(&self, spec: NetworkSpec) -> Result<Arc<Network>, Error> {
+    pub fn create(&self, mut spec: NetworkSpec) -> Result<Arc<Network>, Error> {
         if is_predefined(&spec.name) {
             return Err(Error::Predefined(spec.name));
         }
@@ -67,6 +67,9 @@ impl Controller {
                 "invalid network name {:?}: must start with a letter or digit",
                 spec.name
             )));
+        }
+        for (name, value) in self.config.default_options.get("bridge").into_iter().flatten() {
+            spec.options.entry(name.clone()).or_insert_with(|| value.clone());
         }
         let id = random_id()?;
         let options = bridge::Options::parse(&spec.options, format!("br-{}", &id[..12]), self.config.bridge.mtu)?;

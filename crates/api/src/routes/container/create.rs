@@ -2,6 +2,7 @@
 
 use hyper::StatusCode;
 use tierce_api_types::container::{CreateRequest, CreateResponse};
+use tierce_engine::TraceId;
 
 use crate::convert;
 use crate::reply::Reply;
@@ -17,6 +18,7 @@ pub(super) async fn create(mut call: Call) -> Outcome {
     let rootfs = call.query.non_empty("rootfs");
     let mut request = convert::container::create(name, platform, rootfs, request)?;
     let warnings = convert::older::create(call.version, &mut request)?;
+    request.trace = TraceId::from_traceparent(call.header("traceparent"));
     let created = call.engine.containers.create(request).await?;
     let answer = CreateResponse {
         id: created.id,

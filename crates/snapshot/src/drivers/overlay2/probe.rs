@@ -11,6 +11,7 @@ use rustix::mount::{fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsm
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use tierce_fault::{Fault, Kind};
 
 /// What overlay can do here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,18 +113,15 @@ pub(super) fn probe(data_root: &Path, root: &Path) -> Result<Features, Error> {
         )));
     }
     remove_leftovers(root)?;
-    let trial = Trial::new(root)?;
-    let user_xattr = trial.needs_user_xattr();
-    match trial.mount(user_xattr) {
-        Ok(()) => {}
-        Err(Errno::NODEV) => {
-            return Err(unusable(
-                "the kernel has no overlay file system; load it with: modprobe overlay (and see that lsmod lists it)"
-                    .to_owned(),
-            ));
+    let user_xattr = match Trial::new(root) {
+        Ok(trial) => try_out(&trial, &unusable)?,
+        // The daemon has to come up, or nobody could remove anything. It worked before.
+        Err(error) if error.kind() == Kind::Exhausted && root.join("l").exists() => {
+            tracing::warn!(%error, "overlay2 is not tried out, as the disk is full");
+            !in_first_user_namespace()
         }
-        Err(error) => return Err(unusable(why_not(error))),
-    }
+        Err(error) => return Err(error),
+    };
     let parameter = |name: &str| fs::read_to_string(format!("/sys/module/overlay/parameters/{name}")).ok();
     let on = |name: &str| parameter(name).is_some_and(|value| matches!(value.trim(), "Y" | "1" | "on"));
     Ok(Features {
@@ -134,6 +132,25 @@ pub(super) fn probe(data_root: &Path, root: &Path) -> Result<Features, Error> {
         index: parameter("index").is_some(),
         user_xattr,
     })
+}
+
+/// Mounts and writes; tells whether attributes are those of users.
+fn try_out(trial: &Trial<'_>, unusable: &dyn Fn(String) -> Error) -> Result<bool, Error> {
+    let user_xattr = trial.needs_user_xattr();
+    match trial.mount(user_xattr) {
+        Ok(()) => Ok(user_xattr),
+        Err(Errno::NODEV) => Err(unusable(
+            "the kernel has no overlay file system; load it with: modprobe overlay (and see that lsmod lists it)"
+                .to_owned(),
+        )),
+        Err(error) => Err(unusable(why_not(error))),
+    }
+}
+
+/// Whether user ids are the machine's own, so that `trusted.*` attributes may be written.
+fn in_first_user_namespace() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
 /// The sentence for a kernel before 4.0 (several lower layers came then; overlay itself with 3.18).
