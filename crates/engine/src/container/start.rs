@@ -168,7 +168,7 @@ fn task_of(context: &Context, snapshot: &Snapshot, ready: Ready) -> Result<Creat
     let parent = context.config.cgroup_parent.as_deref();
     let systemd_cgroup = context.config.systemd_cgroup;
     let effective = context.config.presets.apply(host_config, record.no_new_privileges);
-    let inputs = tierce_spec::Inputs {
+    let inputs = Inputs {
         config: &record.config,
         program: &record.path,
         arguments: &record.args,
