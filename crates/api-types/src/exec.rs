@@ -29,8 +29,9 @@ pub struct ExecCreate {
     /// Whether the client wants standard output.
     #[serde(deserialize_with = "nullable::or_default")]
     pub attach_stdout: bool,
-    /// Key sequence that detaches; empty = the daemon's.
-    #[serde(deserialize_with = "nullable::or_default")]
+    /// Key sequence that detaches; empty = the daemon's. Go reads names of members in any case, and docker-py relies on
+    /// that.
+    #[serde(deserialize_with = "nullable::or_default", alias = "detachKeys")]
     pub detach_keys: String,
     /// Further environment.
     #[serde(deserialize_with = "nullable::or_default")]

@@ -76,13 +76,17 @@ pub struct Ipam {
 #[serde(rename_all = "PascalCase", default)]
 pub struct IpamPool {
     /// The subnet as a prefix, `172.17.0.0/16`.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "nullable::or_default")]
     pub subnet: String,
     /// The part of it that addresses are taken from.
-    #[serde(rename = "IPRange", skip_serializing_if = "String::is_empty")]
+    #[serde(
+        rename = "IPRange",
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "nullable::or_default"
+    )]
     pub ip_range: String,
     /// Address of the gateway.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "nullable::or_default")]
     pub gateway: String,
     /// Addresses kept for others, by name.
     #[serde(

@@ -16,6 +16,7 @@
 mod convert;
 mod detach;
 mod facts;
+mod frames;
 mod handle;
 mod hijack;
 mod listen;

@@ -8,6 +8,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{ReadHalf, WriteHalf};
 
 use crate::detach::DetachKeys;
+use crate::frames::Frames;
 use crate::server::Socket;
 
 /// Size of one copy in bytes; as much as a pipe holds.
@@ -22,6 +23,8 @@ pub(crate) struct Relay {
     pub(crate) stdin: bool,
     /// Keys that end the relay; only for terminals.
     pub(crate) detach: Option<DetachKeys>,
+    /// What is done to the output.
+    pub(crate) frames: Frames,
 }
 
 /// How a relay ended.
@@ -44,15 +47,16 @@ impl Relay {
     ///
     /// Between the end of the output and telling the client, `last` is waited for: what a client asks then must be known.
     pub(crate) async fn run(
-        self,
+        mut self,
         client: Socket,
         early: Bytes,
         mut process: UnixStream,
         last: impl Future<Output = ()>,
     ) -> End {
         let (from_process, to_process) = process.split();
+        let frames = std::mem::take(&mut self.frames);
         tokio::select! {
-            end = output(&client, from_process, last) => end,
+            end = output(&client, from_process, frames, last) => end,
             end = self.input(&client, early, to_process) => end,
         }
     }
@@ -100,7 +104,12 @@ impl Relay {
 }
 
 /// Process to client.
-async fn output(client: &Socket, mut from_process: ReadHalf<'_>, last: impl Future<Output = ()>) -> End {
+async fn output(
+    client: &Socket,
+    mut from_process: ReadHalf<'_>,
+    mut frames: Frames,
+    last: impl Future<Output = ()>,
+) -> End {
     let mut buffer = vec![0; CHUNK];
     loop {
         match from_process.read(&mut buffer).await {
@@ -110,7 +119,13 @@ async fn output(client: &Socket, mut from_process: ReadHalf<'_>, last: impl Futu
                 return End::Output;
             }
             Ok(length) => {
-                if client.write_whole(&buffer[..length]).await.is_err() {
+                let piece = &buffer[..length];
+                let written = if frames.are_kept() {
+                    client.write_whole(piece).await
+                } else {
+                    client.write_whole(&frames.apply(piece)).await
+                };
+                if written.is_err() {
                     return End::Client;
                 }
             }
@@ -163,6 +178,7 @@ mod tests {
         let relay = Relay {
             stdin: true,
             detach: None,
+            frames: Frames::Kept,
         };
         let (end, stdin, output) = run(relay, b"early ", b"late", b"answer").await;
         assert_eq!(
@@ -176,6 +192,7 @@ mod tests {
         let relay = Relay {
             stdin: false,
             detach: None,
+            frames: Frames::Kept,
         };
         let (end, stdin, output) = run(relay, b"x", b"yz", b"answer").await;
         assert_eq!(
@@ -189,6 +206,7 @@ mod tests {
         let relay = Relay {
             stdin: true,
             detach: Some(DetachKeys::parse("").unwrap()),
+            frames: Frames::Kept,
         };
         let (end, stdin, output) = run(relay, b"", b"ls\x10\x11", b"").await;
         assert_eq!(

@@ -27,6 +27,8 @@ use crate::routes;
 
 /// How long a client may take to send the head of a request; dockerd's limit.
 const HEAD_TIMEOUT: Duration = Duration::from_mins(5);
+/// How many milliseconds a client may take to read the head of a stream before what follows is sent all the same.
+const HEAD_PATIENCE: u32 = 100;
 /// How long accepting pauses when the process has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -217,6 +219,23 @@ impl Socket {
             Self::Tcp(stream) => stream.as_fd(),
         };
         let _ = rustix::net::shutdown(descriptor, rustix::net::Shutdown::Write);
+    }
+
+    /// Writes the head of a stream, and waits until the client has read it or a while is over: clients that read it
+    /// through a buffer and then go on with the bare socket would lose what came with it (decision 0014).
+    pub(crate) async fn write_head(&self, head: &str) -> io::Result<()> {
+        self.write_whole(head.as_bytes()).await?;
+        let descriptor = match self {
+            Self::Unix(stream) => stream.as_fd(),
+            Self::Tcp(stream) => stream.as_fd(),
+        };
+        for _ in 0..HEAD_PATIENCE {
+            if !matches!(tierce_sys::socket::untaken(descriptor), Ok(1..)) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Ok(())
     }
 
     /// Whether the other side is gone for good, in both directions, as far as the kernel knows.

@@ -105,6 +105,7 @@ fn routes() -> Vec<Route> {
                     let relay = Relay {
                         stdin: true,
                         detach: None,
+                        frames: crate::frames::Frames::Kept,
                     };
                     relay
                         .run(socket, early, shouting_process(), std::future::ready(()))

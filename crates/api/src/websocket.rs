@@ -14,12 +14,12 @@ use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::header::{SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use sha1::{Digest, Sha1};
-use tierce_api_types::stdcopy::HEADER_LENGTH;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Mutex;
 
+use crate::frames::Unframe;
 use crate::server::Socket;
 use crate::status::Failure;
 
@@ -296,38 +296,6 @@ impl Frame {
     }
 }
 
-/// Leaves out the headers of Docker's frames.
-#[derive(Debug, Default)]
-struct Unframe {
-    head: Vec<u8>,
-    rest: usize,
-}
-
-impl Unframe {
-    fn strip(&mut self, mut bytes: &[u8]) -> Vec<u8> {
-        let mut content = Vec::with_capacity(bytes.len());
-        while !bytes.is_empty() {
-            if self.rest == 0 {
-                let count = (HEADER_LENGTH - self.head.len()).min(bytes.len());
-                self.head.extend_from_slice(&bytes[..count]);
-                bytes = &bytes[count..];
-                if let [_, _, _, _, length @ ..] = self.head.as_slice()
-                    && let Ok(length) = length.try_into()
-                {
-                    self.rest = u32::from_be_bytes(length) as usize;
-                    self.head.clear();
-                }
-                continue;
-            }
-            let count = self.rest.min(bytes.len());
-            content.extend_from_slice(&bytes[..count]);
-            bytes = &bytes[count..];
-            self.rest -= count;
-        }
-        content
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use hyper::header::HeaderValue;
@@ -391,16 +359,6 @@ mod tests {
         let parted_ping = masked(0x09, b"x");
         for mut frame in [unmasked, extended, unknown, long_ping, parted_ping] {
             assert_eq!(Parser::default().read(&mut frame), Err(Malformed));
-        }
-    }
-
-    #[test]
-    fn headers_of_streams_are_left_out() {
-        let framed = b"\x01\0\0\0\0\0\0\x03out\x02\0\0\0\0\0\0\x01e\x01\0\0\0\0\0\0\0";
-        for size in [1, 5, 64] {
-            let mut unframe = Unframe::default();
-            let content: Vec<u8> = framed.chunks(size).flat_map(|piece| unframe.strip(piece)).collect();
-            assert_eq!(content, b"oute");
         }
     }
 

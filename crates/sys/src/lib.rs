@@ -23,6 +23,7 @@ pub mod project_quota;
 pub mod scheduling;
 pub mod seccomp;
 pub mod signals;
+pub mod socket;
 pub mod usage;
 
 pub use cause::Cause;

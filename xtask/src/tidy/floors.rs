@@ -63,7 +63,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("api-types", &["oci"]),
-    ("api", &["engine", "api-types", "oci"]),
+    ("api", &["engine", "api-types", "oci", "sys"]),
     (
         "daemon",
         &[

@@ -11,6 +11,7 @@ use tierce_engine as engine;
 
 use super::container::size;
 use crate::detach::DetachKeys;
+use crate::frames::{Frames, Unframe};
 use crate::hijack::stream_head;
 use crate::relay::Relay;
 use crate::reply::Reply;
@@ -68,20 +69,29 @@ async fn start(mut call: Call) -> Outcome {
         call.engine.execs.start(&exec.id, request).await?;
         return Ok(Reply::empty());
     }
-    let tty = exec.request.tty;
+    // How output comes depends on what the client says now, whatever it said when it made the instance.
+    let tty = wire.tty;
+    let frames = match (exec.request.tty, tty) {
+        (true, false) => Frames::PutOn,
+        (false, true) => Frames::TakenOff(Unframe::default()),
+        _ => Frames::Kept,
+    };
     let keys = DetachKeys::parse(exec.request.detach_keys.as_deref().unwrap_or_default())?;
     let relay = Relay {
         stdin: exec.request.attach_stdin,
         detach: tty.then_some(keys),
+        frames,
     };
     let head = stream_head(&call.head.headers, !tty && call.speaks(42));
     let engine = Arc::clone(&call.engine);
     call.hijacker
         .take(move |socket: Socket, early: Bytes| async move {
-            if socket.write_whole(head.as_bytes()).await.is_err() {
+            let (headed, started) = tokio::join!(socket.write_head(&head), engine.execs.start(&exec.id, request));
+            // Without a client it runs all the same; the stream ends with us.
+            if headed.is_err() {
                 return;
             }
-            match engine.execs.start(&exec.id, request).await {
+            match started {
                 Ok(Some(process)) => {
                     // Clients ask for the exit code as soon as the output ends.
                     let ended = async {

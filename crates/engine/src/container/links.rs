@@ -78,6 +78,28 @@ pub(super) fn of(context: &Context, snapshot: &Snapshot) -> Result<Vec<Link>> {
     links.map(link).collect()
 }
 
+/// Removes a link, named `parent/alias`. Source: moby `daemon/delete.go` (`rmLink`).
+pub(super) async fn remove(context: &Arc<Context>, name: &str) -> Result<()> {
+    let Some((parent, alias)) = name.trim_start_matches('/').rsplit_once('/') else {
+        return Err(Error::Conflict(
+            "Conflict, cannot remove the default link name of the container".to_owned(),
+        ));
+    };
+    let container = context
+        .find(parent)
+        .map_err(|_| Error::NotFound(format!("Cannot get parent /{parent} for link name /{parent}/{alias}")))?;
+    let _transition = container.transition().await;
+    let mut host_config = (*container.snapshot().host_config).clone();
+    let links = host_config.links.get_or_insert_default();
+    let before = links.len();
+    links.retain(|text| parse(text).is_ok_and(|(_, known)| known != alias));
+    if links.len() == before {
+        return Err(Error::NoSuchContainer(name.to_owned()));
+    }
+    container.change(|snapshot| snapshot.host_config = Arc::new(host_config));
+    context.save(&container, true).await
+}
+
 impl Link {
     /// The child's address on the bridge.
     fn address(&self) -> Option<&str> {

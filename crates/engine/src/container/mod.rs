@@ -110,8 +110,11 @@ impl Containers {
         context::run_to_end(async move { kill::kill(&context, &container, signal.as_deref()).await }).await
     }
 
-    /// Removes a container and what belongs to it.
+    /// Removes a container and what belongs to it; or a link, named `parent/alias`.
     pub async fn remove(&self, name: &str, request: Remove) -> Result<()> {
+        if request.link {
+            return links::remove(&self.context, name).await;
+        }
         let (context, container) = (Arc::clone(&self.context), self.context.find(name)?);
         context::run_to_end(async move {
             let removed = remove::remove(&context, &container, request);

@@ -12,11 +12,6 @@ use std::sync::Arc;
 
 /// See [`super::Containers::remove`].
 pub(crate) async fn remove(context: &Arc<Context>, container: &Arc<Container>, request: Remove) -> Result<()> {
-    if request.link {
-        return Err(Error::NotFound(
-            "cannot get link: links of the default bridge are not kept".to_owned(),
-        ));
-    }
     let snapshot = container.snapshot();
     let name = &snapshot.record.name;
     let refused = |why: &str| {

@@ -33,7 +33,8 @@ impl Waiting {
         let reached = self
             .changes
             .wait_for(|snapshot| match condition {
-                WaitCondition::NotRunning => !snapshot.record.state.running || snapshot.gone,
+                // A container that its policy starts again has ended all the same.
+                WaitCondition::NotRunning => !snapshot.record.state.running || snapshot.exits > exits || snapshot.gone,
                 WaitCondition::NextExit => snapshot.exits > exits || snapshot.gone,
                 WaitCondition::Removed => snapshot.gone || snapshot.removal_error.is_some(),
             })

@@ -11,6 +11,7 @@ use tokio::net::UnixStream;
 
 use super::logs::{Decoration, encoded};
 use crate::detach::DetachKeys;
+use crate::frames::Frames;
 use crate::hijack::stream_head;
 use crate::relay::{Relay, hung_up};
 use crate::router::Outcome;
@@ -26,7 +27,7 @@ pub(super) async fn attach(call: Call) -> Outcome {
     let head = stream_head(&call.head.headers, !attached.tty && call.speaks(42));
     call.hijacker
         .take(move |socket: Socket, early: Bytes| async move {
-            if socket.write_whole(head.as_bytes()).await.is_ok() {
+            if socket.write_head(&head).await.is_ok() {
                 carry(socket, early, attached, relay).await;
             }
         })
@@ -50,7 +51,7 @@ pub(super) async fn attach_websocket(call: Call) -> Outcome {
                     return;
                 }
             };
-            if socket.write_whole(head.as_bytes()).await.is_ok() {
+            if socket.write_head(&head).await.is_ok() {
                 tokio::join!(
                     websocket::bridge(socket, early, inner, form),
                     carry(Socket::Unix(served), Bytes::new(), attached, relay)
@@ -75,6 +76,7 @@ async fn begin(call: &Call) -> Result<(Attached, Relay), Failure> {
     let relay = Relay {
         stdin: request.stdin,
         detach: attached.tty.then_some(keys),
+        frames: Frames::Kept,
     };
     Ok((attached, relay))
 }

@@ -1,0 +1,231 @@
+//! What a container can be created with beyond the everyday: rows 119, 131, 160 to 163.
+
+#![allow(clippy::unwrap_used)] // a test has nothing better to do with a failure
+
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use tierce_testkit::{Daemon, ImageBuilder};
+
+/// Creates and starts a container from a document, waits for its end; gives its output.
+fn run(daemon: &Daemon, query: &str, document: &Value) -> String {
+    let (status, body) = daemon.request(
+        "POST",
+        &format!("/containers/create{query}"),
+        Some(&document.to_string()),
+    );
+    assert_eq!(status, 201, "{body}");
+    let created: Value = serde_json::from_str(&body).unwrap();
+    let id = created["Id"].as_str().unwrap();
+    let (status, body) = daemon.request("POST", &format!("/containers/{id}/start"), None);
+    assert_eq!(status, 204, "{body}");
+    daemon.docker(&["wait", id]).ok();
+    let output = daemon.docker(&["logs", id]);
+    format!("{}{}", output.stdout, output.stderr)
+}
+
+#[test]
+fn row_119_a_directory_of_the_host_runs_as_a_container() {
+    let daemon = Daemon::start();
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path().join("root");
+    for directory in ["bin", "etc", "proc", "dev", "sys"] {
+        fs::create_dir_all(root.join(directory)).unwrap();
+    }
+    let busybox = ["/bin/busybox", "/usr/bin/busybox"]
+        .into_iter()
+        .find(|path| Path::new(path).exists());
+    let Some(busybox) = busybox else {
+        println!("skipped: there is no busybox");
+        return;
+    };
+    fs::copy(busybox, root.join("bin/busybox")).unwrap();
+    let query = format!("?name=plain&rootfs={}", root.display());
+    let script = "/bin/busybox echo made > /made; /bin/busybox hostname";
+    let document = json!({"Cmd": ["/bin/busybox", "sh", "-c", script], "Hostname": "plain"});
+    assert_eq!(run(&daemon, &query, &document), "plain\n");
+    // The directory itself is the root, and stays when the container goes.
+    assert_eq!(fs::read_to_string(root.join("made")).unwrap(), "made\n");
+    assert_eq!(
+        daemon.docker(&["ps", "-a", "--format", "{{.Image}}"]).ok(),
+        root.display().to_string()
+    );
+    daemon
+        .docker(&["cp", "plain:/made", &place.path().join("copy").display().to_string()])
+        .ok();
+    daemon.docker(&["rm", "plain"]).ok();
+    assert!(root.join("made").exists() && place.path().join("copy").exists());
+    for (query, document, text) in [
+        (
+            "?rootfs=/nonexistent",
+            json!({"Cmd": ["x"]}),
+            "no such file or directory",
+        ),
+        (
+            "?rootfs=/",
+            json!({"Cmd": ["x"]}),
+            "the host's own root cannot be a container's",
+        ),
+        (
+            "?rootfs=/etc",
+            json!({"Cmd": ["x"], "Image": "y"}),
+            "cannot both be given",
+        ),
+    ] {
+        let (status, body) = daemon.request(
+            "POST",
+            &format!("/containers/create{query}"),
+            Some(&document.to_string()),
+        );
+        assert!(status == 400 && body.contains(text), "{status} {body}");
+    }
+}
+
+#[test]
+fn row_131_devices_are_given_by_their_vendors_names() {
+    let place = tempfile::tempdir().unwrap();
+    let document = r#"{"cdiVersion":"0.6.0","kind":"vendor.com/gpu","devices":[{"name":"0","containerEdits":{
+        "env":["CARD=zero"],"deviceNodes":[{"path":"/dev/card","hostPath":"/dev/null"}]}}]}"#;
+    fs::write(place.path().join("vendor.json"), document).unwrap();
+    let mut daemon = Daemon::start_with(&["--cdi-spec-dir", &place.path().display().to_string()]);
+    let image = daemon.add_image(&ImageBuilder::busybox(), "busybox");
+    let script = "ls /dev/card; env";
+    let found = daemon.docker(&[
+        "run",
+        "--rm",
+        "--device",
+        "vendor.com/gpu=0",
+        &image,
+        "sh",
+        "-c",
+        script,
+    ]);
+    let all = daemon.docker(&["run", "--rm", "--gpus", "all", &image, "env"]);
+    let found = found.ok();
+    assert!(found.contains("/dev/card") && found.contains("CARD=zero"), "{found}");
+    assert!(all.ok().contains("CARD=zero"));
+    let missing = daemon.docker(&["run", "--rm", "--device", "vendor1.com/device=foo", &image, "true"]);
+    let text = "CDI device injection failed: unresolvable CDI devices vendor1.com/device=foo";
+    assert!(missing.stderr.contains(text), "{}", missing.stderr);
+    assert_eq!(missing.code, 125);
+}
+
+#[test]
+fn row_160_an_image_is_mounted_and_kept() {
+    let (daemon, image) = Daemon::with_busybox();
+    let mount = format!("type=image,source={image},target=/image");
+    let listed = daemon.docker(&[
+        "run",
+        "--name",
+        "c1",
+        "--mount",
+        &mount,
+        &image,
+        "ls",
+        "/image/bin/busybox",
+    ]);
+    assert_eq!(listed.ok(), "/image/bin/busybox");
+    let refused = daemon.docker(&["run", "--rm", "--mount", &mount, &image, "touch", "/image/x"]);
+    assert!(refused.stderr.contains("Read-only file system"), "{}", refused.stderr);
+    assert_eq!(
+        daemon.inspect("c1", "{{(index .Mounts 0).Type}} {{(index .Mounts 0).RW}}"),
+        "image false"
+    );
+    // Another name of another image, which only the mount holds.
+    daemon.docker(&["commit", "c1", "other:1"]).ok();
+    let mount = "type=image,source=other:1,target=/image";
+    daemon
+        .docker(&["create", "--name", "holder", "--mount", mount, &image, "true"])
+        .ok();
+    let refused = daemon.docker(&["rmi", "other:1"]);
+    assert!(
+        refused.code != 0 || daemon.docker(&["start", "holder"]).code == 0,
+        "{}",
+        refused.stdout
+    );
+    daemon.docker(&["rm", "holder"]).ok();
+}
+
+#[test]
+fn row_163_names_and_ports_of_linked_containers_are_told() {
+    let (daemon, image) = Daemon::with_busybox();
+    let database = [
+        "run", "-d", "--name", "db", "--expose", "5432", "-e", "USER=me", &image, "sleep", "1000",
+    ];
+    daemon.docker(&database).ok();
+    let script = "cat /etc/hosts; env; ping -c 1 -W 5 data > /dev/null && echo reached";
+    let seen = daemon
+        .docker(&["run", "--name", "web", "--link", "db:data", &image, "sh", "-c", script])
+        .ok();
+    let address = daemon.inspect("db", "{{.NetworkSettings.Networks.bridge.IPAddress}}");
+    for expected in [
+        format!("{address}\tdata"),
+        format!("DATA_PORT_5432_TCP=tcp://{address}:5432"),
+        "DATA_NAME=/web/data".to_owned(),
+        "DATA_ENV_USER=me".to_owned(),
+        "reached".to_owned(),
+    ] {
+        assert!(seen.contains(&expected), "{expected}: {seen}");
+    }
+    let (status, body) = daemon.request("DELETE", "/containers/web/data?link=1", None);
+    assert_eq!(status, 204, "{body}");
+    let (status, _) = daemon.request("DELETE", "/containers/web/data?link=1", None);
+    assert_eq!(status, 404);
+    daemon.docker(&["stop", "-t", "0", "db"]).ok();
+    let refused = daemon.docker(&["run", "--name", "late", "--link", "db:data", &image, "true"]);
+    let text = "Cannot link to a non running container: /db AS /late/data";
+    assert!(refused.stderr.contains(text), "{}", refused.stderr);
+}
+
+#[test]
+fn row_161_directories_of_volumes_and_paths_that_must_be_there() {
+    let (daemon, image) = Daemon::with_busybox();
+    daemon
+        .docker(&[
+            "run",
+            "--rm",
+            "-v",
+            "vol:/v",
+            &image,
+            "sh",
+            "-c",
+            "mkdir -p /v/a/b; echo in > /v/a/b/f",
+        ])
+        .ok();
+    let mount = |options: &str| format!("type=volume,source=vol,target=/x,{options}");
+    let read = daemon.docker(&[
+        "run",
+        "--rm",
+        "--mount",
+        &mount("volume-subpath=a/b"),
+        &image,
+        "cat",
+        "/x/f",
+    ]);
+    assert_eq!(read.ok(), "in");
+    for (subpath, text) in [
+        ("/a", "subpath must be a relative path within the volume"),
+        ("../a", "subpath must be a relative path within the volume"),
+        ("none", "no such file or directory"),
+    ] {
+        let refused = daemon.docker(&[
+            "run",
+            "--rm",
+            "--mount",
+            &mount(&format!("volume-subpath={subpath}")),
+            &image,
+            "true",
+        ]);
+        assert!(refused.stderr.to_lowercase().contains(text), "{}", refused.stderr);
+    }
+    let place = tempfile::tempdir().unwrap();
+    let missing = place.path().join("none").display().to_string();
+    let bind = format!("type=bind,source={missing},target=/x");
+    let refused = daemon.docker(&["run", "--rm", "--mount", &bind, &image, "true"]);
+    let text = format!("invalid mount config for type \"bind\": bind source path does not exist: {missing}");
+    assert!(refused.stderr.contains(&text), "{}", refused.stderr);
+    let document = json!({"Image": image, "Cmd": ["true"], "HostConfig": {"Mounts": [
+        {"Type": "bind", "Source": missing, "Target": "/x", "BindOptions": {"CreateMountpoint": true}}]}});
+    run(&daemon, "", &document);
+    assert!(Path::new(&missing).is_dir());
+}
