@@ -254,6 +254,129 @@ fn row_085_a_daemon_is_reached_through_ssh() {
     daemon.tierce(&["volume", "rm", "through"]).ok();
 }
 
+/// Everything below a directory: kind, content, where links lead.
+fn tree(directory: &Path) -> String {
+    let shown = Command::new("sh")
+        .current_dir(directory)
+        .args([
+            "-c",
+            "find . | sort | while read -r f; do echo \"$f $(readlink \"$f\") $(test -f \"$f\" && cat \"$f\")\"; done",
+        ])
+        .run();
+    shown.ok()
+}
+
+#[test]
+fn row_086_files_come_out_as_with_the_stock_client() {
+    let (daemon, image) = Daemon::with_busybox();
+    let make =
+        "mkdir -p /d/sub; echo one > /d/f; echo two > /d/sub/g; ln -s d /ld; ln -s d/f /lf; ln -s /gone /dangling";
+    daemon
+        .tierce(&["run", "--name", "c1", "--network", "none", &image, "sh", "-c", make])
+        .ok();
+    let place = tempfile::tempdir().unwrap();
+    let fresh = |name: &str| {
+        let directory = place.path().join(name);
+        // It is made anew for every copy.
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir_all(directory.join("dir")).unwrap();
+        fs::write(directory.join("file"), "x").unwrap();
+        symlink("dir", directory.join("ldir")).unwrap();
+        symlink("new", directory.join("lnew")).unwrap();
+        directory
+    };
+    for from in ["/d/f", "/d", "/d/.", "/lf", "/ld", "/ld/", "/dangling", "/nope"] {
+        for to in ["dir", "dir/", "file", "new", "new/", "ldir", "lnew", "no/x", "."] {
+            for flags in [&[][..], &["-L"]] {
+                let copy = |command: &mut Command, directory: &Path| {
+                    command
+                        .current_dir(directory)
+                        .arg("cp")
+                        .args(flags)
+                        .args([&format!("c1:{from}"), to]);
+                    let output = command.run();
+                    (output.code, tree(directory))
+                };
+                let theirs = copy(&mut daemon.docker_command(), &fresh("w"));
+                let ours = copy(&mut daemon.tierce_command(), &fresh("w"));
+                assert_eq!(ours, theirs, "{flags:?} {from} {to}");
+            }
+        }
+    }
+    daemon.tierce(&["rm", "c1"]).ok();
+}
+
+#[test]
+fn row_086_files_go_in_as_with_the_stock_client() {
+    let (daemon, image) = Daemon::with_busybox();
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name);
+    fs::create_dir_all(at("dir/sub")).unwrap();
+    fs::write(at("file"), "x").unwrap();
+    fs::write(at("dir/a"), "y").unwrap();
+    fs::write(at("dir/sub/b"), "z").unwrap();
+    symlink("dir", at("ldir")).unwrap();
+    symlink("gone", at("lgone")).unwrap();
+    let names = |clients: fn(&Daemon) -> Command, from: &str, to: &str| {
+        daemon
+            .tierce(&["create", "--name", "c1", "--network", "none", &image, "true"])
+            .ok();
+        let mut copy = clients(&daemon);
+        let code = copy
+            .current_dir(place.path())
+            .args(["cp", from, &format!("c1:{to}")])
+            .run()
+            .code;
+        let archive = at("exported.tar");
+        let file = archive.to_str().unwrap();
+        daemon.tierce(&["export", "-o", file, "c1"]).ok();
+        let listed = Command::new("tar").args(["-tvf", file]).run().ok();
+        fs::remove_file(&archive).unwrap();
+        daemon.tierce(&["rm", "c1"]).ok();
+        // Without the times of what the creation made.
+        let lines: Vec<String> = listed
+            .lines()
+            .map(|line| {
+                line.split_whitespace()
+                    .enumerate()
+                    .filter(|(at, _)| !matches!(at, 3 | 4))
+                    .map(|(_, word)| word)
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            })
+            .collect();
+        (code, lines)
+    };
+    for from in ["file", "dir", "dir/", "dir/.", "ldir", "ldir/", "lgone", "nope"] {
+        for to in ["/etc", "/etc/hosts", "/new", "/new/", "/no/x", "/"] {
+            let theirs = names(Daemon::docker_command, from, to);
+            let ours = names(Daemon::tierce_command, from, to);
+            assert_eq!(ours, theirs, "{from} {to}");
+        }
+    }
+    // Archives on the standard streams.
+    daemon
+        .tierce(&["create", "--name", "c1", "--network", "none", &image, "true"])
+        .ok();
+    let archive = Command::new("tar")
+        .args(["-C", place.path().to_str().unwrap(), "-cf", "-", "dir"])
+        .output()
+        .unwrap();
+    let put = daemon
+        .tierce_command()
+        .args(["cp", "-", "c1:/etc"])
+        .run_with(&archive.stdout);
+    put.ok();
+    let got = daemon
+        .tierce_command()
+        .args(["cp", "c1:/etc/dir/sub/b", "-"])
+        .output()
+        .unwrap();
+    assert_eq!(got.stdout[..5], *b"b\0\0\0\0");
+    daemon.tierce(&["cp", "-", "c1:/etc/hosts"]).fails(1);
+    daemon.tierce(&["rm", "c1"]).ok();
+}
+
 #[test]
 fn row_127_stats_and_update_are_as_with_the_stock_client() {
     let (daemon, image) = Daemon::with_busybox();

@@ -17,8 +17,18 @@ pub enum Error {
     #[error("not a directory")]
     NotDirectory,
     /// There is nothing to copy, or nowhere to copy it to. The words are Docker's.
-    #[error("lstat {}: no such file or directory", .0.display())]
-    Missing(PathBuf),
+    #[error("{verb} {}: {what}", path.display())]
+    Missing {
+        /// The system call that Docker's client makes.
+        verb: &'static str,
+        /// Of what.
+        path: PathBuf,
+        /// Its answer.
+        what: &'static str,
+    },
+    /// What cannot be copied to. The words are Docker's.
+    #[error("invalid output path: {0}")]
+    Output(String),
     /// Links lead to links without an end.
     #[error("too many symlinks in {}", .0.display())]
     Links(PathBuf),
@@ -49,6 +59,22 @@ pub enum Error {
 }
 
 impl Error {
+    /// What a look at a path came to, in Go's words where it is no file or no directory.
+    pub(crate) fn look(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |error| {
+            let what = match error.kind() {
+                io::ErrorKind::NotFound => "no such file or directory",
+                io::ErrorKind::NotADirectory => "not a directory",
+                _ => return Self::io("look at", path)(error),
+            };
+            Self::Missing {
+                verb,
+                path: path.to_owned(),
+                what,
+            }
+        }
+    }
+
     /// Wraps an error of the kernel: `.map_err(Error::io("open", path))`.
     pub(crate) fn io<E: Into<io::Error>>(action: &'static str, path: &Path) -> impl FnOnce(E) -> Self {
         move |source| Self::Io {
@@ -70,8 +96,10 @@ impl Error {
 impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::DirectoryOverFile | Self::NotDirectory | Self::Links(_) | Self::Refused { .. } => Kind::Invalid,
-            Self::NoDirectory | Self::Missing(_) => Kind::NotFound,
+            Self::DirectoryOverFile | Self::NotDirectory | Self::Links(_) | Self::Output(_) | Self::Refused { .. } => {
+                Kind::Invalid
+            }
+            Self::NoDirectory | Self::Missing { .. } => Kind::NotFound,
             Self::Io { source, .. } | Self::Stream(_, source) => kind_of_io(source),
             Self::Archive(error) => error.kind(),
         }

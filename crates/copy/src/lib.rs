@@ -22,5 +22,5 @@ mod unpack;
 
 pub use error::Error;
 pub use pack::pack;
-pub use place::{Place, Plan, absolute, destination, followed, plan, source, split};
+pub use place::{Place, Plan, absolute, check_destination, destination, followed, plan, source, split};
 pub use unpack::{Rename, unpack};

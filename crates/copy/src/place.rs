@@ -95,23 +95,47 @@ pub fn absolute(path: &Path) -> Result<PathBuf, Error> {
 pub fn source(path: &Path, follow: bool) -> Result<(Place, OsString), Error> {
     let (above, name) = split(path);
     // Links on the way are followed anyhow; the last one only where asked, or where the path says: a directory.
-    let resolved = if follow || name == "." || name == "/" {
-        std::fs::canonicalize(path).map_err(|error| not_there(path, error))?
+    let resolved = if follow || name == "/" || asks_for_directory(path) {
+        std::fs::canonicalize(path).map_err(Error::look("lstat", path))?
     } else {
         std::fs::canonicalize(&above)
-            .map_err(|error| not_there(path, error))?
+            .map_err(Error::look("lstat", path))?
             .join(&name)
     };
-    let metadata = std::fs::symlink_metadata(&resolved).map_err(|error| not_there(path, error))?;
+    let metadata = std::fs::symlink_metadata(&resolved).map_err(Error::look("lstat", path))?;
     if ends_with_slash(path) && !metadata.is_dir() {
-        let error = io::Error::from(io::ErrorKind::NotADirectory);
-        return Err(Error::io("look at", path)(error));
+        return Err(Error::look("lstat", path)(io::ErrorKind::NotADirectory.into()));
     }
     let place = Place {
         path: resolved,
         is_dir: Some(metadata.is_dir()),
     };
     Ok((place, name))
+}
+
+/// Refuses what cannot be copied to on this machine before anything is asked of a daemon, in Docker's words.
+///
+/// # Errors
+/// When the directory above is missing, or a device is there.
+pub fn check_destination(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::FileTypeExt;
+    let (above, _) = split(&clean(path));
+    if !above.exists() {
+        return Err(Error::Output(format!(
+            "directory {:?} does not exist",
+            above.to_string_lossy()
+        )));
+    }
+    match std::fs::metadata(path) {
+        Ok(found) if found.file_type().is_char_device() || found.file_type().is_block_device() => {
+            Err(Error::Output(format!(
+                "{:?} must be a directory or a regular file: got a device",
+                path.to_string_lossy()
+            )))
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::look("stat", path)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// What is there on this machine to copy to; links are followed, also one to what is not there yet.
@@ -134,7 +158,7 @@ pub fn destination(path: &Path) -> Result<Place, Error> {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let (above, _) = split(&here);
-                let above = std::fs::metadata(&above).map_err(|error| not_there(&above, error))?;
+                let above = std::fs::metadata(&above).map_err(Error::look("stat", &above))?;
                 if !above.is_dir() {
                     return Err(Error::NotDirectory);
                 }
@@ -143,17 +167,10 @@ pub fn destination(path: &Path) -> Result<Place, Error> {
                     is_dir: None,
                 });
             }
-            Err(error) => return Err(Error::io("look at", &here)(error)),
+            Err(error) => return Err(Error::look("lstat", &here)(error)),
         }
     }
     Err(Error::Links(path.to_owned()))
-}
-
-fn not_there(path: &Path, error: io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::NotFound => Error::Missing(path.to_owned()),
-        _ => Error::io("look at", path)(error),
-    }
 }
 
 /// Where a link leads.
@@ -274,6 +291,8 @@ mod tests {
         let (followed, name) = source(&at("to-d"), true).unwrap();
         assert_eq!((followed.path, name), (at("d"), "to-d".into()));
         assert_eq!(source(&at("to-d/."), false).unwrap().0.path, at("d"));
+        let (slashed, name) = source(&at("to-d/"), false).unwrap();
+        assert_eq!((slashed.path, name), (at("d"), "to-d".into()));
         assert!(source(&at("missing"), false).is_err());
         // A destination is where the link leads.
         assert_eq!(

@@ -96,7 +96,7 @@ impl Cp {
             return archive::write(stream, None).await;
         }
         let to = tierce_copy::absolute(Path::new(to))?;
-        check_output(&to)?;
+        tierce_copy::check_destination(&to)?;
         let (stream, stat) = files.get(&path).await?;
         let name = tierce_copy::split(Path::new(&path)).1;
         let source = Place {
@@ -203,26 +203,6 @@ fn check_kind(stat: &PathStat) -> Result<(), &'static str> {
     }
     if stat.is_irregular() {
         return Err("got an irregular file");
-    }
-    Ok(())
-}
-
-/// Refuses what cannot be written to here, in Docker's words.
-fn check_output(path: &Path) -> Result<(), Error> {
-    use std::os::unix::fs::FileTypeExt as _;
-    let (above, _) = tierce_copy::split(path);
-    if !above.exists() {
-        return Err(Error::failed(format!(
-            "invalid output path: directory \"{}\" does not exist",
-            above.display()
-        )));
-    }
-    let kind = std::fs::metadata(path).map(|metadata| metadata.file_type());
-    if kind.is_ok_and(|kind| kind.is_char_device() || kind.is_block_device()) {
-        return Err(Error::failed(format!(
-            "invalid output path: \"{}\" must be a directory or a regular file: got a device",
-            path.display()
-        )));
     }
     Ok(())
 }
