@@ -20,14 +20,30 @@ pub(crate) enum Error {
     /// Nothing to say: the command ends with the code of the process it ran.
     #[error("exit code {0}")]
     Exit(i32),
-    /// A `run` that did not come to its process.
-    #[error("{text}\n\nRun 'tierce run --help' for more information")]
-    Run {
+    /// A `run` that did not come to its process, or a `create` whose flags make no sense.
+    #[error("tierce: {text}\n\nRun 'tierce {command} --help' for more information")]
+    WithHelp {
         /// What happened.
         text: String,
+        /// Whose page may help.
+        command: &'static str,
         /// The code of this program.
         code: i32,
     },
+    /// A flag of `run` or `create` that nobody knows.
+    #[error(
+        "{text}\n\nUsage:  tierce {command} [OPTIONS] IMAGE [COMMAND] [ARG...]\n\nRun 'tierce {command} --help' for more \
+         information"
+    )]
+    UnknownFlag {
+        /// Which.
+        text: String,
+        /// Of which command.
+        command: &'static str,
+    },
+    /// Flags that make no sense, before it is known whose they are.
+    #[error(transparent)]
+    Flags(#[from] tierce_flags::Error),
     /// Anything else, with this program's words.
     #[error("{text}")]
     Failed {
@@ -44,12 +60,6 @@ impl From<tierce_format::Error> for Error {
             tierce_format::Error::Template(_) => Self::failed(error.to_string()),
             tierce_format::Error::Moment { .. } => Self::usage(error.to_string()),
         }
-    }
-}
-
-impl From<tierce_flags::Error> for Error {
-    fn from(error: tierce_flags::Error) -> Self {
-        Self::usage(error.to_string())
     }
 }
 
@@ -86,7 +96,8 @@ impl Error {
     pub(crate) fn of_run(self) -> Self {
         let text = self.to_string();
         let code = match &self {
-            Self::Exit(_) | Self::Run { .. } => return self,
+            Self::Exit(_) | Self::WithHelp { .. } => return self,
+            Self::Flags(_) => return self.of("run"),
             _ if text.contains("executable file not found")
                 || text.contains("no such file or directory")
                 || text.contains("system cannot find the file specified") =>
@@ -96,9 +107,23 @@ impl Error {
             _ if text.contains("permission denied") || text.contains("is a directory") => NOT_EXECUTABLE,
             _ => USAGE,
         };
-        Self::Run {
-            text: format!("tierce: {text}"),
+        Self::WithHelp {
+            text,
+            command: "run",
             code,
+        }
+    }
+
+    /// The same failure, if it is one of flags, as the failure of a command.
+    pub(crate) fn of(self, command: &'static str) -> Self {
+        match self {
+            Self::Flags(tierce_flags::Error::Unknown(text)) => Self::UnknownFlag { text, command },
+            Self::Flags(tierce_flags::Error::Usage(text)) => Self::WithHelp {
+                text,
+                command,
+                code: USAGE,
+            },
+            other => other,
         }
     }
 }
@@ -107,7 +132,11 @@ impl Error {
 pub(crate) fn report(error: &Error) -> i32 {
     match error {
         Error::Exit(code) => *code,
-        Error::Run { code, .. } | Error::Failed { code, .. } => {
+        Error::Flags(_) | Error::UnknownFlag { .. } => {
+            eprintln!("{error}");
+            USAGE
+        }
+        Error::WithHelp { code, .. } | Error::Failed { code, .. } => {
             eprintln!("{error}");
             *code
         }
@@ -144,7 +173,7 @@ mod tests {
             ("exec /x: permission denied", 126),
             ("No such image", 125),
         ] {
-            let Error::Run { code: got, .. } = Error::failed(text).of_run() else {
+            let Error::WithHelp { code: got, .. } = Error::failed(text).of_run() else {
                 panic!("not a run error")
             };
             assert_eq!(got, code, "{text}");

@@ -3,7 +3,6 @@
 use super::csv;
 use super::network::is_mac_address;
 use super::pairs;
-use crate::Error;
 use std::collections::BTreeMap;
 use tierce_api_types::network::{EndpointIpam, EndpointSettings};
 
@@ -74,16 +73,8 @@ impl Attachment {
     }
 
     /// Its name, and what the daemon is asked for.
-    pub(crate) fn settings(&self) -> Result<(String, EndpointSettings), Error> {
+    pub(crate) fn settings(&self) -> (String, EndpointSettings) {
         let list = |words: &Vec<String>| (!words.is_empty()).then(|| words.clone());
-        for address in [&self.ipv4_address, &self.ipv6_address]
-            .into_iter()
-            .chain(&self.link_local_ips)
-        {
-            if !address.is_empty() && address.parse::<std::net::IpAddr>().is_err() {
-                return Err(Error::usage(format!("invalid IP address: {address}")));
-            }
-        }
         let ipam = EndpointIpam {
             ipv4_address: self.ipv4_address.clone(),
             ipv6_address: self.ipv6_address.clone(),
@@ -98,7 +89,7 @@ impl Attachment {
             gw_priority: self.gateway_priority,
             ..EndpointSettings::default()
         };
-        Ok((self.target.clone(), settings))
+        (self.target.clone(), settings)
     }
 }
 
@@ -110,7 +101,7 @@ mod tests {
     fn both_forms_are_dockers() {
         assert_eq!(parse("bridge").unwrap(), Attachment::to("bridge"));
         let long = parse("name=net,alias=a,alias=b,ip=10.0.0.2,driver-opt=k=v,gw-priority=5").unwrap();
-        let (name, settings) = long.settings().unwrap();
+        let (name, settings) = long.settings();
         assert_eq!((&*name, settings.gw_priority), ("net", 5));
         assert_eq!(settings.aliases.unwrap(), ["a", "b"]);
         assert_eq!(settings.ipam_config.unwrap().ipv4_address, "10.0.0.2");
@@ -124,6 +115,5 @@ mod tests {
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
-        assert!(parse("name=n,ip=nowhere").unwrap().settings().is_err());
     }
 }

@@ -31,10 +31,10 @@ pub struct BlockFlags {
 impl BlockFlags {
     /// Puts them into the limits of a container.
     pub fn apply(&self, resources: &mut ResourceConfig) {
-        let rates = |given: &Vec<ThrottleConfig>| (!given.is_empty()).then(|| given.clone());
+        // Empty lists are sent too, as Docker's client does.
+        let rates = |given: &Vec<ThrottleConfig>| Some(given.clone());
         resources.blkio_weight = self.blkio_weight;
-        resources.blkio_weight_device =
-            (!self.blkio_weight_device.is_empty()).then(|| self.blkio_weight_device.clone());
+        resources.blkio_weight_device = Some(self.blkio_weight_device.clone());
         resources.blkio_device_read_bps = rates(&self.device_read_bps);
         resources.blkio_device_read_iops = rates(&self.device_read_iops);
         resources.blkio_device_write_bps = rates(&self.device_write_bps);

@@ -2,6 +2,9 @@
 
 /// The fields of one line.
 pub(crate) fn fields(text: &str) -> Result<Vec<String>, String> {
+    if text.is_empty() {
+        return Err("EOF".to_owned());
+    }
     let mut fields = Vec::new();
     let mut rest = text;
     loop {

@@ -2,14 +2,15 @@
 //! interface, which the daemon looks up. Source of the texts: docker/cli `command/container/opts.go`.
 
 use super::gpus;
+use crate::Error;
 use clap::Args;
 use tierce_oci::container::{DeviceMapping, DeviceRequest, ResourceConfig};
 
 #[derive(Debug, Args)]
 pub(crate) struct DeviceFlags {
     /// Add a host device to the container
-    #[arg(long, value_name = "list", value_parser = read)]
-    device: Vec<Device>,
+    #[arg(long, value_name = "list")]
+    device: Vec<String>,
     /// Add a rule to the cgroup allowed devices list
     #[arg(long, value_name = "list", value_parser = parse_rule)]
     device_cgroup_rule: Vec<String>,
@@ -27,13 +28,13 @@ enum Device {
 }
 
 impl DeviceFlags {
-    pub(crate) fn apply(&self, resources: &mut ResourceConfig) {
+    pub(crate) fn apply(&self, resources: &mut ResourceConfig) -> Result<(), Error> {
         let mut nodes = Vec::new();
         let mut names = Vec::new();
         for device in &self.device {
-            match device {
-                Device::Node(node) => nodes.push(node.clone()),
-                Device::Interface(name) => names.push(name.clone()),
+            match read(device).map_err(Error::usage)? {
+                Device::Node(node) => nodes.push(node),
+                Device::Interface(name) => names.push(name),
             }
         }
         let mut requests = self.gpus.clone();
@@ -44,9 +45,10 @@ impl DeviceFlags {
                 ..DeviceRequest::default()
             });
         }
-        resources.devices = (!nodes.is_empty()).then_some(nodes);
+        resources.devices = Some(nodes);
         resources.device_requests = (!requests.is_empty()).then_some(requests);
         resources.device_cgroup_rules = (!self.device_cgroup_rule.is_empty()).then(|| self.device_cgroup_rule.clone());
+        Ok(())
     }
 }
 
@@ -78,18 +80,20 @@ fn parse_rule(text: &str) -> Result<String, String> {
 
 /// `host[:container[:permissions]]`.
 fn parse(text: &str) -> Result<DeviceMapping, String> {
-    let permissions = |word: &str| !word.is_empty() && word.bytes().all(|byte| matches!(byte, b'r' | b'w' | b'm'));
+    let is_mode = |word: &str| !word.is_empty() && word.bytes().all(|byte| matches!(byte, b'r' | b'w' | b'm'));
     let parts: Vec<&str> = text.split(':').collect();
     let (host, container, rights) = match parts.as_slice() {
         [host] => (*host, *host, "rwm"),
-        [host, rights] if permissions(rights) => (*host, *host, *rights),
+        [host, rights] if is_mode(rights) => (*host, *host, *rights),
         [host, container] => (*host, *container, "rwm"),
-        [host, container, rights] if permissions(rights) => (*host, *container, *rights),
-        [_, _, rights] => return Err(format!("invalid device mode: {rights}")),
+        [host, container, rights] => (*host, *container, *rights),
         _ => return Err(format!("invalid device specification: {text}")),
     };
-    if host.is_empty() || !container.starts_with('/') {
-        return Err(format!("invalid device specification: {text}"));
+    if !is_mode(rights) {
+        return Err(format!("bad mode specified: {rights}"));
+    }
+    if !container.starts_with('/') {
+        return Err(format!("{container} is not an absolute path"));
     }
     Ok(DeviceMapping {
         path_on_host: host.to_owned(),

@@ -4,7 +4,8 @@ use crate::Error;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// `NAME=value` words of files, then of flags. A bare `NAME` takes our own value, and is left out where we have none.
+/// `NAME=value` words of files, then of flags. A bare `NAME` takes our own value. Where we have none, that of a file is left
+/// out, and that of a flag stays: it takes the image's value away.
 pub fn collect(words: &[String], files: &[PathBuf]) -> Result<Vec<String>, Error> {
     let mut variables = Vec::new();
     for file in files {
@@ -31,7 +32,7 @@ pub fn collect(words: &[String], files: &[PathBuf]) -> Result<Vec<String>, Error
                 "invalid argument \"{word}\" for \"-e, --env\" flag: invalid environment variable: {word}"
             )));
         }
-        variables.extend(resolve(word));
+        variables.push(resolve(word).unwrap_or_else(|| word.clone()));
     }
     Ok(variables)
 }
@@ -47,7 +48,9 @@ fn resolve(word: &str) -> Option<String> {
 pub(crate) fn labels(words: &[String], files: &[PathBuf]) -> Result<BTreeMap<String, String>, Error> {
     let mut labels = BTreeMap::new();
     for file in files {
-        labels.extend(lines(file)?.iter().map(|line| pair(line)));
+        // As Docker's client, which drops a label of a file that has no value.
+        let lines = lines(file)?;
+        labels.extend(lines.iter().filter(|line| line.contains('=')).map(|line| pair(line)));
     }
     labels.extend(words.iter().map(|word| pair(word)));
     Ok(labels)
@@ -61,8 +64,7 @@ pub(crate) fn pair(word: &str) -> (String, String) {
 
 /// Lines that are neither empty nor comments, without leading blanks.
 fn lines(file: &Path) -> Result<Vec<String>, Error> {
-    let text =
-        std::fs::read_to_string(file).map_err(|error| Error::usage(format!("read {}: {error}", file.display())))?;
+    let text = std::fs::read_to_string(file).map_err(|error| Error::opening(file, &error))?;
     let text = text.trim_start_matches('\u{feff}');
     let lines = text.lines().map(|line| line.trim_start().to_owned());
     Ok(lines
@@ -78,12 +80,17 @@ mod tests {
     fn words_and_files_are_joined_in_order() {
         let file = std::env::temp_dir().join(format!("tierce-env-{}", std::process::id()));
         std::fs::write(&file, "\u{feff}# comment\n\n  A=1\nTIERCE_SURELY_UNSET\nB=x y\n").unwrap();
-        let variables = collect(&["C=3".into(), "PATH".into()], std::slice::from_ref(&file)).unwrap();
+        let variables = collect(
+            &["C=3".into(), "PATH".into(), "TIERCE_UNSET".into()],
+            std::slice::from_ref(&file),
+        )
+        .unwrap();
         std::fs::write(&file, "A B=1\n").unwrap();
         let error = collect(&[], std::slice::from_ref(&file)).unwrap_err();
         std::fs::remove_file(&file).unwrap();
         assert_eq!(variables[..3], ["A=1", "B=x y", "C=3"]);
         assert!(variables[3].starts_with("PATH="));
+        assert_eq!(variables[4], "TIERCE_UNSET");
         assert!(error.to_string().contains("contains whitespaces"), "{error}");
         assert!(collect(&["=x".into()], &[]).is_err());
     }

@@ -29,16 +29,8 @@ pub(crate) struct MountFlags {
     #[arg(long, value_name = "list")]
     volumes_from: Vec<String>,
     /// Storage driver options for the container
-    #[arg(long, value_name = "list", value_parser = parse_storage_option)]
-    storage_opt: Vec<(String, String)>,
-}
-
-/// The error is docker/cli's.
-fn parse_storage_option(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
-        None => Err("invalid storage option".to_owned()),
-    }
+    #[arg(long, value_name = "list")]
+    storage_opt: Vec<String>,
 }
 
 impl MountFlags {
@@ -53,7 +45,12 @@ impl MountFlags {
                 }
             }
         }
-        host.storage_opt = (!self.storage_opt.is_empty()).then(|| self.storage_opt.iter().cloned().collect());
+        let storage = self.storage_opt.iter().map(|text| match text.split_once('=') {
+            Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
+            None => Err(Error::usage("invalid storage option")),
+        });
+        let storage = storage.collect::<Result<BTreeMap<_, _>, _>>()?;
+        host.storage_opt = (!storage.is_empty()).then_some(storage);
         host.binds = (!binds.is_empty()).then_some(binds);
         config.volumes = (!volumes.is_empty()).then_some(volumes);
         let tmpfs: BTreeMap<String, String> = self
@@ -182,12 +179,14 @@ fn set_field(mount: &mut MountConfig, key: &str, value: Option<&str>) -> Result<
         ("image-subpath", Some(value)) => {
             value.clone_into(&mut mount.image_options.get_or_insert_with(ImageOptions::default).subpath);
         }
-        ("tmpfs-size", Some(value)) => tmpfs(mount).size_bytes = parse_bytes(value)?,
+        ("tmpfs-size", Some(value)) => {
+            tmpfs(mount).size_bytes = parse_bytes(value).map_err(|_| format!("invalid value for {key}: {value}"))?;
+        }
         ("tmpfs-mode", Some(value)) => {
             tmpfs(mount).mode =
                 u32::from_str_radix(value, 8).map_err(|_| format!("invalid value for {key}: {value}"))?;
         }
-        (_, Some(_)) => return Err(format!("unexpected key '{key}'")),
+        (_, Some(value)) => return Err(format!("unexpected key '{key}' in '{key}={value}'")),
     }
     Ok(())
 }
@@ -197,7 +196,11 @@ fn bind(mount: &mut MountConfig) -> &mut BindOptions {
 }
 
 fn volume(mount: &mut MountConfig) -> &mut VolumeOptions {
-    mount.volume_options.get_or_insert_default()
+    // With an empty driver, as Docker's client sends it.
+    mount.volume_options.get_or_insert_with(|| VolumeOptions {
+        driver_config: Some(VolumeDriverConfig::default()),
+        ..VolumeOptions::default()
+    })
 }
 
 fn driver(mount: &mut MountConfig) -> &mut VolumeDriverConfig {

@@ -50,7 +50,7 @@ impl NetworkFlags {
         if !self.mac_address.is_empty() && !is_mac_address(&self.mac_address) {
             return Err(Error::usage(format!("{} is not a valid mac address", self.mac_address)));
         }
-        self.names.apply(config, host)?;
+        self.names.apply(config, host);
         config.mac_address.clone_from(&self.mac_address);
         host.links = (!self.link.is_empty()).then(|| self.link.clone());
         host.network_mode = match self.network.first() {
@@ -85,9 +85,9 @@ impl NetworkFlags {
         let alone = networks.len() == 1;
         let mut endpoints_config = BTreeMap::new();
         for network in networks {
-            let (name, settings) = network.settings()?;
+            let (name, settings) = network.settings();
             // A network of which nothing is asked is named by the mode already.
-            if alone && settings == Attachment::to(&name).settings()?.1 {
+            if alone && settings == Attachment::to(&name).settings().1 {
                 continue;
             }
             if endpoints_config.insert(name.clone(), Some(settings)).is_some() {
@@ -118,11 +118,6 @@ impl NetworkFlags {
             }
             if !member.is_empty() {
                 return Err(both(flag, what));
-            }
-            if given.parse::<std::net::IpAddr>().is_err() {
-                return Err(Error::usage(format!(
-                    "invalid argument \"{given}\" for \"{flag}\" flag: ip is not valid"
-                )));
             }
             member.clone_from(given);
         }

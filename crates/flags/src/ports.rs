@@ -25,8 +25,12 @@ pub(crate) fn parse_exposed(text: &str) -> Result<Vec<String>, Error> {
         return Err(Error::usage(format!("invalid port format for --expose: {text}")));
     }
     let (first, last) = parse_range(range).ok_or_else(|| {
+        let part = range
+            .split('-')
+            .find(|part| part.parse::<u16>().is_err())
+            .unwrap_or(range);
         Error::usage(format!(
-            "invalid range format for --expose: {text}, error: invalid port"
+            "invalid range format for --expose: {text}, error: strconv.ParseUint: parsing {part:?}: invalid syntax"
         ))
     })?;
     Ok((first..=last).map(|port| format!("{port}/{protocol}")).collect())
@@ -42,11 +46,11 @@ fn parse(spec: &str) -> Result<Vec<(String, PortBinding)>, Error> {
         return Err(Error::usage(format!("invalid IP address: {ip}")));
     }
     let (first, last) =
-        parse_range(container).ok_or_else(|| Error::usage(format!("invalid containerPort: {container}")))?;
+        parse_range(container).ok_or_else(|| Error::usage(format!("Invalid containerPort: {container}")))?;
     let host_range = if host.is_empty() {
         None
     } else {
-        Some(parse_range(host).ok_or_else(|| Error::usage(format!("invalid hostPort: {host}")))?)
+        Some(parse_range(host).ok_or_else(|| Error::usage(format!("Invalid hostPort: {host}")))?)
     };
     let count = last - first;
     if let Some((host_first, host_last)) = host_range
@@ -82,7 +86,7 @@ fn split_protocol(spec: &str) -> Result<(&str, String), Error> {
     let protocol = protocol.to_ascii_lowercase();
     match protocol.as_str() {
         "tcp" | "udp" | "sctp" => Ok((address, protocol)),
-        _ => Err(Error::usage(format!("invalid proto: {protocol}"))),
+        _ => Err(Error::usage(format!("Invalid proto: {protocol}"))),
     }
 }
 

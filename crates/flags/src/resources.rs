@@ -114,12 +114,6 @@ impl CpuFlags {
 
 impl ResourceFlags {
     pub(crate) fn apply(&self, host: &mut HostConfig) -> Result<(), Error> {
-        if !(-1000..=1000).contains(&self.oom_score_adj) {
-            return Err(Error::usage(format!(
-                "invalid value {}, range for oom score adj is [-1000, 1000]",
-                self.oom_score_adj
-            )));
-        }
         if !(-1..=100).contains(&self.memory_swappiness) {
             return Err(Error::usage(format!(
                 "invalid value: {}. Valid memory swappiness range is 0-100",
@@ -134,8 +128,8 @@ impl ResourceFlags {
         self.cpu.apply(resources);
         resources.pids_limit = self.pids_limit;
         resources.oom_kill_disable = Some(self.oom_kill_disable);
-        resources.ulimits = (!self.ulimit.is_empty()).then(|| self.ulimit.clone());
-        self.devices.apply(resources);
+        resources.ulimits = Some(self.ulimit.clone());
+        self.devices.apply(resources)?;
         self.blocks.apply(resources);
         resources.cgroup_parent.clone_from(&self.cgroup_parent);
         self.elsewhere.apply(host);
@@ -173,17 +167,45 @@ fn parse_cpus(text: &str) -> Result<i64, String> {
         .ok_or(format!("value {text} is too large"))
 }
 
-/// `name=soft[:hard]`.
+/// Limits that there are.
+const ULIMITS: [&str; 15] = [
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
+];
+
+/// `name=soft[:hard]`. Source of the texts: docker/go-units `ulimit.go`.
 fn parse_ulimit(text: &str) -> Result<Ulimit, String> {
-    let invalid = || format!("invalid ulimit argument: {text}");
-    let (name, limits) = text.split_once('=').ok_or_else(invalid)?;
+    let (name, limits) = text
+        .split_once('=')
+        .ok_or_else(|| format!("invalid ulimit argument: {text}"))?;
+    if !ULIMITS.contains(&name) {
+        return Err(format!("invalid ulimit type: {name}"));
+    }
     let (soft, hard) = limits.split_once(':').unwrap_or((limits, limits));
-    let number = |word: &str| word.parse::<i64>().map_err(|_| invalid());
+    let number = |word: &str| {
+        word.parse::<i64>()
+            .map_err(|_| format!("strconv.ParseInt: parsing {word:?}: invalid syntax"))
+    };
     let (soft, hard) = (number(soft)?, number(hard)?);
-    if hard != -1 && (soft > hard || soft == -1) {
-        return Err(format!(
-            "ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}"
-        ));
+    let order = "ulimit soft limit must be less than or equal to hard limit";
+    if hard != -1 && soft == -1 {
+        return Err(format!("{order}: soft: -1 (unlimited), hard: {hard}"));
+    }
+    if hard != -1 && soft > hard {
+        return Err(format!("{order}: {soft} > {hard}"));
     }
     Ok(Ulimit {
         name: name.to_owned(),

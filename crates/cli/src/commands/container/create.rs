@@ -19,7 +19,10 @@ pub(crate) struct Create {
 
 impl Create {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
-        let request = self.flags.request(terminal::size())?;
+        let request = self
+            .flags
+            .request(terminal::size())
+            .map_err(|error| Error::from(error).of("create"))?;
         let created = create(context, &self.flags, &request).await?;
         println!("{}", created.id);
         Ok(())
