@@ -23,6 +23,8 @@ pub struct CreateContainer {
     pub name: String,
     /// `os/architecture/variant`; empty = the host's.
     pub platform: String,
+    /// A directory of the daemon's host instead of an image; empty = the image. Ours, not Docker's.
+    pub rootfs: String,
 }
 
 /// Which containers are listed.
@@ -92,7 +94,8 @@ impl Containers<'_> {
     pub async fn create(&self, options: &CreateContainer, request: &CreateRequest) -> Result<CreateResponse, Error> {
         let target = Target::path(&["containers", "create"])
             .with_text("name", &options.name)
-            .with_text("platform", &options.platform);
+            .with_text("platform", &options.platform)
+            .with_text("rootfs", &options.rootfs);
         self.0.document(Call::new(Method::POST, target).json(request)?).await
     }
 

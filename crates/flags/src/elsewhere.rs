@@ -1,6 +1,7 @@
 //! Flags of Docker that mean something on other systems or to older versions only. They are sent on, as Docker's client
 //! does; the daemon says what it makes of them.
 
+use crate::Error;
 use clap::Args;
 use tierce_oci::container::HostConfig;
 use tierce_oci::parse_bytes;
@@ -15,7 +16,6 @@ pub(crate) struct ElsewhereFlags {
     cpu_percent: i64,
     /// Skip image verification
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "true")]
-    // Without effect, as in Docker.
     disable_content_trust: bool,
     /// Maximum IO bandwidth limit for the system drive (Windows only)
     #[arg(long, value_name = "bytes", value_parser = parse_bytes)]
@@ -32,7 +32,12 @@ pub(crate) struct ElsewhereFlags {
 }
 
 impl ElsewhereFlags {
-    pub(crate) fn apply(&self, host: &mut HostConfig) {
+    pub(crate) fn apply(&self, host: &mut HostConfig) -> Result<(), Error> {
+        if !self.disable_content_trust {
+            return Err(Error::usage(
+                "cannot verify the image: content trust is not supported; leave out --disable-content-trust=false",
+            ));
+        }
         host.isolation.clone_from(&self.isolation);
         let resources = &mut host.resources;
         resources.cpu_count = self.cpu_count;
@@ -40,5 +45,6 @@ impl ElsewhereFlags {
         resources.io_maximum_bandwidth = self.io_maxbandwidth.unwrap_or_default().unsigned_abs();
         resources.io_maximum_iops = self.io_maxiops;
         resources.kernel_memory = self.kernel_memory.unwrap_or_default();
+        Ok(())
     }
 }

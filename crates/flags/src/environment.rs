@@ -27,14 +27,17 @@ pub fn collect(words: &[String], files: &[PathBuf]) -> Result<Vec<String>, Error
         }
     }
     for word in words {
-        if word.is_empty() || word.starts_with('=') {
-            return Err(Error::usage(format!(
-                "invalid argument \"{word}\" for \"-e, --env\" flag: invalid environment variable: {word}"
-            )));
-        }
         variables.push(resolve(word).unwrap_or_else(|| word.clone()));
     }
     Ok(variables)
+}
+
+/// A `NAME=value` or `NAME` of the command line.
+pub fn variable(word: &str) -> Result<String, String> {
+    if word.is_empty() || word.starts_with('=') {
+        return Err(format!("invalid environment variable: {word}"));
+    }
+    Ok(word.to_owned())
 }
 
 fn resolve(word: &str) -> Option<String> {
@@ -92,6 +95,6 @@ mod tests {
         assert!(variables[3].starts_with("PATH="));
         assert_eq!(variables[4], "TIERCE_UNSET");
         assert!(error.to_string().contains("contains whitespaces"), "{error}");
-        assert!(collect(&["=x".into()], &[]).is_err());
+        assert!(variable("=x").is_err() && variable("").is_err() && variable("x").is_ok());
     }
 }

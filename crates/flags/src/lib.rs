@@ -102,6 +102,10 @@ pub struct ImageFlags {
     /// Remove a container of the same name first, whatever it does (not in Docker)
     #[arg(long)]
     pub replace: bool,
+    /// Take a directory of the daemon's host as the root of the container instead of an image; all words are the command
+    /// (not in Docker)
+    #[arg(long, value_name = "string", default_value = "", hide_default_value = true)]
+    pub rootfs: String,
 }
 
 /// What runs and as whom.
@@ -111,7 +115,7 @@ struct ProcessFlags {
     #[arg(short, long, value_name = "list", value_parser = parse_stream)]
     attach: Vec<String>,
     /// Set environment variables
-    #[arg(short, long, value_name = "list")]
+    #[arg(short, long, value_name = "list", value_parser = environment::variable)]
     env: Vec<String>,
     /// Read in a file of environment variables
     #[arg(long, value_name = "list")]
@@ -167,10 +171,11 @@ impl ContainerFlags {
 
     /// The body of the request; `console` is the size of the user's terminal, rows and columns.
     pub fn request(&self, console: Option<(u16, u16)>) -> Result<CreateRequest, Error> {
-        let (image, command) = self
-            .words
-            .split_first()
-            .ok_or_else(|| Error::usage("an image is required"))?;
+        let (image, command) = match self.words.split_first() {
+            None => return Err(Error::usage("an image is required")),
+            Some(_) if !self.image.rootfs.is_empty() => ("", &*self.words),
+            Some((image, command)) => (image.as_str(), command),
+        };
         // What stands where the image should be and looks like a flag is one that nobody knows.
         match image.strip_prefix("--") {
             Some(flag) => return Err(Error::Unknown(format!("unknown flag: --{flag}"))),
@@ -187,7 +192,7 @@ impl ContainerFlags {
             )));
         }
         let (mut config, mut host) = (Config::default(), HostConfig::default());
-        config.image.clone_from(image);
+        image.clone_into(&mut config.image);
         config.cmd = (!command.is_empty()).then(|| StrSlice(command.to_vec()));
         self.streams(&mut config, &mut host, console);
         self.process.apply(&mut config, &mut host)?;

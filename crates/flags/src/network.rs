@@ -75,9 +75,7 @@ impl NetworkFlags {
             networks.push(Attachment::to("default"));
         }
         self.complete(&mut networks[0])?;
-        let own =
-            |name: &str| !matches!(name, "default" | "bridge" | "host" | "none") && !name.starts_with("container:");
-        if networks.iter().any(|one| own(&one.target)) && !networks.iter().all(|one| own(&one.target)) {
+        if networks.iter().any(|one| is_own(&one.target)) && !networks.iter().all(|one| is_own(&one.target)) {
             return Err(Error::usage(
                 "conflicting options: cannot attach both user-defined and non-user-defined network-modes",
             ));
@@ -130,9 +128,17 @@ impl NetworkFlags {
         if !self.mac_address.is_empty() && !first.mac_address.is_empty() {
             return Err(both("--mac-address", "MAC address"));
         }
-        first.links.clone_from(&self.link);
+        // On Docker's own networks they are the container's alone.
+        if is_own(&first.target) {
+            first.links.clone_from(&self.link);
+        }
         Ok(())
     }
+}
+
+/// A network of the user's own.
+fn is_own(name: &str) -> bool {
+    !matches!(name, "default" | "bridge" | "host" | "none") && !name.starts_with("container:")
 }
 
 /// Six or more pairs of hexadecimal digits, as Go's `net.ParseMAC` takes them.

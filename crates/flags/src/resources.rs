@@ -132,7 +132,7 @@ impl ResourceFlags {
         self.devices.apply(resources)?;
         self.blocks.apply(resources);
         resources.cgroup_parent.clone_from(&self.cgroup_parent);
-        self.elsewhere.apply(host);
+        self.elsewhere.apply(host)?;
         host.oom_score_adj = self.oom_score_adj;
         host.shm_size = self.shm_size.unwrap_or_default();
         Ok(())

@@ -116,7 +116,7 @@ impl SecurityFlags {
                 _ => options.push(option.clone()),
             }
         }
-        host.security_opt = (!options.is_empty()).then_some(options);
+        host.security_opt = (!self.security_opt.is_empty()).then_some(options);
         Ok(())
     }
 }
@@ -127,10 +127,9 @@ fn compact(text: &str) -> Result<String, serde_json::Error> {
     let (mut in_string, mut escaped) = (false, false);
     let keep = |letter: &char| {
         let keep = in_string || !letter.is_ascii_whitespace();
-        in_string = match *letter {
-            '"' => in_string && escaped || !in_string,
-            _ => in_string,
-        };
+        if *letter == '"' && !escaped {
+            in_string = !in_string;
+        }
         escaped = in_string && *letter == '\\' && !escaped;
         keep
     };

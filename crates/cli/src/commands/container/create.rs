@@ -38,6 +38,7 @@ pub(super) async fn create(
     let options = CreateContainer {
         name: flags.image.name.clone(),
         platform: flags.image.platform.clone(),
+        rootfs: rootfs(&flags.image.rootfs)?,
     };
     let mut request = request.clone();
     add_proxies(context, &mut request)?;
@@ -53,7 +54,7 @@ pub(super) async fn create(
         )
         .await
     };
-    if flags.image.pull == "always" {
+    if flags.image.pull == "always" && options.rootfs.is_empty() {
         pull_image().await?;
     }
     let containers = context.client.containers();
@@ -82,6 +83,16 @@ pub(super) async fn create(
         written.map_err(|error| Error::failed(format!("write the container ID to {}: {error}", path.display())))?;
     }
     Ok(created)
+}
+
+/// The directory as the daemon must be told it: from the root.
+fn rootfs(given: &str) -> Result<String, Error> {
+    if given.is_empty() {
+        return Ok(String::new());
+    }
+    let path =
+        std::path::absolute(given).map_err(|error| Error::usage(format!("resolve the path {given}: {error}")))?;
+    Ok(path.to_string_lossy().into_owned())
 }
 
 /// Adds the variables of the user's proxies, unless the command line has them.

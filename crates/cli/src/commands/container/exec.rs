@@ -18,7 +18,7 @@ pub(crate) struct Exec {
     #[arg(long, default_value = "", hide_default_value = true)]
     detach_keys: String,
     /// Set environment variables
-    #[arg(short, long, value_name = "list")]
+    #[arg(short, long, value_name = "list", value_parser = environment::variable)]
     env: Vec<String>,
     /// Read in a file of environment variables
     #[arg(long, value_name = "list")]

@@ -92,7 +92,10 @@ fn changed(resources: &ResourceConfig) -> Result<Map<String, Value>, Error> {
     };
     let untouched = members(&ResourceConfig::default())?;
     let mut given = members(resources)?;
-    given.retain(|name, value| untouched.get(name) != Some(value));
+    // An empty list asks for nothing either.
+    given.retain(|name, value| {
+        untouched.get(name) != Some(value) && value.as_array().is_none_or(|list| !list.is_empty())
+    });
     Ok(given)
 }
 
