@@ -145,6 +145,9 @@ pub struct InfoResponse {
     pub system_time: String,
     /// Default log driver.
     pub logging_driver: String,
+    /// Ours: how much of a log is kept where nobody says so.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub log_limits: String,
     /// `cgroupfs`, `systemd`, `none`.
     pub cgroup_driver: String,
     /// `1` or `2`.

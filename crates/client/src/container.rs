@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use tierce_api_types::Filters;
 use tierce_api_types::container::{
     Change, ContainerInspect, ContainerSummary, ContainersPruned, CreateRequest, CreateResponse, StatsResponse,
-    TopResponse, UpdateRequest, UpdateResponse, WaitCondition, WaitResponse,
+    TopResponse, UpdateRequest, UpdateResponse, WaitCondition, WaitResponse, WhyResponse,
 };
 
 use crate::connection::Call;
@@ -188,6 +188,12 @@ impl Containers<'_> {
         self.0
             .document(Call::new(Method::GET, at(container, "json").with_flag("size", size)))
             .await
+    }
+
+    /// Why it is as it is; only a daemon of ours answers.
+    pub async fn why(&self, container: &str) -> Result<WhyResponse, Error> {
+        let target = Target::path(&["tierce", "containers", container, "why"]);
+        self.0.document(Call::new(Method::GET, target)).await
     }
 
     /// Lists containers, the newest first.

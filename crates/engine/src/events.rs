@@ -134,6 +134,13 @@ impl Events {
         self.published.load(Ordering::Relaxed)
     }
 
+    /// What is remembered about one object, oldest first.
+    pub(crate) fn about(&self, subject: Subject, id: &str) -> Vec<Event> {
+        let past = self.past();
+        let events = past.iter().filter(|event| event.subject == subject && event.id == id);
+        events.cloned().collect()
+    }
+
     /// How many watchers there are.
     pub fn watchers(&self) -> usize {
         self.live.receiver_count()

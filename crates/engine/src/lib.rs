@@ -52,7 +52,7 @@ pub use image::Images;
 pub use network::{Network, NetworkDetails, NetworkSpec, Networks};
 pub use presets::Presets;
 pub use runtimes::Runtimes;
-pub use system::{ContainerCounts, HostInfo, Info, System, VolumeUsage};
+pub use system::{ContainerCounts, HostInfo, Info, Logging, System, VolumeUsage};
 pub use tierce_spec::init_program;
 pub use tierce_task::TraceId;
 pub use tierce_task::messages::{BlockCounter, CpuMetrics};

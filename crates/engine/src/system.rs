@@ -32,8 +32,8 @@ pub struct Info {
     pub driver_status: Vec<(String, String)>,
     /// Data root.
     pub data_root: PathBuf,
-    /// Log driver of containers that name none.
-    pub log_driver: String,
+    /// Logs of containers.
+    pub logging: Logging,
     /// `cgroupfs` or `systemd`.
     pub cgroup_driver: &'static str,
     /// `1` or `2`.
@@ -54,6 +54,17 @@ pub struct Info {
     pub volume_drivers: Vec<&'static str>,
     /// What the administrator should know.
     pub warnings: Vec<String>,
+}
+
+/// Logs of containers.
+#[derive(Debug, Clone)]
+pub struct Logging {
+    /// Driver of containers that name none.
+    pub driver: String,
+    /// All drivers.
+    pub drivers: Vec<&'static str>,
+    /// How much is kept where nobody says so; empty: what the daemon's configuration says.
+    pub limits: &'static str,
 }
 
 /// Facts about the host.
@@ -187,7 +198,11 @@ fn info(context: &Context) -> Info {
         driver: context.rootfs.driver(),
         driver_status: context.rootfs.status(),
         data_root: context.config.data_root.clone(),
-        log_driver: context.config.log_driver.clone(),
+        logging: Logging {
+            driver: context.config.log_driver.clone(),
+            drivers: tierce_logs::options::DRIVERS.to_vec(),
+            limits: log_limits(context),
+        },
         cgroup_driver: if context.config.systemd_cgroup {
             "systemd"
         } else {
@@ -226,6 +241,14 @@ fn warnings(context: &Context) -> Vec<String> {
             )
         })
         .collect()
+}
+
+fn log_limits(context: &Context) -> &'static str {
+    if context.config.log_driver == "json-file" && !context.config.log_options.contains_key("max-size") {
+        tierce_logs::options::DEFAULT_LIMITS
+    } else {
+        ""
+    }
 }
 
 /// One value of os-release(5), without its quotes.

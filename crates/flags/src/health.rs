@@ -13,6 +13,9 @@ pub(crate) struct HealthFlags {
     /// Time between running the check (ms|s|m|h) (default 0s)
     #[arg(long, value_name = "duration", value_parser = nanoseconds, allow_hyphen_values = true)]
     health_interval: Option<i64>,
+    /// What is done when it becomes unhealthy (none|kill|restart|stop; only Tierce's daemon does it)
+    #[arg(long, value_name = "string")]
+    health_on_failure: Option<String>,
     /// Consecutive failures needed to report unhealthy
     #[arg(long, value_name = "int", allow_negative_numbers = true)]
     health_retries: Option<i64>,
@@ -40,7 +43,10 @@ impl HealthFlags {
             ("start-period", self.health_start_period),
             ("start-interval", self.health_start_interval),
         ];
-        let given = command.is_some() || numbers.iter().any(|(_, number)| number.unwrap_or_default() != 0);
+        let on_failure = self.health_on_failure.clone().unwrap_or_default();
+        let given = command.is_some()
+            || !on_failure.is_empty()
+            || numbers.iter().any(|(_, number)| number.unwrap_or_default() != 0);
         if self.no_healthcheck {
             if given {
                 return Err(Error::usage("--no-healthcheck conflicts with --health-* options"));
@@ -67,6 +73,7 @@ impl HealthFlags {
             start_period: self.health_start_period.unwrap_or_default(),
             start_interval: self.health_start_interval.unwrap_or_default(),
             retries: self.health_retries.unwrap_or_default(),
+            on_failure,
         });
         Ok(())
     }
@@ -93,6 +100,7 @@ mod tests {
         HealthFlags {
             health_cmd: None,
             health_interval: None,
+            health_on_failure: None,
             health_retries: None,
             health_start_interval: None,
             health_start_period: None,
@@ -109,12 +117,13 @@ mod tests {
         let given = HealthFlags {
             health_cmd: Some("test -e /ok".to_owned()),
             health_interval: Some(nanoseconds("1m30s").unwrap()),
+            health_on_failure: Some("restart".to_owned()),
             ..flags()
         };
         given.apply(&mut config).unwrap();
         let check = config.healthcheck.take().unwrap();
         assert_eq!(check.test.unwrap(), ["CMD-SHELL", "test -e /ok"]);
-        assert_eq!(check.interval, 90_000_000_000);
+        assert_eq!((check.interval, check.on_failure.as_str()), (90_000_000_000, "restart"));
         let none = HealthFlags {
             no_healthcheck: true,
             ..flags()

@@ -21,6 +21,23 @@ pub enum Error {
         /// Why it failed.
         source: io::Error,
     },
+    /// An option, or a driver, that there is not.
+    #[error("{0}")]
+    Option(String),
+    /// There is no journal here.
+    #[error("journald is not enabled on this host")]
+    NoJournal,
+    /// No syslog server listens on this machine.
+    #[error("Unix syslog delivery error: no server listens on /dev/log (name one by the option syslog-address)")]
+    NoSyslog,
+    /// A syslog server cannot be reached.
+    #[error("cannot reach the syslog server {address}: {source}")]
+    Syslog {
+        /// Where it should be.
+        address: String,
+        /// Why not.
+        source: io::Error,
+    },
     /// Waiting for more output failed.
     #[error("cannot wait for output: {0}")]
     Wait(#[source] io::Error),
@@ -41,6 +58,8 @@ impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::File { source, .. } | Self::Wait(source) => kind_of_io(source),
+            Self::Option(_) => Kind::Invalid,
+            Self::NoJournal | Self::NoSyslog | Self::Syslog { .. } => Kind::Internal,
         }
     }
 }

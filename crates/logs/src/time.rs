@@ -36,6 +36,40 @@ pub fn format(time: SystemTime) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
+/// A duration as Go prints it: `1m30s`, `1.5s`, `500ms`, `0s`.
+pub fn duration(duration: Duration) -> String {
+    let nanos = duration.subsec_nanos();
+    let (hours, minutes, seconds) = (
+        duration.as_secs() / 3600,
+        duration.as_secs() / 60 % 60,
+        duration.as_secs() % 60,
+    );
+    if duration.as_secs() == 0 {
+        let (unit, scale) = match nanos {
+            0 => return "0s".to_owned(),
+            1..1_000 => ("ns", 1),
+            1_000..1_000_000 => ("µs", 1_000),
+            _ => ("ms", 1_000_000),
+        };
+        return format!("{}{unit}", fraction(u64::from(nanos / scale), nanos % scale, scale));
+    }
+    let seconds = fraction(seconds, nanos, 1_000_000_000);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds}s"),
+        (0, minutes) => format!("{minutes}m{seconds}s"),
+        (hours, minutes) => format!("{hours}h{minutes}m{seconds}s"),
+    }
+}
+
+/// `whole` and `part`/`scale`, a power of ten, without trailing zeros.
+fn fraction(whole: u64, part: u32, scale: u32) -> String {
+    if part == 0 {
+        return whole.to_string();
+    }
+    let width = scale.ilog10() as usize;
+    format!("{whole}.{}", format!("{part:0width$}").trim_end_matches('0'))
+}
+
 fn decimal(value: u64, width: u32, out: &mut Vec<u8>) {
     for position in (0..width).rev() {
         out.push(b'0' + (value / 10_u64.pow(position) % 10) as u8);
@@ -120,6 +154,22 @@ mod tests {
         assert_eq!(at(0, 0), "1970-01-01T00:00:00Z");
         assert_eq!(at(951_782_400, 120_000_000), "2000-02-29T00:00:00.12Z");
         assert_eq!(at(1_763_716_020, 1), "2025-11-21T09:07:00.000000001Z");
+    }
+
+    #[test]
+    fn durations_are_as_go_prints_them() {
+        for (nanos, text) in [
+            (0, "0s"),
+            (1, "1ns"),
+            (1_500, "1.5µs"),
+            (500_000_000, "500ms"),
+            (1_000_000_000, "1s"),
+            (90_000_000_000, "1m30s"),
+            (61_050_000_000, "1m1.05s"),
+            (3_600_000_000_000, "1h0m0s"),
+        ] {
+            assert_eq!(duration(Duration::from_nanos(nanos)), text);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tierce_cgroup::{Manager, OomWatch};
 use tierce_fault::Kind;
 
 use crate::error::{Doing, Error, Result};
+use crate::health::Monitor;
 use crate::runtime::Runtime;
 
 /// Name of the file in the bundle that says how to clean up after a shim that is dead.
@@ -23,6 +24,10 @@ pub(crate) struct Container {
     pub(crate) paused: bool,
     pub(crate) oom_killed: bool,
     pub(crate) oom: Option<OomWatch>,
+    /// The most memory it used, once the kernel has killed for lack of it; 0: not known.
+    pub(crate) memory_peak: u64,
+    /// Looks after its health, where that is probed.
+    pub(crate) health: Option<Monitor>,
     /// The answers and the I/O socket are ours, not containerd's FIFOs.
     pub(crate) own_streams: bool,
 }

@@ -11,6 +11,7 @@ use tierce_task::messages::{
 use crate::connection::Reply;
 use crate::container::Container;
 use crate::error::{Doing, Error, Result};
+use crate::health::Monitor;
 use crate::job::Report;
 use crate::process::{Phase, Process};
 use crate::serve::{Purpose, Shim};
@@ -41,6 +42,8 @@ pub(crate) fn state(shim: &mut Shim, reply: Reply, request: &StateRequest) -> Re
     let container = container(shim)?;
     let (id, bundle) = (container.id.clone(), container.bundle.display().to_string());
     let (paused, oom_killed) = (container.paused, container.oom_killed);
+    let health = container.health.as_ref().filter(|_| request.exec_id.is_empty());
+    let health = health.map(Monitor::message);
     let io = if container.own_streams {
         shim.identity.io_socket.display().to_string()
     } else {
@@ -68,6 +71,7 @@ pub(crate) fn state(shim: &mut Shim, reply: Reply, request: &StateRequest) -> Re
         oom_killed,
         io,
         execs,
+        health,
     };
     shim.answer(reply, Ok(answer));
     Ok(())
@@ -82,7 +86,8 @@ fn execs(shim: &Shim) -> Vec<String> {
 }
 
 pub(crate) fn wait(shim: &mut Shim, reply: Reply, request: &WaitRequest) -> Result<()> {
-    let oom_killed = container(shim)?.oom_killed;
+    let container = container(shim)?;
+    let (oom_killed, memory_peak) = (container.oom_killed, container.memory_peak);
     let (_, process) = process(shim, &request.exec_id)?;
     match process.ended() {
         None => process.waiters.push(reply),
@@ -91,6 +96,7 @@ pub(crate) fn wait(shim: &mut Shim, reply: Reply, request: &WaitRequest) -> Resu
                 exit_status: exit.status,
                 exited_at: Some(exit.at.into()),
                 oom_killed,
+                memory_peak,
             };
             shim.answer(reply, Ok(answer));
         }

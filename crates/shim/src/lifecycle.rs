@@ -17,6 +17,7 @@ use crate::connection::Reply;
 use crate::container::{Container, Outline, Record};
 use crate::control::{container, process};
 use crate::error::{Error, Result};
+use crate::health::{self, Monitor};
 use crate::job::Report;
 use crate::poll::{EventFlags, Token};
 use crate::process::{Exit, Phase, Process};
@@ -76,6 +77,8 @@ pub(crate) fn create(shim: &mut Shim, reply: Reply, request: CreateTaskRequest) 
         paused: false,
         oom_killed: false,
         oom: None,
+        memory_peak: 0,
+        health: wanted.health.map(Monitor::new),
         own_streams: wanted.own_streams,
     });
     shim.work(Purpose::Create(reply), move || {
@@ -273,6 +276,7 @@ pub(crate) fn on_report(shim: &mut Shim, purpose: Purpose, result: Result<Report
         Purpose::Start(reply) => started(shim, reply, result),
         Purpose::Exec(number, reply) => exec_started(shim, number, reply, result),
         Purpose::Delete(reply) => deleted(shim, reply, result),
+        Purpose::Probe => health::on_report(shim, result),
         Purpose::Pause(paused, reply) => on_paused(shim, paused, reply, result),
         Purpose::Simple(reply) => shim.answer(reply, result.map(|_| Empty {})),
         Purpose::Background => {}
@@ -366,6 +370,7 @@ fn started(shim: &mut Shim, reply: Reply, result: Result<Report>) {
     if succeeded {
         let container_id = shim.identity.id.clone();
         shim.publish(Envelope::START, &TaskStart { container_id, pid });
+        health::begin(shim);
     }
     reap::publish_exit(shim, number);
 }
@@ -454,8 +459,14 @@ fn on_paused(shim: &mut Shim, paused: bool, reply: Reply, result: Result<Report>
     let succeeded = result.is_ok();
     shim.answer(reply, result.map(|_| Empty {}));
     match (succeeded, paused) {
-        (true, true) => shim.publish(Envelope::PAUSED, &TaskPaused { container_id }),
-        (true, false) => shim.publish(Envelope::RESUMED, &TaskResumed { container_id }),
+        (true, true) => {
+            health::suspend(shim);
+            shim.publish(Envelope::PAUSED, &TaskPaused { container_id });
+        }
+        (true, false) => {
+            health::resume(shim);
+            shim.publish(Envelope::RESUMED, &TaskResumed { container_id });
+        }
         (false, _) => {}
     }
 }

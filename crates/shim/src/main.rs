@@ -7,7 +7,7 @@
 //! Where to read: `start` how it comes to be, `serve` the loop and everything it knows, `requests` → `lifecycle` and
 //! `control` the verbs, `job` the forked workers in which `runtime` and `rootfs` do what may block, `reap` how exits
 //! are learned and told, `streams` the way of every byte a container reads or writes, `newcomer` the I/O socket,
-//! `publisher` the events, `clean` the tidying after a shim that was killed.
+//! `health` the probes, `publisher` the events, `clean` the tidying after a shim that was killed.
 
 mod argv;
 mod clean;
@@ -15,6 +15,7 @@ mod connection;
 mod container;
 mod control;
 mod error;
+mod health;
 mod job;
 mod lifecycle;
 mod newcomer;

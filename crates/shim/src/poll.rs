@@ -35,6 +35,8 @@ pub(crate) enum Token {
     Stdin(u32),
     /// Somebody who takes the output of a process, or gives its input.
     Peer(u32, u32),
+    /// The output of a health probe.
+    Probe,
 }
 
 impl Token {
@@ -52,6 +54,7 @@ impl Token {
             Self::Source(process, stream) => (8, process, stream),
             Self::Stdin(process) => (9, process, 0),
             Self::Peer(process, peer) => (10, process, peer),
+            Self::Probe => (11, 0, 0),
         };
         (kind << 56) | (u64::from(item & 0xff_ffff) << 32) | u64::from(number)
     }
@@ -70,6 +73,7 @@ impl Token {
             8 => Self::Source(number, item),
             9 => Self::Stdin(number),
             10 => Self::Peer(number, item),
+            11 => Self::Probe,
             _ => return None,
         })
     }
@@ -138,6 +142,7 @@ mod tests {
             Token::Source(9, 1),
             Token::Stdin(4),
             Token::Peer(u32::MAX, 0xff_ffff),
+            Token::Probe,
         ] {
             assert_eq!(Token::unpack(token.pack()), Some(token));
         }

@@ -3,6 +3,7 @@
 use rustix::process::{WaitOptions, wait};
 use tierce_task::messages::{Envelope, TaskExit, TaskOom, WaitResponse};
 
+use crate::health;
 use crate::process::{Exit, Phase};
 use crate::serve::{Purpose, Shim};
 
@@ -16,12 +17,11 @@ pub(crate) fn reap(shim: &mut Shim) {
         };
         let pid = pid.as_raw_pid() as u32;
         let exit = Exit::now(code);
-        match shim
-            .processes
-            .iter()
-            .find(|(_, process)| process.pid == pid && process.exit.is_none())
-        {
-            Some((&number, _)) => on_exit(shim, number, exit),
+        let mut processes = shim.processes.iter();
+        let ours = processes.find(|(_, process)| process.pid == pid && process.exit.is_none());
+        match ours.map(|(&number, _)| number) {
+            Some(number) => on_exit(shim, number, exit),
+            None if health::on_exit(shim, pid, exit) => {}
             None => drop(shim.unclaimed.insert(pid, exit)),
         }
     }
@@ -43,6 +43,7 @@ pub(crate) fn on_exit(shim: &mut Shim, number: u32, exit: Exit) {
     process.exit = Some(exit);
     process.streams.process_ended(poll, buffer);
     if process.id.is_empty() {
+        health::suspend(shim);
         on_out_of_memory(shim);
         kill_the_rest(shim);
     }
@@ -69,7 +70,7 @@ fn kill_the_rest(shim: &mut Shim) {
 /// Tells of an exit, unless its time has not come: the start is not answered yet.
 pub(crate) fn publish_exit(shim: &mut Shim, number: u32) {
     let Some(container) = &shim.container else { return };
-    let (id, oom_killed) = (container.id.clone(), container.oom_killed);
+    let (id, oom_killed, memory_peak) = (container.id.clone(), container.oom_killed, container.memory_peak);
     let Some(process) = shim.processes.get_mut(&number) else {
         return;
     };
@@ -94,6 +95,7 @@ pub(crate) fn publish_exit(shim: &mut Shim, number: u32) {
         exit_status: exit.status,
         exited_at: Some(exit.at.into()),
         oom_killed,
+        memory_peak,
     };
     for waiter in std::mem::take(&mut process.waiters) {
         shim.answer(waiter, Ok(answer.clone()));
@@ -103,11 +105,18 @@ pub(crate) fn publish_exit(shim: &mut Shim, number: u32) {
 
 /// The kernel may have killed for lack of memory.
 pub(crate) fn on_out_of_memory(shim: &mut Shim) {
+    let init = shim
+        .number_of("")
+        .and_then(|number| shim.processes.get(&number))
+        .map_or(0, |init| init.pid);
     let Some(container) = &mut shim.container else { return };
     let Some(watch) = &mut container.oom else { return };
     match watch.rose() {
         Ok(true) => {
             container.oom_killed = true;
+            // While the group is there; whoever asks why it ended wants to know.
+            let stats = container.cgroup(init).and_then(|group| Ok(group.stats()?));
+            container.memory_peak = stats.map_or(0, |stats| stats.memory.usage.max_usage);
             let event = TaskOom {
                 container_id: container.id.clone(),
             };

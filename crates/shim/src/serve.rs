@@ -21,7 +21,7 @@ use crate::poll::{EventFlags, Poll, Token};
 use crate::process::{Phase, Process};
 use crate::publisher::Publisher;
 use crate::streams::BUFFER;
-use crate::{lifecycle, newcomer, reap, requests};
+use crate::{health, lifecycle, newcomer, reap, requests};
 
 /// How long the shim stays after it was told to go, for clients that have not taken their output yet.
 const PARTING: Duration = Duration::from_secs(10);
@@ -88,6 +88,8 @@ pub(crate) enum Purpose {
     Exec(u32, Reply),
     /// The container is deleted.
     Delete(Reply),
+    /// A health probe is made and started.
+    Probe,
     /// Frozen, or thawed.
     Pause(bool, Reply),
     /// Something with an empty answer and no effect on what the shim knows.
@@ -209,6 +211,12 @@ impl Shim {
                     process.streams.on_stdin(&self.poll);
                 }
             }
+            Token::Probe => {
+                let mut buffer = std::mem::take(&mut self.buffer);
+                buffer.resize(BUFFER, 0);
+                health::on_output(self, &mut buffer);
+                self.buffer = buffer;
+            }
             Token::Peer(process, peer) => {
                 if let Some(process) = self.processes.get_mut(&process) {
                     process.streams.on_peer(&self.poll, peer, flags, &mut self.buffer);
@@ -233,6 +241,7 @@ impl Shim {
         let mut compressions: Vec<Compression> = Vec::new();
         for process in self.processes.values_mut() {
             compressions.extend(process.streams.take_compression());
+            process.streams.flush_log(&self.poll, now);
             if let Some(exit) = process.exit
                 && exit.linger <= now
             {
@@ -245,18 +254,31 @@ impl Shim {
                 Ok(Report::default())
             });
         }
-        self.processes
-            .retain(|_, process| process.phase != Phase::Gone || process.streams.has_undelivered());
+        self.processes.retain(|_, process| {
+            let streams = &process.streams;
+            process.phase != Phase::Gone || streams.has_undelivered() || streams.log_retry_at().is_some()
+        });
+        health::tick(self, now);
         self.publisher.forward(&self.poll);
     }
 
     fn next_deadline(&self) -> Option<Instant> {
         let lingering = self.processes.values().filter(|process| !process.streams.is_finished());
         let lingering = lingering.filter_map(|process| process.exit.map(|exit| exit.linger));
+        let probing = self
+            .container
+            .as_ref()
+            .and_then(|container| container.health.as_ref()?.deadline());
         lingering
             .chain(self.parting)
             .chain(self.publisher.retry_at())
             .chain(self.forgotten_at())
+            .chain(probing)
+            .chain(
+                self.processes
+                    .values()
+                    .filter_map(|process| process.streams.log_retry_at()),
+            )
             .min()
     }
 
@@ -272,7 +294,10 @@ impl Shim {
         let Some(parting) = self.parting else {
             return self.forgotten_at().is_some_and(|at| at <= Instant::now());
         };
-        let undelivered = self.processes.values().any(|process| process.streams.has_undelivered());
+        let undelivered = self.processes.values().any(|process| {
+            // A log that sends has until the parting to be rid of what waits.
+            process.streams.has_undelivered() || process.streams.log_retry_at().is_some()
+        });
         let busy = undelivered || self.connections.has_unsent() || self.publisher.has_unsent();
         (!busy && self.jobs.is_empty()) || parting <= Instant::now()
     }
@@ -312,6 +337,9 @@ impl Shim {
         self.newcomers.forget();
         self.publisher.forget();
         self.jobs.clear();
+        if let Some(monitor) = self.container.as_mut().and_then(|container| container.health.as_mut()) {
+            monitor.forget();
+        }
         for process in self.processes.values_mut() {
             process.streams.forget();
             process.ends = None;

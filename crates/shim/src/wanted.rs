@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use prost::Message;
 use tierce_fault::Kind;
-use tierce_logs::drivers::json_file;
 use tierce_task::messages::{CreateTaskRequest, MountMessage};
 use tierce_task::options::{CreateOptions, RuncOptions};
-use tierce_task::{LogTarget, Mount};
+use tierce_task::{HealthCheck, Mount};
 
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
@@ -25,6 +24,8 @@ pub(crate) struct Wanted {
     /// Input ends with the first client that gave it.
     pub(crate) stdin_once: bool,
     pub(crate) log: tierce_logs::Target,
+    /// How health is probed.
+    pub(crate) health: Option<HealthCheck>,
     pub(crate) runtime: Runtime,
 }
 
@@ -39,6 +40,7 @@ pub(crate) fn wanted(identity: &Identity, request: &CreateTaskRequest) -> Result
         stdin: !request.stdin.is_empty(),
         stdin_once: false,
         log: tierce_logs::Target::None,
+        health: None,
         runtime: Runtime {
             root: default_root.clone(),
             sockets,
@@ -49,7 +51,10 @@ pub(crate) fn wanted(identity: &Identity, request: &CreateTaskRequest) -> Result
     match any.name() {
         CreateOptions::NAME => {
             let options = CreateOptions::decode(&any.value[..]).map_err(malformed)?;
-            wanted.log = log_target(options.log_target());
+            wanted.log = log_target(&options.log)?;
+            wanted.health = options.health.map(HealthCheck::try_from).transpose().map_err(|error| {
+                Error::refused(Kind::Invalid, format!("malformed process document of a probe: {error}"))
+            })?;
             wanted.own_streams = true;
             wanted.stdin = options.stdin;
             wanted.stdin_once = options.stdin_once;
@@ -75,17 +80,12 @@ pub(crate) fn wanted(identity: &Identity, request: &CreateTaskRequest) -> Result
     Ok(wanted)
 }
 
-fn log_target(target: LogTarget) -> tierce_logs::Target {
-    match target {
-        LogTarget::None => tierce_logs::Target::None,
-        LogTarget::JsonFile(log) => tierce_logs::Target::JsonFile(json_file::Options {
-            path: log.path,
-            max_size: log.max_size,
-            max_files: log.max_files,
-            compress: log.compress,
-            attributes: log.attributes,
-        }),
+fn log_target(text: &str) -> Result<tierce_logs::Target> {
+    if text.is_empty() {
+        return Ok(tierce_logs::Target::None);
     }
+    serde_json::from_str(text)
+        .map_err(|error| Error::refused(Kind::Invalid, format!("malformed target of the log: {error}")))
 }
 
 /// A mount of the protocol as a value.

@@ -37,6 +37,7 @@ pub use error::{Error, Result};
 pub use exec::{Exec, bounding_set};
 pub use host::{HostFacts, init_program, runtimes};
 pub use mounts::BindSource;
+pub use process::DEFAULT_PATH;
 pub use propagation::of_bind as propagation_of_bind;
 pub use resources::resources;
 pub use security::{normalise as normalise_capabilities, options as security_options};

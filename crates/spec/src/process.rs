@@ -7,7 +7,7 @@ use tierce_oci::container::{HostConfig, Ulimit};
 use tierce_oci::runtime::{ConsoleSize, Process, Rlimit};
 
 /// Docker's search path of images that set none.
-pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Where the init program appears in the container.
 pub(super) const INIT: &str = "/sbin/docker-init";
 

@@ -128,6 +128,12 @@ fn healthcheck(check: &Healthcheck) -> Result<()> {
     if check.retries < 0 {
         return invalid("Retries in Healthcheck cannot be negative");
     }
+    if !matches!(check.on_failure.as_str(), "" | "none" | "kill" | "restart" | "stop") {
+        return invalid(format!(
+            "invalid action {:?} on failed health checks: it must be none, kill, restart or stop",
+            check.on_failure
+        ));
+    }
     Ok(())
 }
 

@@ -3,13 +3,19 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use tierce_task::messages::{CreateTaskRequest, DeleteResponse, MountMessage, StateResponse, Status, WaitResponse};
+use tierce_task::messages::{
+    CreateTaskRequest, DeleteResponse, HealthOptions, MountMessage, StateResponse, Status, WaitResponse,
+};
 use tierce_task::options::CreateOptions;
-use tierce_task::{Create, Exit, LogTarget, Mount, TaskStatus};
+use tierce_task::{Create, Error, Exit, Mount, Result, TaskStatus};
 
 use crate::config::Config;
 
-pub(crate) fn create_request(config: &Config, create: &Create, bundle: &Path) -> CreateTaskRequest {
+pub(crate) fn create_request(config: &Config, create: &Create, bundle: &Path) -> Result<CreateTaskRequest> {
+    let malformed = |error: serde_json::Error| Error::Malformed {
+        what: "process document",
+        cause: error.to_string(),
+    };
     let options = CreateOptions {
         stdin: create.stdin,
         stdin_once: create.stdin_once,
@@ -20,19 +26,22 @@ pub(crate) fn create_request(config: &Config, create: &Create, bundle: &Path) ->
             .unwrap_or_default(),
         runtime_root: config.runtime_root.display().to_string(),
         systemd_cgroup: create.systemd_cgroup,
-        json_file: match &create.log {
-            LogTarget::None => None,
-            LogTarget::JsonFile(log) => Some(log.into()),
-        },
+        log: create.log.clone(),
+        health: create
+            .health
+            .as_ref()
+            .map(HealthOptions::try_from)
+            .transpose()
+            .map_err(malformed)?,
     };
-    CreateTaskRequest {
+    Ok(CreateTaskRequest {
         id: create.id.clone(),
         bundle: bundle.display().to_string(),
         rootfs: create.rootfs.iter().map(mount_message).collect(),
         terminal: create.terminal,
         options: Some(options.to_any()),
         ..CreateTaskRequest::default()
-    }
+    })
 }
 
 fn mount_message(mount: &Mount) -> MountMessage {
@@ -50,6 +59,7 @@ pub(crate) fn exit_of_wait(answer: &WaitResponse) -> Exit {
         status: answer.exit_status,
         at,
         oom_killed: answer.oom_killed,
+        memory_peak: (answer.memory_peak > 0).then_some(answer.memory_peak),
     }
 }
 
@@ -59,6 +69,7 @@ pub(crate) fn exit_of_delete(answer: &DeleteResponse) -> Exit {
         status: answer.exit_status,
         at,
         oom_killed: answer.oom_killed,
+        memory_peak: None,
     }
 }
 
@@ -75,6 +86,7 @@ pub(crate) fn status_of(answer: &StateResponse) -> (TaskStatus, Option<Exit>) {
         status: answer.exit_status,
         at,
         oom_killed: answer.oom_killed,
+        memory_peak: None,
     };
     (status, (status == TaskStatus::Stopped).then_some(exit))
 }

@@ -90,6 +90,7 @@ impl Supervisor {
                 let task = Arc::new(task);
                 let (status, exit) = convert::status_of(&init);
                 task.set_status(status);
+                task.set_health(init.health.map(Into::into));
                 if let Some(exit) = exit {
                     task.set_exit(&ProcessId::init(&task.id), exit);
                 }

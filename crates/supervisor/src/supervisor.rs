@@ -152,12 +152,14 @@ impl Tasks for Supervisor {
             }
         };
         trace.step(10, "the task is made: it has its shim");
-        let request = convert::create_request(&self.config, &create, &bundle);
         let limit = Some(self.config.long);
-        let answer = match client
-            .call::<CreateTaskResponse>("create", Method::Create, &request, limit)
-            .await
-        {
+        let asked = async {
+            let request = convert::create_request(&self.config, &create, &bundle)?;
+            client
+                .call::<CreateTaskResponse>("create", Method::Create, &request, limit)
+                .await
+        };
+        let answer = match asked.await {
             Ok(answer) => answer,
             Err(error) => {
                 self.dismiss(&create.id, &client).await;

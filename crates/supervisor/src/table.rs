@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tierce_task::{Error, Exit, ProcessId, Result, TaskState, TaskStatus, TraceId};
+use tierce_task::{Error, Exit, Health, ProcessId, Result, TaskState, TaskStatus, TraceId};
 use tokio::sync::watch;
 
 use crate::bundle;
@@ -40,6 +40,7 @@ pub(crate) struct Task {
     status: Mutex<TaskStatus>,
     init: Process,
     execs: Mutex<BTreeMap<String, Process>>,
+    health: Mutex<Option<Health>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -58,6 +59,7 @@ impl Task {
             status: Mutex::new(TaskStatus::Created),
             init: Process::default(),
             execs: Mutex::default(),
+            health: Mutex::default(),
         }
     }
 
@@ -85,6 +87,11 @@ impl Task {
         if *present != TaskStatus::Stopped {
             *present = status;
         }
+    }
+
+    /// Notes what the shim says of its health.
+    pub(crate) fn set_health(&self, health: Option<Health>) {
+        *lock(&self.health) = health;
     }
 
     /// Notes an exec. `false` if there is one of that name.
@@ -146,6 +153,7 @@ impl Task {
             io: self.io.clone(),
             exit: *self.init.exit.borrow(),
             execs: lock(&self.execs).keys().cloned().collect(),
+            health: lock(&self.health).clone(),
         }
     }
 }

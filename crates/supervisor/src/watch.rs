@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use tierce_task::messages::{Envelope, WaitRequest, WaitResponse};
+use prost::Message;
+use tierce_task::messages::{Envelope, TaskProbeEnded, TaskProbeStarted, WaitRequest, WaitResponse};
 use tierce_task::method::Method;
 use tierce_task::{Event, EventKind, Exit, ProcessId};
 
@@ -60,11 +61,10 @@ pub(crate) fn shim(supervisor: &Supervisor, task: &Arc<Task>) {
             Ok(mut events) => {
                 while let Some(envelope) = events.recv().await {
                     let Some(supervisor) = this.upgrade() else { return };
-                    if envelope.topic == Envelope::OOM.0 {
-                        let kind = EventKind::OutOfMemory;
+                    if let Some((exec, kind)) = news(&task, &envelope) {
                         supervisor.hub.publish(&Event {
                             container: task.id.clone(),
-                            exec: None,
+                            exec,
                             kind,
                         });
                     }
@@ -78,6 +78,24 @@ pub(crate) fn shim(supervisor: &Supervisor, task: &Arc<Task>) {
             on_closed(&supervisor, &task).await;
         }
     });
+}
+
+/// What an event of a shim says that nothing else tells: about whom, and what.
+fn news(task: &Task, envelope: &Envelope) -> Option<(Option<String>, EventKind)> {
+    let topic = envelope.topic.as_str();
+    let event = || envelope.event.as_ref().map(|any| &any.value[..]).unwrap_or_default();
+    if topic == Envelope::OOM.0 {
+        Some((None, EventKind::OutOfMemory))
+    } else if topic == Envelope::PROBE_STARTED.0 {
+        let started = TaskProbeStarted::decode(event()).ok()?;
+        Some((Some(started.probe_id), EventKind::ProbeStarted))
+    } else if topic == Envelope::PROBE_ENDED.0 {
+        let ended = TaskProbeEnded::decode(event()).ok()?;
+        task.set_health(ended.health.map(Into::into));
+        Some((Some(ended.probe_id), EventKind::ProbeEnded(ended.exit_status)))
+    } else {
+        None
+    }
 }
 
 /// The connection has ended: the task was deleted, or the shim is dead, or only the connection is.
@@ -118,6 +136,7 @@ pub(crate) fn bury(supervisor: &Supervisor, task: &Task) {
         status: KILLED,
         at: SystemTime::now(),
         oom_killed: false,
+        memory_peak: None,
     };
     for process in task.processes() {
         tell_exit(supervisor, task, &process, exit);

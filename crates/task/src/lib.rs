@@ -5,6 +5,7 @@
 //!
 //! - [`Tasks`] and [`TaskControl`]: what the engine sees. The supervisor implements both; [`memory`] is a fake for tests.
 //! - [`Create`], [`Exec`], [`Exit`], [`TaskState`], [`Event`]: the values those traits exchange.
+//! - [`health`]: probes of a container, and what follows from their results.
 //! - [`EventHub`]: hands every event to every subscriber without losing any; needs no particular executor.
 //! - [`messages`], [`frame`], [`status`], [`method`]: containerd's shim protocol (`containerd.task.v3` over ttrpc) as
 //!   bytes. A foreign shim can therefore serve our supervisor, and our shim a real containerd.
@@ -20,6 +21,7 @@ pub mod bootstrap;
 mod error;
 mod events;
 pub mod frame;
+pub mod health;
 #[cfg(feature = "memory")]
 pub mod memory;
 pub mod messages;
@@ -32,9 +34,7 @@ mod trace;
 
 pub use error::{Error, Result};
 pub use events::{EventHub, EventReceiver};
-pub use model::{
-    Create, Created, Event, EventKind, Exec, Exit, JsonFileLog, LogTarget, Mount, ProcessId, Resources, TaskState,
-    TaskStatus,
-};
+pub use health::{Health, HealthCheck, HealthStatus, ProbeResult};
+pub use model::{Create, Created, Event, EventKind, Exec, Exit, Mount, ProcessId, Resources, TaskState, TaskStatus};
 pub use tasks::{TaskControl, Tasks};
 pub use trace::TraceId;

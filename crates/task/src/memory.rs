@@ -12,8 +12,8 @@ use tierce_fault::Kind;
 
 use crate::messages::Metrics;
 use crate::{
-    Create, Created, Error, Event, EventHub, EventKind, EventReceiver, Exec, Exit, ProcessId, Resources, Result,
-    TaskControl, TaskState, TaskStatus, Tasks,
+    Create, Created, Error, Event, EventHub, EventKind, EventReceiver, Exec, Exit, Health, ProcessId, Resources,
+    Result, TaskControl, TaskState, TaskStatus, Tasks,
 };
 
 #[derive(Debug, Default)]
@@ -28,6 +28,7 @@ struct Table {
     next_pid: u32,
     processes: BTreeMap<ProcessId, Process>,
     paused: Vec<String>,
+    health: BTreeMap<String, Health>,
 }
 
 /// The fake.
@@ -49,6 +50,7 @@ impl MemoryTasks {
             status,
             at: SystemTime::now(),
             oom_killed: false,
+            memory_peak: None,
         };
         match self.table().processes.get_mut(id) {
             Some(process) if process.exit.is_none() => process.exit = Some(exit),
@@ -60,6 +62,18 @@ impl MemoryTasks {
             exec,
             kind: EventKind::Exited(exit),
         });
+    }
+
+    /// Ends a probe of a container, which is so afterwards, and tells of it.
+    pub fn probed(&self, container: &str, status: u32, health: Health) {
+        self.table().health.insert(container.to_owned(), health);
+        for kind in [EventKind::ProbeStarted, EventKind::ProbeEnded(Some(status))] {
+            self.hub.publish(&Event {
+                container: container.to_owned(),
+                exec: Some("probe".to_owned()),
+                kind,
+            });
+        }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -104,6 +118,7 @@ impl MemoryTasks {
             io: PathBuf::from("/memory").join(container).join("io"),
             exit: process.exit,
             execs: execs.collect(),
+            health: table.health.get(container).cloned(),
         })
     }
 
@@ -161,6 +176,7 @@ impl Tasks for MemoryTasks {
                 status: 137,
                 at: SystemTime::now(),
                 oom_killed: false,
+                memory_peak: None,
             },
             None => {
                 return Err(Error::Refused {

@@ -1,11 +1,10 @@
 //! The values that [`crate::Tasks`] takes and gives.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use crate::TraceId;
+use crate::{Health, HealthCheck, TraceId};
 
 /// Limits that [`crate::TaskControl::update`] sets; the `linux.resources` section of the OCI runtime specification.
 pub type Resources = tierce_oci::runtime::Resources;
@@ -64,31 +63,6 @@ pub struct Mount {
     pub options: Vec<String>,
 }
 
-/// Where the shim writes what the process writes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum LogTarget {
-    /// Nowhere: only attached clients see the output.
-    #[default]
-    None,
-    /// Docker's `json-file` driver.
-    JsonFile(JsonFileLog),
-}
-
-/// Parsed options of the `json-file` log driver.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct JsonFileLog {
-    /// The current file, `<id>-json.log`; rotated ones are beside it as `.1`, `.2`, …
-    pub path: PathBuf,
-    /// Rotate before the file would exceed this many bytes; `None` never rotates.
-    pub max_size: Option<u64>,
-    /// How many files to keep, the current one included; 0 counts as 1.
-    pub max_files: u32,
-    /// Compress rotated files with gzip.
-    pub compress: bool,
-    /// Extra attributes of each line (`labels`, `env`, `tag` options).
-    pub attributes: BTreeMap<String, String>,
-}
-
 /// Everything needed to create a task.
 #[derive(Debug, Clone, Default)]
 pub struct Create {
@@ -106,14 +80,17 @@ pub struct Create {
     pub stdin: bool,
     /// Close standard input when the first client that had it goes away.
     pub stdin_once: bool,
-    /// Where output is logged.
-    pub log: LogTarget,
+    /// Where output is logged: a target of the `logs` room, as JSON, which only the caller and the shim understand; empty:
+    /// only attached clients see the output.
+    pub log: String,
     /// An OCI runtime's program to execute with runc's command line; `None` is Tierce's own.
     pub runtime: Option<PathBuf>,
     /// Use the systemd cgroup driver (`linux.cgroupsPath` is then `slice:prefix:name`).
     pub systemd_cgroup: bool,
     /// What joins the steps in the log; `None`: the one of the id.
     pub trace: Option<TraceId>,
+    /// How its health is probed; `None`: it is not.
+    pub health: Option<HealthCheck>,
 }
 
 /// A created task: its init exists, but the user's program has not been started.
@@ -145,6 +122,8 @@ pub struct Exit {
     pub at: SystemTime,
     /// The kernel killed a process of the container for lack of memory.
     pub oom_killed: bool,
+    /// The most memory that the container used, where the kernel killed for lack of it.
+    pub memory_peak: Option<u64>,
 }
 
 /// Where a task is in its life. `Created → Running ⇄ Paused → Stopped`; delete forgets it.
@@ -177,6 +156,8 @@ pub struct TaskState {
     pub exit: Option<Exit>,
     /// The ids of additional processes that were not deleted yet.
     pub execs: Vec<String>,
+    /// What its probes came to; `None`: it is not probed.
+    pub health: Option<Health>,
 }
 
 /// Something that happened to a task without being asked for.
@@ -184,7 +165,7 @@ pub struct TaskState {
 pub struct Event {
     /// The container's id.
     pub container: String,
-    /// The exec's id; `None` is the init.
+    /// The exec's or probe's id; `None` is the init.
     pub exec: Option<String>,
     /// What happened.
     pub kind: EventKind,
@@ -198,4 +179,8 @@ pub enum EventKind {
     Exited(Exit),
     /// The kernel killed a process of the container for lack of memory; the init may still live.
     OutOfMemory,
+    /// A probe of its health began.
+    ProbeStarted,
+    /// A probe ended with this status (`None`: nothing could run); [`TaskState::health`] knows of it already.
+    ProbeEnded(Option<u32>),
 }

@@ -1,10 +1,6 @@
 //! What `CreateTaskRequest.options` may hold: our own options, or those of containerd's runc shim.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
-use crate::messages::Any;
-use crate::{JsonFileLog, LogTarget};
+use crate::messages::{Any, HealthOptions};
 
 /// Our options; their presence turns on the shim's own logging and its I/O socket.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
@@ -24,29 +20,12 @@ pub struct CreateOptions {
     /// Use the systemd cgroup driver.
     #[prost(bool, tag = "5")]
     pub systemd_cgroup: bool,
-    /// Log to this `json-file`; absent: no log.
-    #[prost(message, optional, tag = "6")]
-    pub json_file: Option<JsonFileOptions>,
-}
-
-/// [`JsonFileLog`] on the wire.
-#[derive(Clone, PartialEq, Eq, prost::Message)]
-pub struct JsonFileOptions {
-    /// The current file.
-    #[prost(string, tag = "1")]
-    pub path: String,
-    /// 0: never rotate.
-    #[prost(uint64, tag = "2")]
-    pub max_size: u64,
-    /// Files to keep, the current one included.
-    #[prost(uint32, tag = "3")]
-    pub max_files: u32,
-    /// Compress rotated files.
-    #[prost(bool, tag = "4")]
-    pub compress: bool,
-    /// Extra attributes of each line.
-    #[prost(btree_map = "string, string", tag = "5")]
-    pub attributes: BTreeMap<String, String>,
+    /// Probe its health; absent: do not.
+    #[prost(message, optional, tag = "7")]
+    pub health: Option<HealthOptions>,
+    /// Log there: a target of the `logs` room, as JSON; empty: no log.
+    #[prost(string, tag = "8")]
+    pub log: String,
 }
 
 impl CreateOptions {
@@ -56,39 +35,6 @@ impl CreateOptions {
     /// As the `options` of a create request.
     pub fn to_any(&self) -> Any {
         Any::pack(Self::NAME, self)
-    }
-}
-
-impl From<&JsonFileLog> for JsonFileOptions {
-    fn from(log: &JsonFileLog) -> Self {
-        Self {
-            path: log.path.to_string_lossy().into_owned(),
-            max_size: log.max_size.unwrap_or(0),
-            max_files: log.max_files,
-            compress: log.compress,
-            attributes: log.attributes.clone(),
-        }
-    }
-}
-
-impl From<JsonFileOptions> for JsonFileLog {
-    fn from(options: JsonFileOptions) -> Self {
-        Self {
-            path: PathBuf::from(options.path),
-            max_size: (options.max_size > 0).then_some(options.max_size),
-            max_files: options.max_files,
-            compress: options.compress,
-            attributes: options.attributes,
-        }
-    }
-}
-
-impl CreateOptions {
-    /// The log target these options ask for.
-    pub fn log_target(&self) -> LogTarget {
-        self.json_file
-            .clone()
-            .map_or(LogTarget::None, |log| LogTarget::JsonFile(log.into()))
     }
 }
 

@@ -8,6 +8,7 @@ mod lifecycle;
 mod path;
 mod stats;
 mod summary;
+mod why;
 
 pub use create::{CreateRequest, CreateResponse, NetworkingConfig};
 pub use inspect::{
@@ -22,3 +23,4 @@ pub use stats::{
 };
 pub use summary::{ContainerSummary, Port, SummaryHostConfig, SummaryNetworkSettings};
 pub use tierce_oci::container::{Config, HostConfig};
+pub use why::{WhyFinding, WhyResponse};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tierce_api_types::container::{ContainerState, Health};
-use tierce_engine::state::{NEVER, State};
+use tierce_api_types::container::{ContainerState, Health, HealthResult};
+use tierce_engine::state::{NEVER, Probe, State};
 
 use crate::timestamp::{in_words, rfc3339};
 
@@ -27,9 +27,23 @@ pub(crate) fn document(state: &State) -> ContainerState {
 }
 
 fn health(state: &State) -> Option<Health> {
-    let mut health: Health = serde_json::from_value(state.health.clone()?).ok()?;
-    health.log.get_or_insert_default();
-    Some(health)
+    let health = state.health.as_ref()?;
+    let result = |probe: &Probe| HealthResult {
+        start: probe.start.clone(),
+        end: probe.end.clone(),
+        exit_code: probe.exit_code,
+        output: probe.output.clone(),
+    };
+    Some(Health {
+        status: word(state).to_owned(),
+        failing_streak: u64::try_from(health.failing_streak).unwrap_or(0),
+        log: Some(health.log.iter().flatten().map(result).collect()),
+    })
+}
+
+/// The status of its health in one word.
+fn word(state: &State) -> &str {
+    tierce_engine::state::Health::word(state.health.as_ref())
 }
 
 /// The state for lists: `Up 3 minutes (healthy)`. Source: moby `daemon/container/state.go`, `State.String`.
@@ -43,10 +57,10 @@ pub(crate) fn in_status_words(state: &State, now: Timestamp) -> String {
         if state.paused {
             return format!("{up} (Paused)");
         }
-        return match health(state).map(|health| health.status) {
-            Some(status) if status == "starting" => format!("{up} (health: starting)"),
-            Some(status) if !status.is_empty() && status != "none" => format!("{up} ({status})"),
-            _ => up,
+        return match word(state) {
+            "none" => up,
+            "starting" => format!("{up} (health: starting)"),
+            status => format!("{up} ({status})"),
         };
     }
     if state.removal_in_progress {
@@ -80,7 +94,10 @@ mod tests {
         state.paused = true;
         assert_eq!(words(&state), "Up 10 seconds (Paused)");
         state.paused = false;
-        state.health = Some(serde_json::json!({"Status": "healthy"}));
+        state.health = Some(tierce_engine::state::Health {
+            status: "healthy".to_owned(),
+            ..Default::default()
+        });
         assert_eq!(words(&state), "Up 10 seconds (healthy)");
         state.health = None;
         state.restarting = true;

@@ -61,10 +61,6 @@ fn go_architecture() -> &'static str {
 /// What the daemon is and has.
 pub(crate) fn info(info: Info, images: usize, facts: &Facts, version: ApiVersion) -> wire::InfoResponse {
     let count = |number: usize| number as u64;
-    let runtime = |path: Option<std::path::PathBuf>| wire::RuntimeInfo {
-        path: path.map(|path| path.display().to_string()).unwrap_or_default(),
-        status: BTreeMap::new(),
-    };
     let bridge_filters = (version < WITHOUT_BRIDGE_FILTERS).then_some(true);
     wire::InfoResponse {
         id: facts.id.clone(),
@@ -79,7 +75,7 @@ pub(crate) fn info(info: Info, images: usize, facts: &Facts, version: ApiVersion
             .into_iter()
             .map(|(name, value)| [name, value])
             .collect(),
-        plugins: plugins(&info.volume_drivers),
+        plugins: plugins(&info.volume_drivers, &info.logging.drivers),
         memory_limit: true,
         swap_limit: true,
         cpu_cfs_period: true,
@@ -95,7 +91,8 @@ pub(crate) fn info(info: Info, images: usize, facts: &Facts, version: ApiVersion
         oom_kill_disable: info.cgroup_version == "1",
         n_goroutines: entries("/proc/self/task"),
         system_time: rfc3339(Timestamp::now()),
-        logging_driver: info.log_driver,
+        logging_driver: info.logging.driver,
+        log_limits: info.logging.limits.to_owned(),
         cgroup_driver: info.cgroup_driver.to_owned(),
         cgroup_version: info.cgroup_version.to_owned(),
         n_events_listener: count(info.event_watchers),
@@ -140,13 +137,20 @@ pub(crate) fn info(info: Info, images: usize, facts: &Facts, version: ApiVersion
     }
 }
 
-fn plugins(volume_drivers: &[&str]) -> wire::PluginsInfo {
+fn runtime(path: Option<std::path::PathBuf>) -> wire::RuntimeInfo {
+    wire::RuntimeInfo {
+        path: path.map(|path| path.display().to_string()).unwrap_or_default(),
+        status: BTreeMap::new(),
+    }
+}
+
+fn plugins(volume_drivers: &[&str], log_drivers: &[&str]) -> wire::PluginsInfo {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     wire::PluginsInfo {
         volume: names(volume_drivers),
         network: names(&["bridge", "host", "null"]),
         authorization: None,
-        log: names(&["json-file", "none"]),
+        log: names(log_drivers),
     }
 }
 

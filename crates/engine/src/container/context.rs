@@ -39,6 +39,8 @@ pub(crate) struct Snapshot {
     pub(crate) exits: u64,
     /// Status of its last end.
     pub(crate) last_exit: i32,
+    /// The most memory that its last life used, where that is known.
+    pub(crate) memory_peak: Option<u64>,
     /// How often it started since the daemon started; tells a waiting restart that somebody else was faster.
     pub(crate) starts: u64,
     /// It does not exist any more.
@@ -52,6 +54,8 @@ pub(crate) struct Snapshot {
 pub(crate) struct Transient {
     /// Delay before its next automatic restart.
     pub(crate) backoff: Backoff,
+    /// It is being ended so that it starts again, whatever its restart policy says.
+    pub(crate) starts_again: bool,
 }
 
 /// One container of the table.
@@ -78,6 +82,7 @@ impl Container {
             host_config: Arc::new(host_config),
             exits: 0,
             last_exit,
+            memory_peak: None,
             starts: 0,
             gone: false,
             removal_error: None,

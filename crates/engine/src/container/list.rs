@@ -2,6 +2,7 @@
 //! Source: moby `daemon/list.go`.
 
 use super::context::{Container, Context, Snapshot, blocking};
+use super::health::Health;
 use super::inspect;
 use super::requests::{List, Summary};
 use super::state::Status;
@@ -172,7 +173,7 @@ impl<'a> Selection<'a> {
             && self.filters.prefix("id", &record.id)
             && (self.filters.fuzzy("name", &record.name) || self.filters.fuzzy("name", record.plain_name()))
             && self.labels(snapshot)
-            && self.filters.exact("health", health(state))
+            && self.filters.exact("health", Health::word(state.health.as_ref()))
             && !self
                 .filters
                 .get("is-task")
@@ -242,15 +243,6 @@ impl<'a> Selection<'a> {
         any_port(self.filters.get("publish"), self.filters.contains("publish"), published)
             && any_port(self.filters.get("expose"), self.filters.contains("expose"), exposed)
     }
-}
-
-fn health(state: &super::state::State) -> &str {
-    state
-        .health
-        .as_ref()
-        .and_then(|health| health.get("Status")?.as_str())
-        .filter(|text| !text.is_empty())
-        .unwrap_or("none")
 }
 
 /// Whether one of the ports (`80/tcp`) is asked for: as `80`, `80/tcp`, or inside `80-90/tcp`.

@@ -26,7 +26,7 @@ pub(crate) fn logs(context: &Context, name: &str, request: LogRequest) -> Result
         ));
     }
     // Where the file is follows from where the container is, as in dockerd: a data root may have been moved.
-    let path = log_options::file(&container.directory, &snapshot.record, &snapshot.host_config)
+    let source = log_options::source(&snapshot.host_config.log_config, &container.directory, &container.id)
         .ok_or_else(|| Error::NotImplemented("configured logging driver does not support reading".to_owned()))?;
     let follow = request.follow && snapshot.record.state.running;
     let query = Query {
@@ -35,7 +35,7 @@ pub(crate) fn logs(context: &Context, name: &str, request: LogRequest) -> Result
         tail: request.tail,
         follow,
     };
-    let reader = Reader::open(&path, &query).map_err(Error::below)?;
+    let reader = tierce_logs::drivers::read(&source, &query).map_err(Error::below)?;
     if follow {
         stop_at_end(&container, &reader);
     }

@@ -15,6 +15,7 @@ mod export;
 mod failure;
 mod files;
 mod half_made;
+mod health;
 mod inspect;
 mod kill;
 mod links;
@@ -46,6 +47,7 @@ mod top;
 mod update;
 mod volumes;
 mod wait;
+mod why;
 
 pub(crate) use exec_process::exec_process;
 pub(crate) use failure::runtime_failure;
@@ -57,6 +59,7 @@ pub use export::Exporting;
 pub use stats::{Interface, Stats};
 pub use tierce_processes::ProcessTable;
 pub use wait::Waiting;
+pub use why::Reason;
 
 use crate::error::Result;
 use crate::filters::Filters;
@@ -157,6 +160,11 @@ impl Containers {
     /// The processes of a running container, as `ps` with these arguments would show them (empty: `-ef`).
     pub async fn top(&self, name: &str, ps_arguments: &str) -> Result<ProcessTable> {
         top::top(&self.context, name, ps_arguments).await
+    }
+
+    /// Why a container ended, does not start, or is not healthy, from evidence.
+    pub async fn why(&self, name: &str) -> Result<Reason> {
+        why::why(&self.context, name).await
     }
 
     /// Freezes a container.

@@ -3,7 +3,7 @@
 use super::context::{Container, Context};
 use super::restart_policy::Policy;
 use super::state::{Change, State};
-use super::{release, remove, start};
+use super::{health, release, remove, start};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use tierce_task::{Event, EventKind, EventReceiver, Exit, ProcessId};
 /// long to clean up holds up no other.
 pub(crate) async fn follow(context: Arc<Context>, mut events: EventReceiver) {
     while let Some(event) = events.recv().await {
+        health::tell(&context, &event);
         let context = Arc::clone(&context);
         tokio::spawn(async move { handle(&context, event).await });
     }
@@ -27,6 +28,8 @@ async fn handle(context: &Arc<Context>, event: Event) {
         (EventKind::OutOfMemory, _) => {
             context.publish(&container.snapshot().record, "oom", &[]);
         }
+        (EventKind::ProbeStarted, _) => {}
+        (EventKind::ProbeEnded(_), _) => health::changed(context, &container).await,
         (EventKind::Exited(exit), None) => ended(context, &container, exit).await,
         (EventKind::Exited(exit), Some(exec)) => exec_ended(context, &container, &exec, exit).await,
     }
@@ -58,9 +61,10 @@ pub(crate) async fn ended(context: &Arc<Context>, container: &Arc<Container>, ex
     let code = exit.status as i32;
     let ran = at.duration_since(record.state.started_at);
     let ran = Duration::try_from(ran).unwrap_or_default();
+    let starts_again = std::mem::take(&mut transient.starts_again);
     let restarts = !context.is_shutting_down()
         && !record.has_been_manually_stopped
-        && Policy::of(&snapshot.host_config).restarts(code, false, record.restart_count);
+        && (starts_again || Policy::of(&snapshot.host_config).restarts(code, false, record.restart_count));
     let state = record.state.apply(Change::Exited {
         exit_code: code,
         at,
@@ -96,6 +100,7 @@ pub(crate) async fn ended(context: &Arc<Context>, container: &Arc<Container>, ex
         Arc::make_mut(&mut snapshot.record).state = state;
         snapshot.exits += 1;
         snapshot.last_exit = code;
+        snapshot.memory_peak = exit.memory_peak;
     });
     if auto_remove {
         // Its record goes in the next step: writing it once more would only cost time.

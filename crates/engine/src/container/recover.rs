@@ -7,7 +7,7 @@ use super::context::{Container, Context, blocking};
 use super::record::Record;
 use super::restart_policy::Policy;
 use super::state::{Change, Status};
-use super::{disk, on_exit, prepare, release, remove, start};
+use super::{disk, health, on_exit, prepare, release, remove, start};
 use crate::error::{Error, Result};
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -68,6 +68,8 @@ pub(crate) async fn recover(context: &Arc<Context>) -> Result<()> {
     restore_networks(context, &alive, &ended).await?;
     for container in &alive {
         take_up(context, container).await;
+        let (context, container) = (Arc::clone(context), Arc::clone(container));
+        tokio::spawn(async move { health::recovered(&context, &container).await });
     }
     for (container, exit) in ended {
         on_exit::ended(context, &container, exit).await;
@@ -148,6 +150,7 @@ fn reconcile(container: &Container, task: Option<TaskState>) -> Found {
             status: UNKNOWN_EXIT as u32,
             at: std::time::SystemTime::now(),
             oom_killed: false,
+            memory_peak: None,
         });
     };
     match task.status {
@@ -177,6 +180,7 @@ fn reconcile(container: &Container, task: Option<TaskState>) -> Found {
                 status: UNKNOWN_EXIT as u32,
                 at: std::time::SystemTime::now(),
                 oom_killed: false,
+                memory_peak: None,
             });
             if state.is_alive() {
                 return Found::Ended(exit);

@@ -11,14 +11,15 @@
 use super::context::{Container, Context, Snapshot, blocking};
 use super::record::{EndpointSettings, NetworkSettings};
 use super::state::{Change, Status};
-use super::{log_options, prepare, release, remove, runtime_failure};
+use super::{health, log_options, prepare, release, remove, runtime_failure};
 use crate::error::{Error, Result};
 use crate::metrics::Action;
 use jiff::Timestamp;
 use prepare::{Ready, Shared};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tierce_logs::Source;
 use tierce_network::Sandbox;
 use tierce_spec::Inputs;
 use tierce_store::Lease;
@@ -67,7 +68,9 @@ pub(crate) async fn run(context: &Arc<Context>, container: &Arc<Container>) -> R
             let changed = container.apply(Change::Started { pid, at });
             changed.map_err(|illegal| Error::Internal(illegal.to_string()))?;
             let snapshot = container.change(|snapshot| {
-                Arc::make_mut(&mut snapshot.record).has_been_started_before = true;
+                let record = Arc::make_mut(&mut snapshot.record);
+                record.has_been_started_before = true;
+                health::begin(record);
                 snapshot.starts += 1;
             });
             context.leases.set_running(&container.id, true);
@@ -126,7 +129,7 @@ async fn create_and_start(
 ) -> Result<(u32, Timestamp)> {
     // The record knows the addresses and paths now.
     let snapshot = container.snapshot();
-    let mut create = task_of(context, &snapshot, ready)?;
+    let mut create = task_of(context, &container.directory, &snapshot, ready)?;
     create.trace = Some(container.trace.clone());
     container.trace.step(6, "the runtime document is made");
     container.trace.step(7, "the supervisor is asked for a task");
@@ -149,7 +152,7 @@ async fn create_and_start(
 }
 
 /// What the supervisor is asked to create.
-fn task_of(context: &Context, snapshot: &Snapshot, ready: Ready) -> Result<Create> {
+fn task_of(context: &Context, directory: &Path, snapshot: &Snapshot, ready: Ready) -> Result<Create> {
     let (record, host_config) = (&snapshot.record, &snapshot.host_config);
     let wants_init = host_config.init.unwrap_or(context.config.init) && host_config.pid_mode.is_empty();
     let init = if wants_init {
@@ -186,6 +189,7 @@ fn task_of(context: &Context, snapshot: &Snapshot, ready: Ready) -> Result<Creat
         cgroups_path: tierce_spec::cgroups_path(&record.id, host_config, parent, systemd_cgroup),
     };
     let spec = tierce_spec::assemble(&inputs)?;
+    let health = health::check(record, spec.process.as_ref());
     let runtime = context
         .runtimes()
         .programs
@@ -199,10 +203,11 @@ fn task_of(context: &Context, snapshot: &Snapshot, ready: Ready) -> Result<Creat
         terminal: record.config.tty,
         stdin: record.config.open_stdin,
         stdin_once: record.config.stdin_once,
-        log: log_options::target(&host_config.log_config, record)?,
+        log: log_options::target(&host_config.log_config, directory, record)?,
         runtime,
         systemd_cgroup,
         trace: None,
+        health,
     })
 }
 
@@ -260,8 +265,11 @@ fn remember(context: &Context, container: &Container, ready: &Ready) {
     let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
     let host_config = Arc::clone(&container.snapshot().host_config);
     let snapshot = container.change_record(|record| {
-        let log = log_options::file(&container.directory, record, &host_config);
-        record.log_path = log.as_deref().map(text).unwrap_or_default();
+        // Docker tells the place of no other driver's log: their format may change.
+        record.log_path = match log_options::source(&host_config.log_config, &container.directory, &record.id) {
+            Some(Source::JsonFile(path)) => text(&path),
+            _ => String::new(),
+        };
         record.hostname_path = text(&ready.files.hostname);
         record.hosts_path = text(&ready.files.hosts);
         record.resolv_conf_path = text(&ready.files.resolv_conf);

@@ -22,6 +22,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use super::health::{Health, Probe};
+
 /// Go's zero time, which stands for "never" in Docker's documents.
 pub const NEVER: Timestamp = Timestamp::constant(-62_135_596_800, 0);
 
@@ -54,7 +56,7 @@ pub struct State {
     /// When it last ended.
     pub finished_at: Timestamp,
     /// Outcome of its health probes.
-    pub health: Option<Value>,
+    pub health: Option<Health>,
     /// Members that this version does not know.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
@@ -249,7 +251,10 @@ impl State {
                     next.finished_at = at;
                 }
             }
-            Change::Paused => next.paused = true,
+            Change::Paused => {
+                next.paused = true;
+                Health::suspend(&mut next.health);
+            }
             Change::Unpaused => next.paused = false,
             Change::Exited {
                 exit_code,
@@ -264,6 +269,7 @@ impl State {
                 next.exit_code = exit_code;
                 next.oom_killed = oom_killed;
                 next.finished_at = at;
+                Health::suspend(&mut next.health);
             }
             Change::RestartCancelled => {
                 next.running = false;

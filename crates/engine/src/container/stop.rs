@@ -27,6 +27,22 @@ pub(crate) async fn stop(context: &Arc<Context>, container: &Arc<Container>, req
 
 /// Stops a container; one that does not run is no error. The caller does not hold the transition lock.
 pub(crate) async fn stop_if_running(context: &Arc<Context>, container: &Arc<Container>, request: &Stop) -> Result<()> {
+    let mut changes = container.watch();
+    let exits = mark_stopped(context, container).await;
+    if !container.snapshot().record.state.is_alive() {
+        return Ok(());
+    }
+    end(context, container, request, &mut changes, exits).await
+}
+
+/// Ends a container that ended `exits` times before: the gentle signal, a while, SIGKILL.
+pub(crate) async fn end(
+    context: &Arc<Context>,
+    container: &Arc<Container>,
+    request: &Stop,
+    changes: &mut watch::Receiver<Arc<Snapshot>>,
+    exits: u64,
+) -> Result<()> {
     let snapshot = container.snapshot();
     let own = snapshot.record.config.stop_signal.as_str();
     let gentle = match request.signal.as_deref().filter(|text| !text.is_empty()) {
@@ -38,23 +54,18 @@ pub(crate) async fn stop_if_running(context: &Arc<Context>, container: &Arc<Cont
         .timeout
         .or(snapshot.record.config.stop_timeout)
         .unwrap_or(context.config.stop_timeout);
-    let mut changes = container.watch();
-    let exits = mark_stopped(context, container).await;
-    if !container.snapshot().record.state.is_alive() {
-        return Ok(());
-    }
     if seconds != 0 || gentle == signal::KILL {
         send(context, container, gentle).await?;
     }
     let ended = match u64::try_from(seconds) {
         // A negative timeout waits for ever.
-        Err(_) => until_ended(&mut changes, exits, None).await,
-        Ok(seconds) => until_ended(&mut changes, exits, Some(Duration::from_secs(seconds))).await,
+        Err(_) => until_ended(changes, exits, None).await,
+        Ok(seconds) => until_ended(changes, exits, Some(Duration::from_secs(seconds))).await,
     };
     if ended {
         return Ok(());
     }
-    kill_and_wait(context, container, &mut changes, exits).await
+    kill_and_wait(context, container, changes, exits).await
 }
 
 /// Remembers that a user wants it stopped, cancels a pending restart, and gives the number of its ends so far.

@@ -145,4 +145,7 @@ pub struct Healthcheck {
     /// Failures in a row that make it unhealthy.
     #[serde(skip_serializing_if = "is_default", deserialize_with = "nullable")]
     pub retries: i64,
+    /// Ours: what is done when it becomes unhealthy: `none` (or empty), `kill`, `restart`, `stop`.
+    #[serde(skip_serializing_if = "is_default", deserialize_with = "nullable")]
+    pub on_failure: String,
 }

@@ -66,3 +66,26 @@ pub(crate) fn terminal(master: OwnedFd, stdin: bool) -> Result<Ends> {
         outputs: [Some(master), None],
     })
 }
+
+/// The ends of a process that reads nothing and writes both of its outputs into one pipe.
+#[derive(Debug)]
+pub(crate) struct OneOutput {
+    pub(crate) stdin: OwnedFd,
+    pub(crate) stdout: OwnedFd,
+    pub(crate) stderr: OwnedFd,
+}
+
+/// Makes the pipe for such a process; gives the shim's end of it.
+pub(crate) fn one_output() -> Result<(OwnedFd, OneOutput)> {
+    let what = || "make a pipe for the output of a probe".to_owned();
+    let (ours, stdout) = pipe_with(PipeFlags::CLOEXEC).doing(what)?;
+    ioctl_fionbio(&ours, true).doing(what)?;
+    let stderr = rustix::io::fcntl_dupfd_cloexec(&stdout, 3).doing(what)?;
+    let stdin = std::fs::File::open("/dev/null").doing(|| "open /dev/null".into())?;
+    let theirs = OneOutput {
+        stdin: stdin.into(),
+        stdout,
+        stderr,
+    };
+    Ok((ours, theirs))
+}

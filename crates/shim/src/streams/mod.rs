@@ -6,8 +6,8 @@
 //!  process <──pipe/terminal── Stdin <───── Peer …
 //! ```
 //! A peer that does not take its output holds the sources up once [`CLIENT_BUFFER`] bytes wait for it; input that the
-//! process does not take holds the peers up. After the process has ended what its pipes still hold is taken at once: that
-//! is bounded, and its exit shall not wait for a slow client.
+//! process does not take holds the peers up; a log driver that sends, and cannot, holds the sources up. After the process
+//! has ended what its pipes still hold is taken at once: that is bounded, and its exit shall not wait for a slow client.
 
 pub(crate) mod ends;
 pub(crate) mod fifo;
@@ -16,7 +16,7 @@ mod stdin;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use rustix::io::Errno;
 use tierce_logs::{Compression, Driver};
@@ -222,6 +222,19 @@ impl Streams {
             .any(|peer| peer.queued() > 0 && !peer.role().lasting)
     }
 
+    /// Sends on what waits in the log; gives its output to the log again if that held it up.
+    pub(crate) fn flush_log(&mut self, poll: &Poll, now: Instant) {
+        if let Some(log) = self.log.as_mut().filter(|log| log.retry_at().is_some()) {
+            log.flush(now);
+            self.tidy(poll);
+        }
+    }
+
+    /// When that is to be done.
+    pub(crate) fn log_retry_at(&self) -> Option<Instant> {
+        self.log.as_ref()?.retry_at()
+    }
+
     /// Work that a log rotation has left behind.
     pub(crate) fn take_compression(&mut self) -> Option<Compression> {
         self.log.as_mut()?.take_compression()
@@ -296,7 +309,8 @@ impl Streams {
         } else {
             CLIENT_BUFFER
         };
-        self.peers.values().any(|peer| peer.queued() >= limit)
+        let full = !self.ended && self.log.as_ref().is_some_and(|log| log.is_full());
+        full || self.peers.values().any(|peer| peer.queued() >= limit)
     }
 
     /// Brings what is watched in line with what can be done, and lets go of peers that are done.

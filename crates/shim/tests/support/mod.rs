@@ -13,10 +13,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tierce_logs::drivers::{self, Source, Target, json_file};
 use tierce_oci::runtime::Spec;
 use tierce_supervisor::{Config, Supervisor};
 use tierce_task::attach::Attach;
-use tierce_task::{Create, JsonFileLog, LogTarget, Mount, ProcessId, Tasks};
+use tierce_task::{Create, Mount, ProcessId, Tasks};
 
 pub(crate) const SHIM: &str = env!("CARGO_BIN_EXE_containerd-shim-tierce-v2");
 
@@ -89,19 +90,27 @@ impl House {
             }],
             id,
             terminal,
-            log: LogTarget::JsonFile(JsonFileLog {
-                path: self.log_path(),
-                max_files: 1,
-                ..JsonFileLog::default()
-            }),
+            log: serde_json::to_string(&self.target()).unwrap(),
             ..Create::default()
         }
+    }
+
+    fn target(&self) -> Target {
+        let files = tierce_logs::Files {
+            path: self.log_path(),
+            max_files: 1,
+            ..tierce_logs::Files::default()
+        };
+        Target::JsonFile(json_file::Options {
+            files,
+            ..json_file::Options::default()
+        })
     }
 
     /// The log's text of one stream.
     pub(crate) fn logged(&self, stream: tierce_logs::Stream) -> String {
         let query = tierce_logs::Query::default();
-        let mut reader = tierce_logs::Reader::open(&self.log_path(), &query).unwrap();
+        let mut reader = drivers::read(&Source::JsonFile(self.log_path()), &query).unwrap();
         let mut text = Vec::new();
         while let tierce_logs::Next::Entry(entry) = reader.next(None).unwrap() {
             if entry.stream == stream {

@@ -23,6 +23,10 @@ impl Envelope {
     pub const PAUSED: (&str, &str) = ("/tasks/paused", "containerd.events.TaskPaused");
     /// See [`Self::EXIT`].
     pub const RESUMED: (&str, &str) = ("/tasks/resumed", "containerd.events.TaskResumed");
+    /// Ours: a probe of its health began.
+    pub const PROBE_STARTED: (&str, &str) = ("/tasks/probe-started", "tierce.task.v1.TaskProbeStarted");
+    /// Ours: it ended.
+    pub const PROBE_ENDED: (&str, &str) = ("/tasks/probe-ended", "tierce.task.v1.TaskProbeEnded");
 }
 
 /// `containerd.types.Envelope`: an event with its topic.

@@ -7,6 +7,7 @@
 
 mod cgroups;
 mod events;
+mod health;
 mod metrics;
 mod task;
 mod wellknown;
@@ -14,6 +15,7 @@ mod wellknown;
 pub use cgroups::{V1_METRICS, V2_METRICS, v1, v2};
 pub use events::{Envelope, ForwardRequest, TaskCreate, TaskDelete, TaskExecAdded, TaskExecStarted, TaskExit, TaskIo};
 pub use events::{TaskOom, TaskPaused, TaskResumed, TaskStart};
+pub use health::{HealthMessage, HealthOptions, ProbeMessage, TaskProbeEnded, TaskProbeStarted};
 pub use metrics::{BlockCounter, CpuMetrics, MemoryMetrics, Metrics, PidsMetrics};
 pub use task::{
     CheckpointTaskRequest, CloseIoRequest, ConnectRequest, ConnectResponse, CreateTaskRequest, CreateTaskResponse,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Any, Timestamp};
+use super::{Any, HealthMessage, Timestamp};
 
 /// `containerd.v1.types.Status`: the life of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
@@ -223,6 +223,9 @@ pub struct StateResponse {
     /// Ours: for the init, ids of the execs that were not deleted yet.
     #[prost(string, repeated, tag = "1002")]
     pub execs: Vec<String>,
+    /// Ours: for the init, what its probes came to.
+    #[prost(message, optional, tag = "1003")]
+    pub health: Option<HealthMessage>,
 }
 
 /// Send a signal.
@@ -353,6 +356,9 @@ pub struct WaitResponse {
     /// Ours: the kernel killed something in the container for lack of memory.
     #[prost(bool, tag = "1000")]
     pub oom_killed: bool,
+    /// Ours: the most memory that the container used, where the kernel killed for lack of it; 0: not known.
+    #[prost(uint64, tag = "1001")]
+    pub memory_peak: u64,
 }
 
 /// Ask for a reading of the cgroup.

@@ -37,6 +37,7 @@ fn readers_of_containerd_skip_our_fields() {
         exit_status: 137,
         exited_at: None,
         oom_killed: true,
+        memory_peak: 1,
     };
     assert_eq!(Theirs::decode(&ours.encode_to_vec()[..]).unwrap().exit_status, 137);
 }

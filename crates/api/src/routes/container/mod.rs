@@ -20,6 +20,7 @@ mod stop;
 mod top;
 mod update;
 mod wait;
+mod why;
 
 pub(in crate::routes) use resize::size;
 
@@ -35,6 +36,7 @@ pub(super) fn routes(table: &mut Table<'_>) {
     table.get("/containers/{id}/logs", logs::logs);
     table.get("/containers/{id}/changes", changes::changes);
     table.get("/containers/{id}/stats", stats::stats);
+    table.get("/tierce/containers/{id}/why", why::why);
     table.post("/containers/create", create::create);
     table.post("/containers/prune", prune::prune);
     table.post("/containers/{id}/start", start::start);

@@ -24,6 +24,7 @@ mod stop;
 mod top;
 mod update;
 mod wait;
+mod why;
 
 use crate::context::Context;
 use crate::error::Error;
@@ -83,6 +84,8 @@ pub(crate) enum Verb {
     Update(update::Update),
     /// Block until one or more containers stop, then print their exit codes
     Wait(wait::Wait),
+    /// Explain from evidence why a container ended, does not start or is unhealthy, and what to do
+    Why(why::Why),
 }
 
 impl Verb {
@@ -111,6 +114,7 @@ impl Verb {
             Self::Unpause(verb) => verb.run(context).await,
             Self::Update(verb) => verb.run(context).await,
             Self::Wait(verb) => verb.run(context).await,
+            Self::Why(verb) => verb.run(context).await,
         }
     }
 }

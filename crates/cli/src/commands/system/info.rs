@@ -58,6 +58,9 @@ fn text(info: &InfoResponse, context: &str) -> String {
         line(2, name, value);
     }
     line(1, "Logging Driver", &info.logging_driver);
+    if !info.log_limits.is_empty() {
+        line(2, "Limits", &info.log_limits);
+    }
     line(1, "Cgroup Driver", &info.cgroup_driver);
     line(1, "Cgroup Version", &info.cgroup_version);
     line(1, "Plugins", &"");

@@ -40,19 +40,6 @@ fn plain_prefix(text: &[u8]) -> usize {
             .count()
 }
 
-/// Where the first newline of `bytes` is.
-pub(super) fn find_newline(bytes: &[u8]) -> Option<usize> {
-    let (blocks, _) = bytes.as_chunks::<32>();
-    let without = blocks
-        .iter()
-        .take_while(|block| block.iter().fold(0, |found, &byte| found | u8::from(byte == b'\n')) == 0);
-    let start = without.count() * 32;
-    bytes[start..]
-        .iter()
-        .position(|&byte| byte == b'\n')
-        .map(|at| start + at)
-}
-
 /// Appends `text`, escaped, to `out`.
 pub(super) fn escape_into(mut text: &[u8], out: &mut Vec<u8>) {
     loop {
@@ -136,11 +123,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn newlines_are_found(text in prop::collection::vec(prop_oneof![20 => Just(b'a'), 1 => Just(b'\n')], 0..200)) {
-            prop_assert_eq!(find_newline(&text), text.iter().position(|&byte| byte == b'\n'));
-        }
-
         #[test]
         fn any_text_comes_back(text in "\\PC*") {
             prop_assert_eq!(unescaped(&escaped(text.as_bytes())), text);

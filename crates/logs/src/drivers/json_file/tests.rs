@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::{Driver, Entry, Next, Query, Stream};
+use crate::drivers::{Source, read};
+use crate::{Driver, Entry, MAX_PIECE, Next, Query, Stream, records};
 
 fn at(second: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_700_000_000 + second)
@@ -24,21 +25,23 @@ impl Log {
         Self {
             directory,
             options: Options {
-                path,
-                max_size,
-                max_files,
-                compress,
+                files: Files {
+                    path,
+                    max_size,
+                    max_files,
+                    compress,
+                },
                 ..Options::default()
             },
         }
     }
 
     fn writer(&self) -> Writer {
-        Writer::open(self.options.clone()).unwrap()
+        Writer::open(&self.options).unwrap()
     }
 
     fn raw(&self) -> String {
-        fs::read_to_string(&self.options.path).unwrap()
+        fs::read_to_string(&self.options.files.path).unwrap()
     }
 
     fn names(&self) -> Vec<String> {
@@ -51,7 +54,7 @@ impl Log {
     }
 
     fn read(&self, query: &Query) -> Vec<Entry> {
-        let mut reader = Reader::open(&self.options.path, query).unwrap();
+        let mut reader = read(&Source::JsonFile(self.options.files.path.clone()), query).unwrap();
         let mut entries = Vec::new();
         while let Next::Entry(entry) = reader.next(None).unwrap() {
             entries.push(entry);
@@ -97,7 +100,7 @@ fn row_076_lines_are_written_exactly_as_docker_writes_them() {
         [Stream::Stdout, Stream::Stderr, Stream::Stdout, Stream::Stdout]
     );
 
-    fs::remove_file(&log.options.path).unwrap();
+    fs::remove_file(&log.options.files.path).unwrap();
     log.options.attributes.insert("tag".into(), "a\"b".into());
     log.writer().write(Stream::Stdout, b"\n", at(0));
     let line = r#"{"log":"\n","stream":"stdout","attrs":{"tag":"a\"b"},"time":"2023-11-14T22:13:20Z"}"#;
@@ -244,8 +247,8 @@ fn ask_007_a_follower_sees_every_line_once_through_rotation() {
         let log = Log::new(Some(2000), max_files, compress);
         let mut writer = log.writer();
         numbered(&mut writer, 0..1);
-        let mut reader = Reader::open(
-            &log.options.path,
+        let mut reader = read(
+            &Source::JsonFile(log.options.files.path.clone()),
             &Query {
                 follow: true,
                 ..Query::default()
@@ -280,8 +283,8 @@ fn ask_007_a_follower_sees_every_line_once_through_rotation() {
 #[test]
 fn a_follower_waits_ends_at_until_and_starts_before_the_log_does() {
     let log = Log::new(None, 1, false);
-    let mut reader = Reader::open(
-        &log.options.path,
+    let mut reader = read(
+        &Source::JsonFile(log.options.files.path.clone()),
         &Query {
             follow: true,
             ..Query::default()
@@ -295,8 +298,8 @@ fn a_follower_waits_ends_at_until_and_starts_before_the_log_does() {
     );
 
     let until = Some(SystemTime::now() + Duration::from_millis(30));
-    let mut reader = Reader::open(
-        &log.options.path,
+    let mut reader = read(
+        &Source::JsonFile(log.options.files.path.clone()),
         &Query {
             follow: true,
             until,
@@ -311,13 +314,13 @@ fn a_follower_waits_ends_at_until_and_starts_before_the_log_does() {
 #[test]
 fn torn_and_foreign_lines_are_passed_over() {
     let log = Log::new(None, 1, false);
-    fs::write(&log.options.path, "garbage\n{\"log\":\"torn").unwrap();
+    fs::write(&log.options.files.path, "garbage\n{\"log\":\"torn").unwrap();
     log.writer().write(Stream::Stdout, b"good\n", at(0));
-    let mut huge = vec![b'x'; parse::MAX_LINE * 2];
+    let mut huge = vec![b'x'; records::MAX_RECORD * 2];
     huge.push(b'\n');
-    let mut bytes = fs::read(&log.options.path).unwrap();
+    let mut bytes = fs::read(&log.options.files.path).unwrap();
     bytes.extend_from_slice(&huge);
-    fs::write(&log.options.path, bytes).unwrap();
+    fs::write(&log.options.files.path, bytes).unwrap();
     log.writer().write(Stream::Stdout, b"more\n", at(1));
     assert_eq!(log.lines(&Query::default()), ["good\n", "more\n"]);
 }

@@ -1,5 +1,7 @@
 //! Reading back, across rotation, and following.
 
+mod begin;
+
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,12 +15,11 @@ use flate2::read::MultiGzDecoder;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::fs::inotify;
 
-use super::compress::Origin;
-use super::files::{Lock, LogFile, directory, open_all};
-use super::parse::{MAX_LINE, parse};
-use super::tail::{Begin, first_since, last_entries};
 use crate::error::{Error, Result};
+use crate::records::{Record, Records};
+use crate::rotation::{Lock, LogFile, Origin, directory, open_all};
 use crate::{Entry, Next, Query};
+use begin::{Begin, first_since, last_entries};
 
 /// How often to look when the kernel cannot tell of changes (no inotify instance to be had).
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -35,10 +36,10 @@ pub struct Reader {
     /// Inode of the newest file that was opened so far.
     newest: Option<u64>,
     follow: Option<Follow>,
-    /// The line being put together.
-    line: Vec<u8>,
-    /// The line is longer than any of ours: skip to its end.
-    overlong: bool,
+    /// How entries lie in its files.
+    records: &'static dyn Records,
+    /// The record being put together.
+    record: Record,
     ended: bool,
 }
 
@@ -98,7 +99,7 @@ impl Stopper {
 
 impl Reader {
     /// Opens the log whose current file is `path`. A log that does not exist is empty (and may come when followed).
-    pub fn open(path: &Path, query: &Query) -> Result<Self> {
+    pub(crate) fn open(path: &Path, records: &'static dyn Records, query: &Query) -> Result<Self> {
         // Watched before the files are opened: nothing that comes later is missed.
         let follow = query.follow.then(|| Follow::new(path)).transpose()?;
         let mut files = {
@@ -107,8 +108,8 @@ impl Reader {
         };
         let newest = files.first().map(|log| log.inode);
         let (needed, begin) = match (query.tail, query.since) {
-            (Some(count), _) => last_entries(&files, count),
-            (None, Some(since)) => first_since(&files, since),
+            (Some(count), _) => last_entries(records, &files, count),
+            (None, Some(since)) => first_since(records, &files, since),
             (None, None) => Ok((files.len(), Begin::Offset(0))),
         }
         .map_err(Error::file("read", path))?;
@@ -126,8 +127,8 @@ impl Reader {
             queue,
             newest,
             follow,
-            line: Vec::new(),
-            overlong: false,
+            records,
+            record: Record::default(),
             ended: false,
         })
     }
@@ -174,13 +175,12 @@ impl Reader {
                 let Some((log, begin)) = self.queue.pop_front() else {
                     return Ok(None);
                 };
-                self.line.clear();
-                self.overlong = false;
+                self.record.clear();
                 self.current = Some(Open::new(log, begin)?);
                 continue;
             };
             let path = &self.path;
-            let complete = match read_line(open.reader.buffered(), &mut self.line, &mut self.overlong) {
+            let complete = match self.records.read(open.reader.buffered(), &mut self.record) {
                 // A damaged compressed file is read as far as it goes.
                 Err(_) if matches!(open.reader, Source::Gzip(_)) => false,
                 other => other.map_err(Error::file("read", path))?,
@@ -192,17 +192,17 @@ impl Reader {
                 self.current = None;
                 continue;
             }
-            let line = std::mem::take(&mut self.line);
-            let overlong = std::mem::take(&mut self.overlong);
-            if open.skip > 0 {
+            let entry = if open.skip > 0 {
                 open.skip -= 1;
-            } else if !overlong && let Some(entry) = parse(&line) {
-                self.line = line;
-                self.line.clear();
-                return Ok(Some(entry));
+                None
+            } else {
+                let record = Some(&self.record).filter(|record| !record.overlong);
+                record.and_then(|record| self.records.parse(&record.bytes))
+            };
+            self.record.clear();
+            if entry.is_some() {
+                return Ok(entry);
             }
-            self.line = line;
-            self.line.clear();
         }
     }
 
@@ -323,29 +323,4 @@ fn is_or_was(log: &mut LogFile, inode: u64) -> bool {
     let origin = Origin::read(&log.file);
     let _ = log.file.rewind();
     origin.is_some_and(|origin| origin.inode == inode)
-}
-
-/// Adds to `line` up to the next newline. `false` at the end of what is there; call again when there is more.
-fn read_line(reader: &mut dyn BufRead, line: &mut Vec<u8>, overlong: &mut bool) -> std::io::Result<bool> {
-    loop {
-        let bytes = match reader.fill_buf() {
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            other => other?,
-        };
-        if bytes.is_empty() {
-            return Ok(false);
-        }
-        let end = bytes.iter().position(|&byte| byte == b'\n');
-        let taken = end.unwrap_or(bytes.len());
-        if line.len() + taken > MAX_LINE {
-            *overlong = true;
-            line.clear();
-        } else if !*overlong {
-            line.extend_from_slice(&bytes[..taken]);
-        }
-        reader.consume(taken + usize::from(end.is_some()));
-        if end.is_some() {
-            return Ok(true);
-        }
-    }
 }

@@ -17,7 +17,7 @@ pub(super) fn rotated(path: &Path, number: u32, compressed: bool) -> PathBuf {
 }
 
 /// The directory that holds `path`.
-pub(super) fn directory(path: &Path) -> &Path {
+pub(crate) fn directory(path: &Path) -> &Path {
     path.parent()
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or(Path::new("."))
@@ -25,16 +25,16 @@ pub(super) fn directory(path: &Path) -> &Path {
 
 /// A lock on the directory of a log; released when dropped.
 #[derive(Debug)]
-pub(super) struct Lock(#[expect(dead_code, reason = "held for its descriptor")] File);
+pub(crate) struct Lock(#[expect(dead_code, reason = "held for its descriptor")] File);
 
 impl Lock {
     /// For those who rename or remove files.
-    pub(super) fn exclusive(path: &Path) -> Result<Self> {
+    pub(crate) fn exclusive(path: &Path) -> Result<Self> {
         Self::take(path, FlockOperation::LockExclusive)
     }
 
     /// For those who open several.
-    pub(super) fn shared(path: &Path) -> Result<Self> {
+    pub(crate) fn shared(path: &Path) -> Result<Self> {
         Self::take(path, FlockOperation::LockShared)
     }
 
@@ -48,15 +48,15 @@ impl Lock {
 
 /// One file of a log, opened.
 #[derive(Debug)]
-pub(super) struct LogFile {
+pub(crate) struct LogFile {
     /// Its name when it was opened.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     /// The descriptor, at offset 0.
-    pub(super) file: File,
+    pub(crate) file: File,
     /// It is a gzip file.
-    pub(super) compressed: bool,
+    pub(crate) compressed: bool,
     /// Its inode.
-    pub(super) inode: u64,
+    pub(crate) inode: u64,
 }
 
 impl LogFile {
@@ -79,7 +79,7 @@ impl LogFile {
 
 /// Opens all files of the log, newest first; where a plain and a compressed form exist, the plain one.
 /// The caller holds the lock.
-pub(super) fn open_all(path: &Path) -> Result<Vec<LogFile>> {
+pub(crate) fn open_all(path: &Path) -> Result<Vec<LogFile>> {
     let mut files: Vec<LogFile> = LogFile::open(path.to_owned(), false)?.into_iter().collect();
     for number in 1.. {
         let plain = LogFile::open(rotated(path, number, false), false)?;

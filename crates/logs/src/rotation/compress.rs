@@ -16,24 +16,24 @@ use crate::time;
 
 /// What the gzip header says of the file, in its `extra` field; `lastTime` is Docker's, `inode` ours.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Origin {
+pub(crate) struct Origin {
     /// Time of the last entry.
     #[serde(rename = "lastTime")]
     last_time: String,
     /// Inode of the file that was compressed.
     #[serde(default)]
-    pub(super) inode: u64,
+    pub(crate) inode: u64,
 }
 
 impl Origin {
     /// Reads the header of a gzip file; `None` if it has none of ours.
-    pub(super) fn read(file: impl Read) -> Option<Self> {
+    pub(crate) fn read(file: impl Read) -> Option<Self> {
         let decoder = GzDecoder::new(file);
         serde_json::from_slice(decoder.header()?.extra()?).ok()
     }
 
     /// Time of the last entry.
-    pub(super) fn last_time(&self) -> Option<SystemTime> {
+    pub(crate) fn last_time(&self) -> Option<SystemTime> {
         time::parse(&self.last_time)
     }
 }
