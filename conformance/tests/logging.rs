@@ -106,7 +106,7 @@ fn row_076_drivers_and_options_that_there_are_not_are_refused_in_dockers_words()
     for (flags, text) in [
         (
             &["--log-driver", "nope"][..],
-            "logger: no log driver named 'nope' is registered",
+            "error looking up logging plugin nope: plugin \"nope\" not found",
         ),
         (
             &["--log-opt", "foo=1"][..],
@@ -136,6 +136,12 @@ fn row_076_drivers_and_options_that_there_are_not_are_refused_in_dockers_words()
         refused.contains("configured logging driver does not support reading"),
         "{refused}"
     );
+    daemon
+        .docker(&["create", "--name", "later", "--log-opt", "max-size=x", &image])
+        .ok();
+    let refused = daemon.docker(&["start", "later"]).fails(1);
+    let text = "failed to create task for container: failed to initialize logging driver: ";
+    assert!(refused.contains(text), "{refused}");
     let info = daemon
         .docker(&["info", "--format", "{{.Plugins.Log}} {{.LoggingDriver}}"])
         .ok();
@@ -145,11 +151,12 @@ fn row_076_drivers_and_options_that_there_are_not_are_refused_in_dockers_words()
 #[test]
 fn ask_007_a_follower_loses_nothing_while_a_heavy_writer_rotates() {
     let (daemon, image) = Daemon::with_busybox();
+    // Three rotations, and no file goes: a client that is slower than all kept files would miss lines, as with Docker.
     let options = [
         "--log-opt",
-        "max-size=200k",
+        "max-size=500k",
         "--log-opt",
-        "max-file=3",
+        "max-file=6",
         "--log-opt",
         "compress=true",
     ];
@@ -182,7 +189,7 @@ fn ask_007_a_follower_loses_nothing_while_a_heavy_writer_rotates() {
             .to_string_lossy()
             .contains("-json.log")
     });
-    assert!(logs.count() <= 3 + 1);
+    assert!(logs.count() <= 6 + 1);
 }
 
 #[test]

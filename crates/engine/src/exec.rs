@@ -191,7 +191,7 @@ impl Execs {
             return Err(Error::Invalid(format!("invalid environment variable: {entry}")));
         }
         let id = crate::container::name::new_id()?;
-        let command = request.command.join(" ");
+        let command = in_events(&request.command);
         self.context.execs.add(Exec {
             id: id.clone(),
             container: container.id.clone(),
@@ -246,6 +246,14 @@ impl Execs {
     }
 }
 
+/// A command as dockerd's events have it: the program, a space, the arguments.
+pub(crate) fn in_events(command: &[String]) -> String {
+    let (program, arguments) = command
+        .split_first()
+        .map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+    format!("{program} {}", arguments.join(" "))
+}
+
 fn require_running(container: &Container) -> Result<()> {
     let record = &container.snapshot().record;
     match record.state.status() {
@@ -270,7 +278,7 @@ async fn start(context: &Arc<Context>, id: &str, request: ExecStart) -> Result<O
     require_running(&container)?;
     let exec = context.execs.claim(id)?;
     let snapshot = container.snapshot();
-    let action = format!("exec_start: {}", exec.request.command.join(" "));
+    let action = format!("exec_start: {}", in_events(&exec.request.command));
     context.publish(&snapshot.record, &action, &[("execID", id)]);
     match run(context, &container, &exec, request).await {
         Ok(stream) => Ok(stream),

@@ -58,7 +58,10 @@ pub(crate) fn create(shim: &mut Shim, reply: Reply, request: CreateTaskRequest) 
         stdout: request.stdout,
         stderr: request.stderr,
     };
-    let log = tierce_logs::drivers::open(&wanted.log)?;
+    let log = tierce_logs::drivers::open(&wanted.log).map_err(|error| {
+        let message = format!("failed to initialize logging driver: {error}");
+        Error::refused(Kind::Internal, message)
+    })?;
     shim.last_number += 1;
     let streams = Streams::new(shim.last_number, request.terminal, wanted.stdin_once, log);
     let mut init = Process::new(String::new(), streams, names, wanted.stdin);

@@ -22,6 +22,9 @@ pub(crate) fn runtime_failure(verb: &str, error: &tierce_task::Error) -> Error {
     if !matches!(error, tierce_task::Error::Refused { .. }) {
         return Error::below_with("failed to create task for container: ", NotRefused(text, error.kind()));
     }
+    if let Some((_, cause)) = text.split_once("failed to initialize logging driver: ") {
+        return Error::Internal(format!("{}{cause}", super::log_options::NO_DRIVER));
+    }
     let (prefix, runtime_prefix) = if verb.starts_with("exec") {
         (
             "",

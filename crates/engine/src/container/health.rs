@@ -187,7 +187,7 @@ pub(super) fn tell(context: &Context, event: &Event) {
     };
     let record = &container.snapshot().record;
     if event.kind == EventKind::ProbeStarted {
-        let command = command(&record.config).unwrap_or_default().join(" ");
+        let command = crate::exec::in_events(&command(&record.config).unwrap_or_default());
         for action in ["exec_create", "exec_start"] {
             context.publish(record, &format!("{action}: {command}"), &[("execID", id)]);
         }

@@ -8,6 +8,9 @@ use tierce_logs::Source;
 use tierce_logs::options::{self, Subject};
 use tierce_oci::container::LogConfig;
 
+/// What dockerd says when a log cannot be opened.
+pub(crate) const NO_DRIVER: &str = "failed to create task for container: failed to initialize logging driver: ";
+
 /// Checks driver and options of a request.
 pub(crate) fn check(config: &LogConfig) -> Result<()> {
     options::check(&config.kind, given(config)).map_err(Error::below)
@@ -41,7 +44,8 @@ pub(crate) fn target(config: &LogConfig, directory: &Path, record: &Record) -> R
         environment: record.config.env.as_deref().unwrap_or_default(),
         host: &host,
     };
-    let target = options::target(&config.kind, given(config), &subject).map_err(Error::below)?;
+    let target = options::target(&config.kind, given(config), &subject)
+        .map_err(|error| Error::Internal(format!("{NO_DRIVER}{error}")))?;
     if let Some(Source::Local(path)) = source(config, directory, &record.id)
         && let Some(parent) = path.parent().filter(|parent| *parent != directory)
     {

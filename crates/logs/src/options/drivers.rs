@@ -18,13 +18,39 @@ const COMMON: [&str; 6] = [
     "cache-max-file",
     "cache-compress",
 ];
-const FILES: [&str; 3] = ["max-file", "max-size", "compress"];
+/// Of `local`.
+pub(super) const LOCAL: [&str; 3] = ["max-file", "max-size", "compress"];
+/// Of `json-file`.
+pub(super) const JSON_FILE: [&str; 8] = [
+    "max-file",
+    "max-size",
+    "compress",
+    "labels",
+    "labels-regex",
+    "env",
+    "env-regex",
+    "tag",
+];
+const SYSLOG: [&str; 12] = [
+    "syslog-address",
+    "syslog-facility",
+    "syslog-format",
+    "syslog-tls-ca-cert",
+    "syslog-tls-cert",
+    "syslog-tls-key",
+    "syslog-tls-skip-verify",
+    "labels",
+    "labels-regex",
+    "env",
+    "env-regex",
+    "tag",
+];
 
 /// How much of a `json-file` log is kept where nobody says so; `info` tells it. Docker keeps all, until the disk is full.
 pub const DEFAULT_LIMITS: &str = "20 MB × 5 files a container (json-file without max-size; max-size=-1 keeps all)";
 
 /// Refuses names that the driver does not have, and checks what all have.
-fn check_names(options: &Options, known: &[&str], driver: &str) -> Result<()> {
+pub(super) fn check_names(options: &Options, known: &[&str], driver: &str) -> Result<()> {
     match options.get("mode").map(String::as_str) {
         None | Some("" | "blocking" | "non-blocking") => {}
         Some(mode) => return refuse(format!("logger: logging mode not supported: {mode}")),
@@ -65,7 +91,7 @@ fn max_size(options: &Options, name: &str) -> Result<Option<u64>> {
         return Ok(None);
     };
     match size::parse(text, 1000) {
-        None => refuse(format!("invalid value for {name}: invalid size: '{text}'")),
+        None => refuse(format!("invalid size: '{text}'")),
         Some(0) => refuse(format!("{name} must be a positive number")),
         size => Ok(size),
     }
@@ -85,7 +111,7 @@ fn max_files(options: &Options, name: &str) -> Result<Option<u32>> {
 }
 
 pub(super) fn json_file(options: &Options, subject: &Subject<'_>) -> Result<json_file::Options> {
-    check_names(options, &[&FILES[..], &attributes::NAMES[..]].concat(), "json-file")?;
+    check_names(options, &JSON_FILE, "json-file")?;
     let all = options.get("max-size").is_some_and(|text| text == "-1");
     let size = if all { None } else { max_size(options, "max-size")? };
     let count = max_files(options, "max-file")?;
@@ -124,7 +150,7 @@ fn local_files(options: &Options, prefix: &str, path: PathBuf) -> Result<Files> 
 }
 
 pub(super) fn local(options: &Options, subject: &Subject<'_>) -> Result<Files> {
-    check_names(options, &FILES, "local")?;
+    check_names(options, &LOCAL, "local")?;
     local_files(options, "", local_path(subject.directory))
 }
 
@@ -173,27 +199,31 @@ pub(super) fn journald(options: &Options, subject: &Subject<'_>) -> Result<Copie
     })
 }
 
-pub(super) fn syslog(options: &Options, subject: &Subject<'_>) -> Result<Copied<syslog::Options>> {
-    let own = [
-        "syslog-address",
-        "syslog-facility",
-        "syslog-format",
-        "syslog-tls-ca-cert",
-        "syslog-tls-cert",
-        "syslog-tls-key",
-        "syslog-tls-skip-verify",
-    ];
-    check_names(options, &[&own[..], &attributes::NAMES[..]].concat(), "syslog")?;
+/// What dockerd checks of syslog when a container is made.
+pub(super) fn check_syslog(options: &Options) -> Result<()> {
+    check_names(options, &SYSLOG, "syslog")?;
+    server(options).map(drop)
+}
+
+/// Address, facility and format.
+fn server(options: &Options) -> Result<(syslog::Address, u8, syslog::Format)> {
     let get = |name: &str| options.get(name).map_or("", String::as_str);
+    let address = address(get("syslog-address"))?;
     let Some(facility) = syslog::facility(get("syslog-facility")) else {
         return refuse("invalid syslog facility");
     };
     let Some(format) = syslog::Format::named(get("syslog-format")) else {
         return refuse("Invalid syslog format");
     };
+    Ok((address, facility, format))
+}
+
+pub(super) fn syslog(options: &Options, subject: &Subject<'_>) -> Result<Copied<syslog::Options>> {
+    check_names(options, &SYSLOG, "syslog")?;
+    let (address, facility, format) = server(options)?;
     attributes::extra(options, subject, str::to_owned)?;
     let options_of_driver = syslog::Options {
-        address: address(get("syslog-address"))?,
+        address,
         facility,
         format,
         tag: attributes::tag(options, subject, "{{.ID}}")?,
@@ -210,8 +240,9 @@ fn address(text: &str) -> Result<syslog::Address> {
     if text.is_empty() {
         return Ok(syslog::Address::Local);
     }
-    let Some((scheme, place)) = text.split_once("://") else {
-        return refuse(format!("syslog-address should be in form proto://address, got {text}"));
+    let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
+    let Some((_, place)) = text.split_once("://") else {
+        return refuse(format!("unsupported scheme: '{scheme}'"));
     };
     let with_port = || {
         // An address of IPv6 stands in brackets.
@@ -236,8 +267,6 @@ fn address(text: &str) -> Result<syslog::Address> {
             })
         }
         "tcp+tls" => refuse("syslog over TLS (tcp+tls) is not supported yet: use tcp, udp, unix or unixgram"),
-        _ => refuse(format!(
-            "unsupported scheme: '{scheme}' (use tcp, udp, unix or unixgram)"
-        )),
+        _ => refuse(format!("unsupported scheme: '{scheme}'")),
     }
 }

@@ -48,20 +48,23 @@ fn refuse<T>(text: impl Into<String>) -> Result<T> {
     Err(Error::Option(text.into()))
 }
 
-/// Checks driver and options of a request.
+/// Checks a request as far as dockerd does: driver and names, and what syslog is told. Other values are looked at when
+/// the container starts.
 pub fn check(driver: &str, options: &Options) -> Result<()> {
-    let nobody = Subject {
-        directory: Path::new("/"),
-        id: "",
-        name: "",
-        image: "",
-        image_id: "",
-        command: "",
-        labels: None,
-        environment: &[],
-        host: "",
-    };
-    target(driver, options, &nobody).map(drop)
+    match driver {
+        "none" => Ok(()),
+        "json-file" => drivers::check_names(options, &drivers::JSON_FILE, driver),
+        "local" => drivers::check_names(options, &drivers::LOCAL, driver),
+        "journald" => drivers::check_names(options, &attributes::NAMES, driver),
+        "syslog" => drivers::check_syslog(options),
+        other => unknown(other),
+    }
+}
+
+fn unknown<T>(driver: &str) -> Result<T> {
+    refuse(format!(
+        "error looking up logging plugin {driver}: plugin {driver:?} not found"
+    ))
 }
 
 /// Where the shim logs to.
@@ -72,7 +75,7 @@ pub fn target(driver: &str, options: &Options, subject: &Subject<'_>) -> Result<
         "local" => drivers::local(options, subject).map(Target::Local),
         "journald" => drivers::journald(options, subject).map(Target::Journald),
         "syslog" => drivers::syslog(options, subject).map(Target::Syslog),
-        other => refuse(format!("logger: no log driver named '{other}' is registered")),
+        other => unknown(other),
     }
 }
 

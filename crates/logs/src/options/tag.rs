@@ -12,17 +12,31 @@ pub(super) fn evaluate(template: &str, subject: &Subject<'_>) -> Result<String> 
             return refuse("template: log-tag:1: unclosed action");
         };
         text.push_str(before);
-        text.push_str(&value(action.trim(), subject)?);
+        let Some(value) = value(action.trim(), subject) else {
+            let column = template.len() - after.len() - "}}".len() - action.trim_start().len();
+            return unknown(action.trim(), column);
+        };
+        text.push_str(&value);
         rest = after;
     }
     text.push_str(rest);
     Ok(text)
 }
 
-fn value(action: &str, subject: &Subject<'_>) -> Result<String> {
+/// In Go's words.
+fn unknown<T>(action: &str, column: usize) -> Result<T> {
+    let field = action.trim_start_matches('.');
+    refuse(format!(
+        "template: log-tag:1:{column}: executing \"log-tag\" at <{action}>: can't evaluate field {field} in type \
+         *logger.Info"
+    ))
+}
+
+/// `None`: there is no such thing.
+fn value(action: &str, subject: &Subject<'_>) -> Option<String> {
     let short = |id: &str| id.get(..12).unwrap_or(id).to_owned();
     let image = subject.image_id.strip_prefix("sha256:").unwrap_or(subject.image_id);
-    Ok(match action {
+    Some(match action {
         ".ID" => short(subject.id),
         ".FullID" | ".ContainerID" => subject.id.to_owned(),
         ".Name" => subject.name.to_owned(),
@@ -33,15 +47,7 @@ fn value(action: &str, subject: &Subject<'_>) -> Result<String> {
         ".DaemonName" => "docker".to_owned(),
         ".Hostname" => subject.host.to_owned(),
         ".Command" => subject.command.to_owned(),
-        _ => match label(action, subject) {
-            Some(value) => value,
-            None => {
-                return refuse(format!(
-                    "template: log-tag: cannot evaluate {{{{{action}}}}}: known are .ID .FullID .Name .ImageID .ImageFullID \
-                     .ImageName .DaemonName .Hostname .Command and index .ContainerLabels \"NAME\""
-                ));
-            }
-        },
+        _ => return label(action, subject),
     })
 }
 

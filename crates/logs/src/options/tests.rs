@@ -34,7 +34,10 @@ fn with_subject<T>(use_it: impl FnOnce(&Subject<'_>) -> T) -> T {
 
 #[test]
 fn unknown_drivers_and_options_are_refused_in_dockers_words() {
-    assert_eq!(refusal("nope", &[]), "logger: no log driver named 'nope' is registered");
+    assert_eq!(
+        refusal("nope", &[]),
+        "error looking up logging plugin nope: plugin \"nope\" not found"
+    );
     assert_eq!(
         refusal("json-file", &[("foo", "")]),
         "unknown log opt 'foo' for json-file log driver"
@@ -84,10 +87,23 @@ fn wrong_values_are_refused() {
         ("syslog", "cache-disabled", "x"),
     ] {
         assert!(
-            check(driver, &options(&[(name, value)])).is_err(),
+            with_subject(|subject| target(driver, &options(&[(name, value)]), subject)).is_err(),
             "{driver} {name}={value}"
         );
     }
+    assert_eq!(
+        refusal("syslog", &[("syslog-address", "host:1")]),
+        "unsupported scheme: 'host'"
+    );
+    let tag = options(&[("tag", "a {{.Nope}}")]);
+    // When a container is made dockerd does not look at values yet.
+    assert!(check("json-file", &tag).is_ok());
+    assert_eq!(
+        with_subject(|subject| target("json-file", &tag, subject))
+            .unwrap_err()
+            .to_string(),
+        "template: log-tag:1:4: executing \"log-tag\" at <.Nope>: can't evaluate field Nope in type *logger.Info"
+    );
 }
 
 #[test]
