@@ -5,7 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::io::{Read, Write};
-use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -74,28 +75,9 @@ impl Daemon {
         }
     }
 
-    /// Sends a request without a body and gives status and body of the answer, as far as it comes at once.
+    /// See [`request`].
     fn request(&self, method: &str, path: &str) -> (u16, String) {
-        let mut stream = UnixStream::connect(self.socket()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-        let request = format!("{method} {path} HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        // A stream that goes on ends by the time limit.
-        let _ = stream.read_to_end(&mut answer);
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        let status = answer
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok())
-            .unwrap_or(0);
-        (
-            status,
-            answer
-                .split_once("\r\n\r\n")
-                .map(|(_, body)| body.to_owned())
-                .unwrap_or_default(),
-        )
+        request(&self.socket(), method, path)
     }
 
     /// Asks it to end; gives its status and log.
@@ -110,6 +92,33 @@ impl Daemon {
         self.process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
         (self.process.wait().unwrap().code().unwrap_or(-1), log)
     }
+}
+
+/// Sends a request without a body and gives status and body of the answer, as far as it comes at once.
+fn request(socket: &Path, method: &str, path: &str) -> (u16, String) {
+    let mut stream = match UnixStream::connect(socket) {
+        Ok(stream) => stream,
+        Err(_) => return (0, String::new()),
+    };
+    stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    // A stream that goes on ends by the time limit.
+    let _ = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or(0);
+    (
+        status,
+        answer
+            .split_once("\r\n\r\n")
+            .map(|(_, body)| body.to_owned())
+            .unwrap_or_default(),
+    )
 }
 
 impl Drop for Daemon {
@@ -242,6 +251,73 @@ fn row_095_readiness_is_told_and_the_end_is_clean() {
     assert_eq!(&buffer[..length], b"STOPPING=1");
 }
 
+/// Serves on a socket that the service manager has opened, and on two of its own.
+#[test]
+fn row_095_it_listens_on_sockets_that_are_handed_over_and_on_several_hosts() {
+    if !can_serve() {
+        return;
+    }
+    let directory = tempfile::Builder::new().prefix("td").tempdir_in("/tmp").unwrap();
+    let root = directory.path();
+    let handed_over = UnixListener::bind(root.join("handed-over")).unwrap();
+    rustix::io::fcntl_setfd(&handed_over, rustix::io::FdFlags::empty()).unwrap();
+    let second = format!("unix://{}", root.join("second").display());
+    let daemon = Daemon::command(root, None);
+    let mut manager = Command::new("sh");
+    // The number of a process stays the same over `exec`.
+    let script = format!(
+        "exec 3<&{}; export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$@\"",
+        handed_over.as_raw_fd()
+    );
+    manager
+        .args(["-c", &script, "sh"])
+        .arg(daemon.get_program())
+        .args(daemon.get_args());
+    manager.args(["-H", "fd://", "-H", &second]).env_remove("NOTIFY_SOCKET");
+    manager
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let process = manager.spawn().unwrap();
+    let daemon = Daemon { directory, process };
+    Daemon::wait_for("an answer", || daemon.request("GET", "/_ping").0 == 200);
+    for socket in ["handed-over", "second", "sock"] {
+        let socket = daemon.directory.path().join(socket);
+        assert_eq!(
+            request(&socket, "GET", "/_ping"),
+            (200, "OK".to_owned()),
+            "{}",
+            socket.display()
+        );
+    }
+    assert_eq!(daemon.stop().0, 0);
+}
+
+#[test]
+fn row_095_a_process_id_file_of_another_daemon_is_respected() {
+    if !can_serve() {
+        return;
+    }
+    let first = Daemon::start(None);
+    let other = tempfile::Builder::new().prefix("td").tempdir_in("/tmp").unwrap();
+    let pidfile = first.directory.path().join("exec/tierced.pid");
+    let second = Daemon::command(other.path(), None)
+        .arg("--pidfile")
+        .arg(&pidfile)
+        .output()
+        .unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8_lossy(&second.stderr),
+        format!(
+            "failed to start daemon, ensure docker is not running or delete {}: process with PID {} is still running\n",
+            pidfile.display(),
+            first.process.id()
+        )
+    );
+    assert_eq!(first.request("GET", "/_ping").0, 200);
+}
+
 /// The operations of API 1.51, and those that clients use though it does not list them.
 const OPERATIONS: &[(&str, &str)] = &[
     ("GET", "/containers/json"),
@@ -368,7 +444,9 @@ fn row_087_every_operation_has_an_answer_of_its_own() {
             let (status, body) = daemon.request(method, &format!("{prefix}{path}"));
             assert!(status >= 200, "{method} {prefix}{path}: no answer");
             assert!(!body.contains("page not found"), "{method} {prefix}{path}: {body}");
-            assert_ne!(status, 500, "{method} {prefix}{path}: {body}");
+            // Docker Hub cannot be reached from here; dockerd answers so too.
+            let unreachable = body.contains(": dial tcp: ");
+            assert!(status != 500 || unreachable, "{method} {prefix}{path}: {body}");
         }
     }
     let (status, body) = daemon.request("GET", "/nodes");
