@@ -334,6 +334,8 @@ fn metrics_have_dockers_names() {
         "engine_daemon_container_actions_seconds_count{action=\"start\"} 2",
         "engine_daemon_container_actions_seconds_count{action=\"create\"} 2",
         "engine_daemon_container_actions_seconds_bucket{action=\"delete\",le=\"+Inf\"} 0",
+        "engine_daemon_network_actions_seconds_count{action=\"allocate\"} 2",
+        "engine_daemon_network_actions_seconds_count{action=\"release\"} 1",
         "# TYPE engine_daemon_container_actions_seconds histogram",
         "# TYPE engine_daemon_events_total counter",
     ] {

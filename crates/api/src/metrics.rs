@@ -27,7 +27,8 @@ pub(crate) fn route(engine: &Arc<Engine>, facts: &Arc<Shared>) -> Route {
 async fn answer(engine: &Engine, daemon_id: &str) -> Outcome {
     let info = engine.system.info().await?;
     let mut page = Page::default();
-    actions(&mut page, engine);
+    actions(&mut page, engine, "container", &Action::OF_CONTAINERS);
+    actions(&mut page, engine, "network", &Action::OF_NETWORKS);
     states(&mut page, &info);
     about_engine(&mut page, &info, daemon_id);
     page.one(
@@ -46,33 +47,33 @@ async fn answer(engine: &Engine, daemon_id: &str) -> Outcome {
     Ok(Reply::bytes(CONTENT_TYPE, page.0))
 }
 
-fn actions(page: &mut Page, engine: &Engine) {
-    const NAME: &str = "engine_daemon_container_actions_seconds";
+fn actions(page: &mut Page, engine: &Engine, what: &str, actions: &[Action]) {
+    let name = format!("engine_daemon_{what}_actions_seconds");
     page.head(
-        NAME,
+        &name,
         "histogram",
-        "The number of seconds it takes to process each container action",
+        &format!("The number of seconds it takes to process each {what} action"),
     );
-    for action in Action::ALL {
-        let timings = engine.system.metrics().timings(action);
+    for action in actions {
+        let timings = engine.system.metrics().timings(*action);
         let action = action.as_str();
         let mut so_far = 0;
         for (bound, count) in BOUNDS.iter().zip(timings.buckets) {
             so_far += count;
             let bound = *bound as f64 / 1000.0;
             page.line(
-                &format!("{NAME}_bucket"),
+                &format!("{name}_bucket"),
                 &[("action", action), ("le", &bound.to_string())],
                 so_far,
             );
         }
         page.line(
-            &format!("{NAME}_bucket"),
+            &format!("{name}_bucket"),
             &[("action", action), ("le", "+Inf")],
             timings.count,
         );
-        page.line(&format!("{NAME}_sum"), &[("action", action)], timings.sum.as_secs_f64());
-        page.line(&format!("{NAME}_count"), &[("action", action)], timings.count);
+        page.line(&format!("{name}_sum"), &[("action", action)], timings.sum.as_secs_f64());
+        page.line(&format!("{name}_count"), &[("action", action)], timings.count);
     }
 }
 

@@ -96,9 +96,8 @@ impl Daemon {
 
 /// Sends a request without a body and gives status and body of the answer, as far as it comes at once.
 fn request(socket: &Path, method: &str, path: &str) -> (u16, String) {
-    let mut stream = match UnixStream::connect(socket) {
-        Ok(stream) => stream,
-        Err(_) => return (0, String::new()),
+    let Ok(mut stream) = UnixStream::connect(socket) else {
+        return (0, String::new());
     };
     stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
     let request = format!("{method} {path} HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n");

@@ -19,11 +19,17 @@ pub enum Action {
     Delete,
     /// A container is started, by whomever.
     Start,
+    /// A container gets its namespace, addresses and ports.
+    Allocate,
+    /// It gives them back.
+    Release,
 }
 
 impl Action {
-    /// All, by name.
-    pub const ALL: [Self; 5] = [Self::Changes, Self::Commit, Self::Create, Self::Delete, Self::Start];
+    /// Those of containers, by name.
+    pub const OF_CONTAINERS: [Self; 5] = [Self::Changes, Self::Commit, Self::Create, Self::Delete, Self::Start];
+    /// Those of networks.
+    pub const OF_NETWORKS: [Self; 2] = [Self::Allocate, Self::Release];
 
     /// Docker's word for it.
     pub fn as_str(self) -> &'static str {
@@ -33,6 +39,8 @@ impl Action {
             Self::Create => "create",
             Self::Delete => "delete",
             Self::Start => "start",
+            Self::Allocate => "allocate",
+            Self::Release => "release",
         }
     }
 }
@@ -58,7 +66,7 @@ struct Histogram {
 /// The counters of one engine. Counting never waits.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    actions: [Histogram; Action::ALL.len()],
+    actions: [Histogram; Action::OF_CONTAINERS.len() + Action::OF_NETWORKS.len()],
 }
 
 impl Metrics {
@@ -66,6 +74,14 @@ impl Metrics {
     pub(crate) async fn time<T>(&self, action: Action, work: impl Future<Output = T>) -> T {
         let begun = Instant::now();
         let outcome = work.await;
+        self.note(action, begun.elapsed());
+        outcome
+    }
+
+    /// The same for work that blocks.
+    pub(crate) fn time_blocking<T>(&self, action: Action, work: impl FnOnce() -> T) -> T {
+        let begun = Instant::now();
+        let outcome = work();
         self.note(action, begun.elapsed());
         outcome
     }

@@ -6,6 +6,7 @@ use super::links;
 use super::record::MountPoint;
 use super::root;
 use crate::error::{Error, Result};
+use crate::metrics::Action;
 use crate::parts::RootMount;
 use rustix::mount::{MountFlags, UnmountFlags};
 use std::path::{Path, PathBuf};
@@ -222,10 +223,10 @@ pub(super) fn wish(snapshot: &Snapshot) -> Result<Join> {
 
 fn join(context: &Context, snapshot: &Snapshot) -> Result<Arc<Sandbox>> {
     let wish = wish(snapshot)?;
-    context
-        .sandboxes
-        .join(wish)
-        .map_err(|error| Error::below_with("failed to set up container networking: ", error))
+    let joined = context
+        .metrics
+        .time_blocking(Action::Allocate, || context.sandboxes.join(wish));
+    joined.map_err(|error| Error::below_with("failed to set up container networking: ", error))
 }
 
 /// IPC namespace and shared memory. A shareable container has its memory mounted on the host, where others find it.

@@ -4,6 +4,7 @@ use super::context::{Container, Context, blocking};
 use super::prepare;
 use crate::error::{Error, Result};
 use crate::events::Subject;
+use crate::metrics::Action;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tierce_fault::{Fault, Kind};
@@ -24,7 +25,8 @@ pub(super) async fn release(context: &Arc<Context>, container: &Arc<Container>) 
         .collect();
     let (whole, own_shm) = (Arc::clone(context), container.directory.join("mounts/shm"));
     let done: Result<()> = blocking(move || {
-        if let Err(error) = whole.sandboxes.leave(&record.id) {
+        let left = || whole.sandboxes.leave(&record.id);
+        if let Err(error) = whole.metrics.time_blocking(Action::Release, left) {
             tracing::warn!(container = %record.id, %error, "a network could not be left");
         }
         for point in record.mount_points.values().filter(|point| point.is_volume()) {
