@@ -351,6 +351,21 @@ fn metrics_have_dockers_names() {
             "{name} is not in\n{page}"
         );
     }
+    // Probes count.
+    let probe = ["--health-cmd", "exit 1", "--health-interval", "100ms"];
+    daemon
+        .docker(&[&["run", "-d"], &probe[..], &[&image, "sleep", "1000"]].concat())
+        .ok();
+    wait_until("failed probes are counted", PATIENCE, || {
+        let mut fetch = daemon.host().command("curl");
+        let page = fetch.args(["--silent", "http://127.0.0.1:9323/metrics"]).run().ok();
+        let count = |name: &str| {
+            let line = page.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap_or_default().trim().parse::<u64>().unwrap_or(0)
+        };
+        let failed = count("engine_daemon_health_checks_failed_total");
+        failed > 0 && count("engine_daemon_health_checks_total") >= failed
+    });
     // Nothing else is served there.
     let mut other = daemon.host().command("curl");
     let other = other

@@ -43,6 +43,19 @@ async fn answer(engine: &Engine, daemon_id: &str) -> Outcome {
         "The number of events logged",
         engine.events.published(),
     );
+    let (probes, failed) = engine.system.metrics().probes();
+    page.one(
+        "engine_daemon_health_checks_total",
+        "counter",
+        "The total number of health checks",
+        probes,
+    );
+    page.one(
+        "engine_daemon_health_checks_failed_total",
+        "counter",
+        "The total number of failed health checks",
+        failed,
+    );
     own_process(&mut page);
     Ok(Reply::bytes(CONTENT_TYPE, page.0))
 }

@@ -67,6 +67,8 @@ struct Histogram {
 #[derive(Debug, Default)]
 pub struct Metrics {
     actions: [Histogram; Action::OF_CONTAINERS.len() + Action::OF_NETWORKS.len()],
+    probes: AtomicU64,
+    failed_probes: AtomicU64,
 }
 
 impl Metrics {
@@ -84,6 +86,22 @@ impl Metrics {
         let outcome = work();
         self.note(action, begun.elapsed());
         outcome
+    }
+
+    pub(crate) fn probe_begun(&self) {
+        self.probes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn probe_failed(&self) {
+        self.failed_probes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many health probes there were, and how many of them failed.
+    pub fn probes(&self) -> (u64, u64) {
+        (
+            self.probes.load(Ordering::Relaxed),
+            self.failed_probes.load(Ordering::Relaxed),
+        )
     }
 
     fn note(&self, action: Action, took: Duration) {

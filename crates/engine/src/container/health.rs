@@ -182,6 +182,11 @@ pub(super) fn tell(context: &Context, event: &Event) {
     let (EventKind::ProbeStarted | EventKind::ProbeEnded(_), Some(id)) = (event.kind, event.exec.as_deref()) else {
         return;
     };
+    match event.kind {
+        EventKind::ProbeStarted => context.metrics.probe_begun(),
+        EventKind::ProbeEnded(Some(0)) => {}
+        _ => context.metrics.probe_failed(),
+    }
     let Some(container) = context.by_id(&event.container) else {
         return;
     };
