@@ -229,3 +229,39 @@ fn row_161_directories_of_volumes_and_paths_that_must_be_there() {
     run(&daemon, "", &document);
     assert!(Path::new(&missing).is_dir());
 }
+
+#[test]
+fn row_072_what_a_request_refers_to_must_be_there() {
+    let (daemon, image) = Daemon::with_busybox();
+    for (flags, text) in [
+        (["--pid", "container:nope"], "No such container: nope"),
+        (["--ipc", "container:nope"], "No such container: nope"),
+        (
+            ["--network", "container:nope"],
+            "joining network namespace of container: No such container: nope",
+        ),
+        (["--volumes-from", "nope"], "No such container: nope"),
+        (
+            ["--link", "nope:x"],
+            "could not get container for nope: No such container: nope",
+        ),
+        (
+            ["--ip", "172.17.0.9"],
+            "user specified IP address is supported on user defined networks only",
+        ),
+        (
+            ["--isolation", "hyperv"],
+            "invalid isolation (hyperv): linux only supports 'default'",
+        ),
+        (
+            ["--device-read-bps", "/dev/nope:1mb"],
+            "stat /dev/nope: no such file or directory",
+        ),
+    ] {
+        let refused = daemon.docker(&["run", "--rm", flags[0], flags[1], &image, "true"]);
+        assert!(refused.stderr.contains(text), "{flags:?}: {}", refused.stderr);
+        assert!(!refused.stderr.contains("Unable to find image"), "{}", refused.stderr);
+        assert_eq!(refused.code, 125);
+    }
+    assert_eq!(daemon.docker(&["ps", "-aq"]).ok(), "");
+}

@@ -1,6 +1,7 @@
 //! `linux.resources` without the device rules: limits of memory, processors, tasks and block devices.
 //! Source: moby `daemon/daemon_unix.go` (`toContainerResources`), `daemon/oci_linux.go`.
 
+use crate::devices;
 use crate::error::{Error, Result};
 use rustix::fs::{major, minor};
 use std::os::unix::fs::MetadataExt;
@@ -101,7 +102,8 @@ fn throttles(entries: Option<&[ThrottleConfig]>) -> Result<Vec<ThrottleDevice>> 
 
 /// The numbers of a block device of the host. The only look at the host in this file: a device has no other name.
 fn numbers(path: &str) -> Result<(i64, i64)> {
-    let metadata = std::fs::metadata(path).map_err(|error| Error::Invalid(format!("stat {path}: {error}")))?;
+    let metadata =
+        std::fs::metadata(path).map_err(|error| Error::Invalid(format!("stat {path}: {}", devices::words(&error))))?;
     Ok((i64::from(major(metadata.rdev())), i64::from(minor(metadata.rdev()))))
 }
 

@@ -63,6 +63,12 @@ pub fn create(config: &Config, host_config: &HostConfig, capacity: &Capacity) ->
             host_config.oom_score_adj
         ));
     }
+    let isolation = &host_config.isolation;
+    if !isolation.is_empty() && !isolation.eq_ignore_ascii_case("default") {
+        return invalid(format!(
+            "invalid isolation ({isolation}): linux only supports 'default'"
+        ));
+    }
     if host_config.shm_size < 0 {
         return invalid("SHM size can not be less than 0");
     }
@@ -268,7 +274,9 @@ fn set(what: &str, word: &str, wanted: &str, available: &str) -> Result<()> {
         return Ok(());
     }
     let Some(list) = parse_list(wanted) else {
-        return invalid(format!("Invalid value {wanted} for cpuset {word}"));
+        return invalid(format!(
+            "Invalid value {wanted} for cpuset {word}: invalid format: {wanted}"
+        ));
     };
     let present = parse_list(available).unwrap_or_default();
     if list.iter().any(|number| !present.contains(number)) {
@@ -399,6 +407,14 @@ mod tests {
                     h.resources.cpu_quota = 1000;
                 }),
                 "Conflicting options: Nano CPUs and CPU Quota cannot both be set",
+            ),
+            (
+                refused(|_, h| h.resources.cpuset_mems = "a".into()),
+                "Invalid value a for cpuset mems: invalid format: a",
+            ),
+            (
+                refused(|_, h| h.isolation = "hyperv".into()),
+                "invalid isolation (hyperv): linux only supports 'default'",
             ),
             (
                 refused(|_, h| h.resources.cpu_period = 1),

@@ -60,6 +60,7 @@ pub(crate) async fn create(context: &Arc<Context>, request: Create) -> Result<Cr
             host_config.runtime
         )));
     }
+    check_addresses(&endpoints)?;
     links::check(context, &host_config)?;
     let networks = resolve_references(context, &mut host_config, endpoints)?;
     let donated = donated(context, &host_config)?;
@@ -165,13 +166,16 @@ fn resolve_references(
     host_config: &mut HostConfig,
     endpoints: BTreeMap<String, EndpointSettings>,
 ) -> Result<BTreeMap<String, EndpointSettings>> {
-    for mode in [
-        &mut host_config.network_mode,
-        &mut host_config.pid_mode,
-        &mut host_config.ipc_mode,
+    for (mode, before) in [
+        (
+            &mut host_config.network_mode,
+            "joining network namespace of container: ",
+        ),
+        (&mut host_config.pid_mode, ""),
+        (&mut host_config.ipc_mode, ""),
     ] {
         if let Some(name) = mode.strip_prefix("container:") {
-            *mode = format!("container:{}", context.find(name)?.id);
+            *mode = format!("container:{}", referred(context, name, before)?.id);
         }
     }
     let shares = host_config.network_mode.starts_with("container:");
@@ -197,12 +201,46 @@ fn resolve_references(
     Ok(networks)
 }
 
+/// Another container that a request names. One that is not there is a bad request and not "not found", at which clients
+/// would pull the image and try again.
+fn referred(context: &Context, name: &str, before: &str) -> Result<Arc<Container>> {
+    context
+        .find(name)
+        .map_err(|error| Error::Invalid(format!("{before}{error}")))
+}
+
+/// Addresses are chosen by the user only on networks whose subnets are the user's, too.
+fn check_addresses(endpoints: &BTreeMap<String, EndpointSettings>) -> Result<()> {
+    let wanted = |settings: &EndpointSettings| {
+        let member = |name| {
+            settings
+                .ipam_config
+                .as_ref()
+                .and_then(|config| config.get(name)?.as_str())
+        };
+        ["IPv4Address", "IPv6Address"]
+            .into_iter()
+            .filter_map(member)
+            .any(|address| !address.is_empty())
+    };
+    let bridges = ["bridge", "default"].into_iter().filter_map(|name| endpoints.get(name));
+    if bridges.into_iter().any(wanted) {
+        return Err(Error::Invalid(
+            "invalid config for network bridge: invalid endpoint settings:\n* user specified IP address is supported on \
+             user defined networks only\n* user specified IP address is supported only when connecting to networks with \
+             user configured subnets"
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}
+
 /// Mount points of the containers of `--volumes-from`.
 fn donated(context: &Context, host_config: &HostConfig) -> Result<Vec<MountPoint>> {
     let mut points = Vec::new();
     for text in host_config.volumes_from.iter().flatten() {
         let (name, read_only) = mount_points::parse_volumes_from(text)?;
-        let donor = context.find(&name)?.snapshot();
+        let donor = referred(context, &name, "")?.snapshot();
         for point in donor.record.mount_points.values() {
             let mut point = point.clone();
             point.rw &= !read_only;
