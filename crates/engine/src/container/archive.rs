@@ -7,8 +7,9 @@
 //! Source of rules and texts: moby `daemon/archive_unix.go`, `daemon/archive.go`.
 
 use super::context::{Container, Context, Snapshot, blocking};
+use super::prepare::{self, Held};
+use super::root;
 use super::state::Status;
-use super::{prepare, root};
 use crate::error::{Error, Result};
 use jiff::Timestamp;
 use rustix::fs::{Mode, OFlags};
@@ -240,12 +241,12 @@ impl Place {
 /// Volumes that are mounted on the host for the time.
 struct HeldVolumes {
     context: Arc<Context>,
-    names: Vec<String>,
+    held: Held,
 }
 
 impl Drop for HeldVolumes {
     fn drop(&mut self) {
-        for name in &self.names {
+        for name in &self.held.volumes {
             if let Err(error) = self.context.volumes.unmount(name) {
                 tracing::warn!(volume = name, %error, "a volume stays mounted");
             }
@@ -299,9 +300,9 @@ async fn mounted(context: &Arc<Context>, container: &Arc<Container>, write: bool
         let snapshot = container.snapshot();
         let mut held = HeldVolumes {
             context: Arc::clone(&context),
-            names: Vec::new(),
+            held: Held::default(),
         };
-        let binds = binds(&context, &snapshot, &mut held.names)?;
+        let binds = binds(&context, &snapshot, &mut held.held)?;
         let layout = root::layout(&context, &snapshot.record)?;
         let options = union_options(&context, &container.id)?;
         let access = if write { Access::Write(&options) } else { Access::Read };
@@ -323,11 +324,11 @@ fn union_options(context: &Context, id: &str) -> Result<Vec<String>> {
 }
 
 /// Volumes and host paths of a container, and the files that it has from the engine, those nearer to the root first.
-fn binds(context: &Context, snapshot: &Snapshot, mounted: &mut Vec<String>) -> Result<Vec<Bind>> {
+fn binds(context: &Context, snapshot: &Snapshot, held: &mut Held) -> Result<Vec<Bind>> {
     let record = &snapshot.record;
     let mut binds = Vec::new();
     for point in record.mount_points.values() {
-        let bind = prepare::bind(context, point, mounted)?;
+        let bind = prepare::bind(context, point, held)?;
         if !bind.union.is_empty() {
             // Nobody copies files out of another image by this container, and none can be put there.
             continue;

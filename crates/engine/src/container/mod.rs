@@ -26,6 +26,7 @@ mod merge;
 pub(crate) mod name;
 mod on_exit;
 pub(crate) mod pause;
+mod pinned;
 mod prepare;
 mod prune;
 pub mod record;

@@ -3,6 +3,7 @@
 use super::context::{Context, Snapshot};
 use super::files::{self, Files};
 use super::links;
+use super::pinned::Pinned;
 use super::record::MountPoint;
 use super::root;
 use crate::error::{Error, Result};
@@ -43,16 +44,37 @@ pub(super) struct Ready {
     pub(super) places: Places,
     /// Variables that tell of linked containers.
     pub(super) linked_environment: Vec<String>,
+    /// Directories that binds are made from, to be held until the container is made.
+    pub(super) directories: Vec<Pinned>,
+}
+
+/// What is held on the host for the mounts of a container.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// Volumes that were mounted.
+    pub(super) volumes: Vec<String>,
+    /// Directories that binds are made from; to be held until those are made.
+    pub(super) directories: Vec<Pinned>,
+}
+
+impl Held {
+    /// Pins a directory in a volume; gives the path to mount from.
+    fn beneath(&mut self, context: &Context, volume: &Path, subpath: &str) -> Result<PathBuf> {
+        let pinned = Pinned::beneath(volume, subpath, &context.config.exec_root)?;
+        let path = pinned.path().to_owned();
+        self.directories.push(pinned);
+        Ok(path)
+    }
 }
 
 /// Prepares a start; on failure nothing is left.
 pub(super) fn prepare(context: &Context, directory: &Path, snapshot: &Snapshot, shared: Shared) -> Result<Ready> {
-    let mut mounted = Vec::new();
+    let mut held = Held::default();
     let mut shm_mounted = None;
-    let prepared = try_prepare(context, directory, snapshot, shared, &mut mounted, &mut shm_mounted);
+    let prepared = try_prepare(context, directory, snapshot, shared, &mut held, &mut shm_mounted);
     if prepared.is_err() {
         let id = &snapshot.record.id;
-        for volume in mounted {
+        for volume in held.volumes {
             if let Err(error) = context.volumes.unmount(&volume) {
                 tracing::warn!(container = %id, %error, "a volume of a failed start stays mounted");
             }
@@ -72,7 +94,7 @@ fn try_prepare(
     directory: &Path,
     snapshot: &Snapshot,
     shared: Shared,
-    mounted: &mut Vec<String>,
+    held: &mut Held,
     shm_mounted: &mut Option<PathBuf>,
 ) -> Result<Ready> {
     let (record, host_config) = (&snapshot.record, &snapshot.host_config);
@@ -113,7 +135,7 @@ fn try_prepare(
     let (ipc, shm) = ipc(snapshot, directory, shared.ipc, shared.shm, shm_mounted)?;
     let mut binds = Vec::new();
     for point in record.mount_points.values() {
-        binds.push(bind(context, point, mounted)?);
+        binds.push(bind(context, point, held)?);
     }
     let taken = |path: &str| record.mount_points.contains_key(path);
     if let Some(path) = &shm
@@ -144,6 +166,7 @@ fn try_prepare(
         shm,
         places: Places { network, pid, ipc },
         linked_environment: links.iter().flat_map(|link| link.environment(&record.name)).collect(),
+        directories: std::mem::take(&mut held.directories),
     })
 }
 
@@ -266,11 +289,11 @@ pub(super) fn unmount_shm(path: &Path) {
 }
 
 /// Makes a mount point's files reachable.
-pub(super) fn bind(context: &Context, point: &MountPoint, mounted: &mut Vec<String>) -> Result<BindSource> {
+pub(super) fn bind(context: &Context, point: &MountPoint, held: &mut Held) -> Result<BindSource> {
     let spec = |member: &str, option: &str| point.spec.get(member).and_then(|options| options.get(option)).cloned();
     let is = |member: &str, option: &str| spec(member, option).and_then(|value| value.as_bool()).unwrap_or(false);
     if point.is_image() {
-        return image_mount(context, point);
+        return image_mount(context, point, held);
     }
     let source = if point.name.is_empty() {
         let path = PathBuf::from(&point.source);
@@ -291,12 +314,12 @@ pub(super) fn bind(context: &Context, point: &MountPoint, mounted: &mut Vec<Stri
         path
     } else {
         let path = context.volumes.mount(&point.name).map_err(Error::below)?;
-        mounted.push(point.name.clone());
+        held.volumes.push(point.name.clone());
         match spec("VolumeOptions", "Subpath")
             .as_ref()
             .and_then(|value| value.as_str())
         {
-            Some(subpath) if !subpath.is_empty() => beneath(&path, subpath)?,
+            Some(subpath) if !subpath.is_empty() => held.beneath(context, &path, subpath)?,
             _ => path,
         }
     };
@@ -314,7 +337,7 @@ pub(super) fn bind(context: &Context, point: &MountPoint, mounted: &mut Vec<Stri
 }
 
 /// The files of an image, which nobody can change.
-fn image_mount(context: &Context, point: &MountPoint) -> Result<BindSource> {
+fn image_mount(context: &Context, point: &MountPoint, held: &mut Held) -> Result<BindSource> {
     let text = |member: &str| {
         point
             .spec
@@ -351,7 +374,7 @@ fn image_mount(context: &Context, point: &MountPoint) -> Result<BindSource> {
     let source = if subpath.is_empty() {
         source
     } else {
-        beneath(&source, subpath)?
+        held.beneath(context, &source, subpath)?
     };
     Ok(BindSource {
         source,
@@ -361,19 +384,4 @@ fn image_mount(context: &Context, point: &MountPoint) -> Result<BindSource> {
         propagation: "rprivate".to_owned(),
         ..BindSource::default()
     })
-}
-
-/// A directory inside a volume, with every link of it resolved inside the volume.
-fn beneath(volume: &Path, subpath: &str) -> Result<PathBuf> {
-    use std::os::fd::AsRawFd;
-    let root = tierce_fsops::Root::open(volume).map_err(Error::below)?;
-    let found = root
-        .open_at(
-            Path::new(subpath),
-            rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC,
-            rustix::fs::Mode::empty(),
-        )
-        .map_err(|error| Error::below_with("failed to mount volume subpath: ", error))?;
-    let real = format!("/proc/self/fd/{}", found.as_raw_fd());
-    std::fs::read_link(&real).map_err(Error::file("resolve", volume.join(subpath)))
 }

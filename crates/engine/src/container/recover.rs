@@ -26,6 +26,7 @@ const KILL: i32 = 9;
 pub(crate) async fn recover(context: &Arc<Context>) -> Result<()> {
     // First, so that no end between the list and here is missed.
     let events = context.tasks.subscribe();
+    super::pinned::sweep(&context.config.exec_root);
     let (directory, rootfs) = (context.containers_directory(), Arc::clone(&context.rootfs));
     let driver = context.rootfs.driver();
     let runtime = context.runtimes().default.clone();

@@ -125,8 +125,9 @@ async fn launch(context: &Arc<Context>, container: &Arc<Container>) -> Result<(u
 async fn create_and_start(
     context: &Arc<Context>,
     container: &Arc<Container>,
-    ready: Ready,
+    mut ready: Ready,
 ) -> Result<(u32, Timestamp)> {
+    let _held = std::mem::take(&mut ready.directories);
     // The record knows the addresses and paths now.
     let snapshot = container.snapshot();
     let mut create = task_of(context, &container.directory, &snapshot, ready)?;
