@@ -23,6 +23,9 @@ use begin::{Begin, first_since, last_entries};
 
 /// How often to look when the kernel cannot tell of changes (no inotify instance to be had).
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Entries after which one that follows looks for new files, although it has more to read: what it has opened cannot be
+/// rotated away from it, however far behind it is.
+const LOOK_AFTER: u32 = 64;
 const BUFFER: usize = 64 * 1024;
 
 /// Reads a log in order of writing. Blocking: for use on a thread of its own.
@@ -36,6 +39,8 @@ pub struct Reader {
     /// Inode of the newest file that was opened so far.
     newest: Option<u64>,
     follow: Option<Follow>,
+    /// Entries since it last looked for new files.
+    unlooked: u32,
     /// How entries lie in its files.
     records: &'static dyn Records,
     /// The record being put together.
@@ -127,6 +132,7 @@ impl Reader {
             queue,
             newest,
             follow,
+            unlooked: 0,
             records,
             record: Record::default(),
             ended: false,
@@ -148,6 +154,11 @@ impl Reader {
                 .as_ref()
                 .is_none_or(|follow| follow.stopper.stopped.load(Ordering::Acquire));
             if let Some(entry) = self.read_entry()? {
+                self.unlooked += 1;
+                if self.unlooked >= LOOK_AFTER {
+                    self.unlooked = 0;
+                    self.open_successors()?;
+                }
                 if self.query.until.is_some_and(|until| entry.time > until) {
                     self.ended = true;
                 } else if self.query.since.is_none_or(|since| entry.time >= since) {

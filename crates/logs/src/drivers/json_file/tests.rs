@@ -281,6 +281,34 @@ fn ask_007_a_follower_sees_every_line_once_through_rotation() {
 }
 
 #[test]
+fn ask_007_a_follower_that_falls_behind_keeps_the_files_that_are_rotated_away() {
+    let log = Log::new(Some(20_000), 2, false);
+    let mut writer = log.writer();
+    let query = Query {
+        follow: true,
+        ..Query::default()
+    };
+    let mut reader = read(&Source::JsonFile(log.options.files.path.clone()), &query).unwrap();
+    let mut seen = Vec::new();
+    let mut take = |reader: &mut crate::Reader, most: usize| {
+        for _ in 0..most {
+            match reader.next(Some(Duration::ZERO)).unwrap() {
+                Next::Entry(entry) => seen.push(String::from_utf8(entry.line).unwrap()),
+                _ => return,
+            }
+        }
+    };
+    // Less than a file at a time, of which it reads but a part.
+    for round in 0..30 {
+        numbered(&mut writer, round * 100..(round + 1) * 100);
+        take(&mut reader, 64);
+    }
+    take(&mut reader, usize::MAX);
+    assert_eq!(log.names().len(), 2);
+    assert_eq!(seen, expected(0..3_000));
+}
+
+#[test]
 fn a_follower_waits_ends_at_until_and_starts_before_the_log_does() {
     let log = Log::new(None, 1, false);
     let mut reader = read(
