@@ -111,6 +111,9 @@ fn row_093_formats_print_what_the_stock_client_prints() {
             "web",
         ],
         &["volume", "inspect", "--format", "{{.Name}} {{.Labels.v}}", "data"],
+        &["volume", "inspect", "--format", "json", "data"],
+        &["network", "inspect", "--format", "{{json .}}", "none"],
+        &["network", "inspect", "bridge"],
         &["version", "--format", "{{.Server.APIVersion}}"],
     ] {
         same(&daemon, words);

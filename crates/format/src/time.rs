@@ -17,11 +17,18 @@ pub fn local(moment: Timestamp) -> String {
         .to_string()
 }
 
-/// `2024-05-02T10:11:12.000000000+00:00`, in the local zone.
+/// `2024-05-02T10:11:12.000000000Z`, in the local zone.
 pub fn local_nanoseconds(moment: Timestamp) -> String {
+    let local = moment.to_zoned(TimeZone::system());
+    let zone = if local.offset().seconds() == 0 { "Z" } else { "%:z" };
+    local.strftime(&format!("%Y-%m-%dT%H:%M:%S.%9f{zone}")).to_string()
+}
+
+/// `Thu May  2 10:11:12 2024`: when a program was built.
+pub fn build(moment: Timestamp) -> String {
     moment
-        .to_zoned(TimeZone::system())
-        .strftime("%Y-%m-%dT%H:%M:%S.%9f%:z")
+        .to_zoned(TimeZone::UTC)
+        .strftime("%a %b %e %H:%M:%S %Y")
         .to_string()
 }
 

@@ -27,14 +27,18 @@ impl Attach {
         let containers = context.client.containers();
         let found = containers.inspect(&self.container, false).await?;
         if !found.state.running {
-            return Err(Error::failed("cannot attach to a stopped container, start it first"));
+            return Err(Error::failed(
+                "You cannot attach to a stopped container, start it first",
+            ));
         }
         if found.state.paused {
-            return Err(Error::failed("cannot attach to a paused container, unpause it first"));
+            return Err(Error::failed(
+                "You cannot attach to a paused container, unpause it first",
+            ));
         }
         if found.state.restarting {
             return Err(Error::failed(
-                "cannot attach to a restarting container, wait until it is running",
+                "You cannot attach to a restarting container, wait until it is running",
             ));
         }
         let stdin = found.config.open_stdin && !self.no_stdin;

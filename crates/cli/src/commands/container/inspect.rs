@@ -74,6 +74,16 @@ fn parse(format: &str) -> Result<Option<template::Template>, Error> {
     })
 }
 
+fn array(documents: &[Box<RawValue>]) -> String {
+    let documents: Vec<&str> = documents.iter().map(|document| document.get()).collect();
+    format!("[{}]", documents.join(","))
+}
+
+/// A form that shows the whole document: then its members keep the daemon's order.
+pub(crate) fn is_whole(format: &str) -> bool {
+    format == "json" || format.split_whitespace().collect::<String>() == "{{json.}}"
+}
+
 /// Prints what was found, then fails with what was not.
 pub(crate) fn show(found: Vec<Result<Box<RawValue>, Error>>, format: &str) -> Result<(), Error> {
     let template = parse(format)?;
@@ -87,12 +97,17 @@ pub(crate) fn show(found: Vec<Result<Box<RawValue>, Error>>, format: &str) -> Re
     }
     match &template {
         None => {
-            let documents: Vec<&str> = documents.iter().map(|document| document.get()).collect();
-            println!("{}", indent::indented(&format!("[{}]", documents.join(","))));
+            println!("{}", indent::indented(&array(&documents)));
         }
+        // A list, as without a form, on one line.
+        Some(_) if format == "json" => println!("{}", array(&documents)),
         Some(template) => {
             let (mut lines, mut failure) = (Vec::new(), Ok(()));
             for document in &documents {
+                if is_whole(format) {
+                    lines.push(document.get().to_owned());
+                    continue;
+                }
                 // A raw value is always JSON.
                 let document: Value = serde_json::from_str(document.get()).unwrap_or_default();
                 match go_names::render(template, &document) {

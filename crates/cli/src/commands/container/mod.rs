@@ -30,7 +30,7 @@ use crate::context::Context;
 use crate::error::Error;
 use clap::Subcommand;
 
-pub(super) use inspect::{Inspect, inspect, show};
+pub(super) use inspect::{Inspect, inspect, is_whole, show};
 pub(super) use prune::prune;
 
 /// Commands that stand at the top as well as under `container`.

@@ -17,7 +17,7 @@ impl Port {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         let found = context.client.containers().inspect(&self.container, false).await?;
         let ports = found.network_settings.ports;
-        let Some(wanted) = &self.port else {
+        let Some(given) = &self.port else {
             for (port, bindings) in &ports {
                 for binding in bindings.iter().flatten() {
                     println!("{port} -> {}", address(binding));
@@ -25,10 +25,10 @@ impl Port {
             }
             return Ok(());
         };
-        let wanted = if wanted.contains('/') {
-            wanted.clone()
+        let wanted = if given.contains('/') {
+            given.clone()
         } else {
-            format!("{wanted}/tcp")
+            format!("{given}/tcp")
         };
         match ports.get(&wanted) {
             Some(Some(bindings)) if !bindings.is_empty() => {
@@ -38,7 +38,7 @@ impl Port {
                 Ok(())
             }
             _ => Err(Error::failed(format!(
-                "no public port '{wanted}' published for {}",
+                "Error: No public port '{given}' published for {}",
                 self.container
             ))),
         }

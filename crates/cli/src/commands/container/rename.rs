@@ -14,8 +14,15 @@ impl Rename {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         let name = self.new_name.trim();
         if name.is_empty() || self.container.trim().is_empty() {
-            return Err(Error::failed("Neither old nor new names may be empty"));
+            return Err(Error::failed("Error: Neither old nor new names may be empty"));
         }
-        Ok(context.client.containers().rename(&self.container, name).await?)
+        match context.client.containers().rename(&self.container, name).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(Error::failed(format!(
+                "{}\nError: failed to rename container named {}",
+                Error::from(error),
+                self.container
+            ))),
+        }
     }
 }

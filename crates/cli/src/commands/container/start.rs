@@ -27,11 +27,19 @@ impl Start {
     pub(crate) async fn run(mut self, context: &Context) -> Result<(), Error> {
         self.detach_keys = context.detach_keys(&self.detach_keys)?;
         if !self.attach && !self.interactive {
-            return for_each(&self.containers, async |name| {
-                context.client.containers().start(name, &self.detach_keys).await?;
-                Ok(())
-            })
-            .await;
+            let mut failed = Vec::new();
+            let started = for_each(&self.containers, async |name| {
+                let started = context.client.containers().start(name, &self.detach_keys).await;
+                if started.is_err() {
+                    failed.push(name.to_owned());
+                }
+                Ok(started.map(drop)?)
+            });
+            let started = started.await;
+            return started.map_err(|error| {
+                let names = failed.join(", ");
+                Error::failed(format!("{error}\nError: failed to start containers: {names}"))
+            });
         }
         match self.containers.as_slice() {
             [name] => self.attached(context, name).await,

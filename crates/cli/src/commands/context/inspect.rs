@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::json;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use tierce_format::template;
 use tierce_settings::DEFAULT;
 
 #[derive(Args)]
@@ -50,7 +51,7 @@ fn document(choice: &Choice, name: &str) -> Result<Box<RawValue>, Error> {
         ];
         (json!(context.metadata), json!(context.endpoints), json!(files), paths)
     };
-    let [metadata_path, tls_path] = paths.map(|path| json!(path));
+    let [metadata_path, tls_path] = paths.map(|path| template::compact(&json!(path)));
     let text = format!(
         r#"{{"Name":{},"Metadata":{metadata},"Endpoints":{endpoints},"TLSMaterial":{files},"Storage":{{"MetadataPath":{metadata_path},"TLSPath":{tls_path}}}}}"#,
         json!(name)

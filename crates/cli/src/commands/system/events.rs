@@ -1,5 +1,6 @@
 //! `tierce events`
 
+use crate::commands::container::is_whole;
 use crate::context::Context;
 use crate::error::Error;
 use crate::help::{self, INSPECT_FORMAT};
@@ -66,6 +67,11 @@ impl Events {
         while let Some(event) = events.next().await? {
             match &template {
                 None => println!("{}", line(&event)),
+                Some(_) if is_whole(&self.format) => {
+                    let line = serde_json::to_string(&event)
+                        .map_err(|error| Error::failed(format!("encode an event: {error}")))?;
+                    println!("{line}");
+                }
                 Some(template) => {
                     let document = serde_json::to_value(&event)
                         .map_err(|error| Error::failed(format!("encode an event: {error}")))?;

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::help::INSPECT_FORMAT;
 use crate::output::go_names;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 use tierce_api_types::system::InfoResponse;
 use tierce_format::template::Template;
@@ -45,7 +45,15 @@ fn text(info: &InfoResponse, context: &str) -> String {
     );
     // Writing to a String cannot fail.
     let mut line = |depth: usize, name: &str, value: &dyn std::fmt::Display| {
-        let _ = writeln!(text, "{}{name}: {value}", " ".repeat(depth));
+        let (margin, value) = (" ".repeat(depth), value.to_string());
+        // An entry has no name, a head no value; a version has one, also when it is not known.
+        let _ = if name.is_empty() {
+            writeln!(text, "{margin}{value}")
+        } else if value.is_empty() && !name.ends_with(" version") {
+            writeln!(text, "{margin}{name}:")
+        } else {
+            writeln!(text, "{margin}{name}: {value}")
+        };
     };
     line(1, "Containers", &info.containers);
     line(2, "Running", &info.containers_running);
@@ -67,6 +75,16 @@ fn text(info: &InfoResponse, context: &str) -> String {
     line(2, "Volume", &info.plugins.volume.join(" "));
     line(2, "Network", &info.plugins.network.join(" "));
     line(2, "Log", &info.plugins.log.join(" "));
+    let directories = info.cdi_spec_dirs.iter().flatten();
+    for (position, directory) in directories.enumerate() {
+        if position == 0 {
+            line(1, "CDI spec directories", &"");
+        }
+        line(2, "", &directory);
+    }
+    if let Some(state) = info.swarm.get("LocalNodeState").and_then(Value::as_str) {
+        line(1, "Swarm", &state);
+    }
     line(
         1,
         "Runtimes",
@@ -74,14 +92,14 @@ fn text(info: &InfoResponse, context: &str) -> String {
     );
     line(1, "Default Runtime", &info.default_runtime);
     line(1, "Init Binary", &info.init_binary);
+    line(1, "containerd version", &info.containerd_commit.id);
+    line(1, "runc version", &info.runc_commit.id);
+    line(1, "init version", &info.init_commit.id);
     line(1, "Security Options", &"");
     for option in &info.security_options {
-        line(
-            2,
-            option.split(',').next().unwrap_or_default().trim_start_matches("name="),
-            &"",
-        );
-        for detail in option.split(',').skip(1) {
+        let mut parts = option.split(',');
+        line(2, "", &parts.next().unwrap_or_default().trim_start_matches("name="));
+        for detail in parts {
             let (name, value) = detail.split_once('=').unwrap_or((detail, ""));
             line(3, if name == "profile" { "Profile" } else { name }, &value);
         }
@@ -96,7 +114,25 @@ fn text(info: &InfoResponse, context: &str) -> String {
     line(1, "ID", &info.id);
     line(1, "Docker Root Dir", &info.docker_root_dir);
     line(1, "Debug Mode", &info.debug);
+    for (position, label) in info.labels.iter().enumerate() {
+        if position == 0 {
+            line(1, "Labels", &"");
+        }
+        line(2, "", &label);
+    }
     line(1, "Experimental", &info.experimental_build);
+    for (head, member) in [
+        ("Insecure Registries", "InsecureRegistryCIDRs"),
+        ("Registry Mirrors", "Mirrors"),
+    ] {
+        let found = info.registry_config.get(member).and_then(Value::as_array);
+        for (position, address) in found.into_iter().flatten().filter_map(Value::as_str).enumerate() {
+            if position == 0 {
+                line(1, head, &"");
+            }
+            line(2, "", &address);
+        }
+    }
     line(1, "Live Restore Enabled", &info.live_restore_enabled);
-    text
+    text + "\n"
 }

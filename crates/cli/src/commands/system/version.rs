@@ -9,6 +9,7 @@ use serde_json::json;
 use std::fmt::Write as _;
 use tierce_api_types::system::VersionResponse;
 use tierce_format::template::Template;
+use tierce_format::time;
 
 #[derive(Args)]
 pub(crate) struct Version {
@@ -63,24 +64,37 @@ fn client_text(api: &str, context: &str) -> String {
 }
 
 fn server_text(server: &VersionResponse) -> String {
-    let mut text = format!("Server: {}\n", server.platform.name);
+    let mut text = format!("Server: {}", server.platform.name).trim_end().to_owned() + "\n";
     for component in &server.components {
+        let details = component.details.clone().unwrap_or_default();
+        let detail = |name: &str| details.get(name).cloned().unwrap_or_default();
+        let mut lines = vec![("Version".to_owned(), component.version.clone())];
+        if component.name == "Engine" {
+            let api = format!("{} (minimum version {})", detail("ApiVersion"), detail("MinAPIVersion"));
+            let built = match detail("BuildTime").parse() {
+                Ok(moment) => time::build(moment),
+                Err(_) => detail("BuildTime"),
+            };
+            lines.push(("API version".to_owned(), api));
+            lines.extend(
+                [
+                    ("Go version", detail("GoVersion")),
+                    ("Git commit", detail("GitCommit")),
+                    ("Built", built),
+                ]
+                .into_iter()
+                .filter(|(_, value)| !value.is_empty())
+                .map(|(name, value)| (name.to_owned(), value)),
+            );
+            lines.push(("OS/Arch".to_owned(), format!("{}/{}", detail("Os"), detail("Arch"))));
+            lines.push(("Experimental".to_owned(), server.experimental.to_string()));
+        } else {
+            lines.extend(details.clone());
+        }
         // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            " {}:
-  {:<16} {}",
-            component.name, "Version:", component.version
-        );
-        let details = component.details.iter().flatten();
-        let shown = |name: &str| {
-            matches!(
-                name,
-                "ApiVersion" | "MinAPIVersion" | "GitCommit" | "Os" | "Arch" | "KernelVersion"
-            )
-        };
-        for (name, value) in details.filter(|(name, value)| shown(name) && !value.is_empty()) {
-            let _ = writeln!(text, "  {:<16} {value}", format!("{name}:"));
+        let _ = writeln!(text, " {}:", component.name);
+        for (name, value) in lines {
+            let _ = writeln!(text, "  {:<17} {value}", format!("{name}:"));
         }
     }
     text
