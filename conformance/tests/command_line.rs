@@ -485,6 +485,33 @@ fn row_119_a_directory_is_the_root_of_a_container() {
 }
 
 #[test]
+fn a_container_may_be_given_the_socket_and_the_credentials() {
+    let (daemon, image) = Daemon::with_busybox();
+    let settings = tempfile::tempdir().unwrap();
+    fs::write(
+        settings.path().join("config.json"),
+        r#"{"auths":{"r.example":{"auth":"YTpi"}},"psFormat":"x"}"#,
+    )
+    .unwrap();
+    let told = daemon
+        .tierce(&[
+            "--config",
+            settings.path().to_str().unwrap(),
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            "--use-api-socket",
+            &image,
+            "sh",
+            "-c",
+            "test -S /var/run/docker.sock && cat $DOCKER_CONFIG/config.json",
+        ])
+        .ok();
+    assert_eq!(told, r#"{"auths":{"r.example":{"auth":"YTpi"}}}"#);
+}
+
+#[test]
 fn proxies_of_the_configuration_reach_containers() {
     let (daemon, image) = Daemon::with_busybox();
     let settings = tempfile::tempdir().unwrap();

@@ -47,6 +47,21 @@ pub(crate) fn layer(bytes: &[u8]) {
     unpack(&tierce_layer::fuzzing::with_checksums(bytes));
 }
 
+/// A container's archive, as it is and with right checksums: it is unpacked or refused, and changes nothing but its
+/// directory.
+pub(crate) fn copy(bytes: &[u8]) {
+    for archive in [bytes, &tierce_layer::fuzzing::with_checksums(bytes)] {
+        let place = Place::new();
+        fs::create_dir(place.0.join("into")).expect("a directory");
+        fs::write(place.0.join("precious"), "untouched").expect("a file");
+        // What says that it is large fills the disk here as it does for the user; a short archive can say so of a sparse
+        // file alone, which takes no room.
+        let _ = tierce_copy::unpack(archive, &place.0.join("into"), None);
+        assert_eq!(place.names(), ["into", "precious"]);
+        assert_eq!(fs::read(place.0.join("precious")).expect("there"), b"untouched");
+    }
+}
+
 fn unpack(archive: &[u8]) {
     let place = Place::new();
     let path = |name: &str| place.0.join(name);

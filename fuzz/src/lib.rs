@@ -47,6 +47,8 @@ pub const TARGETS: &[Target] = &[
     ("hub-manifest", tierce_hub::fuzzing::manifest),
     ("task-frames", task_frames),
     ("client-frames", client_frames),
+    ("copy-unpack", archives::copy),
+    ("format-template", |bytes| format_template(&text(bytes))),
     ("logs-line", tierce_logs::fuzzing::json_line),
     ("logs-time", |bytes| tierce_logs::fuzzing::time(&text(bytes))),
     ("engine-filters", |bytes| tierce_engine::fuzzing::filters(&text(bytes))),
@@ -56,6 +58,17 @@ pub const TARGETS: &[Target] = &[
 
 fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(bytes)
+}
+
+/// A user's template over a document: it is one or none, and what it gives is bounded by what it says.
+fn format_template(text: &str) {
+    let document = serde_json::json!({ "Name": "a<b", "List": [1, 2.5, null, true], "Map": { "k": "v" } });
+    // Templates are the user's own; a short one is enough to find what breaks the reader.
+    if text.len() <= 512
+        && let Ok(Some(template)) = tierce_format::template::Template::parse(text)
+    {
+        let _ = template.render(&document);
+    }
 }
 
 /// A profile of the runtime's document: it compiles to a program that the kernel takes, or is refused.

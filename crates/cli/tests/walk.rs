@@ -37,10 +37,6 @@ const MISSING: &[(&str, &str, &str)] = &[
     ("volume create", "topology-preferred", "cluster volumes are of a swarm"),
     ("volume create", "topology-required", "cluster volumes are of a swarm"),
     ("volume create", "type", "cluster volumes are of a swarm"),
-    ("run", "use-api-socket", "not yet"),
-    ("create", "use-api-socket", "not yet"),
-    ("container run", "use-api-socket", "not yet"),
-    ("container create", "use-api-socket", "not yet"),
     ("completion powershell", "", "a shell of other systems"),
 ];
 

@@ -106,6 +106,9 @@ pub struct ImageFlags {
     /// (not in Docker)
     #[arg(long, value_name = "string", default_value = "", hide_default_value = true)]
     pub rootfs: String,
+    /// Bind mount Docker API socket and required auth
+    #[arg(long)]
+    pub use_api_socket: bool,
 }
 
 /// What runs and as whom.

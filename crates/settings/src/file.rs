@@ -143,6 +143,25 @@ impl ConfigFile {
         }))
     }
 
+    /// A file with the credentials of all registries that are known here, and nothing else: also those that a helper
+    /// keeps. Empty when there are none.
+    ///
+    /// # Errors
+    /// When a helper fails.
+    pub(crate) fn credentials_alone(&self) -> Result<Vec<u8>, Error> {
+        let known = self.document.get("auths").and_then(Value::as_object);
+        let mut entries = Map::new();
+        for address in known.into_iter().flat_map(Map::keys) {
+            if let Some(found) = self.get(address)? {
+                entries.insert(address.clone(), Value::Object(entry(&found)));
+            }
+        }
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(json!({ "auths": entries }).to_string().into_bytes())
+    }
+
     /// Keeps credentials.
     ///
     /// # Errors
@@ -156,16 +175,7 @@ impl ConfigFile {
             }
             None => false,
         };
-        let mut entry = Map::new();
-        if !by_helper {
-            let pair = format!("{}:{}", credentials.username, credentials.password);
-            if !credentials.username.is_empty() {
-                entry.insert("auth".to_owned(), STANDARD.encode(pair).into());
-            }
-            if !credentials.identity_token.is_empty() {
-                entry.insert("identitytoken".to_owned(), credentials.identity_token.clone().into());
-            }
-        }
+        let entry = if by_helper { Map::new() } else { entry(credentials) };
         // With a helper the empty entry tells that somebody is logged in, as Docker does it.
         let entries = self.document.entry("auths").or_insert_with(|| json!({}));
         if let Some(entries) = entries.as_object_mut() {
@@ -226,6 +236,19 @@ impl ConfigFile {
             Error::io("write", &path)(error)
         })
     }
+}
+
+/// Credentials as an entry of the file.
+fn entry(credentials: &AuthConfig) -> Map<String, Value> {
+    let mut entry = Map::new();
+    if !credentials.username.is_empty() {
+        let pair = format!("{}:{}", credentials.username, credentials.password);
+        entry.insert("auth".to_owned(), STANDARD.encode(pair).into());
+    }
+    if !credentials.identity_token.is_empty() {
+        entry.insert("identitytoken".to_owned(), credentials.identity_token.clone().into());
+    }
+    entry
 }
 
 /// Reads an entry: `auth` (base64 of `user:password`) or the members by themselves.

@@ -29,7 +29,7 @@ pub use address::{HUB, address_of, host_of};
 pub use contexts::{Context, Contexts, DEFAULT, DOCKER, Endpoint};
 pub use error::Error;
 pub use file::{ConfigFile, Stored};
-pub use transfer::{export, import};
+pub use transfer::{credentials, export, import};
 
 use std::path::{Path, PathBuf};
 

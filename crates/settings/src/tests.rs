@@ -61,6 +61,11 @@ fn row_032_the_file_is_dockers_and_private_and_keeps_what_is_not_known() {
     assert!(file.erase("127.0.0.1:5000").unwrap() && !file.erase("127.0.0.1:5000").unwrap());
     assert_eq!(ConfigFile::load(&path).unwrap().get("127.0.0.1:5000").unwrap(), None);
     assert_eq!(address_of("docker.io"), HUB);
+    let alone = ConfigFile::load(&path).unwrap().credentials_alone().unwrap();
+    assert_eq!(
+        String::from_utf8(alone).unwrap(),
+        r#"{"auths":{"https://old.example/v1/":{"auth":"YTpi"}}}"#
+    );
 }
 
 #[test]

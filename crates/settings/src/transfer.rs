@@ -1,6 +1,7 @@
-//! A context as an archive, in Docker's form: `meta.json`, `tls/<endpoint>/<file>`.
+//! A context as an archive, in Docker's form: `meta.json`, `tls/<endpoint>/<file>`; and the credentials alone, for a
+//! container.
 
-use crate::{Context, Contexts, Error};
+use crate::{ConfigFile, Context, Contexts, Error};
 use std::collections::BTreeMap;
 use std::io::Write;
 use tierce_tar::{Entry, EntryKind, Reader, Writer};
@@ -41,6 +42,32 @@ pub fn export<W: Write>(contexts: &Contexts, context: &Context, output: W) -> Re
         last = endpoint;
     }
     writer.finish().map_err(written)
+}
+
+/// An archive with a `config.json` of nothing but credentials, and the directories above it. `None` when there are none.
+///
+/// # Errors
+/// When a helper fails.
+pub fn credentials(file: &ConfigFile, directory: &str) -> Result<Option<Vec<u8>>, Error> {
+    let document = file.credentials_alone()?;
+    if document.is_empty() {
+        return Ok(None);
+    }
+    let written = |error: std::io::Error| Error::Archive(error.to_string());
+    let mut writer = Writer::new(Vec::new());
+    let mut path = String::new();
+    for part in directory.trim_matches('/').split('/') {
+        path.push_str(part);
+        path.push('/');
+        let mut above = Entry::new(path.clone().into_bytes(), EntryKind::Directory);
+        above.mode = 0o755;
+        writer.begin(&above).map_err(written)?;
+    }
+    let mut entry = Entry::new(format!("{path}config.json").into_bytes(), EntryKind::File);
+    (entry.mode, entry.size) = (0o600, document.len() as u64);
+    writer.begin(&entry).map_err(written)?;
+    writer.write_content(&document).map_err(written)?;
+    writer.finish().map(Some).map_err(written)
 }
 
 /// Reads a context from an archive and keeps it under a name. Nothing is kept of an archive that is refused.

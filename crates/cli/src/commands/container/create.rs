@@ -1,5 +1,6 @@
 //! `tierce create`, and what `run` shares with it: make the container, pull its image where missing.
 
+use super::api_socket;
 use crate::commands::image::pull;
 use crate::context::Context;
 use crate::error::Error;
@@ -42,6 +43,9 @@ pub(super) async fn create(
     };
     let mut request = request.clone();
     add_proxies(context, &mut request)?;
+    if flags.image.use_api_socket {
+        api_socket::add(context, &mut request);
+    }
     let (request, image) = (&request, &request.config.image);
     let pull_image = async || {
         pull::pull(
@@ -71,6 +75,9 @@ pub(super) async fn create(
         }
         other => other?,
     };
+    if flags.image.use_api_socket {
+        api_socket::copy_credentials(context, &created.id).await?;
+    }
     for warning in &created.warnings {
         eprintln!("WARNING: {warning}");
     }

@@ -1,5 +1,6 @@
 //! Commands on containers.
 
+mod api_socket;
 mod attach;
 mod commit;
 mod cp;

@@ -75,13 +75,11 @@ fn text(info: &InfoResponse, context: &str) -> String {
     line(2, "Volume", &info.plugins.volume.join(" "));
     line(2, "Network", &info.plugins.network.join(" "));
     line(2, "Log", &info.plugins.log.join(" "));
-    let directories = info.cdi_spec_dirs.iter().flatten();
-    for (position, directory) in directories.enumerate() {
-        if position == 0 {
-            line(1, "CDI spec directories", &"");
-        }
-        line(2, "", &directory);
-    }
+    section(
+        &mut line,
+        "CDI spec directories",
+        info.cdi_spec_dirs.iter().flatten().map(String::as_str),
+    );
     if let Some(state) = info.swarm.get("LocalNodeState").and_then(Value::as_str) {
         line(1, "Swarm", &state);
     }
@@ -95,15 +93,7 @@ fn text(info: &InfoResponse, context: &str) -> String {
     line(1, "containerd version", &info.containerd_commit.id);
     line(1, "runc version", &info.runc_commit.id);
     line(1, "init version", &info.init_commit.id);
-    line(1, "Security Options", &"");
-    for option in &info.security_options {
-        let mut parts = option.split(',');
-        line(2, "", &parts.next().unwrap_or_default().trim_start_matches("name="));
-        for detail in parts {
-            let (name, value) = detail.split_once('=').unwrap_or((detail, ""));
-            line(3, if name == "profile" { "Profile" } else { name }, &value);
-        }
-    }
+    security(&mut line, &info.security_options);
     line(1, "Kernel Version", &info.kernel_version);
     line(1, "Operating System", &info.operating_system);
     line(1, "OSType", &info.os_type);
@@ -114,25 +104,42 @@ fn text(info: &InfoResponse, context: &str) -> String {
     line(1, "ID", &info.id);
     line(1, "Docker Root Dir", &info.docker_root_dir);
     line(1, "Debug Mode", &info.debug);
-    for (position, label) in info.labels.iter().enumerate() {
-        if position == 0 {
-            line(1, "Labels", &"");
-        }
-        line(2, "", &label);
-    }
+    section(&mut line, "Labels", info.labels.iter().map(String::as_str));
     line(1, "Experimental", &info.experimental_build);
     for (head, member) in [
         ("Insecure Registries", "InsecureRegistryCIDRs"),
         ("Registry Mirrors", "Mirrors"),
     ] {
         let found = info.registry_config.get(member).and_then(Value::as_array);
-        for (position, address) in found.into_iter().flatten().filter_map(Value::as_str).enumerate() {
-            if position == 0 {
-                line(1, head, &"");
-            }
-            line(2, "", &address);
-        }
+        section(&mut line, head, found.into_iter().flatten().filter_map(Value::as_str));
     }
     line(1, "Live Restore Enabled", &info.live_restore_enabled);
     text + "\n"
+}
+
+/// `name=seccomp,profile=builtin` as an entry and what belongs to it.
+fn security(line: &mut impl FnMut(usize, &str, &dyn std::fmt::Display), options: &[String]) {
+    line(1, "Security Options", &"");
+    for option in options {
+        let mut parts = option.split(',');
+        line(2, "", &parts.next().unwrap_or_default().trim_start_matches("name="));
+        for detail in parts {
+            let (name, value) = detail.split_once('=').unwrap_or((detail, ""));
+            line(3, if name == "profile" { "Profile" } else { name }, &value);
+        }
+    }
+}
+
+/// A head with its entries below it; nothing where there are none.
+fn section<'a>(
+    line: &mut impl FnMut(usize, &str, &dyn std::fmt::Display),
+    head: &str,
+    entries: impl Iterator<Item = &'a str>,
+) {
+    for (position, entry) in entries.enumerate() {
+        if position == 0 {
+            line(1, head, &"");
+        }
+        line(2, "", &entry);
+    }
 }
