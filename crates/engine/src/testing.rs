@@ -140,6 +140,7 @@ impl Sandboxes for NoNetwork {
             endpoints: Vec::new(),
             ports: Vec::new(),
             exposed: Vec::new(),
+            name_server: None,
         }))
     }
 

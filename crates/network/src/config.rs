@@ -35,9 +35,20 @@ pub struct Config {
     pub host_resolv_conf: PathBuf,
     /// Options of new networks that do not give them, by driver (`--default-network-opt`).
     pub default_options: BTreeMap<String, BTreeMap<String, String>>,
+    /// The DNS server.
+    pub names: DnsServer,
     /// Program names: prefix of the host's veth names, at most 6 characters. Daemons on one host need different ones,
     /// because leftovers are recognised by it.
     pub veth_prefix: String,
+}
+
+/// The DNS server of user-defined networks, which outlives the daemon.
+#[derive(Debug, Clone)]
+pub struct DnsServer {
+    /// Its control socket (`<exec root>/names.sock`).
+    pub socket: PathBuf,
+    /// Its program; as a rule beside the daemon's.
+    pub program: PathBuf,
 }
 
 /// The network that containers join when none is named.
@@ -90,6 +101,12 @@ impl Config {
             records: data_root.into().join("network"),
             state: exec_root.join("network"),
             netns: exec_root.join("netns"),
+            names: DnsServer {
+                socket: exec_root.join("names.sock"),
+                program: std::env::current_exe()
+                    .unwrap_or_default()
+                    .with_file_name(tierce_dns::PROGRAM),
+            },
             bridge: DefaultBridge::default(),
             pools: Self::default_pools(),
             firewall: tierce_firewall::Choice::Nft,

@@ -113,6 +113,9 @@ pub enum Error {
     /// The packet filter refused.
     #[error(transparent)]
     Firewall(#[from] tierce_firewall::Error),
+    /// The DNS server could not be told of a sandbox.
+    #[error(transparent)]
+    Names(#[from] tierce_dns::Error),
     /// Several failures of one teardown or restore, which went on to the end.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Several(Vec<Error>),
@@ -179,6 +182,7 @@ impl Fault for Error {
             Self::Store(cause) => cause.kind(),
             Self::Database(error) => error.kind(),
             Self::Firewall(cause) => cause.kind(),
+            Self::Names(cause) => cause.kind(),
             Self::Several(causes) => causes.first().map_or(Kind::Internal, Fault::kind),
         }
     }

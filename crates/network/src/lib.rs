@@ -26,6 +26,7 @@ mod endpoint;
 mod error;
 pub mod files;
 mod ipam;
+mod names;
 mod netns;
 mod network;
 mod portmap;
@@ -36,12 +37,12 @@ mod sandbox;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, DefaultBridge, Pool};
+pub use config::{Config, DefaultBridge, DnsServer, Pool};
 pub use controller::{Alive, Controller};
 pub use drivers::bridge::Options as BridgeOptions;
 pub use endpoint::{EndpointInfo, Link};
 pub use error::{Error, PortError};
 pub use network::{Ipam, Network, NetworkKind};
 pub use request::{Attachment, Join, Mac, Mode, NetworkSpec, Port, Protocol, Publication};
-pub use sandbox::{Published, Sandbox};
+pub use sandbox::{NameServer, Published, Sandbox};
 pub use tierce_firewall::Choice as FirewallChoice;

@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, mount_bind, unmount};
-use tierce_sys::namespaces::{Kinds, unshare};
+use tierce_sys::namespaces::{Kinds, join, unshare};
 
 use crate::Error;
 use crate::rtnetlink::{Plan, Rtnetlink};
@@ -71,6 +71,25 @@ fn enter_new(pin: &Path) -> Result<Rtnetlink, Error> {
     plan.up("lo");
     route.apply(&plan)?;
     Ok(route)
+}
+
+/// Does `work` in the namespace that is pinned there, on a thread of its own.
+pub(crate) fn inside<T: Send>(pin: &Path, work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
+    let namespace = File::open(pin).map_err(|cause| Error::file("open", pin, cause))?;
+    std::thread::scope(|scope| {
+        let enter = || {
+            join(namespace.as_fd(), Kinds::NETWORK)
+                .map_err(|cause| Error::file("enter network namespace", pin, cause))?;
+            work()
+        };
+        let inside = std::thread::Builder::new()
+            .name("netns".to_owned())
+            .spawn_scoped(scope, enter);
+        let inside = inside.map_err(|cause| Error::file("start a thread to enter", pin, cause))?;
+        inside
+            .join()
+            .unwrap_or_else(|_| Err(Error::file("work in", pin, Errno::IO)))
+    })
 }
 
 /// Takes the pin away; the kernel destroys the namespace with its links when nobody is inside any more, on its own

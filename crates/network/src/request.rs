@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tierce_oci::container::PortMap;
 
 use crate::Error;
+use crate::files::ResolverOverrides;
 
 /// `HostConfig.NetworkMode`, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub struct Join {
     pub ports: Vec<Publication>,
     /// Exposed but unpublished ports, for inspect.
     pub exposed: Vec<Port>,
+    /// What it wants of `resolv.conf`.
+    pub resolver: ResolverOverrides,
 }
 
 /// Wish for one endpoint.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tierce_dns::Upstream;
 use tierce_oci::container::{PortBinding, PortMap};
 
 use crate::endpoint::{EndpointInfo, Link};
@@ -28,6 +29,20 @@ pub struct Sandbox {
     pub ports: Vec<Published>,
     /// Exposed but unpublished ports.
     pub exposed: Vec<Port>,
+    /// Its DNS server; none where no network has names.
+    #[serde(default)]
+    pub name_server: Option<NameServer>,
+}
+
+/// The DNS server of a sandbox, at [`tierce_dns::ADDRESS`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameServer {
+    /// Where it listens; 53 leads there.
+    pub port: u16,
+    /// Whom it asks for names of others, see [`tierce_dns::Join`].
+    pub upstreams: Vec<Upstream>,
+    /// Names without a dot are not asked for elsewhere.
+    pub only_dotted: bool,
 }
 
 /// A published port as it stands.

@@ -46,6 +46,11 @@ impl Host {
         self.command(words[0]).args(&words[1..]).run()
     }
 
+    /// Does something in this host's network, on a thread of its own.
+    pub fn inside<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
+        inside(&self.name, what)
+    }
+
     /// Joins two hosts by a cable with these addresses (`10.9.0.1/24`).
     pub fn connect(&self, own: &str, other: &Self, theirs: &str) {
         let (near, far) = (format!("{}a", &self.name[3..]), format!("{}b", &self.name[3..]));

@@ -8,8 +8,9 @@ use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use tierce_network::Sandbox;
-use tierce_network::files::{Hosts, ResolverOverrides, hostname, hosts, resolv_conf};
+use tierce_network::files::{Hosts, ResolverOverrides, hostname, hosts, internal_resolv_conf, resolv_conf};
 use tierce_oci::Digest;
+use tierce_oci::container::HostConfig;
 use tierce_spec::BindSource;
 
 /// Where the three files are.
@@ -70,9 +71,8 @@ pub(crate) fn write(
         .flat_map(|sandbox| &sandbox.endpoints)
         .filter_map(|endpoint| Some(IpAddr::V4(endpoint.link.as_ref()?.address)))
         .collect();
-    let presets = &context.config.presets;
     let network_gateway = || Some(IpAddr::V4(sandbox?.primary()?.1.gateway?));
-    let host_gateway = presets.host_gateway.or_else(network_gateway);
+    let host_gateway = context.config.presets.host_gateway.or_else(network_gateway);
     let mut extra = host_config.extra_hosts.clone().unwrap_or_default();
     extra.extend(links.iter().flat_map(Link::hosts));
     let on_host = host_config.network_mode == "host";
@@ -90,12 +90,13 @@ pub(crate) fn write(
     };
     let source = &context.config.host_resolv_conf;
     let resolver = std::fs::read_to_string(source).unwrap_or_default();
-    let overrides = ResolverOverrides {
-        servers: own_or(host_config.dns.as_deref(), &presets.dns),
-        search: own_or(host_config.dns_search.as_deref(), &presets.dns_search),
-        options: own_or(host_config.dns_options.as_deref(), &presets.dns_options),
+    let overrides = resolver_overrides(context, host_config);
+    let path = source.to_string_lossy();
+    let resolver = if sandbox.is_some_and(|sandbox| sandbox.name_server.is_some()) {
+        internal_resolv_conf(&resolver, &path, &overrides).text
+    } else {
+        resolv_conf(&resolver, &path, &overrides, on_host)
     };
-    let resolver = resolv_conf(&resolver, &source.to_string_lossy(), &overrides, on_host);
     put(&files.hostname, &hostname(&config.hostname))?;
     put(&files.hosts, &hosts_text)?;
     put(&files.resolv_conf, &resolver)?;
@@ -105,9 +106,18 @@ pub(crate) fn write(
     Ok(files)
 }
 
-/// What a container says, unless it says nothing.
-fn own_or<'a>(own: Option<&'a [String]>, preset: &'a [String]) -> &'a [String] {
-    own.filter(|list| !list.is_empty()).unwrap_or(preset)
+/// What a container wants of `resolv.conf`, the daemon's own wishes where it has none.
+pub(crate) fn resolver_overrides(context: &Context, host_config: &HostConfig) -> ResolverOverrides {
+    let presets = &context.config.presets;
+    let own_or = |own: &Option<Vec<String>>, preset: &[String]| match own {
+        Some(own) if !own.is_empty() => own.clone(),
+        _ => preset.to_vec(),
+    };
+    ResolverOverrides {
+        servers: own_or(&host_config.dns, &presets.dns),
+        search: own_or(&host_config.dns_search, &presets.dns_search),
+        options: own_or(&host_config.dns_options, &presets.dns_options),
+    }
 }
 
 /// Writes in place: a container that joined this one's network has the same file mounted, and a new inode would not be

@@ -178,7 +178,7 @@ fn find_user(context: &Context, snapshot: &Snapshot) -> Result<User> {
 }
 
 /// What the network is asked for.
-pub(super) fn wish(snapshot: &Snapshot) -> Result<Join> {
+pub(super) fn wish(context: &Context, snapshot: &Snapshot) -> Result<Join> {
     let (record, host_config) = (&snapshot.record, &snapshot.host_config);
     let disabled = record.config.network_disabled;
     let mut attachments = Vec::new();
@@ -241,11 +241,12 @@ pub(super) fn wish(snapshot: &Snapshot) -> Result<Join> {
         attachments,
         ports,
         exposed,
+        resolver: files::resolver_overrides(context, host_config),
     })
 }
 
 fn join(context: &Context, snapshot: &Snapshot) -> Result<Arc<Sandbox>> {
-    let wish = wish(snapshot)?;
+    let wish = wish(context, snapshot)?;
     let joined = context
         .metrics
         .time_blocking(Action::Allocate, || context.sandboxes.join(wish));

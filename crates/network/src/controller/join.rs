@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tierce_firewall::Change;
 
-use super::{Controller, random_id};
+use super::{Controller, naming, random_id};
 use crate::drivers;
 use crate::drivers::bridge::address::{mac_of, peer_name};
 use crate::endpoint::{EndpointInfo, Link};
@@ -85,6 +85,7 @@ impl Controller {
             endpoints: Vec::new(),
             ports: Vec::new(),
             exposed: if shares_host { Vec::new() } else { join.exposed.clone() },
+            name_server: None,
         };
         match self.furnish(join, networks, &mut sandbox) {
             Ok(()) => Ok(sandbox),
@@ -125,6 +126,7 @@ impl Controller {
                 .apply(&elements.into_iter().map(Change::Add).collect::<Vec<_>>())?;
             self.relay.serve(&sandbox.container, address, reservation)?;
         }
+        naming::serve(&self.names, &self.config.host_resolv_conf, sandbox, &join.resolver)?;
         self.records.save_sandbox(sandbox)
     }
 
@@ -204,6 +206,9 @@ impl Controller {
             failures.extend(self.filter.apply(&removals).err().map(Error::from));
         }
         self.relay.withdraw(&sandbox.container);
+        if sandbox.name_server.is_some() {
+            failures.extend(self.names.leave(&sandbox.container).err());
+        }
         self.ports.release(&sandbox.ports, &sandbox.name);
         for endpoint in &sandbox.endpoints {
             let Some(link) = &endpoint.link else { continue };

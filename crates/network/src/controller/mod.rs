@@ -5,6 +5,7 @@
 //! join in parallel, and two joins of one container cannot.
 
 mod join;
+mod naming;
 mod networks;
 mod predefined;
 mod restore;
@@ -12,13 +13,12 @@ mod restore;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tierce_firewall::Backend;
 
-use crate::files::{self, ResolverOverrides};
 use crate::ipam::Addresses;
+use crate::names::Names;
 use crate::portmap::Ports;
 use crate::portmap::relay::Relay;
 use crate::records::Records;
@@ -41,6 +41,7 @@ pub struct Controller {
     addresses: Addresses,
     ports: Ports,
     relay: Relay,
+    names: Arc<Names>,
 }
 
 #[derive(Debug)]
@@ -71,6 +72,7 @@ impl Controller {
             joining: HashMap::new(),
         };
         let filter = tierce_firewall::open(config.firewall);
+        let names = Names::new(&config);
         Ok(Arc::new(Self {
             config,
             records,
@@ -79,6 +81,7 @@ impl Controller {
             addresses: Addresses::default(),
             ports: Ports::default(),
             relay: Relay::default(),
+            names,
         }))
     }
 
@@ -93,27 +96,6 @@ impl Controller {
             let bridge = self.network("bridge").ok()?;
             Some(bridge.ipam.as_ref()?.gateway.into())
         })
-    }
-
-    /// The resolv.conf of a container ([`files::resolv_conf`]), made from the host's. Where the host's file names only
-    /// systemd-resolved's stub, which no container reaches, its list of real servers is taken, as Docker does.
-    pub fn resolv_conf(&self, overrides: &ResolverOverrides<'_>, host_mode: bool) -> Result<String, Error> {
-        const REAL_SERVERS: &str = "/run/systemd/resolve/resolv.conf";
-        let mut path = self.config.host_resolv_conf.as_path();
-        // A host without the file has no servers; the fallback serves.
-        let mut text = tierce_fsops::read_if_exists(path)?.unwrap_or_default();
-        let servers: Vec<_> = text
-            .split(|byte| *byte == b'\n')
-            .filter(|line| line.starts_with(b"nameserver"))
-            .collect();
-        if !host_mode
-            && servers == [b"nameserver 127.0.0.53"]
-            && let Some(real) = tierce_fsops::read_if_exists(Path::new(REAL_SERVERS))?
-        {
-            (path, text) = (Path::new(REAL_SERVERS), real);
-        }
-        let text = String::from_utf8_lossy(&text);
-        Ok(files::resolv_conf(&text, &path.to_string_lossy(), overrides, host_mode))
     }
 
     /// The settings it was opened with.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tierce_firewall::{Change, Family, Table};
 
-use super::{Alive, Controller, FORWARDING, predefined};
+use super::{Alive, Controller, FORWARDING, naming, predefined};
 use crate::drivers;
 use crate::drivers::bridge::rules;
 use crate::netns;
@@ -29,7 +29,7 @@ impl Controller {
         }
         let forwarding_is_ours = ensure_forwarding(&self.config, &mut failures);
         let alive: HashSet<_> = alive.iter().map(|alive| alive.container.as_str()).collect();
-        let (adopted, dead): (Vec<_>, Vec<_>) =
+        let (mut adopted, dead): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.lock().sandboxes)
                 .into_values()
                 .partition(|sandbox| {
@@ -54,6 +54,7 @@ impl Controller {
         for sandbox in &dead {
             failures.extend(self.dismantle(sandbox).err());
         }
+        failures.extend(naming::restore(&self.names, &self.records, &mut adopted));
         failures.extend(remove_stray_pins(&self.config.netns, &adopted).err());
         failures.extend(remove_stray_links(&self.config.veth_prefix, &networks, &adopted).err());
         let mut state = self.lock();

@@ -81,7 +81,11 @@ impl World {
     }
 
     pub(crate) fn config(&self) -> Config {
-        Config::new(self.root.path().join("data"), self.root.path().join("run"))
+        // Programs are built beside the folder of the tests.
+        let programs = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned();
+        let mut config = Config::new(self.root.path().join("data"), self.root.path().join("run"));
+        config.names.program = programs.join(tierce_dns::PROGRAM);
+        config
     }
 
     /// A controller that has been restored with nothing alive.

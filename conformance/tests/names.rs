@@ -1,0 +1,194 @@
+//! Names in user-defined networks, with real containers and their C library's resolver: row 159, and 146 as far as it is
+//! about names.
+
+#![allow(clippy::unwrap_used)] // a test has nothing better to do with a failure
+
+use std::process::Command;
+use std::time::Duration;
+use tierce_testkit::{Daemon, Run as _, wait_until};
+
+/// The addresses that the resolver of a container gives for a name.
+fn lookup(daemon: &Daemon, container: &str, name: &str) -> Vec<String> {
+    let output = daemon.docker(&["exec", container, "nslookup", name]);
+    let answer = output.stdout.split("Name:").skip(1);
+    let mut addresses: Vec<_> = answer
+        .filter_map(|part| part.split_once("Address: "))
+        .map(|(_, rest)| rest.lines().next().unwrap().to_owned())
+        .collect();
+    addresses.sort();
+    addresses
+}
+
+fn address(daemon: &Daemon, container: &str, network: &str) -> String {
+    daemon.inspect(
+        container,
+        &format!("{{{{(index .NetworkSettings.Networks {network:?}).IPAddress}}}}"),
+    )
+}
+
+#[test]
+fn row_159_containers_of_a_user_network_find_each_other_by_name() {
+    let (mut daemon, image) = Daemon::with_busybox();
+    daemon.docker(&["network", "create", "front"]).ok();
+    let run = |name: &str, more: &[&str]| {
+        let words = [
+            &["run", "-d", "--name", name, "--network", "front"],
+            more,
+            &[&image, "sleep", "1000"],
+        ]
+        .concat();
+        daemon.docker(&words).ok().trim().to_owned()
+    };
+    let web = run("web", &["--network-alias", "www"]);
+    run("client", &[]);
+    let address_of_web = address(&daemon, "web", "front");
+    for name in ["web", "www", "WEB", "web.front", &web[..12]] {
+        assert_eq!(lookup(&daemon, "client", name), [address_of_web.as_str()], "{name}");
+    }
+    let reversed = daemon.docker(&["exec", "client", "nslookup", &address_of_web]).stdout;
+    assert!(reversed.contains("name = web.front"), "{reversed}");
+    daemon.docker(&["exec", "client", "ping", "-c1", "-W2", "web"]).ok();
+    run("web2", &["--network-alias", "www"]);
+    let mut both = [address_of_web, address(&daemon, "web2", "front")];
+    both.sort();
+    assert_eq!(lookup(&daemon, "client", "www"), both, "an alias means all who have it");
+    let resolver = daemon.docker(&["exec", "client", "cat", "/etc/resolv.conf"]).ok();
+    assert!(
+        resolver.contains("nameserver 127.0.0.11\n") && resolver.contains("ndots:0"),
+        "{resolver}"
+    );
+
+    daemon.docker(&["rm", "-f", "web"]).ok();
+    assert_eq!(lookup(&daemon, "client", "web"), [""; 0], "gone with its container");
+
+    let (address, inside) = (
+        address(&daemon, "web2", "front"),
+        daemon.inspect("client", "{{.State.Pid}}"),
+    );
+    daemon.crash();
+    let words = [
+        "nsenter",
+        "--net",
+        "--target",
+        &inside,
+        "busybox",
+        "nslookup",
+        "web2",
+        "127.0.0.11",
+    ];
+    let answer = Command::new(words[0]).args(&words[1..]).run().ok();
+    assert!(answer.contains(&address), "while the daemon is away: {answer}");
+    daemon.launch();
+    assert_eq!(
+        lookup(&daemon, "client", "web2"),
+        [address.as_str()],
+        "after the daemon was killed"
+    );
+}
+
+#[test]
+fn row_159_other_networks_names_stay_theirs_and_the_default_bridge_has_none() {
+    let (daemon, image) = Daemon::with_busybox();
+    daemon.docker(&["network", "create", "one"]).ok();
+    daemon.docker(&["network", "create", "--internal", "two"]).ok();
+    for (name, network) in [("ann", "one"), ("bob", "two"), ("cat", "bridge")] {
+        let words = [
+            "run",
+            "-d",
+            "--name",
+            name,
+            "--network",
+            network,
+            &image,
+            "sleep",
+            "1000",
+        ];
+        daemon.docker(&words).ok();
+    }
+    assert_eq!(lookup(&daemon, "ann", "bob"), [""; 0]);
+    assert_eq!(lookup(&daemon, "bob", "ann"), [""; 0]);
+    let outside = daemon.docker(&["exec", "bob", "nslookup", "example.org"]);
+    assert!(
+        outside.stdout.contains("SERVFAIL"),
+        "an internal network asks nobody: {outside:?}"
+    );
+    let resolver = daemon.docker(&["exec", "cat", "cat", "/etc/resolv.conf"]).ok();
+    assert!(!resolver.contains("127.0.0.11"), "{resolver}");
+}
+
+#[test]
+fn row_159_a_container_may_serve_port_53_itself() {
+    let (daemon, image) = Daemon::with_busybox();
+    daemon.docker(&["network", "create", "front"]).ok();
+    let serve = "echo mine | nc -l -p 53 & exec sleep 1000";
+    daemon
+        .docker(&[
+            "run",
+            "-d",
+            "--name",
+            "dns",
+            "--network",
+            "front",
+            &image,
+            "sh",
+            "-c",
+            serve,
+        ])
+        .ok();
+    daemon
+        .docker(&[
+            "run",
+            "-d",
+            "--name",
+            "client",
+            "--network",
+            "front",
+            &image,
+            "sleep",
+            "1000",
+        ])
+        .ok();
+    wait_until("the container's own server answers", Duration::from_secs(20), || {
+        let asked = daemon.docker(&["exec", "client", "sh", "-c", "nc -w 2 dns 53 </dev/null"]);
+        asked.stdout == "mine\n"
+    });
+    assert_eq!(lookup(&daemon, "dns", "client"), [address(&daemon, "client", "front")]);
+}
+
+#[test]
+fn row_159_a_dns_server_that_dies_is_replaced() {
+    let (daemon, image) = Daemon::with_busybox();
+    daemon.docker(&["network", "create", "front"]).ok();
+    for name in ["ann", "bob"] {
+        let words = [
+            "run",
+            "-d",
+            "--name",
+            name,
+            "--network",
+            "front",
+            &image,
+            "sleep",
+            "1000",
+        ];
+        daemon.docker(&words).ok();
+    }
+    let socket = daemon.exec_root().join("names.sock");
+    let server = process_of(&socket.to_string_lossy());
+    Command::new("kill").args(["-KILL", &server]).run().ok();
+    let expected = [address(&daemon, "bob", "front")];
+    wait_until("names are back", Duration::from_secs(20), || {
+        lookup(&daemon, "ann", "bob") == expected
+    });
+    assert_ne!(process_of(&socket.to_string_lossy()), server);
+}
+
+/// The process that was started with this last word.
+fn process_of(word: &str) -> String {
+    let found = std::fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
+        let line = std::fs::read_to_string(entry.path().join("cmdline")).ok()?;
+        let is_it = line.trim_end_matches('\0').ends_with(&format!("\0{word}"));
+        is_it.then(|| entry.file_name().into_string().unwrap())
+    });
+    found.expect("the DNS server runs")
+}
