@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tierce_dns::{ADDRESS, Client, Found, Join, Served};
 use tierce_firewall::{
@@ -18,6 +19,9 @@ use crate::{Config, Error, netns};
 
 /// Where every resolver asks.
 const PORT: u16 = 53;
+/// How often a server is looked for, and how long it is given to end or to begin.
+const TRIES: usize = 50;
+const PAUSE: Duration = Duration::from_millis(20);
 /// Table of the packet filter in a sandbox, and its map.
 const TABLE: &str = "tierce_names";
 const MAP: &str = "server";
@@ -118,11 +122,19 @@ impl Names {
 
     /// Sees to it that a server runs that knows everything. Gives the containers whose port has changed.
     fn reach(self: &Arc<Self>, wanted: &mut BTreeMap<String, Wanted>) -> Result<Vec<Served>, Error> {
-        if self.client.reach()? == Found::Known {
-            return Ok(Vec::new());
-        }
-        let all = wanted.values().map(|wanted| wanted.join.clone()).collect();
-        let mut changed = self.client.everything(all)?;
+        let mut tries = 0;
+        let mut changed = loop {
+            if self.client.reach()? == Found::Known {
+                return Ok(Vec::new());
+            }
+            let all = wanted.values().map(|wanted| wanted.join.clone()).collect();
+            match self.client.everything(all) {
+                // A server that is dying still takes connections for a moment.
+                Err(tierce_dns::Error::Talk { .. }) if tries < TRIES => tries += 1,
+                told => break told?,
+            }
+            std::thread::sleep(PAUSE);
+        };
         changed.retain(|served| {
             wanted
                 .get(&served.container)
