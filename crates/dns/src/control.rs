@@ -12,7 +12,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-/// The program ends when it serves nobody and no engine has spoken to it for so long.
+/// The program ends when nobody needs it and no engine has been connected for so long.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Who is connected.
@@ -41,21 +41,28 @@ pub(crate) async fn serve(listener: StdUnixListener, path: &Path) -> io::Result<
                     engines.changed.notify_one();
                 });
             }
-            () = forsaken(&server, &engines) => {
-                // Whoever binds the name next does not find ours.
-                return std::fs::remove_file(path);
+            () = forsaken(&server, &engines, path) => {
+                // Whoever binds the name next does not find ours. It may be gone with its folder.
+                let _ = std::fs::remove_file(path);
+                return Ok(());
             }
         }
     }
 }
 
-/// Waits until no engine has been here for a while and nobody is served.
-async fn forsaken(server: &Server, engines: &Engines) {
+/// Waits until no engine has been here for a while, and either nobody is served or none can come any more.
+async fn forsaken(server: &Server, engines: &Engines, path: &Path) {
+    let is_alone = || *lock(&engines.count) == 0;
+    let is_needless = || server.is_idle() || !path.exists();
     loop {
-        let alone = *lock(&engines.count) == 0 && server.is_idle();
-        let change = timeout(LINGER, engines.changed.notified()).await;
-        if alone && change.is_err() && *lock(&engines.count) == 0 && server.is_idle() {
-            return;
+        if is_alone() {
+            let needless = is_needless();
+            let change = timeout(LINGER, engines.changed.notified()).await;
+            if change.is_err() && needless && is_alone() && is_needless() {
+                return;
+            }
+        } else {
+            engines.changed.notified().await;
         }
     }
 }
