@@ -51,6 +51,8 @@ demo: build tools-test
 lint:
 	cargo fmt --all -- --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	@# As `build` does: on their own these have fewer features of their dependencies.
+	cargo check --quiet --locked -p tierce-runtime -p tierce-shim -p tierce-init
 	cargo run --quiet --locked -p xtask -- tidy
 
 fuzz:
