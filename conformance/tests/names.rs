@@ -58,6 +58,11 @@ fn row_159_containers_of_a_user_network_find_each_other_by_name() {
         "{resolver}"
     );
 
+    daemon.docker(&["rename", "web2", "shop"]).ok();
+    assert_eq!(lookup(&daemon, "client", "shop"), [address(&daemon, "shop", "front")]);
+    assert_eq!(lookup(&daemon, "client", "web2"), [""; 0], "by its old name no more");
+    daemon.docker(&["rename", "shop", "web2"]).ok();
+
     daemon.docker(&["rm", "-f", "web"]).ok();
     assert_eq!(lookup(&daemon, "client", "web"), [""; 0], "gone with its container");
 

@@ -23,8 +23,9 @@ struct Engines {
 }
 
 /// Serves engines at the socket, which has the name `path`, until nobody is left who needs it.
-pub(crate) async fn serve(listener: StdUnixListener, path: &Path) -> io::Result<()> {
-    let server = Server::new()?;
+/// `descriptors`: how many the program may have.
+pub(crate) async fn serve(listener: StdUnixListener, path: &Path, descriptors: usize) -> io::Result<()> {
+    let server = Server::new(descriptors)?;
     listener.set_nonblocking(true)?;
     let listener = UnixListener::from_std(listener)?;
     let engines = Arc::new(Engines::default());

@@ -2,7 +2,7 @@
 
 use crate::control;
 use rustix::fs::Mode;
-use rustix::process::{setsid, umask};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, setsid, umask};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
@@ -10,6 +10,9 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use tierce_sys::daemon::{Side, fork};
 use tierce_sys::descriptors;
+
+/// More are never needed.
+const MOST_DESCRIPTORS: usize = 1 << 20;
 
 /// Listens at `socket`, leaves a server behind in the background, and returns. Nobody but the same user can speak to it.
 ///
@@ -40,6 +43,23 @@ fn serve(listener: UnixListener, socket: &Path) -> io::Result<()> {
         descriptors::place(null.as_fd(), number)?;
     }
     drop(null);
+    let descriptors = raise_descriptors();
     let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    executor.block_on(control::serve(listener, socket))
+    executor.block_on(control::serve(listener, socket, descriptors))
+}
+
+/// Takes as many descriptors as may be had (two for each sandbox, one for each question), and says how many.
+fn raise_descriptors() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    let current = match setrlimit(Resource::Nofile, wanted) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    current
+        .map_or(usize::MAX, |current| usize::try_from(current).unwrap_or(usize::MAX))
+        .min(MOST_DESCRIPTORS)
 }

@@ -20,6 +20,12 @@ use tokio::time::timeout;
 
 /// Questions of one container that are being forwarded; more are not answered, as Docker does.
 const MOST_QUESTIONS: usize = 1024;
+/// Other servers that a question may go to; more are left out.
+const MOST_UPSTREAMS: usize = 4;
+/// What part of the descriptors all questions together may hold, and one container's. One that asks without end must
+/// leave sockets for the others.
+const PART_OF_ALL: usize = 2;
+const PART_OF_ONE: usize = 8;
 /// Connections of one container.
 const MOST_CONNECTIONS: usize = 64;
 /// A connection that says nothing for so long is closed.
@@ -33,6 +39,10 @@ const LONGEST_QUESTION: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Server {
     home: Arc<Namespace>,
+    /// Descriptors that the program may have.
+    descriptors: usize,
+    /// Questions that are being forwarded.
+    questions: Semaphore,
     table: Mutex<Table>,
     sandboxes: Mutex<HashMap<String, Sandbox>>,
 }
@@ -64,10 +74,12 @@ struct Asks {
 }
 
 impl Server {
-    /// One that serves nobody yet.
-    pub(crate) fn new() -> io::Result<Arc<Self>> {
+    /// One that serves nobody yet, and may have so many descriptors.
+    pub(crate) fn new(descriptors: usize) -> io::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             home: Arc::new(Namespace::own()?),
+            descriptors,
+            questions: Semaphore::new(descriptors / MOST_UPSTREAMS / PART_OF_ALL),
             table: Mutex::default(),
             sandboxes: Mutex::default(),
         }))
@@ -122,7 +134,7 @@ impl Server {
             container: join.container.clone(),
             asks: Mutex::new(self.asks(join, &namespace)),
             namespace,
-            questions: Semaphore::new(MOST_QUESTIONS),
+            questions: Semaphore::new((self.descriptors / MOST_UPSTREAMS / PART_OF_ONE).min(MOST_QUESTIONS)),
             connections: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
         });
         let tasks = [
@@ -142,7 +154,7 @@ impl Server {
     fn asks(&self, join: &Join, sandbox: &Arc<Namespace>) -> Asks {
         Asks {
             upstreams: Arc::new(Upstreams {
-                servers: join.upstreams.clone(),
+                servers: join.upstreams.iter().copied().take(MOST_UPSTREAMS).collect(),
                 sandbox: Arc::clone(sandbox),
                 home: Arc::clone(&self.home),
             }),
@@ -171,7 +183,8 @@ impl Server {
                 if asks.only_dotted && !query.name.contains('.') {
                     return Some(query.nothing());
                 }
-                let _permit = counter.questions.try_acquire().ok()?;
+                let _own = counter.questions.try_acquire().ok()?;
+                let _of_all = self.questions.try_acquire().ok()?;
                 let transport = if by_tcp {
                     Transport::Tcp
                 } else {

@@ -269,3 +269,41 @@ fn row_159_a_cut_answer_is_fetched_by_tcp() {
     assert_eq!((got[2] & 2, got[7]), (2, 0), "the client is to ask by TCP");
     assert_eq!(ask_by_tcp(&a, port, &query("example.org", 1))[7], 200);
 }
+
+#[test]
+fn a_container_that_asks_without_end_leaves_answers_for_the_others() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut server = Server::new();
+    let few = server.directory.path().join("with-few-descriptors");
+    let text = format!(
+        "#!/bin/sh\nulimit -n 128\nexec {} \"$@\"\n",
+        env!("CARGO_BIN_EXE_tierce-dns")
+    );
+    std::fs::write(&few, text).unwrap();
+    std::fs::set_permissions(&few, std::fs::Permissions::from_mode(0o755)).unwrap();
+    server.client = Client::new(&server.directory.path().join("names"), &few);
+    server.client.reach().unwrap();
+    let (a, b, c) = (Host::new(), Host::new(), Host::new());
+    let silent = upstream(|_| None, |message| answer(message, 2, 0));
+    let good = upstream(|message| Some(answer(message, 0, 1)), |message| answer(message, 0, 1));
+    let flooded = server
+        .client
+        .join(&join("a", &a, "10.0.0.2", &[silent; 9]))
+        .unwrap()
+        .unwrap();
+    let port = server
+        .client
+        .join(&join("b", &b, "10.0.0.3", &[good]))
+        .unwrap()
+        .unwrap();
+    a.inside(|| {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for _ in 0..2000 {
+            socket.send_to(&query("example.org", 1), (ADDRESS, flooded)).unwrap();
+        }
+    });
+    // Long enough for all servers of the flood to be asked, not for them to be given up.
+    std::thread::sleep(Duration::from_millis(3300));
+    assert_eq!(ask_by_udp(&b, port, &query("example.org", 1))[7], 1);
+    server.client.join(&join("c", &c, "10.0.0.4", &[])).unwrap();
+}

@@ -134,6 +134,10 @@ impl Sandboxes for NetworkController {
         self.0.sandbox(container)
     }
 
+    fn rename(&self, container: &str, name: &str) -> Result<(), BoxFault> {
+        Ok(self.0.rename(container, name)?)
+    }
+
     fn leave(&self, container: &str) -> Result<(), BoxFault> {
         Ok(self.0.leave(container)?)
     }

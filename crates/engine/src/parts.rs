@@ -106,6 +106,9 @@ pub trait Sandboxes: Send + Sync {
     /// The sandbox of a container, if it has one.
     fn sandbox(&self, container: &str) -> Option<Arc<Sandbox>>;
 
+    /// Lets a container that runs answer to another name; one that has no sandbox has none.
+    fn rename(&self, container: &str, name: &str) -> Result<(), BoxFault>;
+
     /// Undoes a join; one that was never made is no error.
     fn leave(&self, container: &str) -> Result<(), BoxFault>;
 

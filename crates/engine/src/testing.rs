@@ -148,6 +148,10 @@ impl Sandboxes for NoNetwork {
         None
     }
 
+    fn rename(&self, _container: &str, _name: &str) -> Result<(), BoxFault> {
+        Ok(())
+    }
+
     fn leave(&self, container: &str) -> Result<(), BoxFault> {
         self.joined.lock().unwrap().remove(container);
         Ok(())

@@ -44,7 +44,7 @@ pub(crate) struct ResourceFlags {
     #[arg(long, value_name = "bytes", value_parser = parse_bytes)]
     shm_size: Option<i64>,
     /// Ulimit options
-    #[arg(long, value_name = "ulimit", value_parser = parse_ulimit)]
+    #[arg(long, value_name = "ulimit")]
     ulimit: Vec<Ulimit>,
     #[command(flatten)]
     devices: DeviceFlags,
@@ -167,53 +167,6 @@ fn parse_cpus(text: &str) -> Result<i64, String> {
         .ok_or(format!("value {text} is too large"))
 }
 
-/// Limits that there are.
-const ULIMITS: [&str; 15] = [
-    "core",
-    "cpu",
-    "data",
-    "fsize",
-    "locks",
-    "memlock",
-    "msgqueue",
-    "nice",
-    "nofile",
-    "nproc",
-    "rss",
-    "rtprio",
-    "rttime",
-    "sigpending",
-    "stack",
-];
-
-/// `name=soft[:hard]`. Source of the texts: docker/go-units `ulimit.go`.
-fn parse_ulimit(text: &str) -> Result<Ulimit, String> {
-    let (name, limits) = text
-        .split_once('=')
-        .ok_or_else(|| format!("invalid ulimit argument: {text}"))?;
-    if !ULIMITS.contains(&name) {
-        return Err(format!("invalid ulimit type: {name}"));
-    }
-    let (soft, hard) = limits.split_once(':').unwrap_or((limits, limits));
-    let number = |word: &str| {
-        word.parse::<i64>()
-            .map_err(|_| format!("strconv.ParseInt: parsing {word:?}: invalid syntax"))
-    };
-    let (soft, hard) = (number(soft)?, number(hard)?);
-    let order = "ulimit soft limit must be less than or equal to hard limit";
-    if hard != -1 && soft == -1 {
-        return Err(format!("{order}: soft: -1 (unlimited), hard: {hard}"));
-    }
-    if hard != -1 && soft > hard {
-        return Err(format!("{order}: {soft} > {hard}"));
-    }
-    Ok(Ulimit {
-        name: name.to_owned(),
-        hard,
-        soft,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,11 +178,5 @@ mod tests {
         for text in ["", ".", "x", "1.0000000001", "99999999999999"] {
             assert!(parse_cpus(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn limits_are_parsed() {
-        assert_eq!(parse_ulimit("nofile=10:20").unwrap().hard, 20);
-        assert!(parse_ulimit("nofile=20:10").is_err() && parse_ulimit("nofile").is_err());
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::Serialize;
-use serde_json::Value;
+use tierce_oci::container::Ulimit;
 
 use super::values;
 
@@ -67,9 +67,9 @@ pub(super) struct ContainerFlags {
 #[serde(rename_all = "kebab-case")]
 pub(super) struct IsolationFlags {
     /// Resource limit: NAME=SOFT[:HARD] (may be given several times)
-    #[arg(long = "default-ulimit", value_name = "LIMIT", value_parser = values::ulimit)]
+    #[arg(long = "default-ulimit", value_name = "LIMIT")]
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "values::serialize_ulimits")]
-    default_ulimits: Vec<Value>,
+    default_ulimits: Vec<Ulimit>,
     /// IPC namespace: private or shareable [default: private]
     #[arg(long, value_name = "MODE")]
     #[serde(skip_serializing_if = "Option::is_none")]

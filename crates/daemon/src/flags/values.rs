@@ -2,28 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+
+use tierce_oci::container::Ulimit;
 
 use crate::document::Runtime;
 
-/// Names of resource limits. Source: docker/go-units `ulimit.go`.
-const ULIMITS: [&str; 15] = [
-    "core",
-    "cpu",
-    "data",
-    "fsize",
-    "locks",
-    "memlock",
-    "msgqueue",
-    "nice",
-    "nofile",
-    "nproc",
-    "rss",
-    "rtprio",
-    "rttime",
-    "sigpending",
-    "stack",
-];
 /// The runtime that cannot be given another program, as with dockerd.
 const STOCK_RUNTIME: &str = "runc";
 
@@ -87,26 +71,6 @@ pub(super) fn network_option(text: &str) -> Result<(String, String, String), Str
     }
 }
 
-/// `NAME=SOFT[:HARD]`, under its name.
-pub(super) fn ulimit(text: &str) -> Result<Value, String> {
-    let invalid = || format!("invalid ulimit argument: {text}");
-    let (name, limits) = text.split_once('=').ok_or_else(invalid)?;
-    if !ULIMITS.contains(&name) {
-        return Err(format!("invalid ulimit type: {name}"));
-    }
-    let number = |text: &str| text.parse::<i64>().map_err(|_| invalid());
-    let (soft, hard) = match limits.split_once(':') {
-        Some((soft, hard)) => (number(soft)?, number(hard)?),
-        None => (number(limits)?, number(limits)?),
-    };
-    if hard != -1 && (soft == -1 || soft > hard) {
-        return Err(format!(
-            "ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}"
-        ));
-    }
-    Ok(json!({"Name": name, "Hard": hard, "Soft": soft}))
-}
-
 /// `base=CIDR,size=PREFIX`.
 pub(super) fn pool(text: &str) -> Result<Value, String> {
     let mut pool = Map::new();
@@ -166,12 +130,8 @@ pub(super) fn serialize_runtimes<S: serde::Serializer>(
     }))
 }
 
-pub(super) fn serialize_ulimits<S: serde::Serializer>(limits: &[Value], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(
-        limits
-            .iter()
-            .map(|limit| (limit["Name"].as_str().unwrap_or_default(), limit)),
-    )
+pub(super) fn serialize_ulimits<S: serde::Serializer>(limits: &[Ulimit], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(limits.iter().map(|limit| (&limit.name, limit)))
 }
 
 pub(super) fn serialize_network_options<S: serde::Serializer>(
@@ -191,16 +151,6 @@ mod tests {
 
     #[test]
     fn row_094_values_are_refused_in_dockers_words() {
-        assert_eq!(ulimit("nofile").unwrap_err(), "invalid ulimit argument: nofile");
-        assert_eq!(ulimit("foo=2:1").unwrap_err(), "invalid ulimit type: foo");
-        assert_eq!(
-            ulimit("nofile=2:1").unwrap_err(),
-            "ulimit soft limit must be less than or equal to hard limit: 2 > 1"
-        );
-        assert_eq!(
-            ulimit("nofile=5").unwrap(),
-            json!({"Name": "nofile", "Hard": 5, "Soft": 5})
-        );
         assert_eq!(runtime("x").unwrap_err(), "invalid runtime argument: x");
         assert_eq!(runtime("runc=/x").unwrap_err(), "runtime name 'runc' is reserved");
         assert_eq!(pool("x").unwrap_err(), "invalid field 'x' must be a key=value pair");

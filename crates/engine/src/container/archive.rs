@@ -275,7 +275,7 @@ async fn for_reading(context: &Arc<Context>, container: &Arc<Container>) -> Resu
 }
 
 /// The root of a container's first process; `None` when it does not run.
-fn running(container: &Container) -> Result<Option<Root>> {
+pub(super) fn running(container: &Container) -> Result<Option<Root>> {
     let snapshot = container.snapshot();
     let state = &snapshot.record.state;
     if !matches!(state.status(), Status::Running | Status::Paused) || state.pid == 0 {

@@ -1,8 +1,9 @@
 //! `rename`: the new name is taken before the old one is freed.
 
-use super::context::Context;
+use super::context::{Context, blocking};
 use super::name;
 use crate::error::{Error, Result};
+use std::sync::Arc;
 
 /// See [`super::Containers::rename`].
 pub(crate) async fn rename(context: &Context, old: &str, new: &str) -> Result<()> {
@@ -32,6 +33,12 @@ pub(crate) async fn rename(context: &Context, old: &str, new: &str) -> Result<()
         return Err(error);
     }
     context.release_name(&previous, &container.id);
+    let (sandboxes, id) = (Arc::clone(&context.sandboxes), container.id.clone());
+    let named = blocking(move || sandboxes.rename(&id, &new).map_err(Error::below)).await;
+    if let Err(error) = named {
+        // It has its name, and its networks will know it at its next start.
+        tracing::warn!(container = container.id, %error, "a container that was renamed is found by its old name");
+    }
     context.publish(&container.snapshot().record, "rename", &[("oldName", &previous)]);
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `why`: collects what is known about a container and its end; the reasons are found in the room `why`.
 
+use super::archive;
 use super::context::{Container, Context, Snapshot, blocking};
 use super::health;
 use super::log_options;
@@ -207,9 +208,8 @@ fn program(context: &Context, container: &Container, snapshot: &Snapshot) -> Pro
     let image =
         architecture(&record.image_platform).or_else(|| Some(context.images.resolve(&record.image).ok()?.architecture));
     let with_root = |root: &Root| examine(root, &record.path, search_path);
-    let examined = if record.state.is_alive() {
-        let root = format!("/proc/{}/root", record.state.pid);
-        Root::open(Path::new(&root)).ok().map(|root| with_root(&root))
+    let examined = if let Ok(Some(root)) = archive::running(container) {
+        Some(with_root(&root))
     } else {
         let layout = context.rootfs.layout(&container.id).ok();
         let view = layout.and_then(|layout| tierce_layer::RootView::open(&layout).ok());

@@ -37,6 +37,22 @@ impl Controller {
         }
     }
 
+    /// Gives a container that runs another name: in its networks it answers to that from now on.
+    pub fn rename(&self, container: &str, name: &str) -> Result<(), Error> {
+        let renamed = {
+            let mut state = self.lock();
+            let Some(sandbox) = state.sandboxes.get_mut(container) else {
+                return Ok(());
+            };
+            naming::rename(Arc::make_mut(sandbox), name);
+            Arc::clone(sandbox)
+        };
+        if let Some(server) = &renamed.name_server {
+            self.names.serve(naming::known(&renamed), server.port)?;
+        }
+        self.records.save_sandbox(&renamed)
+    }
+
     /// Finds the networks and holds them for this container.
     fn claim(&self, join: &Join) -> Result<Vec<Arc<Network>>, Error> {
         let found = join
@@ -166,7 +182,12 @@ impl Controller {
             network_name: network.name.clone(),
             wish: attachment.clone(),
             link,
-            dns_names: dns_names(network, join, attachment),
+            dns_names: if network.is_predefined() {
+                // The default bridge has no names.
+                Vec::new()
+            } else {
+                naming::names(&join.name, &join.container, attachment)
+            },
         })
     }
 
@@ -240,19 +261,4 @@ fn publish_target(sandbox: &Sandbox, networks: &[Arc<Network>]) -> Option<(Ipv4A
         _ => None,
     };
     Some((address, own))
-}
-
-/// Names that answer in a user-defined network: container name, aliases, short id. The default bridge has none.
-fn dns_names(network: &Network, join: &Join, attachment: &Attachment) -> Vec<String> {
-    if network.is_predefined() {
-        return Vec::new();
-    }
-    let mut names = vec![join.name.clone()];
-    let short = join.container.get(..12).unwrap_or(&join.container).to_owned();
-    for name in attachment.aliases.iter().cloned().chain([short]) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
 }

@@ -9,6 +9,7 @@ use crate::endpoint::EndpointInfo;
 use crate::files::{ResolverOverrides, internal_resolv_conf};
 use crate::names::Names;
 use crate::records::Records;
+use crate::request::Attachment;
 use crate::sandbox::NameServer;
 use crate::{Error, Sandbox};
 
@@ -61,8 +62,29 @@ pub(super) fn restore(names: &Arc<Names>, records: &Records, adopted: &mut [Arc<
     failures
 }
 
+/// Names that answer in a user-defined network: the container's name, its aliases there, its short id.
+pub(super) fn names(name: &str, container: &str, wish: &Attachment) -> Vec<String> {
+    let mut names = vec![name.to_owned()];
+    let short = container.get(..12).unwrap_or(container).to_owned();
+    for name in wish.aliases.iter().cloned().chain([short]) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// The container of a sandbox has another name. Addresses and ports stay under the one that took them.
+pub(super) fn rename(sandbox: &mut Sandbox, name: &str) {
+    for endpoint in &mut sandbox.endpoints {
+        if !endpoint.dns_names.is_empty() {
+            endpoint.dns_names = names(name, &sandbox.container, &endpoint.wish);
+        }
+    }
+}
+
 /// What the server shall know of a sandbox.
-fn known(sandbox: &Sandbox) -> tierce_dns::Join {
+pub(super) fn known(sandbox: &Sandbox) -> tierce_dns::Join {
     let reaches_outside = sandbox
         .endpoints
         .iter()

@@ -1,6 +1,6 @@
 //! The host's half: what a container may use here, and what of the host it sees.
 
-use super::{MountConfig, StrSlice, nullable};
+use super::{MountConfig, StrSlice, Ulimit, nullable};
 use crate::{Extra, is_default};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -286,21 +286,6 @@ pub struct DeviceRequest {
     pub capabilities: Option<Vec<Vec<String>>>,
     /// Options of the driver.
     pub options: Option<BTreeMap<String, String>>,
-}
-
-/// One resource limit.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct Ulimit {
-    /// `nofile` and its like.
-    #[serde(deserialize_with = "nullable")]
-    pub name: String,
-    /// Ceiling.
-    #[serde(deserialize_with = "nullable")]
-    pub hard: i64,
-    /// What is enforced.
-    #[serde(deserialize_with = "nullable")]
-    pub soft: i64,
 }
 
 /// Weight of one block device.

@@ -10,15 +10,17 @@ mod endpoint;
 mod host_config;
 mod mount;
 mod mount_point;
+mod ulimit;
 
 pub use config::{Config, Empty, Healthcheck, StrSlice};
 pub use endpoint::EndpointSettings;
 pub use host_config::{
     DeviceMapping, DeviceRequest, HostConfig, LogConfig, PortBinding, PortMap, ResourceConfig, RestartPolicy,
-    ThrottleConfig, Ulimit, WeightConfig,
+    ThrottleConfig, WeightConfig,
 };
 pub use mount::{BindOptions, ImageOptions, MountConfig, TmpfsOptions, VolumeDriverConfig, VolumeOptions};
 pub use mount_point::MountPoint;
+pub use ulimit::Ulimit;
 
 use serde::{Deserialize, Deserializer};
 
