@@ -33,8 +33,8 @@ pub(crate) async fn rename(context: &Context, old: &str, new: &str) -> Result<()
         return Err(error);
     }
     context.release_name(&previous, &container.id);
-    let (sandboxes, id) = (Arc::clone(&context.sandboxes), container.id.clone());
-    let named = blocking(move || sandboxes.rename(&id, &new).map_err(Error::below)).await;
+    let (sandboxes, record) = (Arc::clone(&context.sandboxes), container.snapshot().record.clone());
+    let named = blocking(move || sandboxes.rename(&record.id, record.plain_name()).map_err(Error::below)).await;
     if let Err(error) = named {
         // It has its name, and its networks will know it at its next start.
         tracing::warn!(container = container.id, %error, "a container that was renamed is found by its old name");
