@@ -24,13 +24,8 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A certificate or key that cannot be used.
-    #[error("could not read {}: {why}", path.display())]
-    Tls {
-        /// The file.
-        path: std::path::PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
+    #[error("could not read {}: {}", .0.path.display(), .0.cause)]
+    Tls(#[from] tierce_tls::Error),
     /// The daemon refused; its own text.
     #[error("{message}")]
     Status {
@@ -81,7 +76,7 @@ impl Error {
 impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::InvalidEndpoint { .. } | Self::Request { .. } | Self::Tls { .. } => Kind::Invalid,
+            Self::InvalidEndpoint { .. } | Self::Request { .. } | Self::Tls(_) => Kind::Invalid,
             Self::Connect { .. } | Self::Http { .. } => Kind::Unavailable,
             Self::Status { status, .. } => kind_of_status(*status),
             Self::Decode { .. } => Kind::DataLoss,

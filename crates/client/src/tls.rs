@@ -4,11 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use tierce_tls::{Authorities, ClientConfig, Identity, Trust};
 use tokio_rustls::TlsConnector;
 
 use crate::Error;
@@ -42,29 +38,19 @@ impl Tls {
     /// # Errors
     /// [`Error::Tls`] for a file that cannot be read or holds no certificate or key, and a certificate without its key.
     pub fn load(files: &TlsFiles) -> Result<Self, Error> {
-        let provider = Arc::new(ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
-            .map_err(|error| bad(Path::new("TLS"), &error))?;
-        let builder = if files.skip_verify {
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Unverified(provider)))
+        let trust = if files.skip_verify {
+            // `--tls` without `--tlsverify`, as Docker's client.
+            Trust::Anybody
         } else {
-            builder.with_root_certificates(authorities(files.ca.as_deref())?)
+            Trust::In(authorities(files.ca.as_deref())?)
         };
-        let config = match (&files.cert, &files.key) {
-            (None, None) => builder.with_no_client_auth(),
-            (Some(cert), Some(key)) => {
-                let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| bad(key, &error))?;
-                builder
-                    .with_client_auth_cert(chain(cert)?, secret)
-                    .map_err(|error| bad(cert, &error))?
-            }
-            (Some(alone), None) => return Err(bad(alone, &"its key is missing")),
-            (None, Some(alone)) => return Err(bad(alone, &"its certificate is missing")),
+        let identity = match (&files.cert, &files.key) {
+            (None, None) => None,
+            (Some(cert), Some(key)) => Some(Identity::read(cert, key)?),
+            (Some(alone), None) => return Err(bad(alone, "its key is missing")),
+            (None, Some(alone)) => return Err(bad(alone, "its certificate is missing")),
         };
-        Ok(Self(Arc::new(config)))
+        Ok(Self(Arc::new(tierce_tls::client(trust, identity)?)))
     }
 
     pub(crate) fn connector(&self) -> TlsConnector {
@@ -72,83 +58,21 @@ impl Tls {
     }
 }
 
-fn bad(path: &Path, why: &dyn fmt::Display) -> Error {
-    Error::Tls {
+fn bad(path: &Path, cause: &str) -> Error {
+    Error::Tls(tierce_tls::Error {
         path: path.to_owned(),
-        why: why.to_string(),
-    }
+        cause: cause.to_owned(),
+    })
 }
 
-fn authorities(ca: Option<&Path>) -> Result<RootCertStore, Error> {
-    let mut store = RootCertStore::empty();
-    match ca {
-        Some(path) => {
-            for certificate in chain(path)? {
-                store.add(certificate).map_err(|error| bad(path, &error))?;
-            }
-            if store.is_empty() {
-                return Err(bad(path, &"no certificate is in it"));
-            }
-        }
-        None => {
-            // What of the machine's own files cannot be read is not trusted.
-            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
-    Ok(store)
-}
-
-fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .map_err(|error| bad(path, &error))
-}
-
-/// Accepts any certificate: `--tls` without `--tlsverify`, as Docker's client.
-#[derive(Debug)]
-struct Unverified(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+fn authorities(ca: Option<&Path>) -> Result<Authorities, Error> {
+    let Some(path) = ca else {
+        // What of the machine's own files cannot be read is not trusted.
+        return Ok(Authorities::of_this_machine().0);
+    };
+    let mut authorities = Authorities::default();
+    match authorities.add(path)? {
+        0 => Err(bad(path, "no certificate is in it")),
+        _ => Ok(authorities),
     }
 }

@@ -12,10 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tierce_tls::{Authorities, Identity, ServerConfig};
 
 use crate::document::Document;
 
@@ -76,18 +73,9 @@ fn wanted(document: &Document) -> Option<bool> {
 }
 
 fn server(document: &Document, verify: bool) -> Result<Protection> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .context("choose versions of TLS")?;
-    let builder = if verify {
-        let roots = authorities(&place(document.tlscacert.as_deref(), "ca.pem"))?;
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-            .build()
-            .context("verify clients")?;
-        builder.with_client_cert_verifier(verifier)
-    } else {
-        builder.with_no_client_auth()
+    let clients = match verify {
+        true => Some(authorities(&place(document.tlscacert.as_deref(), "ca.pem"))?),
+        false => None,
     };
     let (certificate, key) = (
         place(document.tlscert.as_deref(), "cert.pem"),
@@ -99,16 +87,20 @@ fn server(document: &Document, verify: bool) -> Result<Protection> {
         key.display().to_string()
     );
     let loading = || format!("Could not load {pair}");
-    let chain = CertificateDer::pem_slice_iter(&read(&certificate).with_context(loading)?)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| anyhow!("Error reading {pair}: {error}"))?;
-    let key = PrivateKeyDer::from_pem_slice(&read(&key).with_context(loading)?)
-        .map_err(|error| anyhow!("Error reading {pair}: {error}. Make sure the key is not encrypted."))?;
-    let mut config = builder
-        .with_single_cert(chain, key)
-        .map_err(|error| anyhow!("Error reading {pair}: {error}"))?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let config = Arc::new(config);
+    let texts = (
+        read(&certificate).with_context(loading)?,
+        read(&key).with_context(loading)?,
+    );
+    let bad = |tierce_tls::Error { path, cause }| {
+        let hint = if path == key {
+            ". Make sure the key is not encrypted."
+        } else {
+            ""
+        };
+        anyhow!("Error reading {pair}: {cause}{hint}")
+    };
+    let identity = Identity::from_pem((&certificate, &texts.0), (&key, &texts.1)).map_err(bad)?;
+    let config = Arc::new(tierce_tls::server(identity, clients).map_err(bad)?);
     Ok(if verify {
         Protection::Verified(config)
     } else {
@@ -117,20 +109,16 @@ fn server(document: &Document, verify: bool) -> Result<Protection> {
 }
 
 /// The certificates that clients' ones must come from.
-fn authorities(path: &Path) -> Result<RootCertStore> {
+fn authorities(path: &Path) -> Result<Authorities> {
     let text = read(path).with_context(|| format!("could not read CA certificate {:?}", path.display().to_string()))?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&text).flatten() {
-        // One that cannot be used does not spoil the others.
-        let _ = roots.add(certificate);
-    }
-    if roots.is_empty() {
+    let mut authorities = Authorities::default();
+    if authorities.add_usable(&text) == 0 {
         bail!(
             "failed to append certificates from PEM file: {:?}",
             path.display().to_string()
         );
     }
-    Ok(roots)
+    Ok(authorities)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

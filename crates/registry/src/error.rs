@@ -1,7 +1,6 @@
 //! What can go wrong between us and a registry.
 
 use crate::Refusal;
-use std::path::PathBuf;
 use std::time::Duration;
 use tierce_fault::{Fault, Kind};
 use tierce_oci::Digest;
@@ -122,13 +121,8 @@ pub enum Error {
         cause: &'static str,
     },
     /// Certificates of `certs.d` that cannot be used.
-    #[error("cannot load {path}: {cause}")]
-    Certificate {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        cause: String,
-    },
+    #[error(transparent)]
+    Certificate(#[from] tierce_tls::Error),
     /// Settings that make no sense.
     #[error("cannot use {what} {value:?}: {cause}")]
     BadConfig {
@@ -191,7 +185,7 @@ impl Fault for Error {
             | Self::WrongDigest { .. }
             | Self::WrongSize { .. }
             | Self::Redirect { .. } => Kind::DataLoss,
-            Self::BadConfig { .. } | Self::Certificate { .. } => Kind::Invalid,
+            Self::BadConfig { .. } | Self::Certificate(_) => Kind::Invalid,
         }
     }
 }

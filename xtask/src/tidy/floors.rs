@@ -15,13 +15,14 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("oci", &[]),
     ("sys", &[]),
     ("tar", &[]),
+    ("tls", &[]),
     ("fsops", &["sys"]),
     ("store", &["fsops"]),
     ("content", &["oci", "store", "fsops"]),
     ("snapshot", &["oci", "store", "fsops", "sys"]),
     ("layer", &["content", "snapshot", "tar", "oci", "fsops", "sys"]),
-    ("registry", &["content", "oci"]),
-    ("hub", &["fsops", "oci"]),
+    ("registry", &["content", "tls", "oci"]),
+    ("hub", &["tls", "fsops", "oci"]),
     (
         "image",
         &["registry", "layer", "snapshot", "content", "store", "oci", "fsops"],
@@ -77,6 +78,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "layer",
             "snapshot",
             "registry",
+            "tls",
             "network",
             "volume",
             "logs",
@@ -90,7 +92,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("format", &[]),
     ("flags", &["format", "api-types", "oci"]),
     ("settings", &["api-types", "tar", "fsops", "oci"]),
-    ("client", &["api-types"]),
+    ("client", &["api-types", "tls"]),
     (
         "cli",
         &[

@@ -9,14 +9,10 @@
 use crate::config::host_of;
 use crate::trust::Trust;
 use crate::{Config, Error, Url};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use tierce_tls::{Authorities, ClientConfig, Identity, ServerName};
 use tokio_rustls::TlsConnector;
 
 pub(crate) struct Tls {
@@ -71,32 +67,14 @@ impl Tls {
 }
 
 fn settings_for(config: &Config, authority: &str, unverified: bool) -> Result<ClientConfig, Error> {
-    // The one place that chooses the cryptography provider.
-    let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Error::BadConfig {
-            what: "TLS",
-            value: authority.to_owned(),
-            cause: error.to_string(),
-        })?;
     let files = host_files(config, authority);
-    let builder = if unverified {
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Unverified(provider)))
+    let trust = if unverified {
+        // The administrator marked the registry insecure.
+        tierce_tls::Trust::Anybody
     } else {
-        builder.with_root_certificates(authorities(&files)?)
+        tierce_tls::Trust::In(authorities(&files)?)
     };
-    match client_pair(&files)? {
-        None => Ok(builder.with_no_client_auth()),
-        Some((path, chain, key)) => builder
-            .with_client_auth_cert(chain, key)
-            .map_err(|error| Error::Certificate {
-                path,
-                cause: error.to_string(),
-            }),
-    }
+    Ok(tierce_tls::client(trust, identity(&files)?)?)
 }
 
 /// The files of `certs.d` for a host, sorted by name.
@@ -119,107 +97,39 @@ fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|found| found == extension)
 }
 
-fn bad(path: &Path, cause: &dyn std::fmt::Display) -> Error {
-    Error::Certificate {
-        path: path.to_owned(),
-        cause: cause.to_string(),
-    }
-}
-
-fn authorities(files: &[PathBuf]) -> Result<RootCertStore, Error> {
-    let mut store = RootCertStore::empty();
-    let native = rustls_native_certs::load_native_certs();
-    for error in &native.errors {
+fn authorities(files: &[PathBuf]) -> Result<Authorities, Error> {
+    let (mut authorities, unread) = Authorities::of_this_machine();
+    for error in unread {
         tracing::warn!(%error, "a certificate authority of this machine cannot be read");
     }
-    store.add_parsable_certificates(native.certs);
     for path in files.iter().filter(|path| has_extension(path, "crt")) {
-        for certificate in read_chain(path)? {
-            store.add(certificate).map_err(|error| bad(path, &error))?;
-        }
+        authorities.add(path)?;
     }
-    Ok(store)
+    Ok(authorities)
 }
 
-fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    CertificateDer::pem_file_iter(path)
-        .map_err(|error| bad(path, &error))?
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| bad(path, &error))
-}
-
-type Pair = (PathBuf, Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
-
-fn client_pair(files: &[PathBuf]) -> Result<Option<Pair>, Error> {
+fn identity(files: &[PathBuf]) -> Result<Option<Identity>, Error> {
+    // Docker's words.
     let is_alone = |key: &&PathBuf| has_extension(key, "key") && !key.with_extension("cert").exists();
     if let Some(key) = files.iter().find(is_alone) {
         let certificate = key.with_extension("cert");
-        // Docker's words.
-        return Err(bad(
-            key,
-            &format!("missing client certificate {} for key", certificate.display()),
-        ));
+        let cause = format!("missing client certificate {} for key", certificate.display());
+        return Err(bad(key, cause));
     }
-    let Some(path) = files.iter().find(|path| has_extension(path, "cert")) else {
+    let Some(certificate) = files.iter().find(|path| has_extension(path, "cert")) else {
         return Ok(None);
     };
-    let key_path = path.with_extension("key");
-    if !key_path.exists() {
-        // Docker's words.
-        return Err(bad(
-            path,
-            &format!("missing key {} for client certificate", key_path.display()),
-        ));
+    let key = certificate.with_extension("key");
+    if !key.exists() {
+        let cause = format!("missing key {} for client certificate", key.display());
+        return Err(bad(certificate, cause));
     }
-    let key = PrivateKeyDer::from_pem_file(&key_path).map_err(|error| bad(&key_path, &error))?;
-    Ok(Some((path.clone(), read_chain(path)?, key)))
+    Ok(Some(Identity::read(certificate, &key)?))
 }
 
-/// Accepts any certificate, for registries that the administrator marked insecure.
-#[derive(Debug)]
-struct Unverified(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+fn bad(path: &Path, cause: String) -> Error {
+    Error::Certificate(tierce_tls::Error {
+        path: path.to_owned(),
+        cause,
+    })
 }
