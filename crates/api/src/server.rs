@@ -80,6 +80,19 @@ impl Server {
         let _ = self.pending.subscribe().wait_for(|count| *count == 0).await;
     }
 
+    /// Ready when there were requests, and none has waited for the beginning of its answer for `pause`.
+    pub async fn calm(&self, pause: Duration) {
+        let mut pending = self.pending.subscribe();
+        // Errors would mean that the sender is gone, but it is here.
+        let _ = pending.changed().await;
+        loop {
+            let changed = tokio::time::timeout(pause, pending.changed()).await;
+            if changed.is_err() && *pending.borrow() == 0 {
+                return;
+            }
+        }
+    }
+
     /// Serves the clients of one listener, each in a task of its own, until `shutdown` is ready. Connections that exist
     /// then live on as long as the runtime does; see [`Self::idle`].
     pub async fn serve(&self, listener: Listener, shutdown: impl Future<Output = ()>) {

@@ -87,6 +87,7 @@ fn run(flags: &Flags) -> Result<()> {
     for (key, reason) in &loaded.notes {
         tracing::warn!(key, reason, "this option of dockerd has no effect here");
     }
+    tierce_sys::heap::share();
     let _exclusive = Exclusive::acquire(&settings.data_root, &settings.exec_root, &settings.pidfile)?;
     let workers = std::thread::available_parallelism()
         .map_or(1, usize::from)

@@ -23,6 +23,8 @@ use crate::tls::Protection;
 const DEFAULT_GROUP: &str = "docker";
 /// How long requests may go on after the signal to stop.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long after the last request memory is given back.
+const CALM: Duration = Duration::from_secs(1);
 
 /// The open listeners, and the socket files that go with the daemon.
 pub(crate) struct Listeners {
@@ -99,6 +101,7 @@ impl Listeners {
                 tokio::spawn(async move { server.serve(listener, stopped).await })
             })
             .collect();
+        tokio::spawn(give_memory_back(server.clone()));
         notify("READY=1");
         info!(version = env!("CARGO_PKG_VERSION"), "serving");
         let reload = Reload {
@@ -133,6 +136,15 @@ impl Listeners {
         }
         info!("stopped");
         Ok(())
+    }
+}
+
+/// After each burst of requests the heap is full of holes, for as long as nothing else is asked.
+async fn give_memory_back(server: Server) {
+    loop {
+        server.calm(CALM).await;
+        // A failure would mean that the daemon ends.
+        let _ = tokio::task::spawn_blocking(tierce_sys::heap::give_back).await;
     }
 }
 

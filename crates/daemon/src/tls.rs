@@ -73,9 +73,10 @@ fn wanted(document: &Document) -> Option<bool> {
 }
 
 fn server(document: &Document, verify: bool) -> Result<Protection> {
-    let clients = match verify {
-        true => Some(authorities(&place(document.tlscacert.as_deref(), "ca.pem"))?),
-        false => None,
+    let clients = if verify {
+        Some(authorities(&place(document.tlscacert.as_deref(), "ca.pem"))?)
+    } else {
+        None
     };
     let (certificate, key) = (
         place(document.tlscert.as_deref(), "cert.pem"),

@@ -12,6 +12,7 @@ pub mod clone;
 pub mod daemon;
 pub mod descriptors;
 pub mod exec;
+pub mod heap;
 pub mod interface;
 pub mod keyring;
 pub mod landlock;

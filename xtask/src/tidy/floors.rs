@@ -85,6 +85,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "task",
             "store",
             "fsops",
+            "sys",
             "oci",
         ],
     ),
