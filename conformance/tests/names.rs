@@ -161,6 +161,57 @@ fn row_159_a_container_may_serve_port_53_itself() {
 }
 
 #[test]
+fn row_159_servers_domains_options_and_hosts_of_a_container_are_those_asked_for() {
+    let (daemon, image) = Daemon::with_busybox();
+    daemon.docker(&["network", "create", "front"]).ok();
+    let gateway = daemon.docker(&[
+        "network",
+        "inspect",
+        "bridge",
+        "-f",
+        "{{(index .IPAM.Config 0).Gateway}}",
+    ]);
+    let gateway = gateway.ok();
+    for (network, server) in [("bridge", "192.0.2.9"), ("front", "127.0.0.11")] {
+        let words = [
+            "run",
+            "--rm",
+            "--network",
+            network,
+            "--dns",
+            "192.0.2.9",
+            "--dns-search",
+            "one.example",
+            "--dns-search",
+            "two.example",
+            "--dns-option",
+            "ndots:3",
+            "--add-host",
+            "host.docker.internal:host-gateway",
+            "--add-host",
+            "db:192.0.2.7",
+            &image,
+            "cat",
+            "/etc/resolv.conf",
+            "/etc/hosts",
+        ];
+        let told = daemon.docker(&words).ok();
+        for expected in [
+            format!("nameserver {server}"),
+            "search one.example two.example".to_owned(),
+            "options ndots:3".to_owned(),
+            format!("{gateway}\thost.docker.internal"),
+            "192.0.2.7\tdb".to_owned(),
+        ] {
+            assert!(
+                told.lines().any(|line| line.starts_with(&expected)),
+                "{expected}\n{told}"
+            );
+        }
+    }
+}
+
+#[test]
 fn row_159_a_dns_server_that_dies_is_replaced() {
     let (daemon, image) = Daemon::with_busybox();
     daemon.docker(&["network", "create", "front"]).ok();

@@ -27,6 +27,7 @@ pub mod image;
 pub mod network;
 pub mod nullable;
 pub mod progress;
+pub mod reach;
 pub mod stdcopy;
 pub mod system;
 pub mod version;

@@ -7,6 +7,8 @@ use tierce_api_types::network::{
     Network, NetworkConnect, NetworkCreate, NetworkCreated, NetworkDisconnect, NetworksPruned,
 };
 
+use tierce_api_types::reach::{NetworkDiagnosis, PortReach};
+
 use crate::connection::Call;
 use crate::query::Target;
 use crate::{Client, Error};
@@ -36,6 +38,19 @@ impl Networks<'_> {
     /// Everything about it, as the daemon wrote it; `verbose` = with what helps to find faults.
     pub async fn inspect_raw(&self, network: &str, verbose: bool) -> Result<Box<RawValue>, Error> {
         let target = Target::path(&["networks", network]).with_flag("verbose", verbose);
+        self.0.document(Call::new(Method::GET, target)).await
+    }
+
+    /// Published ports, and who can reach them; only a daemon of ours answers.
+    pub async fn ports(&self) -> Result<Vec<PortReach>, Error> {
+        let target = Target::path(&["tierce", "ports"]);
+        self.0.document(Call::new(Method::GET, target)).await
+    }
+
+    /// What is wrong with the networks of a container, or with all; only a daemon of ours answers.
+    pub async fn diagnose(&self, container: Option<&str>) -> Result<NetworkDiagnosis, Error> {
+        let target =
+            Target::path(&["tierce", "networks", "diagnose"]).with_text("container", container.unwrap_or_default());
         self.0.document(Call::new(Method::GET, target)).await
     }
 

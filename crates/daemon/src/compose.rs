@@ -24,6 +24,8 @@ pub(crate) struct Opened {
     pub(crate) engine: Arc<Engine>,
     /// For what a reload changes.
     pub(crate) reach: Arc<tierce_image::Reach>,
+    /// Puts rules back that others take away.
+    _watching: tierce_network::Watching,
 }
 
 /// Opens the engine. Everything that an earlier daemon left running is found again.
@@ -46,7 +48,7 @@ pub(crate) async fn open(settings: &Settings) -> Result<Opened> {
     let parts = Parts {
         images,
         layers,
-        networks,
+        networks: Arc::clone(&networks),
         volumes: Arc::new(volumes),
         leases,
         tasks: Arc::clone(&supervisor) as _,
@@ -55,9 +57,12 @@ pub(crate) async fn open(settings: &Settings) -> Result<Opened> {
     let engine = Engine::open(engine(settings)?, parts)
         .await
         .context("open the engine")?;
+    // From here on: rules and bridges are as they shall be.
+    let watching = tierce_network::watch(&networks).context("watch the networks")?;
     Ok(Opened {
         engine: Arc::new(engine),
         reach,
+        _watching: watching,
     })
 }
 
@@ -105,8 +110,9 @@ fn network(settings: &Settings) -> tierce_network::Config {
     set(&mut config.pools, network.pools.clone());
     set(&mut config.table, document.firewall_table.clone());
     set(&mut config.veth_prefix, document.interface_prefix.clone());
-    set(&mut config.ip_forward, document.ip_forward);
+    set(&mut config.host.forward, document.ip_forward);
     set(&mut config.relay, document.userland_proxy);
+    set(&mut config.host.obey_firewall, document.firewall_obey_host);
     config.publish_address = network.publish_address;
     config.host_gateway = network.host_gateway;
     config.default_options = document.default_network_opts.clone().unwrap_or_default();

@@ -48,6 +48,8 @@ pub(crate) struct Document {
     pub(crate) ip_forward: Option<bool>,
     pub(crate) iptables: Option<bool>,
     pub(crate) ip: Option<IpAddr>,
+    pub(crate) publish_default_address: Option<IpAddr>,
+    pub(crate) firewall_obey_host: Option<bool>,
     pub(crate) host_gateway_ips: Option<Vec<IpAddr>>,
     pub(crate) default_network_opts: Option<BTreeMap<String, BTreeMap<String, String>>>,
     pub(crate) userland_proxy: Option<bool>,

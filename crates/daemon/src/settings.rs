@@ -226,7 +226,10 @@ fn network(document: &Document) -> Result<NetworkSettings> {
         address: given("bip", document.bip.as_deref())?,
         allocation: given("fixed-cidr", document.fixed_cidr.as_deref())?,
         gateway: given("default-gateway", document.default_gateway.as_deref())?,
-        publish_address: document.ip.filter(|address| !address.is_unspecified()),
+        publish_address: document
+            .publish_default_address
+            .or(document.ip)
+            .filter(|address| !address.is_unspecified()),
         host_gateway: host_gateway(document)?,
         mtu,
         pools: pools.transpose()?,
@@ -356,5 +359,23 @@ mod tests {
         let settings = settings(empty).unwrap();
         assert_eq!(settings.data_root, Path::new("/var/lib/tierce"));
         assert_eq!(settings.network.publish_address, None);
+    }
+
+    #[test]
+    fn row_157_the_default_address_of_published_ports_has_a_name_that_says_so() {
+        let address = |document| {
+            settings(document)
+                .unwrap()
+                .network
+                .publish_address
+                .map(|address| address.to_string())
+        };
+        assert_eq!(
+            address(json!({"publish-default-address": "127.0.0.1"})).as_deref(),
+            Some("127.0.0.1")
+        );
+        let both = json!({"ip": "192.0.2.1", "publish-default-address": "127.0.0.1"});
+        assert_eq!(address(both).as_deref(), Some("127.0.0.1"));
+        assert_eq!(address(json!({"ip": "192.0.2.1"})).as_deref(), Some("192.0.2.1"));
     }
 }

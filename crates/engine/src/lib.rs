@@ -21,6 +21,7 @@ mod adapters;
 mod archives;
 mod commit;
 pub mod container;
+mod diagnosis;
 mod engine;
 mod error;
 pub mod events;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tierce_network::Controller;
 
+pub use crate::diagnosis::{Diagnosis, reach};
 pub use tierce_network::{Network, NetworkSpec, Sandbox};
 
 /// A network with the containers that are joined to it.
@@ -30,6 +31,14 @@ pub struct Networks {
 impl Networks {
     pub(crate) fn new(controller: Arc<Controller>, context: Arc<Context>) -> Self {
         Self { controller, context }
+    }
+
+    pub(crate) fn controller(&self) -> Arc<Controller> {
+        Arc::clone(&self.controller)
+    }
+
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
     }
 
     /// Makes a network.

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use crate::{Change, Error, Family};
+use crate::{Change, Error, Family, LiveRules, Watch};
 
 /// Applies rule sets. Implementations remember nothing of them: what is in force is in the kernel.
 ///
@@ -17,7 +17,13 @@ pub trait Backend: Debug + Send + Sync {
     /// Whether the table is in force.
     fn has_table(&self, family: Family, name: &str) -> Result<bool, Error>;
 
+    /// Tells of changes that others make, from now on; `None`: there is nothing to watch.
+    fn watch(&self) -> Result<Option<Watch>, Error>;
+
     /// Base chains of other tables that drop forwarded IPv4 packets unless told otherwise, as `ip filter FORWARD`. An
     /// acceptance in our table does not overrule them.
     fn foreign_forward_drops(&self, own: &str) -> Result<Vec<String>, Error>;
+
+    /// What all programs have in force for IPv4.
+    fn live(&self) -> Result<LiveRules, Error>;
 }

@@ -7,8 +7,15 @@ use std::net::Ipv4Addr;
 
 use tierce_sys::netlink::{Attributed, Batch, flags};
 
+mod present;
+mod values;
+
+pub(crate) use present::Present;
+pub(crate) use values::join;
+use values::{part, part_length, type_number, width};
+
 use crate::ruleset::{
-    Chain, ChainKind, Change, Element, Elements, Family, Point, Rule, Selector, Set, Statement, Table, Type, Value,
+    Chain, ChainKind, Change, Element, Elements, Family, Point, Rule, Selector, Set, Statement, Table, Type,
 };
 
 const BATCH_BEGIN: u16 = 16;
@@ -18,7 +25,9 @@ pub(crate) const SUBSYSTEM: u16 = 10 << 8;
 const NEW_TABLE: u16 = SUBSYSTEM;
 const DELETE_TABLE: u16 = SUBSYSTEM + 2;
 const NEW_CHAIN: u16 = SUBSYSTEM + 3;
+const DELETE_CHAIN: u16 = SUBSYSTEM + 5;
 const NEW_RULE: u16 = SUBSYSTEM + 6;
+const DELETE_RULE: u16 = SUBSYSTEM + 8;
 const NEW_SET: u16 = SUBSYSTEM + 9;
 const NEW_ELEMENT: u16 = SUBSYSTEM + 12;
 const DELETE_ELEMENT: u16 = SUBSYSTEM + 14;
@@ -27,20 +36,21 @@ const REGISTER: u32 = 8;
 const REGISTER_VERDICT: u32 = 0;
 /// Elements a message: the list's attribute is limited to 64 KiB.
 const ELEMENTS_A_MESSAGE: usize = 400;
-const IFNAMSIZ: usize = 16;
 
 /// Messages between batch begin and batch end; the kernel applies all or none.
 #[derive(Debug)]
-pub(crate) struct Transaction {
+pub(crate) struct Transaction<'a> {
+    present: &'a [Present],
     batch: Batch,
     /// Verb and object of each message, by sequence number from 1.
     about: Vec<(&'static str, String)>,
 }
 
-impl Transaction {
-    /// Encodes the changes.
-    pub(crate) fn new(changes: &[Change]) -> Self {
+impl<'a> Transaction<'a> {
+    /// Encodes the changes. Tables that are not among `present` are replaced and withdrawn as a whole.
+    pub(crate) fn new(changes: &[Change], present: &'a [Present]) -> Self {
         let mut transaction = Self {
+            present,
             batch: Batch::default(),
             about: Vec::new(),
         };
@@ -92,16 +102,25 @@ impl Transaction {
         let ack = if last { flags::ACK } else { 0 };
         match change {
             Change::Replace(table) => {
-                self.table("add", table.family, &table.name, NEW_TABLE, flags::CREATE);
-                self.table("delete", table.family, &table.name, DELETE_TABLE, 0);
+                match self.present_of(table) {
+                    Some(present) => self.empty(table, present),
+                    None => self.remove_table(table.family, &table.name, 0),
+                }
                 self.contents(table);
                 // An addition that changes nothing, to be acknowledged.
                 self.table("add", table.family, &table.name, NEW_TABLE, flags::CREATE | ack);
             }
-            Change::RemoveTable { family, name } => {
-                self.table("add", *family, name, NEW_TABLE, flags::CREATE);
-                self.table("delete", *family, name, DELETE_TABLE, ack);
-            }
+            Change::Withdraw(table) => match self.present_of(table) {
+                Some(present) => {
+                    self.empty(table, present);
+                    for (name, _) in present.chains.iter().filter(|(name, _)| present::is_own(table, name)) {
+                        self.chain_of("delete", table, name, DELETE_CHAIN);
+                    }
+                    self.table("add", table.family, &table.name, NEW_TABLE, flags::CREATE | ack);
+                }
+                None => self.remove_table(table.family, &table.name, ack),
+            },
+            Change::RemoveTable { family, name } => self.remove_table(*family, name, ack),
             Change::Add(elements) => self.elements("add", elements, NEW_ELEMENT, flags::CREATE, ack),
             Change::Remove(elements) => self.elements("delete", elements, DELETE_ELEMENT, 0, ack),
         }
@@ -406,65 +425,8 @@ fn data(m: &mut Attributed<'_>, kind: u16, value: &[u8]) {
     });
 }
 
-/// A part's bytes as they stand in a register, without padding.
-fn part(value: &Value) -> Vec<u8> {
-    match value {
-        Value::Ipv4(address) => address.octets().to_vec(),
-        Value::Ipv6(address) => address.octets().to_vec(),
-        Value::Protocol(number) => vec![*number],
-        Value::Port(number) => number.to_be_bytes().to_vec(),
-        Value::Interface(name) => {
-            let mut bytes = name.as_bytes().to_vec();
-            bytes.resize(IFNAMSIZ, 0);
-            bytes
-        }
-    }
-}
-
-/// Several parts, each padded to whole registers; a single one stays as it is.
-fn join(values: &[Value]) -> Vec<u8> {
-    if let [only] = values {
-        return part(only);
-    }
-    let mut bytes = Vec::new();
-    for value in values {
-        bytes.extend(part(value));
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-    }
-    bytes
-}
-
-fn part_length(part: Type) -> usize {
-    match part {
-        Type::Ipv4 => 4,
-        Type::Ipv6 | Type::Interface => 16,
-        Type::Protocol => 1,
-        Type::Port => 2,
-    }
-}
-
-fn width(parts: &[Type]) -> usize {
-    match parts {
-        [only] => part_length(*only),
-        several => several.iter().map(|part| part_length(*part).next_multiple_of(4)).sum(),
-    }
-}
-
-/// `nft`'s own numbers of types (`enum datatypes`), six bits each in a concatenation; the kernel only keeps them.
-fn type_number(parts: &[Type]) -> u32 {
-    parts.iter().fold(0, |number, part| {
-        number << 6
-            | match part {
-                Type::Ipv4 => 7,
-                Type::Ipv6 => 8,
-                Type::Protocol => 12,
-                Type::Port => 13,
-                Type::Interface => 41,
-            }
-    })
-}
-
-fn family_number(family: Family) -> u8 {
+/// Netfilter's number of a family.
+pub(crate) fn family_number(family: Family) -> u8 {
     match family {
         Family::Inet => 1,
         Family::Ip => 2,
@@ -472,7 +434,8 @@ fn family_number(family: Family) -> u8 {
     }
 }
 
-fn family_name(family: Family) -> &'static str {
+/// `nft`'s word for a family.
+pub(crate) fn family_name(family: Family) -> &'static str {
     match family {
         Family::Inet => "inet",
         Family::Ip => "ip",

@@ -14,6 +14,7 @@
 //!         hook: Some(Hook { kind: ChainKind::Filter, point: Point::Forward, priority: 0 }),
 //!         rules: vec![Rule { comment: "answers", statements: vec![Statement::Established, Statement::Accept] }],
 //!     }],
+//!     kept: vec![],
 //! };
 //! open(Choice::Nft).apply(&[Change::Replace(table)])?;
 //! # Ok::<(), tierce_firewall::Error>(())
@@ -23,14 +24,18 @@ mod backend;
 mod backends;
 mod encode;
 mod error;
+mod live;
 mod ruleset;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use backend::Backend;
 pub use backends::{Choice, open};
 pub use error::Error;
+pub use live::{LiveRules, Packet, Passage};
 pub use ruleset::{
     Chain, ChainKind, Change, Element, Elements, Family, Hook, Point, Rule, Selector, Set, Statement, Table, Type,
     Value,
 };
+pub use watch::{Touched, Watch};

@@ -26,6 +26,8 @@ pub struct Table {
     pub sets: Vec<Set>,
     /// Chains, jump targets included.
     pub chains: Vec<Chain>,
+    /// Those of `chains` that are for other people's rules: what is in them stays when the table is replaced.
+    pub kept: Vec<String>,
 }
 
 /// A named set or map.
@@ -241,9 +243,12 @@ impl Selector {
 /// One change; several are applied together or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// The table becomes exactly this, whatever it was; no packet sees a state in between.
+    /// The table becomes this, whatever it was; no packet sees a state in between. Kept chains, and what others made for
+    /// use in them (chains without a hook, sets), stay as they are.
     Replace(Table),
-    /// The table goes, if it is there.
+    /// All of the table goes; if a kept chain has rules, that chain and what they may refer to stay.
+    Withdraw(Table),
+    /// The table goes with everything in it, if it is there.
     RemoveTable {
         /// Which packets.
         family: Family,

@@ -7,13 +7,20 @@ use tierce_sys::namespaces::{Kinds, unshare};
 
 use crate::*;
 
-fn in_own_network(test: impl FnOnce() + Send + 'static) {
+pub(crate) fn in_own_network(test: impl FnOnce() + Send + 'static) {
     let thread = std::thread::spawn(move || match unshare(Kinds::NETWORK) {
         Ok(()) => test(),
         Err(error) => println!("skipped: no network namespace: {error}"),
     });
     if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
+    }
+}
+
+/// Rules as in a file.
+pub(crate) fn nft_script(script: &str) {
+    if !script.is_empty() {
+        nft(&[script]);
     }
 }
 
@@ -33,6 +40,7 @@ fn example() -> Table {
         name: "example".into(),
         sets: example_sets(),
         chains: example_chains(),
+        kept: vec![],
     }
 }
 
@@ -354,5 +362,113 @@ fn one_socket_serves_all_calls_and_refusals_leave_nothing_behind_in_it() {
             elsewhere.join().unwrap().unwrap();
         });
         assert!(nft(&["list", "map", "ip", "example", "publish"]).contains(". 9 "));
+    });
+}
+
+fn with_a_kept_chain() -> Table {
+    let mut table = example();
+    table.chains.push(Chain {
+        name: "admin".into(),
+        hook: None,
+        rules: vec![],
+    });
+    table.kept.push("admin".into());
+    table
+}
+
+#[test]
+fn kept_chains_outlive_replacement_and_withdrawal() {
+    in_own_network(|| {
+        let backend = open(Choice::Nft);
+        // Somebody may have filled the chain before we are there.
+        nft(&["add", "table", "ip", "example"]);
+        nft(&["add", "chain", "ip", "example", "admin"]);
+        nft(&[
+            "add",
+            "rule",
+            "ip",
+            "example",
+            "admin",
+            "tcp",
+            "dport",
+            "{ 22, 80 }",
+            "accept",
+        ]);
+        nft(&["add", "chain", "ip", "example", "mine"]);
+        nft(&[
+            "add",
+            "chain",
+            "ip",
+            "example",
+            "old",
+            "{ type filter hook input priority 0; }",
+        ]);
+        nft(&["add", "rule", "ip", "example", "old", "drop"]);
+        backend.apply(&[Change::Replace(with_a_kept_chain())]).unwrap();
+        nft(&[
+            "add", "rule", "ip", "example", "admin", "iifname", "@bridges", "jump", "mine",
+        ]);
+        let all = Elements {
+            family: Family::Ip,
+            table: "example".into(),
+            set: "publish".into(),
+            interval: false,
+            elements: (1..1000).map(port_element).collect(),
+        };
+        backend.apply(&[Change::Add(all)]).unwrap();
+        for _ in 0..2 {
+            backend.apply(&[Change::Replace(with_a_kept_chain())]).unwrap();
+            let rules = nft(&["list", "table", "ip", "example"]);
+            assert!(rules.contains("tcp dport { 22, 80 } accept"), "{rules}");
+            assert!(rules.contains("iifname @bridges jump mine"), "{rules}");
+            assert!(rules.contains("8080") && !rules.contains("tcp . 999 :"), "{rules}");
+            assert!(!rules.contains("chain old"), "{rules}");
+            assert_eq!(rules.matches("comment \"answers\"").count(), 1, "{rules}");
+        }
+        backend.apply(&[Change::Withdraw(with_a_kept_chain())]).unwrap();
+        let rules = nft(&["list", "table", "ip", "example"]);
+        assert!(
+            rules.contains("iifname @bridges jump mine") && !rules.contains("hook"),
+            "{rules}"
+        );
+        assert!(!rules.contains("8080"), "{rules}");
+        nft(&["flush", "chain", "ip", "example", "admin"]);
+        backend.apply(&[Change::Withdraw(with_a_kept_chain())]).unwrap();
+        assert_eq!(nft(&["list", "ruleset"]), "");
+        backend.apply(&[Change::Withdraw(with_a_kept_chain())]).unwrap();
+    });
+}
+
+#[test]
+fn a_watch_tells_what_others_do_and_not_what_we_do() {
+    in_own_network(|| {
+        let backend = open(Choice::Nft);
+        backend.apply(&[Change::Replace(with_a_kept_chain())]).unwrap();
+        let watch = backend.watch().unwrap().unwrap();
+        let heard = || {
+            let mut all = Touched::default();
+            let mut waiting = [rustix::event::PollFd::new(&watch, rustix::event::PollFlags::IN)];
+            let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+            while rustix::event::poll(&mut waiting, Some(&now)).unwrap() > 0 {
+                let touched = watch.read("example", &["admin"]).unwrap();
+                all.table |= touched.table;
+                all.by = touched.by.or(all.by);
+            }
+            all
+        };
+        backend.apply(&[Change::Replace(with_a_kept_chain())]).unwrap();
+        assert_eq!(heard(), Touched::default());
+        nft(&["add", "rule", "ip", "example", "admin", "accept"]);
+        assert!(!heard().table, "the chain is theirs");
+        nft(&["add", "table", "ip", "other"]);
+        assert!(!heard().table, "the table is theirs");
+        nft(&["flush", "chain", "ip", "example", "forward"]);
+        let touched = heard();
+        assert!(
+            touched.table && touched.by.as_ref().unwrap().starts_with("nft ("),
+            "{touched:?}"
+        );
+        nft(&["flush", "ruleset"]);
+        assert!(heard().table);
     });
 }

@@ -23,8 +23,8 @@ pub struct Config {
     pub firewall: tierce_firewall::Choice,
     /// Name of our nf_tables table; several daemons on one host need different ones.
     pub table: String,
-    /// Set `net.ipv4.ip_forward` when it is off (`--ip-forward`).
-    pub ip_forward: bool,
+    /// What is done with the host itself.
+    pub host: HostPolicy,
     /// Address that `-p` without an address publishes on (`--ip`); `None`: all addresses of both families.
     pub publish_address: Option<IpAddr>,
     /// Relay connections that the kernel cannot bring to a container: IPv6 to an IPv4 container (`--userland-proxy`).
@@ -40,6 +40,25 @@ pub struct Config {
     /// Program names: prefix of the host's veth names, at most 6 characters. Daemons on one host need different ones,
     /// because leftovers are recognised by it.
     pub veth_prefix: String,
+}
+
+/// What is done with the host's own settings and rules.
+#[derive(Debug, Clone, Copy)]
+pub struct HostPolicy {
+    /// Set `net.ipv4.ip_forward` when it is off (`--ip-forward`).
+    pub forward: bool,
+    /// What comes from outside to a published port passes the host's own rules for what comes in, and the relay
+    /// (`--firewall-obey-host`).
+    pub obey_firewall: bool,
+}
+
+impl Default for HostPolicy {
+    fn default() -> Self {
+        Self {
+            forward: true,
+            obey_firewall: false,
+        }
+    }
 }
 
 /// The DNS server of user-defined networks, which outlives the daemon.
@@ -111,7 +130,7 @@ impl Config {
             pools: Self::default_pools(),
             firewall: tierce_firewall::Choice::Nft,
             table: "tierce".to_owned(),
-            ip_forward: true,
+            host: HostPolicy::default(),
             publish_address: None,
             relay: true,
             host_gateway: None,

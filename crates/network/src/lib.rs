@@ -19,6 +19,7 @@ mod config;
 #[cfg(test)]
 mod conformance;
 mod controller;
+pub mod diagnosis;
 mod document;
 mod driver;
 mod drivers;
@@ -37,12 +38,14 @@ mod sandbox;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, DefaultBridge, DnsServer, Pool};
-pub use controller::{Alive, Controller};
+pub use config::{Config, DefaultBridge, DnsServer, HostPolicy, Pool};
+pub use controller::{Alive, Controller, Entrance, PortReach, Watching, reach, watch};
+pub use diagnosis::collect::diagnose;
 pub use drivers::bridge::Options as BridgeOptions;
 pub use endpoint::{EndpointInfo, Link};
 pub use error::{Error, PortError};
 pub use network::{Ipam, Network, NetworkKind};
 pub use request::{Attachment, Join, Mac, Mode, NetworkSpec, Port, Protocol, Publication};
 pub use sandbox::{NameServer, Published, Sandbox};
-pub use tierce_firewall::Choice as FirewallChoice;
+pub use tierce_dns::ADDRESS as DNS_ADDRESS;
+pub use tierce_firewall::{Choice as FirewallChoice, Passage};

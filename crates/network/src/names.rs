@@ -237,5 +237,6 @@ fn table(port: u16) -> Table {
                 }],
             }],
         }],
+        kept: vec![],
     }
 }

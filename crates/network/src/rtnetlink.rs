@@ -5,7 +5,7 @@
 //! when a later one fails; callers do.
 
 use std::net::Ipv4Addr;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use ipnet::Ipv4Net;
 use rustix::io::Errno;
@@ -53,6 +53,10 @@ pub(crate) struct LinkEntry {
     pub(crate) master: Option<u32>,
     /// `bridge`, `veth`, …; empty for hardware.
     pub(crate) kind: String,
+    /// Its MTU.
+    pub(crate) mtu: u32,
+    /// It is switched on.
+    pub(crate) is_up: bool,
 }
 
 /// A route as the kernel lists it.
@@ -62,6 +66,15 @@ pub(crate) struct RouteEntry {
     pub(crate) destination: Ipv4Net,
     /// Number of the link it leaves by.
     pub(crate) link: u32,
+}
+
+/// What others did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum News {
+    /// A link of that name was deleted.
+    LinkGone(String),
+    /// A route came.
+    Route(RouteEntry),
 }
 
 /// Requests that leave together.
@@ -288,6 +301,34 @@ impl Rtnetlink {
         Ok(Self { socket })
     }
 
+    /// As [`Self::open`], for [`Self::news`] alone.
+    pub(crate) fn open_with_news() -> Result<Self, Error> {
+        const LINKS: u32 = 1;
+        const IPV4_ROUTES: u32 = 7;
+        let opened = Self::open()?;
+        for group in [LINKS, IPV4_ROUTES] {
+            let joined = opened.socket.join(group);
+            joined.map_err(|cause| Error::file("watch", "rtnetlink", cause))?;
+        }
+        Ok(opened)
+    }
+
+    /// Waits for what the kernel tells next.
+    pub(crate) fn news(&self) -> std::io::Result<Vec<News>> {
+        let mut news = Vec::new();
+        self.socket.listen(|message| {
+            // A port that leaves its bridge is told as a deleted link of the family "bridge".
+            let of_any_family = message.payload.first() == Some(&0);
+            let heard = match message.kind {
+                DELETE_LINK if of_any_family => link_entry(message.payload).map(|link| News::LinkGone(link.name)),
+                NEW_ROUTE => route_entry(message.payload).map(News::Route),
+                _ => None,
+            };
+            news.extend(heard);
+        })?;
+        Ok(news)
+    }
+
     /// Sends the plan; returns the entries of the links that were looked up, in order.
     pub(crate) fn apply(&self, plan: &Plan) -> Result<Vec<LinkEntry>, Error> {
         let replies = self.socket.exchange(&plan.batch).map_err(|cause| {
@@ -302,7 +343,7 @@ impl Rtnetlink {
         Ok(replies
             .iter()
             .filter(|reply| reply.kind == NEW_LINK)
-            .filter_map(link_entry)
+            .filter_map(|reply| link_entry(&reply.payload))
             .collect())
     }
 
@@ -330,46 +371,64 @@ impl Rtnetlink {
     /// All links.
     pub(crate) fn links(&self) -> Result<Vec<LinkEntry>, Error> {
         let replies = self.dump("list", "interfaces", GET_LINK, &link_header(0, 0, 0))?;
-        Ok(replies.iter().filter_map(link_entry).collect())
+        Ok(replies.iter().filter_map(|reply| link_entry(&reply.payload)).collect())
     }
 
     /// The IPv4 addresses of a link.
     pub(crate) fn addresses(&self, link: u32) -> Result<Vec<Ipv4Net>, Error> {
+        let all = self.all_addresses()?;
+        let of_link = all.into_iter().filter(|(index, _)| *index == link);
+        Ok(of_link.map(|(_, address)| address).collect())
+    }
+
+    /// The IPv4 addresses of all links, with the links' numbers.
+    pub(crate) fn all_addresses(&self) -> Result<Vec<(u32, Ipv4Net)>, Error> {
         let replies = self.dump("list", "addresses", GET_ADDRESS, &[AF_INET, 0, 0, 0, 0, 0, 0, 0])?;
-        let of_link = |reply: &&Reply| field(&reply.payload, 4) == Some(link);
         Ok(replies
             .iter()
-            .filter(of_link)
             .filter_map(|reply| {
                 let length = *reply.payload.get(1)?;
                 let bytes: [u8; 4] = Attributes::find(reply.payload.get(8..)?, 2)?.try_into().ok()?;
-                Ipv4Net::new(bytes.into(), length).ok()
+                Some((field(&reply.payload, 4)?, Ipv4Net::new(bytes.into(), length).ok()?))
             })
             .collect())
     }
 
     /// The IPv4 routes of all tables, without the default ones.
     pub(crate) fn routes(&self) -> Result<Vec<RouteEntry>, Error> {
-        const LOCAL: u8 = 255;
         let replies = self.dump("list", "routes", GET_ROUTE, &[AF_INET, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])?;
-        Ok(replies
-            .iter()
-            .filter_map(|reply| {
-                let (length, table) = (*reply.payload.get(1)?, *reply.payload.get(4)?);
-                if length == 0 || table == LOCAL {
-                    return None;
-                }
-                let attributes = reply.payload.get(12..)?;
-                let destination: [u8; 4] = Attributes::find(attributes, 1)?.try_into().ok()?;
-                let link = Attributes::find(attributes, 4)
-                    .and_then(|link| field(link, 0))
-                    .unwrap_or(0);
-                Some(RouteEntry {
-                    destination: Ipv4Net::new(destination.into(), length).ok()?,
-                    link,
-                })
-            })
-            .collect())
+        Ok(replies.iter().filter_map(|reply| route_entry(&reply.payload)).collect())
+    }
+
+    /// Number of the link by which the host sends to an address; `None`: there is no route.
+    pub(crate) fn link_to(&self, address: Ipv4Addr) -> Result<Option<u32>, Error> {
+        let mut batch = Batch::default();
+        let header = [AF_INET, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        batch.message(GET_ROUTE, flags::REQUEST | flags::ACK, &header, |m| {
+            m.bytes(1, &address.octets());
+        });
+        match self.socket.exchange(&batch) {
+            Ok(replies) => Ok(replies
+                .iter()
+                .find_map(|reply| field(Attributes::find(reply.payload.get(12..)?, 4)?, 0))),
+            Err(cause) if cause.is(Errno::NETUNREACH) || cause.is(Errno::HOSTUNREACH) => Ok(None),
+            Err(cause) => Err(Error::Kernel {
+                verb: "look up route to",
+                object: address.to_string(),
+                cause,
+            }),
+        }
+    }
+
+    /// Where the default route leads.
+    pub(crate) fn default_gateway(&self) -> Result<Option<Ipv4Addr>, Error> {
+        let replies = self.dump("list", "routes", GET_ROUTE, &[AF_INET, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])?;
+        let gateway = |reply: &Reply| -> Option<Ipv4Addr> {
+            let is_default = *reply.payload.get(1)? == 0 && *reply.payload.get(4)? == TABLE_MAIN;
+            let bytes: [u8; 4] = Attributes::find(reply.payload.get(12..)?, 5)?.try_into().ok()?;
+            is_default.then_some(bytes.into())
+        };
+        Ok(replies.iter().find_map(gateway))
     }
 
     fn dump(&self, verb: &'static str, object: &str, kind: u16, header: &[u8]) -> Result<Vec<Reply>, Error> {
@@ -392,18 +451,46 @@ fn link_header(index: u32, link_flags: u32, change: u32) -> [u8; 16] {
     header
 }
 
-fn link_entry(reply: &Reply) -> Option<LinkEntry> {
+/// An IPv4 route that is no default route and no address of the host's own.
+fn route_entry(payload: &[u8]) -> Option<RouteEntry> {
+    const LOCAL: u8 = 255;
+    let (family, length, table) = (*payload.first()?, *payload.get(1)?, *payload.get(4)?);
+    if family != AF_INET || length == 0 || table == LOCAL {
+        return None;
+    }
+    let attributes = payload.get(12..)?;
+    let destination: [u8; 4] = Attributes::find(attributes, 1)?.try_into().ok()?;
+    let link = Attributes::find(attributes, 4)
+        .and_then(|link| field(link, 0))
+        .unwrap_or(0);
+    Some(RouteEntry {
+        destination: Ipv4Net::new(destination.into(), length).ok()?,
+        link,
+    })
+}
+
+fn link_entry(payload: &[u8]) -> Option<LinkEntry> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned();
-    let attributes = reply.payload.get(16..)?;
+    let attributes = payload.get(16..)?;
     let kind = Attributes::find(attributes, IFLA_LINKINFO).and_then(|info| Attributes::find(info, IFLA_INFO_KIND));
     Some(LinkEntry {
-        index: field(&reply.payload, 4)?,
+        index: field(payload, 4)?,
         name: text(Attributes::find(attributes, IFLA_IFNAME)?),
         master: Attributes::find(attributes, IFLA_MASTER).and_then(|master| field(master, 0)),
         kind: kind.map(text).unwrap_or_default(),
+        mtu: Attributes::find(attributes, IFLA_MTU)
+            .and_then(|mtu| field(mtu, 0))
+            .unwrap_or(0),
+        is_up: field(payload, 8)? & IFF_UP != 0,
     })
 }
 
 fn field(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+impl AsFd for Rtnetlink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
 }

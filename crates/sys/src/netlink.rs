@@ -15,17 +15,17 @@
 //! assert_eq!((kind, value), (3, &b"lo\0"[..]));
 //! ```
 
+mod attributes;
+
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use attributes::pad;
+pub use attributes::{Attributed, Attributes};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink as family};
 
 /// Length of `struct nlmsghdr`.
 pub const HEADER: usize = 16;
-/// Bit of an attribute's type that says "contains attributes".
-const NESTED: u16 = 0x8000;
-/// Both flag bits of an attribute's type (`NLA_F_NESTED`, `NLA_F_NET_BYTEORDER`).
-const TYPE_MASK: u16 = 0x3fff;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const NLMSGERR_ATTR_MSG: u16 = 1;
@@ -122,107 +122,6 @@ impl Batch {
     }
 }
 
-/// The part of a message where attributes are written.
-#[derive(Debug)]
-pub struct Attributed<'a> {
-    bytes: &'a mut Vec<u8>,
-}
-
-impl Attributed<'_> {
-    /// Raw bytes.
-    pub fn bytes(&mut self, kind: u16, value: &[u8]) -> &mut Self {
-        self.bytes.extend_from_slice(&((value.len() + 4) as u16).to_ne_bytes());
-        self.bytes.extend_from_slice(&kind.to_ne_bytes());
-        self.bytes.extend_from_slice(value);
-        pad(self.bytes);
-        self
-    }
-
-    /// A NUL-terminated string.
-    pub fn text(&mut self, kind: u16, value: &str) -> &mut Self {
-        let mut bytes = Vec::with_capacity(value.len() + 1);
-        bytes.extend_from_slice(value.as_bytes());
-        bytes.push(0);
-        self.bytes(kind, &bytes)
-    }
-
-    /// One byte.
-    pub fn u8(&mut self, kind: u16, value: u8) -> &mut Self {
-        self.bytes(kind, &[value])
-    }
-
-    /// A 16-bit integer in host order.
-    pub fn u16(&mut self, kind: u16, value: u16) -> &mut Self {
-        self.bytes(kind, &value.to_ne_bytes())
-    }
-
-    /// A 32-bit integer in host order.
-    pub fn u32(&mut self, kind: u16, value: u32) -> &mut Self {
-        self.bytes(kind, &value.to_ne_bytes())
-    }
-
-    /// A 32-bit integer in network order.
-    pub fn be32(&mut self, kind: u16, value: u32) -> &mut Self {
-        self.bytes(kind, &value.to_be_bytes())
-    }
-
-    /// A nested group of attributes.
-    pub fn nest(&mut self, kind: u16, inner: impl FnOnce(&mut Attributed<'_>)) -> &mut Self {
-        self.nest_with(kind, &[], inner)
-    }
-
-    /// A nested group that starts with a fixed header (the peer of a veth).
-    pub fn nest_with(&mut self, kind: u16, header: &[u8], inner: impl FnOnce(&mut Attributed<'_>)) -> &mut Self {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(&[0, 0]);
-        self.bytes.extend_from_slice(&(kind | NESTED).to_ne_bytes());
-        self.bytes.extend_from_slice(header);
-        pad(self.bytes);
-        inner(&mut Attributed { bytes: self.bytes });
-        let length = (self.bytes.len() - start) as u16;
-        self.bytes[start..start + 2].copy_from_slice(&length.to_ne_bytes());
-        self
-    }
-}
-
-fn pad(bytes: &mut Vec<u8>) {
-    while !bytes.len().is_multiple_of(4) {
-        bytes.push(0);
-    }
-}
-
-/// Reads attributes one by one; malformed rests end the iteration.
-#[derive(Debug, Clone)]
-pub struct Attributes<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Attributes<'a> {
-    /// Over `bytes`, which starts with an attribute.
-    pub fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
-    }
-
-    /// The first attribute of that type.
-    pub fn find(bytes: &'a [u8], kind: u16) -> Option<&'a [u8]> {
-        Self::new(bytes)
-            .find(|(found, _)| *found == kind)
-            .map(|(_, value)| value)
-    }
-}
-
-impl<'a> Iterator for Attributes<'a> {
-    type Item = (u16, &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let length = usize::from(u16::from_ne_bytes(self.rest.get(..2)?.try_into().ok()?));
-        let kind = u16::from_ne_bytes(self.rest.get(2..4)?.try_into().ok()?) & TYPE_MASK;
-        let value = self.rest.get(4..length)?;
-        self.rest = self.rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some((kind, value))
-    }
-}
-
 /// One answer of the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
@@ -232,6 +131,17 @@ pub struct Reply {
     pub sequence: u32,
     /// What follows the header: the family's fixed header and attributes.
     pub payload: Vec<u8>,
+}
+
+/// What the kernel tells of a change that somebody made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Notification<'a> {
+    /// `nlmsg_type`.
+    pub kind: u16,
+    /// [`Socket::port_id`] of the socket through which it was made; 0: the kernel's own doing.
+    pub origin: u32,
+    /// What follows the header: the family's fixed header and attributes.
+    pub payload: &'a [u8],
 }
 
 /// Why a request failed.
@@ -290,6 +200,8 @@ impl Socket {
         for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK] {
             set_option(fd.as_fd(), libc::SOL_NETLINK, option, 1)?;
         }
+        // The kernel gives an address at the first request, too; one that only listens needs it before.
+        rustix::net::bind(&fd, &family::SocketAddrNetlink::new(0, 0))?;
         Ok(Self { fd })
     }
 
@@ -363,12 +275,24 @@ impl Socket {
         }
     }
 
-    /// Waits for the next datagram of notifications and hands each message to `each`.
-    pub fn listen(&self, mut each: impl FnMut(u16, &[u8])) -> io::Result<()> {
+    /// The address that the kernel gave this socket; notifications name it as the origin of what it changed.
+    pub fn port_id(&self) -> io::Result<u32> {
+        let address = rustix::net::getsockname(&self.fd)?;
+        let address = rustix::net::netlink::SocketAddrNetlink::try_from(address)?;
+        Ok(address.pid())
+    }
+
+    /// Waits for the next datagram of notifications and hands each message to `each`. An error of kind
+    /// [`rustix::io::Errno::NOBUFS`] says that some were lost because nobody read them in time.
+    pub fn listen(&self, mut each: impl FnMut(Notification<'_>)) -> io::Result<()> {
         let mut buffer = vec![0u8; 64 * 1024];
         let length = self.receive(&mut buffer)?;
         for message in Messages::new(&buffer[..length]) {
-            each(message.kind, message.payload);
+            each(Notification {
+                kind: message.kind,
+                origin: message.origin,
+                payload: message.payload,
+            });
         }
         Ok(())
     }
@@ -449,6 +373,7 @@ struct Message<'a> {
     kind: u16,
     flags: u16,
     sequence: u32,
+    origin: u32,
     payload: &'a [u8],
 }
 
@@ -472,6 +397,7 @@ impl<'a> Iterator for Messages<'a> {
             kind: u16::from_ne_bytes(header[4..6].try_into().ok()?),
             flags: u16::from_ne_bytes(header[6..8].try_into().ok()?),
             sequence: u32::from_ne_bytes(header[8..12].try_into().ok()?),
+            origin: u32::from_ne_bytes(header[12..].try_into().ok()?),
             payload: self.rest.get(HEADER..length)?,
         };
         self.rest = self.rest.get(length.next_multiple_of(4)..).unwrap_or_default();

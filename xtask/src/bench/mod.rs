@@ -14,6 +14,7 @@ mod images;
 mod machine;
 mod measure;
 mod mover;
+mod network;
 mod rows;
 mod stage;
 mod table;
@@ -45,6 +46,9 @@ pub(crate) struct Bench {
     /// Do all of it behind this command, which enters the room where the peers are; the project's folder must be there
     #[arg(long, value_name = "COMMAND")]
     all_prefix: Option<String>,
+    /// Do a tenth of the rows of the network, to see that they work
+    #[arg(long)]
+    small: bool,
     /// Fail when a first target is missed
     #[arg(long)]
     check: bool,
@@ -75,6 +79,7 @@ impl Bench {
         );
         let programs = project.join(&self.programs);
         let mut stage = Stage::new(&programs, &scratch, watch_for_interrupts()?)?;
+        stage.small = self.small;
         println!("{}", machine::describe());
         if rows.iter().any(|row| row.needs_engines()) {
             stage.open_engines()?;
@@ -127,8 +132,8 @@ impl Bench {
             .args(["--rounds", &self.rounds.to_string()])
             .arg("--programs")
             .arg(std::path::absolute(&self.programs)?);
-        if self.check {
-            command.arg("--check");
+        for (given, flag) in [(self.check, "--check"), (self.small, "--small")] {
+            command.args(given.then_some(flag));
         }
         // Ctrl-C reaches it too; it cleans up and ends.
         let _interrupted = watch_for_interrupts()?;

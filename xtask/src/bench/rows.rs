@@ -5,7 +5,7 @@ use super::measure::{Memory, memory, parent_of, processes_named, run, run_parall
 use super::stage::Stage;
 use super::table::{Measure, Series, Unit};
 use super::transfers::{Way, transfer};
-use super::{count, verbs};
+use super::{count, network, verbs};
 use anyhow::{Context as _, Result};
 use std::path::Path;
 use std::time::Duration;
@@ -27,6 +27,8 @@ pub(super) enum Row {
     Exec,
     /// 50 containers started, 10 at a time
     Parallel,
+    /// Sandboxes, throughput, connections, a thousand ports, a range of ten thousand, two hundred networks
+    Network,
     /// Memory of the parent process of an idle container
     ShimMemory,
     /// Memory of the daemon after the rows before this one
@@ -64,6 +66,7 @@ impl Row {
             Self::Budget => count::measure(stage, scratch),
             Self::Exec => exec(stage, rounds),
             Self::Parallel => parallel(stage, rounds.min(3)),
+            Self::Network => network::network(stage, rounds),
             Self::ShimMemory => shim_memory(stage),
             Self::DaemonMemory => daemon_memory(stage),
             Self::Startup => startup(stage, rounds),

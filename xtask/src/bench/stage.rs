@@ -33,6 +33,8 @@ pub(super) struct Stage {
     pub(super) engines: Vec<Engine>,
     /// The image, once there is one.
     pub(super) image: Option<String>,
+    /// Less of what can be done in any amount.
+    pub(super) small: bool,
     interrupted: Arc<AtomicBool>,
 }
 
@@ -50,6 +52,7 @@ impl Stage {
             memory: tempfile::Builder::new().prefix("tierce-bench-").tempdir_in(memory)?,
             engines: Vec::new(),
             image: None,
+            small: false,
             interrupted,
         })
     }

@@ -6,6 +6,7 @@ mod exec;
 mod image;
 mod network;
 mod progress;
+mod reach;
 mod registry;
 mod system;
 mod unserved;
@@ -120,6 +121,7 @@ pub(crate) fn table(engine: &Arc<Engine>, facts: &Arc<Shared>) -> Vec<Route> {
         archive::routes,
         registry::routes,
         network::routes,
+        reach::routes,
         volume::routes,
         system::routes,
         unserved::routes,

@@ -72,7 +72,7 @@ pub(super) struct NetworkFlags {
     default_network_opts: Vec<(String, String, String)>,
 }
 
-/// Addresses of the host.
+/// Addresses of the host, and who reaches published ports at them.
 #[derive(Debug, Clone, Default, clap::Args, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct AddressFlags {
@@ -80,6 +80,15 @@ pub(super) struct AddressFlags {
     #[arg(long, value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     ip: Option<IpAddr>,
+    /// The same as --ip, and first where both are given: 127.0.0.1 keeps ports from other hosts unless they say otherwise
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    publish_default_address: Option<IpAddr>,
+    /// What comes from outside to a published port must pass the host's own rules for incoming packets (ufw, firewalld);
+    /// it is relayed then
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    firewall_obey_host: Option<bool>,
     /// Address that `host-gateway` of --add-host stands for [default: the default bridge's] (may be given several times)
     #[arg(long = "host-gateway-ip", value_name = "ADDRESS", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -71,8 +71,13 @@ pub(crate) fn write(
         .flat_map(|sandbox| &sandbox.endpoints)
         .filter_map(|endpoint| Some(IpAddr::V4(endpoint.link.as_ref()?.address)))
         .collect();
-    let network_gateway = || Some(IpAddr::V4(sandbox?.primary()?.1.gateway?));
-    let host_gateway = context.config.presets.host_gateway.or_else(network_gateway);
+    // Docker's choice: an address of the host that is the same for all containers.
+    let default_bridge = || {
+        Some(IpAddr::V4(
+            context.sandboxes.network("bridge").ok()?.ipam.as_ref()?.gateway,
+        ))
+    };
+    let host_gateway = context.config.presets.host_gateway.or_else(default_bridge);
     let mut extra = host_config.extra_hosts.clone().unwrap_or_default();
     extra.extend(links.iter().flat_map(Link::hosts));
     let on_host = host_config.network_mode == "host";

@@ -1,6 +1,7 @@
 //! Does nothing: for hosts whose administrator programs the packet filter.
 
-use crate::{Backend, Change, Error, Family};
+use super::nft::Nft;
+use crate::{Backend, Change, Error, Family, LiveRules, Watch};
 
 /// The back end that changes nothing.
 #[derive(Debug)]
@@ -19,7 +20,16 @@ impl Backend for None {
         Ok(true)
     }
 
+    fn watch(&self) -> Result<Option<Watch>, Error> {
+        Ok(Option::None)
+    }
+
     fn foreign_forward_drops(&self, _: &str) -> Result<Vec<String>, Error> {
         Ok(Vec::new())
+    }
+
+    fn live(&self) -> Result<LiveRules, Error> {
+        // What others do counts all the more.
+        Nft::default().live()
     }
 }

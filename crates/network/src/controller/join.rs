@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tierce_firewall::Change;
 
-use super::{Controller, naming, random_id};
+use super::{Controller, naming, random_id, watch};
 use crate::drivers;
 use crate::drivers::bridge::address::{mac_of, peer_name};
 use crate::endpoint::{EndpointInfo, Link};
@@ -138,8 +138,7 @@ impl Controller {
         }
         if let Some((address, _)) = target {
             let elements = nat::elements(&self.config.table, &sandbox.ports, address);
-            self.filter
-                .apply(&elements.into_iter().map(Change::Add).collect::<Vec<_>>())?;
+            watch::apply(self, &elements.into_iter().map(Change::Add).collect::<Vec<_>>())?;
             self.relay.serve(&sandbox.container, address, reservation)?;
         }
         naming::serve(&self.names, &self.config.host_resolv_conf, sandbox, &join.resolver)?;
@@ -241,6 +240,7 @@ impl Controller {
         if let Some(key) = &sandbox.key {
             failures.extend(netns::unpin(key).err());
         }
+        watch::depart(self, sandbox);
         for endpoint in &sandbox.endpoints {
             if let Some(link) = &endpoint.link {
                 self.addresses.give_back(&endpoint.network, link.address, &sandbox.name);

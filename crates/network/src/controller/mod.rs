@@ -8,7 +8,10 @@ mod join;
 mod naming;
 mod networks;
 mod predefined;
+mod reach;
 mod restore;
+mod routes;
+mod watch;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -23,6 +26,9 @@ use crate::portmap::Ports;
 use crate::portmap::relay::Relay;
 use crate::records::Records;
 use crate::{Config, Error, Network, Sandbox};
+pub(crate) use reach::live_rules;
+pub use reach::{Entrance, PortReach, reach};
+pub use watch::{Watching, watch};
 
 /// A container that runs, as the supervisor reports it at start-up.
 #[derive(Debug, Clone)]
@@ -42,6 +48,9 @@ pub struct Controller {
     ports: Ports,
     relay: Relay,
     names: Arc<Names>,
+    /// Host's ends of interfaces of containers that left: the kernel takes them with their namespace, which a connection
+    /// that lost its other side keeps for minutes. See [`watch::sweep`].
+    departed: Mutex<Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -82,6 +91,7 @@ impl Controller {
             ports: Ports::default(),
             relay: Relay::default(),
             names,
+            departed: Mutex::default(),
         }))
     }
 
@@ -103,7 +113,8 @@ impl Controller {
         &self.config
     }
 
-    /// What an administrator should know: forwarding is off, another table drops forwarded packets.
+    /// What an administrator should know: forwarding is off, another table drops forwarded packets, a route of the host
+    /// leads elsewhere what a network has.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if std::fs::read_to_string(FORWARDING).is_ok_and(|value| value.trim() == "0") {
@@ -118,6 +129,10 @@ impl Controller {
                      (nft insert rule {chain} iifname {bridge} accept; nft insert rule {chain} oifname {bridge} accept)"
                 )
             })),
+            Err(error) => warnings.push(error.to_string()),
+        }
+        match routes::all(self) {
+            Ok(collisions) => warnings.extend(collisions.iter().map(ToString::to_string)),
             Err(error) => warnings.push(error.to_string()),
         }
         warnings

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 
-use super::{Controller, random_id};
+use super::{Controller, random_id, watch};
 use crate::config::Pool;
 use crate::drivers::{self, bridge};
 use crate::ipam::{self, Occupied};
@@ -150,9 +150,7 @@ impl Controller {
         self.addresses.open(network);
         driver.create(network)?;
         let rules = driver.rules(network, &self.config.table);
-        Ok(self
-            .filter
-            .apply(&rules.into_iter().map(Change::Add).collect::<Vec<_>>())?)
+        watch::apply(self, &rules.into_iter().map(Change::Add).collect::<Vec<_>>())
     }
 
     /// The reverse; goes on after failures.

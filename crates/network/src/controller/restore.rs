@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use tierce_firewall::{Change, Family, Table};
+use tierce_firewall::{Change, Table};
 
-use super::{Alive, Controller, FORWARDING, naming, predefined};
+use super::{Alive, Controller, FORWARDING, naming, predefined, watch};
 use crate::drivers;
-use crate::drivers::bridge::rules;
+use crate::drivers::bridge::rules::{self, Situation};
 use crate::netns;
 use crate::network::NetworkKind;
 use crate::portmap::{Taker, nat};
@@ -27,7 +27,7 @@ impl Controller {
             self.records.save_network(&network)?;
             self.lock().networks.insert(network.id.clone(), Arc::new(network));
         }
-        let forwarding_is_ours = ensure_forwarding(&self.config, &mut failures);
+        ensure_forwarding(&self.config, &mut failures);
         let alive: HashSet<_> = alive.iter().map(|alive| alive.container.as_str()).collect();
         let (mut adopted, dead): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.lock().sandboxes)
@@ -49,7 +49,7 @@ impl Controller {
         for sandbox in &adopted {
             self.adopt(sandbox, &mut failures);
         }
-        let table = whole_table(&self.config.table, forwarding_is_ours, &networks, &adopted);
+        let table = whole_table(&self.config, &networks, &adopted);
         self.filter.apply(&[Change::Replace(table)])?;
         for sandbox in &dead {
             failures.extend(self.dismantle(sandbox).err());
@@ -75,11 +75,9 @@ impl Controller {
             return Ok(());
         }
         // Bridges stay, as dockerd's do: one that was there before us is not ours to take away.
-        let table = Change::RemoveTable {
-            family: Family::Ip,
-            name: self.config.table.clone(),
-        };
-        self.filter.apply(&[table]).map_err(Error::from)
+        watch::sweep(self);
+        let table = whole_table(&self.config, &[], &[]);
+        self.filter.apply(&[Change::Withdraw(table)]).map_err(Error::from)
     }
 
     /// Claims again what an adopted sandbox holds.
@@ -110,8 +108,13 @@ impl Controller {
 }
 
 /// Everything that shall be in force, as one value.
-fn whole_table(name: &str, forwarding_is_ours: bool, networks: &[Arc<Network>], sandboxes: &[Arc<Sandbox>]) -> Table {
-    let mut table = rules::table(name, forwarding_is_ours);
+pub(super) fn whole_table(config: &Config, networks: &[Arc<Network>], sandboxes: &[Arc<Sandbox>]) -> Table {
+    let name = &config.table;
+    let situation = Situation {
+        forwarding_is_ours: tierce_fsops::exists(&config.state.join(FORWARDING_MARK)),
+        obey_host: config.host.obey_firewall,
+    };
+    let mut table = rules::table(name, situation);
     let of_networks = networks
         .iter()
         .flat_map(|network| drivers::of(&network.kind).rules(network, name));
@@ -167,18 +170,16 @@ fn remove_stray_links(prefix: &str, networks: &[Arc<Network>], adopted: &[Arc<Sa
     Error::gather(failures)
 }
 
-/// Switches forwarding on, as Docker does. Whether this daemon, or an earlier life of it, did so: the host was no
-/// router before.
-fn ensure_forwarding(config: &Config, failures: &mut Vec<Error>) -> bool {
+/// Switches forwarding on, as Docker does, and marks that this daemon did so: the host was no router before.
+fn ensure_forwarding(config: &Config, failures: &mut Vec<Error>) {
     let mark = config.state.join(FORWARDING_MARK);
     let off = std::fs::read_to_string(FORWARDING).is_ok_and(|value| value.trim() == "0");
-    if config.ip_forward && off {
+    if config.host.forward && off {
         match std::fs::write(FORWARDING, "1") {
             Ok(()) => failures.extend(tierce_fsops::write(&mark, b"", 0o600).err().map(Error::from)),
             Err(cause) => failures.push(Error::file("enable forwarding in", FORWARDING, cause)),
         }
     }
-    tierce_fsops::exists(&mark)
 }
 
 /// Twelve hexadecimal digits: what [`Controller::join`] makes.

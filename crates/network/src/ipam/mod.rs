@@ -104,7 +104,8 @@ pub(crate) fn overlapping(subnet: Ipv4Net, occupied: &[Occupied]) -> Option<&Occ
     occupied.iter().find(|other| overlap(subnet, other.subnet))
 }
 
-fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
+/// Whether two subnets have an address in common.
+pub(crate) fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
     one.contains(&other.network()) || other.contains(&one.network())
 }
 

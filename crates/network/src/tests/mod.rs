@@ -1,6 +1,7 @@
 //! Rows of the requirements, each on a machine of its own (see [`world`]).
 
 mod failures;
+mod others;
 mod ports;
 mod speed;
 pub(crate) mod world;

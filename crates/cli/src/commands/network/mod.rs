@@ -2,10 +2,12 @@
 
 mod connect;
 mod create;
+mod diagnose;
 mod disconnect;
 mod inspect;
 mod ls;
 mod pools;
+mod ports;
 mod prune;
 mod rm;
 
@@ -13,6 +15,7 @@ use crate::context::Context;
 use crate::error::Error;
 use clap::Subcommand;
 
+pub(super) use ports::Ports;
 pub(super) use prune::prune;
 
 /// Commands under `network`.
@@ -22,6 +25,8 @@ pub(crate) enum Group {
     Connect(connect::Connect),
     /// Create a network
     Create(create::Create),
+    /// Find what is wrong with networks: forwarding, other rules, masquerade, gateway, rp_filter, MTU, DNS
+    Diagnose(diagnose::Diagnose),
     /// Disconnect a container from a network
     Disconnect(disconnect::Disconnect),
     /// Display detailed information on one or more networks
@@ -41,6 +46,7 @@ impl Group {
         match self {
             Self::Connect(verb) => verb.run(context).await,
             Self::Create(verb) => verb.run(context).await,
+            Self::Diagnose(verb) => verb.run(context).await,
             Self::Disconnect(verb) => verb.run(context).await,
             Self::Inspect(verb) => verb.run(context).await,
             Self::List(verb) => verb.run(context).await,

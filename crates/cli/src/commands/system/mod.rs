@@ -8,6 +8,7 @@ mod prune;
 mod version;
 
 use super::container::Inspect;
+use super::network::Ports;
 use crate::context::Context;
 use crate::error::Error;
 use clap::Subcommand;
@@ -21,6 +22,8 @@ pub(crate) enum Verb {
     Info(info::Info),
     /// Return low-level information on Docker objects
     Inspect(Inspect),
+    /// List published ports and who can reach them, by the rules that are in force
+    Ports(Ports),
     /// Show the version information
     Version(version::Version),
 }
@@ -31,6 +34,7 @@ impl Verb {
             Self::Events(verb) => verb.run(context).await,
             Self::Info(verb) => verb.run(context).await,
             Self::Inspect(verb) => verb.run(context).await,
+            Self::Ports(verb) => verb.run(context).await,
             Self::Version(verb) => verb.run(context).await,
         }
     }

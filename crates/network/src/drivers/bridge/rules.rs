@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! guard       prerouting -300   iif != lo, to 127.0.0.0/8                      drop   (the bridges have route_localnet)
-//! prerouting  nat -100          to this host                                   jump publish
+//! prerouting  nat -100          to this host                                   jump publish   (not if the host is obeyed)
 //! output      nat -100          to this host                                   jump publish
 //! publish                       address.protocol.port → map publish_at         dnat address:port
 //!                               address.protocol.port → map span_at (ranges)   dnat address
 //!                               protocol.port         → map publish            dnat address:port
 //!                               protocol.port         → map span    (ranges)   dnat address
-//! forward     filter 0          established, related                           accept
+//! forward     filter 0                                                         jump admin
+//!                               established, related                           accept
 //!                               to a bridge, destination rewritten (published) accept
 //!                               in . out in set peers (same bridge)            accept
 //!                               to a bridge                                    drop   (isolation, unpublished ports)
@@ -19,6 +20,8 @@
 //!                               in in set masquerade, not to a bridge          masquerade
 //! ```
 //!
+//! The chain `admin` is the administrator's: empty when it is made, and whatever is put into it stays.
+//!
 //! An accept here ends only our table: a drop of another table (Docker's or a firewall's `FORWARD` policy) still
 //! holds. `Controller::warnings` names such chains.
 
@@ -26,7 +29,8 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use tierce_firewall::{
-    Chain, ChainKind, Element, Elements, Family, Hook, Point, Rule, Selector, Set, Statement, Table, Type, Value,
+    Chain, ChainKind, Element, Elements, Family, Hook, LiveRules, Point, Rule, Selector, Set, Statement, Table, Type,
+    Value,
 };
 
 use super::options::Options;
@@ -35,17 +39,30 @@ use crate::portmap::nat::{PUBLISH, PUBLISH_AT, SPAN, SPAN_AT};
 const BRIDGES: &str = "bridges";
 const PEERS: &str = "peers";
 const HAIRPIN: &str = "hairpin";
-const MASQUERADE: &str = "masquerade";
+/// Bridges whose packets get the host's address when they leave.
+pub(crate) const MASQUERADE: &str = "masquerade";
 const INTERNAL: &str = "internal";
 
-/// The table without any network. `forwarding_is_ours`: this daemon switched forwarding on, so the host was no router
-/// before and shall not become one for others.
-pub(crate) fn table(name: &str, forwarding_is_ours: bool) -> Table {
+/// The administrator's chain: made when it is missing, never touched afterwards.
+pub(crate) const ADMIN: &str = "admin";
+
+/// What of the host decides about rules.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Situation {
+    /// This daemon switched forwarding on, so the host was no router before and shall not become one for others.
+    pub(crate) forwarding_is_ours: bool,
+    /// What comes from outside to a published port is left to the host's rules for what comes in, and to the relay.
+    pub(crate) obey_host: bool,
+}
+
+/// The table without any network.
+pub(crate) fn table(name: &str, situation: Situation) -> Table {
     Table {
         family: Family::Ip,
         name: name.to_owned(),
         sets: sets(),
-        chains: chains(forwarding_is_ours),
+        chains: chains(situation),
+        kept: vec![ADMIN.to_owned()],
     }
 }
 
@@ -81,6 +98,11 @@ pub(crate) fn network_elements(options: &Options, subnet: Ipv4Net, internal: boo
     all
 }
 
+/// Whether the rule for members of [`MASQUERADE`] is in force in a table, given as `ip name`.
+pub(crate) fn is_masqueraded(live: &LiveRules, table: &str) -> bool {
+    live.masquerades(table, MASQUERADE)
+}
+
 fn sets() -> Vec<Set> {
     let set = |name: &str, key: &[Type], value: &[Type], interval| Set {
         name: name.to_owned(),
@@ -106,7 +128,7 @@ fn sets() -> Vec<Set> {
     ]
 }
 
-fn chains(forwarding_is_ours: bool) -> Vec<Chain> {
+fn chains(situation: Situation) -> Vec<Chain> {
     let hook = |kind, point, priority| Some(Hook { kind, point, priority });
     let chain = |name: &str, hook, rules| Chain {
         name: name.to_owned(),
@@ -132,18 +154,19 @@ fn chains(forwarding_is_ours: bool) -> Vec<Chain> {
         ],
     );
     vec![
+        chain(ADMIN, None, vec![]),
         chain(PUBLISH, None, publish_rules()),
         chain("guard", hook(ChainKind::Filter, Point::Prerouting, -300), vec![guard]),
         chain(
             "prerouting",
             hook(ChainKind::Nat, Point::Prerouting, -100),
-            to_publish(),
+            if situation.obey_host { vec![] } else { to_publish() },
         ),
         chain("output", hook(ChainKind::Nat, Point::Output, -100), to_publish()),
         chain(
             "forward",
             hook(ChainKind::Filter, Point::Forward, 0),
-            forward_rules(forwarding_is_ours),
+            forward_rules(situation.forwarding_is_ours),
         ),
         chain(
             "postrouting",
@@ -177,6 +200,7 @@ fn publish_rules() -> Vec<Rule> {
 fn forward_rules(forwarding_is_ours: bool) -> Vec<Rule> {
     let pair = vec![Selector::InterfaceIn, Selector::InterfaceOut];
     let mut rules = vec![
+        rule("the administrator's", vec![Statement::Jump(ADMIN.to_owned())]),
         rule("answers", vec![Statement::Established, Statement::Accept]),
         rule(
             "published",

@@ -1,0 +1,77 @@
+//! Routes of the host that lead elsewhere what networks have for their own: a VPN that was dialled later, as a rule.
+
+use std::fmt;
+
+use ipnet::Ipv4Net;
+
+use super::Controller;
+use crate::network::NetworkKind;
+use crate::rtnetlink::{RouteEntry, Rtnetlink};
+use crate::{Error, ipam};
+
+/// A network and a route of the host to the same addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Collision {
+    /// Name of the network.
+    pub(crate) network: String,
+    /// Its addresses.
+    pub(crate) subnet: Ipv4Net,
+    /// Where the route leads to.
+    pub(crate) route: Ipv4Net,
+    /// The interface it leaves by.
+    pub(crate) interface: String,
+}
+
+impl fmt::Display for Collision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            network,
+            subnet,
+            route,
+            interface,
+        } = self;
+        write!(
+            f,
+            "the host's route to {route} by {interface} collides with network {network} ({subnet}): addresses that are in \
+             both lead to only one of them; create the network anew, so that it gets other addresses, or withdraw the route"
+        )
+    }
+}
+
+/// Those of all routes of the host.
+pub(super) fn all(controller: &Controller) -> Result<Vec<Collision>, Error> {
+    Ok(collisions(controller, &Rtnetlink::open()?.routes()?))
+}
+
+/// Those of the given routes.
+pub(super) fn collisions(controller: &Controller, routes: &[RouteEntry]) -> Vec<Collision> {
+    let networks: Vec<_> = controller.lock().networks.values().cloned().collect();
+    let mut found = Vec::new();
+    for network in networks {
+        let (NetworkKind::Bridge(options), Some(ipam)) = (&network.kind, &network.ipam) else {
+            continue;
+        };
+        for route in routes
+            .iter()
+            .filter(|route| ipam::overlap(ipam.subnet, route.destination))
+        {
+            let interface = name_of(route.link);
+            if interface != options.bridge {
+                found.push(Collision {
+                    network: network.name.clone(),
+                    subnet: ipam.subnet,
+                    route: route.destination,
+                    interface,
+                });
+            }
+        }
+    }
+    found
+}
+
+/// Name of an interface by its number, as far as it is there.
+fn name_of(link: u32) -> String {
+    let links = Rtnetlink::open().and_then(|route| route.links()).unwrap_or_default();
+    let link = links.into_iter().find(|entry| entry.index == link);
+    link.map_or_else(|| "an unknown interface".to_owned(), |entry| entry.name)
+}
