@@ -32,10 +32,10 @@ tools-test:
 
 # Programs in release mode, all in $(OUT).
 build: tools-build
-	cargo build --release --locked -p tierce-cli -p tierce-daemon -p tierce-dns -p tierce-hub
+	cargo build --release --locked -p tierce-cli -p tierce-daemon -p tierce-dns -p tierce-hub -p tierce-supervisor
 	RUSTFLAGS="$(STATIC_FLAGS)" cargo build --profile static --locked --target $(STATIC_TARGET) -p tierce-runtime -p tierce-shim -p tierce-init
 	@mkdir -p $(OUT)
-	@install -m 755 $(addprefix target/release/,tierce tierced tierce-dns tierce-hub) $(OUT)
+	@install -m 755 $(addprefix target/release/,tierce tierced tierce-dns tierce-hub tierce-supervisor) $(OUT)
 	@install -m 755 $(addprefix target/$(STATIC_TARGET)/static/,tierce-runtime tierce-init containerd-shim-tierce-v2) $(OUT)
 
 # Programs in debug mode, where the tests look for them.

@@ -9,21 +9,28 @@
 //! ```
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tierce_engine::{Engine, Parts};
 use tierce_store::Leases;
-use tierce_supervisor::Supervisor;
+use tierce_supervisor::{Custody, Remote, RemoteConfig, Supervisor};
+use tierce_task::{TaskControl, Tasks};
 
 use crate::runtimes::Runtimes;
 use crate::settings::Settings;
 use crate::{old_layouts, registry};
+
+/// How long a start waits for the supervisor: it may be started at the same moment.
+const WAIT_FOR_SUPERVISOR: Duration = Duration::from_secs(30);
 
 /// What is open, as far as it is needed afterwards.
 pub(crate) struct Opened {
     pub(crate) engine: Arc<Engine>,
     /// For what a reload changes.
     pub(crate) reach: Arc<tierce_image::Reach>,
+    /// Containers are this daemon's alone as long as it has this.
+    _custody: Option<Custody>,
     /// Puts rules back that others take away.
     _watching: tierce_network::Watching,
 }
@@ -31,7 +38,7 @@ pub(crate) struct Opened {
 /// Opens the engine. Everything that an earlier daemon left running is found again.
 pub(crate) async fn open(settings: &Settings) -> Result<Opened> {
     old_layouts::tell(&settings.data_root);
-    let supervisor = open_supervisor(settings).await?;
+    let running = open_supervisor(settings).await?;
     let leases = Arc::new(Leases::default());
     let (layers, driver) = open_layers(settings)?;
     let client = registry::client(&settings.document)?;
@@ -51,8 +58,8 @@ pub(crate) async fn open(settings: &Settings) -> Result<Opened> {
         networks: Arc::clone(&networks),
         volumes: Arc::new(volumes),
         leases,
-        tasks: Arc::clone(&supervisor) as _,
-        control: supervisor,
+        tasks: running.tasks,
+        control: running.control,
     };
     let engine = Engine::open(engine(settings)?, parts)
         .await
@@ -62,11 +69,23 @@ pub(crate) async fn open(settings: &Settings) -> Result<Opened> {
     Ok(Opened {
         engine: Arc::new(engine),
         reach,
+        _custody: running.custody,
         _watching: watching,
     })
 }
 
-async fn open_supervisor(settings: &Settings) -> Result<Arc<Supervisor>> {
+/// What runs containers. The engine does not know whether it is in this process.
+struct Running {
+    tasks: Arc<dyn Tasks>,
+    control: Arc<dyn TaskControl>,
+    custody: Option<Custody>,
+}
+
+async fn open_supervisor(settings: &Settings) -> Result<Running> {
+    if let Some(config) = &settings.supervisor {
+        return open_remote(settings, config.clone()).await;
+    }
+    let custody = Custody::take(&settings.exec_root)?;
     if !settings.shim.is_file() {
         bail!(
             "find the shim: {} is no file; name it with --shim",
@@ -77,7 +96,36 @@ async fn open_supervisor(settings: &Settings) -> Result<Arc<Supervisor>> {
     let supervisor = Supervisor::open(config).context("open the supervisor")?;
     let found = supervisor.recover().await;
     tracing::debug!(count = found.len(), "found containers of an earlier daemon");
-    Ok(supervisor)
+    Ok(Running {
+        tasks: Arc::clone(&supervisor) as _,
+        control: supervisor,
+        custody: Some(custody),
+    })
+}
+
+/// The supervisor in a process of its own. It may come up after this one.
+async fn open_remote(settings: &Settings, config: RemoteConfig) -> Result<Running> {
+    // Those would be taken for dead, and started a second time, on the same layers.
+    if let Ok(_free) = Custody::take(&settings.exec_root)
+        && let tasks = settings.exec_root.join("tasks")
+        && std::fs::read_dir(&tasks).is_ok_and(|mut entries| entries.next().is_some())
+    {
+        bail!(
+            "containers in {} run, and no supervisor looks after them: have the one at {} do so with --state {}, or \
+             leave --containerd out",
+            tasks.display(),
+            config.address.display(),
+            settings.exec_root.display()
+        );
+    }
+    let remote = Remote::open(config, WAIT_FOR_SUPERVISOR)
+        .await
+        .context("use the supervisor (--containerd)")?;
+    Ok(Running {
+        tasks: Arc::clone(&remote) as _,
+        control: remote,
+        custody: None,
+    })
 }
 
 /// The layer store and the name of its storage driver.

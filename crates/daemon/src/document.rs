@@ -28,6 +28,8 @@ pub(crate) struct Document {
     pub(crate) log_level: Option<String>,
     pub(crate) log_format: Option<String>,
     pub(crate) shim: Option<PathBuf>,
+    pub(crate) containerd: Option<PathBuf>,
+    pub(crate) containerd_namespace: Option<String>,
     pub(crate) storage_driver: Option<String>,
     pub(crate) storage_opts: Option<Vec<String>>,
     pub(crate) registry_mirrors: Option<Vec<String>>,
@@ -302,7 +304,7 @@ mod tests {
     fn row_094_file_and_flags_add_up() {
         let file = json!({
             "storage-driver": "overlay2", "storage-opts": ["overlay2.override_kernel_check=true"], "live-restore": true,
-            "runtimes": {"crun": {"path": "/usr/bin/crun", "runtimeArgs": []}}, "containerd": "/c",
+            "runtimes": {"crun": {"path": "/usr/bin/crun", "runtimeArgs": []}}, "cri-containerd": true,
             "proxies": {"http-proxy": "h:1"}, "host-gateway-ip": "192.0.2.1"
         });
         let flags = ["--data-root", "/d", "--iptables=false", "--add-runtime", "youki=/y"];
@@ -311,7 +313,7 @@ mod tests {
         assert_eq!(loaded.document.data_root.as_deref(), Some(Path::new("/d")));
         assert_eq!(loaded.document.iptables, Some(false));
         assert_eq!(loaded.document.live_restore, Some(true));
-        assert_eq!(loaded.notes[0].0, "containerd");
+        assert_eq!(loaded.notes[0].0, "cri-containerd");
         let runtimes = loaded.document.runtimes.unwrap();
         assert!(runtimes.contains_key("crun") && runtimes.contains_key("youki"));
         assert_eq!(

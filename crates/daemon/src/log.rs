@@ -42,7 +42,12 @@ impl Level {
 
 /// `RUST_LOG` goes before the configuration, for finding defects in one part.
 fn filter(level: LevelFilter) -> EnvFilter {
-    EnvFilter::builder()
+    let filter = EnvFilter::builder()
         .with_default_directive(level.into())
-        .from_env_lossy()
+        .from_env_lossy();
+    // Every frame of a connection is only of interest to who asks for it by name.
+    match "h2=error".parse() {
+        Ok(quiet) if std::env::var_os(EnvFilter::DEFAULT_ENV).is_none() => filter.add_directive(quiet),
+        _ => filter,
+    }
 }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use anyhow::{Context, Result, anyhow, bail};
 use ipnet::Ipv4Net;
 use tierce_network::Pool;
+use tierce_supervisor::RemoteConfig;
 use tracing::level_filters::LevelFilter;
 
 use crate::called_as::CalledAs;
@@ -86,6 +87,8 @@ pub(crate) struct Settings {
     pub(crate) pidfile: PathBuf,
     pub(crate) logging: Logging,
     pub(crate) shim: PathBuf,
+    /// The supervisor in a process of its own, where there is one.
+    pub(crate) supervisor: Option<RemoteConfig>,
     /// Where our own init program is, if it is installed.
     pub(crate) own_init: PathBuf,
     pub(crate) network: NetworkSettings,
@@ -149,6 +152,7 @@ impl Settings {
             exec_root,
             logging: logging(&document)?,
             shim,
+            supervisor: supervisor(&document)?,
             own_init: program.with_file_name("tierce-init"),
             network: network(&document)?,
             isolation: isolation::read(&document)?,
@@ -157,6 +161,26 @@ impl Settings {
             document,
         })
     }
+}
+
+/// Where the supervisor is; an empty address stands for none.
+fn supervisor(document: &Document) -> Result<Option<RemoteConfig>> {
+    let Some(address) = document.containerd.as_ref().filter(|path| !path.as_os_str().is_empty()) else {
+        return Ok(None);
+    };
+    let path = address.strip_prefix("unix://").unwrap_or(address);
+    if !path.is_absolute() {
+        bail!(
+            "containerd {}: the path of the socket must be absolute",
+            address.display()
+        );
+    }
+    let mut config = RemoteConfig::new(path);
+    let namespace = document.containerd_namespace.clone();
+    if let Some(namespace) = namespace.filter(|name| !name.is_empty()) {
+        config.namespace = namespace;
+    }
+    Ok(Some(config))
 }
 
 /// `unix://` alone stands for the usual socket.

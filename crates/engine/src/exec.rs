@@ -309,6 +309,7 @@ async fn run(
         process,
         terminal: exec.request.tty,
         stdin: exec.request.attach_stdin,
+        fifos: None,
     };
     let io = context.tasks.exec(&id, task).await.map_err(failed)?;
     let started = async {

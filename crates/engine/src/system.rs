@@ -230,6 +230,9 @@ fn info(context: &Context) -> Info {
 
 fn warnings(context: &Context) -> Vec<String> {
     let damaged = context.daemon.damaged.get().into_iter().flatten();
+    let absence = context.tasks.absence().map(|cause| {
+        format!("WARNING: {cause}. Containers run on, but none can be started or stopped until it is back")
+    });
     damaged
         .map(|directory| {
             let id = directory.file_name().unwrap_or_default().to_string_lossy();
@@ -240,6 +243,7 @@ fn warnings(context: &Context) -> Vec<String> {
                 directory.display()
             )
         })
+        .chain(absence)
         .collect()
 }
 

@@ -90,6 +90,8 @@ pub(crate) fn publish_exit(shim: &mut Shim, number: u32) {
         pid: process.pid,
         exit_status: exit.status,
         exited_at: Some(exit.at.into()),
+        oom_killed,
+        memory_peak,
     };
     let answer = WaitResponse {
         exit_status: exit.status,

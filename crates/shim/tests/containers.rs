@@ -247,6 +247,7 @@ async fn row_077_exec_joins_and_returns_its_own_exit_code() {
                 process: document,
                 terminal: false,
                 stdin: true,
+                fifos: None,
             },
         )
         .await
@@ -270,6 +271,7 @@ async fn row_077_exec_joins_and_returns_its_own_exit_code() {
                 process: document,
                 terminal: true,
                 stdin: true,
+                fifos: None,
             },
         )
         .await
@@ -285,6 +287,7 @@ async fn row_077_exec_joins_and_returns_its_own_exit_code() {
         process: process(&["no-such-program"], false),
         terminal: false,
         stdin: false,
+        fifos: None,
     };
     let io = supervisor.exec(&id, exec).await.unwrap();
     let mut client = Client::attach(&io, "e3");

@@ -63,6 +63,12 @@ pub(crate) fn write(bundle: &Path, spec: &Spec) -> Result<()> {
         .map_err(failed("write", &path))
 }
 
+/// The runtime document, as it was written.
+pub(crate) fn read_spec(bundle: &Path) -> Result<Vec<u8>> {
+    let path = bundle.join("config.json");
+    fs::read(&path).map_err(failed("read", &path))
+}
+
 /// Keeps where the shim listens.
 pub(crate) fn write_bootstrap(bundle: &Path, bootstrap: &Bootstrap) -> Result<()> {
     let path = bundle.join(BOOTSTRAP);

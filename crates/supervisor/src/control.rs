@@ -20,6 +20,24 @@ impl Supervisor {
             .await
             .map(drop)
     }
+
+    /// A reading of the container's cgroup; `full`: as [`Metrics`], else as containerd's messages.
+    pub(crate) async fn reading(&self, container: &str, full: bool) -> Result<Any> {
+        let client = self.table.get(container)?.client("measure")?;
+        let id = container.to_owned();
+        let answer = client
+            .call::<StatsResponse>(
+                "measure",
+                Method::Stats,
+                &StatsRequest { id, full },
+                Some(self.config.short),
+            )
+            .await?;
+        answer.stats.ok_or_else(|| Error::Malformed {
+            what: "reading of a control group",
+            cause: "it is missing".to_owned(),
+        })
+    }
 }
 
 #[async_trait]
@@ -56,6 +74,7 @@ impl TaskControl for Supervisor {
         };
         self.tell(container, "pause", Method::Pause, &request).await?;
         self.table.get(container)?.set_status(TaskStatus::Paused);
+        self.tell_paused(container);
         Ok(())
     }
 
@@ -65,6 +84,7 @@ impl TaskControl for Supervisor {
         };
         self.tell(container, "resume", Method::Resume, &request).await?;
         self.table.get(container)?.set_status(TaskStatus::Running);
+        self.tell_resumed(container);
         Ok(())
     }
 
@@ -83,19 +103,11 @@ impl TaskControl for Supervisor {
     }
 
     async fn stats(&self, container: &str) -> Result<Metrics> {
-        let client = self.table.get(container)?.client("measure")?;
-        let request = StatsRequest {
-            id: container.to_owned(),
-            full: true,
-        };
-        let answer = client
-            .call::<StatsResponse>("measure", Method::Stats, &request, Some(self.config.short))
-            .await?;
+        let any = self.reading(container, true).await?;
         let malformed = |cause: String| Error::Malformed {
             what: "reading of a control group",
             cause,
         };
-        let any = answer.stats.ok_or_else(|| malformed("it is missing".to_owned()))?;
         if any.name() != Metrics::NAME {
             return Err(malformed(format!("its type is {}", any.name())));
         }

@@ -4,47 +4,66 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use tierce_task::messages::{
-    CreateTaskRequest, DeleteResponse, HealthOptions, MountMessage, StateResponse, Status, WaitResponse,
+    Any, CreateTaskRequest, DeleteResponse, HealthOptions, MountMessage, StateResponse, Status, WaitResponse,
 };
-use tierce_task::options::CreateOptions;
+use tierce_task::options::{CreateOptions, RuncOptions};
 use tierce_task::{Create, Error, Exit, Mount, Result, TaskStatus};
 
 use crate::config::Config;
 
 pub(crate) fn create_request(config: &Config, create: &Create, bundle: &Path) -> Result<CreateTaskRequest> {
-    let malformed = |error: serde_json::Error| Error::Malformed {
-        what: "process document",
-        cause: error.to_string(),
-    };
+    let runtime = create.runtime.as_ref().map(|path| path.display().to_string());
+    let runtime_root = config.runtime_root.display().to_string();
+    if let Some(fifos) = &create.fifos {
+        let options = RuncOptions {
+            binary_name: runtime.unwrap_or_default(),
+            root: runtime_root,
+            systemd_cgroup: create.systemd_cgroup,
+            ..RuncOptions::default()
+        };
+        return Ok(CreateTaskRequest {
+            stdin: fifos.stdin.clone(),
+            stdout: fifos.stdout.clone(),
+            stderr: fifos.stderr.clone(),
+            options: Some(Any::pack(RuncOptions::NAME, &options)),
+            ..bare_request(create, bundle)
+        });
+    }
     let options = CreateOptions {
         stdin: create.stdin,
         stdin_once: create.stdin_once,
-        runtime: create
-            .runtime
-            .as_ref()
-            .map(|path| path.display().to_string())
-            .unwrap_or_default(),
-        runtime_root: config.runtime_root.display().to_string(),
+        runtime: runtime.unwrap_or_default(),
+        runtime_root,
         systemd_cgroup: create.systemd_cgroup,
         log: create.log.clone(),
-        health: create
-            .health
-            .as_ref()
-            .map(HealthOptions::try_from)
-            .transpose()
-            .map_err(malformed)?,
+        health: health_options(create)?,
     };
     Ok(CreateTaskRequest {
+        options: Some(options.to_any()),
+        ..bare_request(create, bundle)
+    })
+}
+
+/// How its health is probed, for the wire.
+pub(crate) fn health_options(create: &Create) -> Result<Option<HealthOptions>> {
+    let options = create.health.as_ref().map(HealthOptions::try_from);
+    options.transpose().map_err(|error| Error::Malformed {
+        what: "process document",
+        cause: error.to_string(),
+    })
+}
+
+fn bare_request(create: &Create, bundle: &Path) -> CreateTaskRequest {
+    CreateTaskRequest {
         id: create.id.clone(),
         bundle: bundle.display().to_string(),
         rootfs: create.rootfs.iter().map(mount_message).collect(),
         terminal: create.terminal,
-        options: Some(options.to_any()),
         ..CreateTaskRequest::default()
-    })
+    }
 }
 
-fn mount_message(mount: &Mount) -> MountMessage {
+pub(crate) fn mount_message(mount: &Mount) -> MountMessage {
     MountMessage {
         kind: mount.kind.clone(),
         source: mount.source.clone(),

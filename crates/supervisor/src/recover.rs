@@ -96,6 +96,9 @@ impl Supervisor {
                 }
                 for exec in &execs {
                     task.add_exec(&exec.exec_id);
+                    if exec.pid != 0 {
+                        task.set_pid(&exec.exec_id, exec.pid);
+                    }
                     if let Some(exit) = convert::status_of(exec).1 {
                         task.set_exit(&ProcessId::exec(&task.id, &exec.exec_id), exit);
                     }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Weak};
 use async_trait::async_trait;
 use tierce_fault::{Fault, Kind};
 use tierce_task::messages::{
-    Any, CreateTaskResponse, DeleteRequest, DeleteResponse, Empty, ExecOptions, ExecProcessRequest, KillRequest,
-    ShutdownRequest, StartRequest, StartResponse,
+    Any, CreateTaskResponse, DeleteRequest, DeleteResponse, Empty, Envelope, ExecOptions, ExecProcessRequest,
+    KillRequest, ShutdownRequest, StartRequest, StartResponse,
 };
 use tierce_task::method::Method;
 use tierce_task::{
@@ -26,6 +26,8 @@ pub struct Supervisor {
     pub(crate) config: Config,
     pub(crate) table: Table,
     pub(crate) hub: EventHub,
+    /// Everything that happens, also what was asked for, in the words of containerd.
+    pub(crate) journal: EventHub<Envelope>,
     /// For the watchers, which shall not keep it alive.
     pub(crate) this: Weak<Self>,
 }
@@ -41,6 +43,7 @@ impl Supervisor {
             config,
             table: Table::default(),
             hub: EventHub::new(),
+            journal: EventHub::new(),
             this: this.clone(),
         }))
     }
@@ -104,6 +107,9 @@ impl Supervisor {
         let known = task.state().exit;
         let Some(client) = task.has_shim().then(|| task.client("delete")).transpose()? else {
             self.table.remove(&task.id);
+            if let Some(exit) = known {
+                self.tell_deleted(&ProcessId::init(&task.id), task.pid, exit);
+            }
             self.sweep(&task.id, task.bundle.clone(), false).await;
             return known.ok_or_else(|| Error::NotFound(ProcessId::init(&task.id)));
         };
@@ -113,13 +119,24 @@ impl Supervisor {
         };
         let answer = client
             .call::<DeleteResponse>("delete", Method::Delete, &request, Some(self.config.long))
-            .await?;
-        let exit = convert::exit_of_delete(&answer);
-        watch::tell_exit(self, task, &ProcessId::init(&task.id), exit);
+            .await;
+        let answer = match answer {
+            // It was deleted for a supervisor before this one, which died before it had heard so.
+            Err(error) if error.kind() == Kind::NotFound => None,
+            answer => Some(answer?),
+        };
+        let init = ProcessId::init(&task.id);
+        let exit = known.or(answer.as_ref().map(convert::exit_of_delete));
+        if let Some(exit) = exit {
+            watch::tell_exit(self, task, &init, exit);
+        }
         self.table.remove(&task.id);
+        if let Some(exit) = exit {
+            self.tell_deleted(&init, answer.map_or(task.pid, |answer| answer.pid), exit);
+        }
         self.dismiss(&task.id, &client).await;
         self.sweep(&task.id, task.bundle.clone(), false).await;
-        Ok(known.unwrap_or(exit))
+        exit.ok_or(Error::NotFound(init))
     }
 }
 
@@ -180,8 +197,15 @@ impl Tasks for Supervisor {
             // Only a restart that finds the shim silent would miss it.
             tracing::warn!(container = create.id, %error, "a task is not written down");
         }
-        let task = Arc::new(Task::new(create.id, bundle, io.clone(), answer.pid, Some(client)));
+        let task = Arc::new(Task::new(
+            create.id.clone(),
+            bundle,
+            io.clone(),
+            answer.pid,
+            Some(client),
+        ));
         reservation.fill(task.clone());
+        self.tell_created(&create, &task);
         watch::shim(self, &task);
         watch::process(self, &task, ProcessId::init(&task.id));
         Ok(Created { pid: answer.pid, io })
@@ -204,6 +228,10 @@ impl Tasks for Supervisor {
             task.trace.step(13, "the shim has called start of the runtime");
             task.set_status(TaskStatus::Running);
         } else {
+            task.set_pid(process.exec_id(), answer.pid);
+        }
+        self.tell_started(&task, process, answer.pid);
+        if process.exec.is_some() {
             watch::process(self, &task, process.clone());
         }
         Ok(answer.pid)
@@ -223,6 +251,7 @@ impl Tasks for Supervisor {
             what: "process document",
             cause: error.to_string(),
         })?;
+        let fifos = exec.fifos.clone().unwrap_or_default();
         let request = ExecProcessRequest {
             id: task.id.clone(),
             exec_id: name.clone(),
@@ -231,8 +260,10 @@ impl Tasks for Supervisor {
                 type_url: "types.containerd.io/opencontainers/runtime-spec/1/Process".into(),
                 value: document,
             }),
-            options: Some(ExecOptions { stdin: exec.stdin }),
-            ..ExecProcessRequest::default()
+            options: exec.fifos.is_none().then_some(ExecOptions { stdin: exec.stdin }),
+            stdin: fifos.stdin,
+            stdout: fifos.stdout,
+            stderr: fifos.stderr,
         };
         if !task.add_exec(name) {
             return Err(Error::Exists(process.clone()));
@@ -245,6 +276,7 @@ impl Tasks for Supervisor {
             task.remove_exec(name);
             return Err(error);
         }
+        self.tell_exec_added(process);
         Ok(task.io.clone())
     }
 
@@ -273,8 +305,12 @@ impl Tasks for Supervisor {
         };
         let known = task.exit(process).ok_or_else(|| Error::NotFound(process.clone()))?;
         let known = *known.borrow();
+        let pid = task.process(process).map_or(0, |(pid, _)| pid);
         if !task.has_shim() {
             task.remove_exec(exec);
+            if let Some(exit) = known {
+                self.tell_deleted(process, pid, exit);
+            }
             return known.ok_or_else(|| Error::NotFound(process.clone()));
         }
         let request = DeleteRequest {
@@ -291,7 +327,9 @@ impl Tasks for Supervisor {
         {
             task.remove_exec(exec);
         }
-        Ok(known.unwrap_or(convert::exit_of_delete(&answer?)))
+        let exit = known.unwrap_or(convert::exit_of_delete(&answer?));
+        self.tell_deleted(process, pid, exit);
+        Ok(exit)
     }
 
     async fn wait(&self, process: &ProcessId) -> Result<Exit> {

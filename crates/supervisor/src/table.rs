@@ -16,12 +16,15 @@ use crate::client::Client;
 #[derive(Debug)]
 pub(crate) struct Process {
     exit: watch::Sender<Option<Exit>>,
+    /// Of an exec that was started.
+    pid: Option<u32>,
 }
 
 impl Default for Process {
     fn default() -> Self {
         Self {
             exit: watch::Sender::new(None),
+            pid: None,
         }
     }
 }
@@ -104,6 +107,25 @@ impl Task {
         true
     }
 
+    /// Notes that an exec was started.
+    pub(crate) fn set_pid(&self, exec: &str, pid: u32) {
+        if let Some(process) = lock(&self.execs).get_mut(exec) {
+            process.pid = Some(pid);
+        }
+    }
+
+    /// Process id of a process, 0 of an exec that was not started, and how it ended.
+    pub(crate) fn process(&self, process: &ProcessId) -> Option<(u32, Option<Exit>)> {
+        match &process.exec {
+            None => Some((self.pid, *self.init.exit.borrow())),
+            Some(exec) => {
+                let execs = lock(&self.execs);
+                let exec = execs.get(exec)?;
+                Some((exec.pid.unwrap_or_default(), *exec.exit.borrow()))
+            }
+        }
+    }
+
     pub(crate) fn remove_exec(&self, exec: &str) {
         lock(&self.execs).remove(exec);
     }
@@ -182,6 +204,11 @@ impl Table {
     pub(crate) fn get(&self, container: &str) -> Result<Arc<Task>> {
         let task = lock(&self.tasks).get(container).cloned().flatten();
         task.ok_or_else(|| Error::NotFound(ProcessId::init(container)))
+    }
+
+    /// Whether there is a task of that name, or one is being made.
+    pub(crate) fn is_taken(&self, container: &str) -> bool {
+        lock(&self.tasks).contains_key(container)
     }
 
     pub(crate) fn remove(&self, container: &str) {

@@ -23,6 +23,7 @@ pub(crate) fn tell_exit(supervisor: &Supervisor, task: &Task, process: &ProcessI
             task.trace.step(14, "it was watched until its end");
         }
         let (container, exec) = (process.container.clone(), process.exec.clone());
+        supervisor.tell_exited(task, process, exit);
         supervisor.hub.publish(&Event {
             container,
             exec,
@@ -62,6 +63,7 @@ pub(crate) fn shim(supervisor: &Supervisor, task: &Arc<Task>) {
                 while let Some(envelope) = events.recv().await {
                     let Some(supervisor) = this.upgrade() else { return };
                     if let Some((exec, kind)) = news(&task, &envelope) {
+                        supervisor.journal.publish(&envelope);
                         supervisor.hub.publish(&Event {
                             container: task.id.clone(),
                             exec,

@@ -42,6 +42,18 @@ pub enum Error {
         /// Why the connection ended.
         cause: String,
     },
+    /// The supervisor, which is a process of its own, cannot be reached. The container is not touched by that.
+    #[error("cannot {verb} {container}: the supervisor at {address} is away: {cause}")]
+    Away {
+        /// What was being asked for.
+        verb: &'static str,
+        /// The container.
+        container: String,
+        /// Where the supervisor should be.
+        address: String,
+        /// Why it is not.
+        cause: String,
+    },
     /// The shim did not answer in time. It may still carry out what was asked.
     #[error("cannot {verb} {container}: its shim did not answer within {} s", after.as_secs())]
     Timeout {
@@ -79,7 +91,7 @@ impl Fault for Error {
             Self::Exists(_) => Kind::Conflict,
             Self::Refused { kind, .. } => *kind,
             Self::Launch { .. } => Kind::Internal,
-            Self::Disconnected { .. } => Kind::Unavailable,
+            Self::Disconnected { .. } | Self::Away { .. } => Kind::Unavailable,
             Self::Timeout { .. } => Kind::Timeout,
             Self::Bundle { source, .. } => tierce_fault::kind_of_io(source),
             Self::Malformed { .. } => Kind::DataLoss,

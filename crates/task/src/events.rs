@@ -10,11 +10,21 @@ use std::task::{Poll, Waker};
 
 use crate::Event;
 
-#[derive(Debug, Default)]
-struct Queue {
-    events: VecDeque<Event>,
+#[derive(Debug)]
+struct Queue<T> {
+    events: VecDeque<T>,
     waker: Option<Waker>,
     closed: bool,
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self {
+            events: VecDeque::new(),
+            waker: None,
+            closed: false,
+        }
+    }
 }
 
 /// Survives a panic of another holder: the queue is consistent between any two statements.
@@ -23,26 +33,41 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Hands each published event to all subscribers.
-#[derive(Debug, Default)]
-pub struct EventHub {
-    subscribers: Mutex<Vec<Weak<Mutex<Queue>>>>,
+#[derive(Debug)]
+pub struct EventHub<T = Event> {
+    subscribers: Mutex<Vec<Weak<Mutex<Queue<T>>>>>,
 }
 
-impl EventHub {
+impl<T> Default for EventHub<T> {
+    fn default() -> Self {
+        Self {
+            subscribers: Mutex::default(),
+        }
+    }
+}
+
+impl<T: Clone> EventHub<T> {
     /// A hub without subscribers.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// A receiver of everything published from now on.
-    pub fn subscribe(&self) -> EventReceiver {
+    pub fn subscribe(&self) -> EventReceiver<T> {
         let queue = Arc::new(Mutex::new(Queue::default()));
         lock(&self.subscribers).push(Arc::downgrade(&queue));
         EventReceiver { queue }
     }
 
+    /// Whether anybody listens.
+    pub fn is_watched(&self) -> bool {
+        lock(&self.subscribers)
+            .iter()
+            .any(|subscriber| subscriber.strong_count() > 0)
+    }
+
     /// Gives `event` to every subscriber, and forgets those that went away.
-    pub fn publish(&self, event: &Event) {
+    pub fn publish(&self, event: &T) {
         lock(&self.subscribers).retain(|subscriber| {
             let Some(queue) = subscriber.upgrade() else {
                 return false;
@@ -57,7 +82,7 @@ impl EventHub {
     }
 }
 
-impl Drop for EventHub {
+impl<T> Drop for EventHub<T> {
     fn drop(&mut self) {
         for subscriber in lock(&self.subscribers).drain(..) {
             let Some(queue) = subscriber.upgrade() else { continue };
@@ -72,13 +97,13 @@ impl Drop for EventHub {
 
 /// One subscriber's side of an [`EventHub`].
 #[derive(Debug)]
-pub struct EventReceiver {
-    queue: Arc<Mutex<Queue>>,
+pub struct EventReceiver<T = Event> {
+    queue: Arc<Mutex<Queue<T>>>,
 }
 
-impl EventReceiver {
+impl<T> EventReceiver<T> {
     /// The next event; `None` once the hub is gone and everything was read. Cancel-safe.
-    pub async fn recv(&mut self) -> Option<Event> {
+    pub async fn recv(&mut self) -> Option<T> {
         poll_fn(|context| {
             let mut queue = lock(&self.queue);
             if let Some(event) = queue.events.pop_front() {
@@ -94,7 +119,7 @@ impl EventReceiver {
     }
 
     /// The next event if one is there already.
-    pub fn try_recv(&mut self) -> Option<Event> {
+    pub fn try_recv(&mut self) -> Option<T> {
         lock(&self.queue).events.pop_front()
     }
 }
@@ -143,6 +168,7 @@ mod tests {
     fn a_dropped_receiver_is_forgotten() {
         let hub = EventHub::new();
         drop(hub.subscribe());
+        assert!(!hub.is_watched());
         hub.publish(&event("a"));
         assert!(lock(&hub.subscribers).is_empty());
     }

@@ -9,6 +9,7 @@
 //! - [`EventHub`]: hands every event to every subscriber without losing any; needs no particular executor.
 //! - [`messages`], [`frame`], [`status`], [`method`]: containerd's shim protocol (`containerd.task.v3` over ttrpc) as
 //!   bytes. A foreign shim can therefore serve our supervisor, and our shim a real containerd.
+//! - [`services`]: containerd's own services, over which an engine and a supervisor of its own process speak.
 //! - [`options`]: what we say to our own shim beyond containerd's protocol.
 //! - [`attach`]: the protocol of a shim's I/O socket, over which standard streams flow past the supervisor.
 //! - [`bootstrap`]: the JSON that a shim prints when it has been started.
@@ -28,6 +29,7 @@ pub mod messages;
 pub mod method;
 mod model;
 pub mod options;
+pub mod services;
 pub mod status;
 mod tasks;
 mod trace;
@@ -35,6 +37,8 @@ mod trace;
 pub use error::{Error, Result};
 pub use events::{EventHub, EventReceiver};
 pub use health::{Health, HealthCheck, HealthStatus, ProbeResult};
-pub use model::{Create, Created, Event, EventKind, Exec, Exit, Mount, ProcessId, Resources, TaskState, TaskStatus};
+pub use model::{
+    Create, Created, Event, EventKind, Exec, Exit, Fifos, Mount, ProcessId, Resources, TaskState, TaskStatus,
+};
 pub use tasks::{TaskControl, Tasks};
 pub use trace::TraceId;

@@ -63,6 +63,17 @@ pub struct Mount {
     pub options: Vec<String>,
 }
 
+/// FIFOs that a client of containerd's kind gives for the streams, instead of using the shim's I/O socket.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Fifos {
+    /// Standard input; empty: none.
+    pub stdin: String,
+    /// Standard output, or a URI of containerd.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
 /// Everything needed to create a task.
 #[derive(Debug, Clone, Default)]
 pub struct Create {
@@ -91,6 +102,8 @@ pub struct Create {
     pub trace: Option<TraceId>,
     /// How its health is probed; `None`: it is not.
     pub health: Option<HealthCheck>,
+    /// Its streams, where they are not on the I/O socket: then nothing is logged or probed.
+    pub fifos: Option<Fifos>,
 }
 
 /// A created task: its init exists, but the user's program has not been started.
@@ -111,6 +124,8 @@ pub struct Exec {
     pub terminal: bool,
     /// Keep standard input open for clients.
     pub stdin: bool,
+    /// Its streams, where they are not on the I/O socket.
+    pub fifos: Option<Fifos>,
 }
 
 /// How a process ended.

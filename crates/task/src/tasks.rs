@@ -58,6 +58,11 @@ pub trait Tasks: Send + Sync {
     /// All tasks as last known, in no particular order. Never waits for a shim.
     fn list(&self) -> Vec<TaskState>;
 
+    /// Why tasks can only be asked about and not be changed just now; `None`: they can.
+    fn absence(&self) -> Option<String> {
+        None
+    }
+
     /// All events from now on.
     fn subscribe(&self) -> EventReceiver;
 }

@@ -1,6 +1,7 @@
 //! A `tierced` of a test's own, and the two command lines that drive it.
 
 use crate::leaks;
+use crate::supervisor::Supervisor;
 use crate::{Host, ImageBuilder, Output, Registry, Run, Snapshot, binary, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
@@ -9,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// What takes milliseconds on an idle machine is waited for so long on a busy one.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running daemon with its host, its roots and, where asked for, its registry.
 ///
@@ -20,6 +21,8 @@ pub struct Daemon {
     root: tempfile::TempDir,
     data_root: PathBuf,
     process: Option<Child>,
+    /// Its supervisor, where that is a process of its own.
+    pub supervisor: Supervisor,
     registry: Option<Registry>,
     /// Flags besides those that keep it apart from others; of use at the next start.
     pub flags: Vec<String>,
@@ -200,6 +203,12 @@ impl Daemon {
             "--debug",
         ]);
         command.args(&self.flags);
+        if self.supervisor.apart {
+            if self.supervisor.pid() == 0 {
+                self.supervisor.launch();
+            }
+            command.arg("--containerd").arg(self.supervisor.socket());
+        }
         command
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
@@ -242,6 +251,7 @@ impl Daemon {
             &format!("{}/", self.cgroup_parent()),
         ])
         .without_process(self.process.as_ref().map_or(0, Child::id))
+        .without_process(self.supervisor.pid())
     }
 }
 
@@ -249,15 +259,24 @@ impl Daemon {
 pub(crate) fn start(disk: Option<&Path>, flags: &[&str]) -> Daemon {
     let root = new_root();
     // The name tells whose mounts are whose, see `traces`.
-    let data_root = disk.map_or_else(|| root.path().to_owned(), |disk| disk.join(name_of(root.path())));
-    let mut daemon = prepare(root, data_root.join("data"), flags);
+    let data_root = disk.map(|disk| disk.join(name_of(root.path())).join("data"));
+    let mut daemon = prepare(root, data_root, flags);
     daemon.launch();
     daemon
 }
 
+/// A daemon whose supervisor is a process of its own, and that has pulled the busybox image; and the image's name.
+pub fn daemon_with_supervisor() -> (Daemon, String) {
+    let mut daemon = prepare(new_root(), None, &[]);
+    daemon.supervisor.apart = true;
+    daemon.launch();
+    let name = daemon.add_image(&ImageBuilder::busybox(), "busybox");
+    (daemon, name)
+}
+
 /// A daemon that is not started yet ([`Daemon::launch`]), on a data root that others use too. That is not removed with it.
 pub fn daemon_on(data_root: &Path) -> Daemon {
-    prepare(new_root(), data_root.to_owned(), &[])
+    prepare(new_root(), Some(data_root.to_owned()), &[])
 }
 
 fn new_root() -> tempfile::TempDir {
@@ -268,10 +287,12 @@ fn new_root() -> tempfile::TempDir {
         .expect("a temporary directory")
 }
 
-fn prepare(root: tempfile::TempDir, data_root: PathBuf, flags: &[&str]) -> Daemon {
+fn prepare(root: tempfile::TempDir, data_root: Option<PathBuf>, flags: &[&str]) -> Daemon {
+    let host = Host::new();
     Daemon {
-        host: Host::new(),
-        data_root,
+        supervisor: Supervisor::new(root.path(), &host),
+        host,
+        data_root: data_root.unwrap_or_else(|| root.path().join("data")),
         root,
         process: None,
         registry: None,
@@ -289,6 +310,9 @@ impl Drop for Daemon {
             eprintln!("--- log of the daemon ---\n{}", self.log());
         }
         if self.process.is_some() {
+            if self.supervisor.apart && self.supervisor.pid() == 0 {
+                self.supervisor.launch();
+            }
             let all = self.docker(&["ps", "--all", "--quiet", "--no-trunc"]);
             let ids: Vec<&str> = all.stdout.split_whitespace().collect();
             if !ids.is_empty() {
@@ -296,6 +320,7 @@ impl Drop for Daemon {
             }
             self.stop();
         }
+        self.supervisor.stop();
         self.registry.take();
         if !std::thread::panicking() {
             self.wait_until_nothing_is_left();

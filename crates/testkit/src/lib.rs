@@ -13,6 +13,7 @@ mod hung;
 mod image;
 mod leaks;
 mod registry;
+mod supervisor;
 
 // For the tests of single rooms, which have no host of their own: a disk that loses power, an HTTP server that
 // misbehaves on demand, images with every detail in the test's hand, and the real registry on a free port.
@@ -24,7 +25,7 @@ pub mod power;
 
 pub use attach::attach_echoes;
 pub use command::{Output, Run, binary, missing_tool, wait_until};
-pub use daemon::{Daemon, daemon_on};
+pub use daemon::{Daemon, daemon_on, daemon_with_supervisor};
 pub use disk::Disk;
 pub use dockerd::Dockerd;
 pub use host::Host;
@@ -32,3 +33,4 @@ pub use hung::HungMount;
 pub use image::{Compression, Entry, ImageBuilder};
 pub use leaks::Snapshot;
 pub use registry::Registry;
+pub use supervisor::Supervisor;

@@ -47,7 +47,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("shim", &["task", "logs", "runtime", "cgroup", "oci", "sys", "fsops"]),
     ("init", &["sys"]),
     ("spec", &["seccomp", "oci", "fsops"]),
-    ("supervisor", &["task", "store", "oci", "fsops"]),
+    ("grpc", &[]),
+    ("supervisor", &["grpc", "task", "store", "oci", "fsops"]),
     (
         "engine",
         &[

@@ -33,10 +33,11 @@ pub(super) struct SourceFile {
 impl SourceFile {
     /// Documents whose members other programs fix: Docker's, the OCI's, containerd's.
     pub(super) fn is_wire_document(&self) -> bool {
-        const DOCUMENTS: [&str; 5] = [
+        const DOCUMENTS: [&str; 6] = [
             "crates/api-types/",
             "crates/oci/",
             "crates/task/src/messages/",
+            "crates/task/src/services/",
             "crates/engine/src/container/record.rs", // config.v2.json
             "crates/daemon/src/document.rs",         // daemon.json
         ];

@@ -56,27 +56,20 @@ const fn refused(flag: &'static str, key: &'static str, takes: Takes, reason: &'
     }
 }
 
-const OWN_SUPERVISOR: &str = "this daemon supervises its containers itself";
+const NO_CRI: &str = "no part of containerd's is in this daemon";
 const NO_SWARM: &str = "there is no swarm mode";
 const NO_IPV6: &str = "networks with IPv6 are not served yet";
 const NO_REALTIME: &str = "real-time scheduling of the parent control group is not served";
 
 /// Every option of dockerd 28.5 that is not served.
-pub(crate) const UNSERVED: [Unserved; 29] = [
-    noted("containerd", "containerd", Takes::Text, OWN_SUPERVISOR),
-    noted(
-        "containerd-namespace",
-        "containerd-namespace",
-        Takes::Text,
-        OWN_SUPERVISOR,
-    ),
+pub(crate) const UNSERVED: [Unserved; 27] = [
     noted(
         "containerd-plugins-namespace",
         "containerd-plugins-namespace",
         Takes::Text,
-        OWN_SUPERVISOR,
+        NO_CRI,
     ),
-    noted("cri-containerd", "cri-containerd", Takes::Switch, OWN_SUPERVISOR),
+    noted("cri-containerd", "cri-containerd", Takes::Switch, NO_CRI),
     noted(
         "experimental",
         "experimental",

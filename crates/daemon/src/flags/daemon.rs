@@ -42,10 +42,6 @@ pub(super) struct DaemonFlags {
     #[arg(long, value_name = "FORM")]
     #[serde(skip_serializing_if = "Option::is_none")]
     log_format: Option<String>,
-    /// Program that is the parent of each container [default: beside this one]
-    #[arg(long, value_name = "PATH")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    shim: Option<PathBuf>,
     /// Label of this daemon, shown by `info` (may be given several times)
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = values::label)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -66,6 +62,24 @@ pub(super) struct DaemonFlags {
     #[arg(long = "feature", value_name = "NAME[=BOOL]", value_parser = values::feature)]
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "values::serialize_pairs")]
     features: Vec<(String, bool)>,
+}
+
+/// Who looks after the containers.
+#[derive(Debug, Clone, Default, clap::Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct SupervisorFlags {
+    /// Program that is the parent of each container [default: beside this one]
+    #[arg(long, value_name = "PATH")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shim: Option<PathBuf>,
+    /// Socket of tierce-supervisor, which then starts and watches the containers [default: this daemon does it itself]
+    #[arg(long, value_name = "SOCKET")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    containerd: Option<PathBuf>,
+    /// Namespace there that the containers are in [default: moby]
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    containerd_namespace: Option<String>,
 }
 
 /// TLS of TCP sockets.

@@ -51,6 +51,9 @@ pub(crate) struct Flags {
     daemon: daemon::DaemonFlags,
     #[command(flatten)]
     #[serde(flatten)]
+    supervisor: daemon::SupervisorFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
     tls: daemon::TlsFlags,
     #[command(flatten)]
     #[serde(flatten)]

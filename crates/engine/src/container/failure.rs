@@ -14,13 +14,17 @@ const MISSING: [&str; 4] = [
 /// Signs of one that cannot be executed.
 const DENIED: [&str; 3] = ["permission denied", "is a directory", "not a directory"];
 
+/// Before the failures of a container's creation that are not its runtime's.
+const TASK_PREFIX: &str = "failed to create task for container: ";
+
 /// Turns what the task said into the engine's error.
 ///
 /// * `verb`: `"create failed: "` or `"exec failed: "`.
 pub(crate) fn runtime_failure(verb: &str, error: &tierce_task::Error) -> Error {
     let text = error.to_string();
     if !matches!(error, tierce_task::Error::Refused { .. }) {
-        return Error::below_with("failed to create task for container: ", NotRefused(text, error.kind()));
+        let prefix = if verb.starts_with("exec") { "" } else { TASK_PREFIX };
+        return Error::below_with(prefix, NotRefused(text, error.kind()));
     }
     if let Some((_, cause)) = text.split_once("failed to initialize logging driver: ") {
         return Error::Internal(format!("{}{cause}", super::log_options::NO_DRIVER));

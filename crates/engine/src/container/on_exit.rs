@@ -9,6 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tierce_task::{Event, EventKind, EventReceiver, Exit, ProcessId};
 
+/// Between two looks whether the supervisor is back.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
 /// Follows the tasks' events until there are no more. Each is handled on its own, so that one container that takes
 /// long to clean up holds up no other.
 pub(crate) async fn follow(context: Arc<Context>, mut events: EventReceiver) {
@@ -131,6 +134,9 @@ async fn note(context: &Context, container: &Container, state: &State) {
 pub(crate) fn schedule_restart(context: Arc<Context>, container: Arc<Container>, starts: u64, delay: Duration) {
     tokio::spawn(async move {
         tokio::time::sleep(delay).await;
+        while context.tasks.absence().is_some() && !context.is_shutting_down() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
         let _transient = container.transition().await;
         let snapshot = container.snapshot();
         let state = &snapshot.record.state;

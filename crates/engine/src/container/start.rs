@@ -207,6 +207,7 @@ fn task_of(context: &Context, directory: &Path, snapshot: &Snapshot, ready: Read
         log: log_options::target(&host_config.log_config, directory, record)?,
         runtime,
         systemd_cgroup,
+        fifos: None,
         trace: None,
         health,
     })

@@ -143,6 +143,12 @@ pub struct TaskExit {
     /// When it ended.
     #[prost(message, optional, tag = "5")]
     pub exited_at: Option<Timestamp>,
+    /// Ours, told by the supervisor: the kernel killed something in the container for lack of memory.
+    #[prost(bool, tag = "1000")]
+    pub oom_killed: bool,
+    /// Ours: the most memory that the container used, where the kernel killed for lack of it; 0: not known.
+    #[prost(uint64, tag = "1001")]
+    pub memory_peak: u64,
 }
 
 /// The kernel killed a process of the container for lack of memory.
