@@ -276,3 +276,18 @@ fn events_tell_what_happened_and_can_be_filtered() {
         "{ours}"
     );
 }
+
+#[test]
+fn row_089_members_of_requests_are_known_in_any_case() {
+    let (daemon, image) = Daemon::with_busybox();
+    let body = format!(
+        r#"{{"image": "{image}", "CMD": ["true"], "labels": {{"Env": "x"}}, "hostConfig": {{"autoremove": true}}}}"#
+    );
+    let (status, answer) = daemon.request("POST", "/v1.51/containers/create?name=c1", Some(&body));
+    assert_eq!(status, 201, "{answer}");
+    let shown = daemon.inspect(
+        "c1",
+        "{{json .Config.Cmd}} {{json .Config.Labels}} {{.HostConfig.AutoRemove}}",
+    );
+    assert_eq!(shown, r#"["true"] {"Env":"x"} true"#);
+}

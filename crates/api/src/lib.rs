@@ -20,6 +20,7 @@ mod frames;
 mod handle;
 mod hijack;
 mod listen;
+mod member_names;
 mod metrics;
 mod pipe;
 mod query;

@@ -10,6 +10,7 @@ use tierce_api_types::ApiVersion;
 use tierce_fault::Kind;
 
 use crate::hijack::Hijacker;
+use crate::member_names;
 use crate::query::Query;
 use crate::status::Failure;
 
@@ -89,7 +90,9 @@ impl Request {
     }
 
     async fn decode<T: DeserializeOwned>(&mut self) -> Result<T, Failure> {
-        decode_document(&self.read_body().await?)
+        let body = self.read_body().await?;
+        let mended = member_names::mended(&body);
+        decode_document(mended.as_deref().unwrap_or(&body))
     }
 
     /// Reads the whole body.
