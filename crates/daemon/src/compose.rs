@@ -19,7 +19,7 @@ use tierce_task::{TaskControl, Tasks};
 
 use crate::runtimes::Runtimes;
 use crate::settings::Settings;
-use crate::{old_layouts, registry};
+use crate::{identity, old_layouts, registry};
 
 /// How long a start waits for the supervisor: it may be started at the same moment.
 const WAIT_FOR_SUPERVISOR: Duration = Duration::from_secs(30);
@@ -51,7 +51,7 @@ pub(crate) async fn open(settings: &Settings) -> Result<Opened> {
         .context("open the image store")?;
     let volumes = tierce_volume::Volumes::open(settings.data_root.join("volumes"), Arc::clone(&leases))
         .context("open the volumes")?;
-    let networks = tierce_network::Controller::open(network(settings)).context("open the networks")?;
+    let networks = tierce_network::Controller::open(network(settings)?).context("open the networks")?;
     let parts = Parts {
         images,
         layers,
@@ -141,13 +141,14 @@ fn open_layers(settings: &Settings) -> Result<(Arc<tierce_layer::Store>, String)
     Ok((Arc::new(layers), driver))
 }
 
-fn network(settings: &Settings) -> tierce_network::Config {
+fn network(settings: &Settings) -> Result<tierce_network::Config> {
     let (document, network) = (&settings.document, &settings.network);
     let mut config = tierce_network::Config::new(&settings.data_root, &settings.exec_root);
     let bridge = &mut config.bridge;
     bridge.address = network.address;
     bridge.allocation = network.allocation;
     bridge.gateway = network.gateway;
+    bridge.ipv6.clone_from(&network.ipv6);
     set(
         &mut bridge.name,
         document.bridge.clone().filter(|name| !name.is_empty()),
@@ -165,9 +166,17 @@ fn network(settings: &Settings) -> tierce_network::Config {
     config.host_gateway = network.host_gateway;
     config.default_options = document.default_network_opts.clone().unwrap_or_default();
     if document.iptables == Some(false) {
-        config.firewall = tierce_network::FirewallChoice::None;
+        config.firewall.ipv4 = tierce_network::FirewallChoice::None;
     }
-    config
+    if document.ip6tables == Some(false) {
+        config.firewall.ipv6 = tierce_network::FirewallChoice::None;
+    }
+    set(&mut config.firewall.direct_routing, document.allow_direct_routing);
+    if !config.pools.iter().any(|pool| pool.base.addr().is_ipv6()) {
+        let own = identity::of(&settings.data_root)?;
+        config.pools.push(tierce_network::Config::unique_local_pool(&own));
+    }
+    Ok(config)
 }
 
 fn engine(settings: &Settings) -> Result<tierce_engine::Config> {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow, bail};
 use ipnet::Ipv4Net;
-use tierce_network::Pool;
+use tierce_network::{DefaultBridge6, Pool};
 use tierce_supervisor::RemoteConfig;
 use tracing::level_filters::LevelFilter;
 
@@ -104,6 +104,7 @@ pub(crate) struct NetworkSettings {
     pub(crate) address: Option<Ipv4Net>,
     pub(crate) allocation: Option<Ipv4Net>,
     pub(crate) gateway: Option<std::net::Ipv4Addr>,
+    pub(crate) ipv6: Option<DefaultBridge6>,
     pub(crate) publish_address: Option<IpAddr>,
     pub(crate) host_gateway: Option<IpAddr>,
     pub(crate) mtu: Option<u32>,
@@ -250,6 +251,7 @@ fn network(document: &Document) -> Result<NetworkSettings> {
         address: given("bip", document.bip.as_deref())?,
         allocation: given("fixed-cidr", document.fixed_cidr.as_deref())?,
         gateway: given("default-gateway", document.default_gateway.as_deref())?,
+        ipv6: default_bridge6(document)?,
         publish_address: document
             .publish_default_address
             .or(document.ip)
@@ -260,7 +262,17 @@ fn network(document: &Document) -> Result<NetworkSettings> {
     })
 }
 
-/// At most one address of each family; containers have only IPv4.
+/// IPv6 of the default bridge, where it is switched on. Its addresses are checked in any case.
+fn default_bridge6(document: &Document) -> Result<Option<DefaultBridge6>> {
+    let wish = DefaultBridge6 {
+        address: given("bip6", document.bip6.as_deref())?,
+        allocation: given("fixed-cidr-v6", document.fixed_cidr_v6.as_deref())?,
+        gateway: given("default-gateway-v6", document.default_gateway_v6.as_deref())?,
+    };
+    Ok(Some(wish).filter(|_| document.ipv6 == Some(true)))
+}
+
+/// At most one address of each family; IPv4 goes first.
 fn host_gateway(document: &Document) -> Result<Option<IpAddr>> {
     let given = document.host_gateway_ips.as_deref().unwrap_or_default();
     let (four, six): (Vec<&IpAddr>, Vec<&IpAddr>) = given.iter().partition(|address| address.is_ipv4());
@@ -344,6 +356,9 @@ mod tests {
     fn row_094_bad_values_are_reported_in_dockers_words() {
         for (document, text) in [
             (json!({"bip": "300.0.0.1/24"}), "bip"),
+            (json!({"bip6": "10.0.0.1/24"}), "bip6"),
+            (json!({"fixed-cidr-v6": "fd00::/129"}), "fixed-cidr-v6"),
+            (json!({"default-gateway-v6": "1.2.3.4"}), "default-gateway-v6"),
             (json!({"log-level": "loud"}), "invalid logging level: loud"),
             (json!({"log-format": "x"}), "invalid log format: x"),
             (

@@ -50,7 +50,7 @@ pub use events::{Event, EventStream, Events, Subject, Watch};
 pub use exec::{Exec, ExecCreate, ExecStart, Execs};
 pub use filters::Filters;
 pub use image::Images;
-pub use network::{Network, NetworkDetails, NetworkSpec, Networks};
+pub use network::{Ipam, Network, NetworkDetails, NetworkSpec, Networks, SubnetSpec};
 pub use presets::Presets;
 pub use runtimes::Runtimes;
 pub use system::{ContainerCounts, HostInfo, Info, Logging, System, VolumeUsage};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tierce_network::Controller;
 
 pub use crate::diagnosis::{Diagnosis, reach};
-pub use tierce_network::{Network, NetworkSpec, Sandbox};
+pub use tierce_network::{Ipam, Network, NetworkSpec, Sandbox, SubnetSpec};
 
 /// A network with the containers that are joined to it.
 #[derive(Debug, Clone)]

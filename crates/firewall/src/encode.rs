@@ -3,7 +3,7 @@
 //! Each function adds messages to a [`Transaction`], which remembers what every message is about, so that a refusal
 //! can name the object.
 
-use std::net::Ipv4Addr;
+mod statement;
 
 use tierce_sys::netlink::{Attributed, Batch, flags};
 
@@ -14,9 +14,7 @@ pub(crate) use present::Present;
 pub(crate) use values::join;
 use values::{part, part_length, type_number, width};
 
-use crate::ruleset::{
-    Chain, ChainKind, Change, Element, Elements, Family, Point, Rule, Selector, Set, Statement, Table, Type,
-};
+use crate::ruleset::{Chain, ChainKind, Change, Element, Elements, Family, Point, Rule, Set, Table, Type};
 
 const BATCH_BEGIN: u16 = 16;
 const BATCH_END: u16 = 17;
@@ -31,9 +29,6 @@ const DELETE_RULE: u16 = SUBSYSTEM + 8;
 const NEW_SET: u16 = SUBSYSTEM + 9;
 const NEW_ELEMENT: u16 = SUBSYSTEM + 12;
 const DELETE_ELEMENT: u16 = SUBSYSTEM + 14;
-/// First of the sixteen 32-bit registers (`NFT_REG32_00`).
-const REGISTER: u32 = 8;
-const REGISTER_VERDICT: u32 = 0;
 /// Elements a message: the list's attribute is limited to 64 KiB.
 const ELEMENTS_A_MESSAGE: usize = 400;
 
@@ -242,7 +237,7 @@ impl<'a> Transaction<'a> {
                 m.text(1, &table.name).text(2, &chain.name);
                 m.nest(4, |m| {
                     for statement in &rule.statements {
-                        encode_statement(m, statement);
+                        statement::encode(m, statement);
                     }
                 });
                 // Type 0 of libnftnl's rule user data is the comment, with its NUL.
@@ -285,137 +280,6 @@ fn encode_element(m: &mut Attributed<'_>, element: &Element, interval: bool, wit
     if with_value && !element.value.is_empty() {
         data(m, 2, &join(&element.value));
     }
-}
-
-fn encode_statement(m: &mut Attributed<'_>, statement: &Statement) {
-    match statement {
-        Statement::Is { selector, equal, value } => {
-            load(m, *selector, REGISTER);
-            compare(m, *equal, &part(value));
-        }
-        Statement::Within {
-            selector,
-            network,
-            length,
-        } => {
-            load(m, *selector, REGISTER);
-            let mask = u32::MAX.checked_shl(32 - u32::from(*length)).unwrap_or(0);
-            mask_register(m, &mask.to_be_bytes());
-            compare(m, true, &Ipv4Addr::from(u32::from(*network) & mask).octets());
-        }
-        Statement::In { selectors, member, set } => {
-            load_all(m, selectors);
-            expression(m, "lookup", |m| {
-                m.text(1, set).be32(2, REGISTER);
-                if !member {
-                    m.be32(5, 1);
-                }
-            });
-        }
-        // NFT_CT_STATE: bit n+1 for `enum ip_conntrack_info` n: established 0, related 1.
-        Statement::Established => conntrack_bits(m, 0, 0b110),
-        // NFT_CT_STATUS: IPS_DST_NAT.
-        Statement::DestinationRewritten => conntrack_bits(m, 2, 1 << 5),
-        Statement::ForThisHost => {
-            const BY_DESTINATION: u32 = 2;
-            const ADDRESS_TYPE: u32 = 3;
-            const LOCAL: u32 = 2;
-            expression(m, "fib", |m| {
-                m.be32(1, REGISTER).be32(2, ADDRESS_TYPE).be32(3, BY_DESTINATION);
-            });
-            compare(m, true, &LOCAL.to_ne_bytes());
-        }
-        Statement::DestinationNat { selectors, map, port } => {
-            load_all(m, selectors);
-            expression(m, "lookup", |m| {
-                m.text(1, map).be32(2, REGISTER).be32(3, REGISTER);
-            });
-            expression(m, "nat", |m| {
-                m.be32(1, 1).be32(2, 2).be32(3, REGISTER).be32(4, REGISTER);
-                if *port {
-                    m.be32(5, REGISTER + 1).be32(6, REGISTER + 1);
-                }
-            });
-        }
-        Statement::Masquerade => expression(m, "masq", |_| {}),
-        Statement::Counter => expression(m, "counter", |_| {}),
-        Statement::Accept => verdict(m, 1, None),
-        Statement::Drop => verdict(m, 0, None),
-        Statement::Return => verdict(m, -5, None),
-        Statement::Jump(chain) => verdict(m, -3, Some(chain)),
-    }
-}
-
-fn expression(m: &mut Attributed<'_>, name: &str, write: impl FnOnce(&mut Attributed<'_>)) {
-    m.nest(1, |m| {
-        m.text(1, name).nest(2, write);
-    });
-}
-
-fn load_all(m: &mut Attributed<'_>, selectors: &[Selector]) {
-    let mut register = REGISTER;
-    for selector in selectors {
-        load(m, *selector, register);
-        register += (part_length(selector.value_type()) as u32).div_ceil(4);
-    }
-}
-
-fn load(m: &mut Attributed<'_>, selector: Selector, register: u32) {
-    let meta = |m: &mut Attributed<'_>, key: u32| {
-        expression(m, "meta", |m| {
-            m.be32(1, register).be32(2, key);
-        });
-    };
-    let payload = |m: &mut Attributed<'_>, base: u32, offset: u32, length: u32| {
-        expression(m, "payload", |m| {
-            m.be32(1, register).be32(2, base).be32(3, offset).be32(4, length);
-        });
-    };
-    match selector {
-        Selector::InterfaceIn => meta(m, 6),
-        Selector::InterfaceOut => meta(m, 7),
-        Selector::Protocol => meta(m, 16),
-        Selector::Source => payload(m, 1, 12, 4),
-        Selector::Destination => payload(m, 1, 16, 4),
-        Selector::DestinationPort => payload(m, 2, 2, 2),
-    }
-}
-
-fn compare(m: &mut Attributed<'_>, equal: bool, value: &[u8]) {
-    expression(m, "cmp", |m| {
-        m.be32(1, REGISTER).be32(2, u32::from(!equal));
-        data(m, 3, value);
-    });
-}
-
-fn mask_register(m: &mut Attributed<'_>, mask: &[u8]) {
-    expression(m, "bitwise", |m| {
-        m.be32(1, REGISTER).be32(2, REGISTER).be32(3, mask.len() as u32);
-        data(m, 4, mask);
-        data(m, 5, &vec![0; mask.len()]);
-    });
-}
-
-fn conntrack_bits(m: &mut Attributed<'_>, key: u32, bits: u32) {
-    expression(m, "ct", |m| {
-        m.be32(1, REGISTER).be32(2, key);
-    });
-    mask_register(m, &bits.to_ne_bytes());
-    compare(m, false, &[0; 4]);
-}
-
-fn verdict(m: &mut Attributed<'_>, code: i32, chain: Option<&str>) {
-    expression(m, "immediate", |m| {
-        m.be32(1, REGISTER_VERDICT);
-        m.nest(2, |m| {
-            m.nest(2, |m| {
-                m.be32(1, code as u32);
-                if let Some(chain) = chain {
-                    m.text(2, chain);
-                }
-            });
-        });
-    });
 }
 
 /// `NFTA_DATA_VALUE` inside attribute `kind`.

@@ -2,7 +2,7 @@
 //!
 //! The words are those of `nft(8)`; only what Tierce needs is modelled.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Which packets a table sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -164,14 +164,16 @@ pub enum Statement {
         /// To what.
         value: Value,
     },
-    /// `ip daddr network/length`
+    /// `ip daddr network/length`, or `ip daddr != network/length`
     Within {
-        /// `Source` or `Destination`.
+        /// A source or destination address of the network's family.
         selector: Selector,
         /// First address.
-        network: Ipv4Addr,
+        network: IpAddr,
         /// Prefix length.
         length: u8,
+        /// In the network, or not in it.
+        member: bool,
     },
     /// `selectors @set`
     In {
@@ -190,12 +192,23 @@ pub enum Statement {
     ForThisHost,
     /// `dnat to selectors map @map`; the map gives an address, or address and port.
     DestinationNat {
+        /// Family of the map's addresses.
+        family: Family,
         /// Parts of the key.
         selectors: Vec<Selector>,
         /// The map's name.
         map: String,
         /// The map's values have a port.
         port: bool,
+    },
+    /// `snat to selectors map @map`; the map gives an address.
+    SourceNat {
+        /// Family of the map's addresses.
+        family: Family,
+        /// Parts of the key.
+        selectors: Vec<Selector>,
+        /// The map's name.
+        map: String,
     },
     /// `masquerade`
     Masquerade,
@@ -224,6 +237,10 @@ pub enum Selector {
     Source,
     /// `ip daddr`
     Destination,
+    /// `ip6 saddr`
+    Source6,
+    /// `ip6 daddr`
+    Destination6,
     /// `th dport`
     DestinationPort,
 }
@@ -235,6 +252,7 @@ impl Selector {
             Self::InterfaceIn | Self::InterfaceOut => Type::Interface,
             Self::Protocol => Type::Protocol,
             Self::Source | Self::Destination => Type::Ipv4,
+            Self::Source6 | Self::Destination6 => Type::Ipv6,
             Self::DestinationPort => Type::Port,
         }
     }
@@ -259,6 +277,17 @@ pub enum Change {
     Add(Elements),
     /// Elements go.
     Remove(Elements),
+}
+
+impl Change {
+    /// The family of the table that is changed.
+    pub fn family(&self) -> Family {
+        match self {
+            Self::Replace(table) | Self::Withdraw(table) => table.family,
+            Self::RemoveTable { family, .. } => *family,
+            Self::Add(elements) | Self::Remove(elements) => elements.family,
+        }
+    }
 }
 
 /// Elements of one set.

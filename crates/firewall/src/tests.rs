@@ -104,8 +104,9 @@ fn example_chains() -> Vec<Chain> {
                         },
                         Statement::Within {
                             selector: Selector::Destination,
-                            network: Ipv4Addr::new(127, 0, 0, 0),
+                            network: Ipv4Addr::new(127, 0, 0, 0).into(),
                             length: 8,
+                            member: true,
                         },
                         Statement::Counter,
                         Statement::Drop,
@@ -120,6 +121,7 @@ fn example_chains() -> Vec<Chain> {
                 rule(
                     "ports",
                     vec![Statement::DestinationNat {
+                        family: Family::Ip,
                         selectors: selectors.clone(),
                         map: "publish".into(),
                         port: true,
@@ -128,6 +130,7 @@ fn example_chains() -> Vec<Chain> {
                 rule(
                     "spans",
                     vec![Statement::DestinationNat {
+                        family: Family::Ip,
                         selectors,
                         map: "spans".into(),
                         port: false,
@@ -470,5 +473,97 @@ fn a_watch_tells_what_others_do_and_not_what_we_do() {
         );
         nft(&["flush", "ruleset"]);
         assert!(heard().table);
+    });
+}
+
+#[test]
+fn row_142_ipv6_is_translated_both_ways() {
+    in_own_network(|| {
+        let rule = |comment, statements| Rule { comment, statements };
+        let set = |name: &str, key: Vec<Type>, value, elements| Set {
+            name: name.into(),
+            key,
+            value,
+            interval: false,
+            elements,
+        };
+        let address = |text: &str| Value::Ipv6(text.parse().unwrap());
+        let mut port = Element::member(vec![Value::Protocol(6), Value::Port(8080)]);
+        port.value = vec![address("fd00::2"), Value::Port(80)];
+        let mut source = Element::member(vec![Value::Interface("br0".into())]);
+        source.value = vec![address("fd00::77")];
+        let within = |selector, network: &str, length, member| Statement::Within {
+            selector,
+            network: network.parse().unwrap(),
+            length,
+            member,
+        };
+        let chain = |name: &str, point, rules| Chain {
+            name: name.into(),
+            hook: Some(Hook {
+                kind: ChainKind::Nat,
+                point,
+                priority: 0,
+            }),
+            rules,
+        };
+        let table = Table {
+            family: Family::Ip6,
+            name: "example".into(),
+            sets: vec![
+                set(
+                    "publish",
+                    vec![Type::Protocol, Type::Port],
+                    vec![Type::Ipv6, Type::Port],
+                    vec![port],
+                ),
+                set("source", vec![Type::Interface], vec![Type::Ipv6], vec![source]),
+            ],
+            chains: vec![
+                chain(
+                    "in",
+                    Point::Prerouting,
+                    vec![rule(
+                        "ports",
+                        vec![
+                            within(Selector::Source6, "fe80::1", 10, false),
+                            Statement::DestinationNat {
+                                family: Family::Ip6,
+                                selectors: vec![Selector::Protocol, Selector::DestinationPort],
+                                map: "publish".into(),
+                                port: true,
+                            },
+                        ],
+                    )],
+                ),
+                chain(
+                    "out",
+                    Point::Postrouting,
+                    vec![rule(
+                        "source",
+                        vec![
+                            within(Selector::Destination6, "2001:db8::5", 32, true),
+                            Statement::SourceNat {
+                                family: Family::Ip6,
+                                selectors: vec![Selector::InterfaceIn],
+                                map: "source".into(),
+                            },
+                        ],
+                    )],
+                ),
+            ],
+            kept: vec![],
+        };
+        open(Choice::Nft).apply(&[Change::Replace(table)]).unwrap();
+        let listing = nft(&["list", "ruleset"]);
+        for part in [
+            "table ip6 example",
+            "ip6 saddr != fe80::/10 dnat ip6 to meta l4proto . th dport map @publish",
+            "ip6 daddr 2001:db8::/32 snat to iifname map @source",
+            "elements = { tcp . 8080 : fd00::2 . 80 }",
+            "elements = { \"br0\" : fd00::77 }",
+        ] {
+            assert!(listing.contains(part), "{part} is missing in\n{listing}");
+        }
     });
 }

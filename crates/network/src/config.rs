@@ -1,10 +1,10 @@
 //! What the daemon's configuration says about networks.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 /// Settings of this crate; [`Config::new`] gives Docker's defaults.
 #[derive(Debug, Clone)]
@@ -19,8 +19,8 @@ pub struct Config {
     pub bridge: DefaultBridge,
     /// Where subnets of networks without one come from.
     pub pools: Vec<Pool>,
-    /// Which packet filter programs NAT.
-    pub firewall: tierce_firewall::Choice,
+    /// What the packet filter does.
+    pub firewall: Firewall,
     /// Name of our nf_tables table; several daemons on one host need different ones.
     pub table: String,
     /// What is done with the host itself.
@@ -61,6 +61,27 @@ impl Default for HostPolicy {
     }
 }
 
+/// What the packet filter does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Firewall {
+    /// Which one programs IPv4 (`--iptables`).
+    pub ipv4: tierce_firewall::Choice,
+    /// Which one programs IPv6 (`--ip6tables`).
+    pub ipv6: tierce_firewall::Choice,
+    /// Published ports answer at the containers' own addresses too, on every network (`--allow-direct-routing`).
+    pub direct_routing: bool,
+}
+
+impl Firewall {
+    /// The one that programs any family.
+    pub(crate) fn any(self) -> tierce_firewall::Choice {
+        match self.ipv4 {
+            tierce_firewall::Choice::None => self.ipv6,
+            chosen @ tierce_firewall::Choice::Nft => chosen,
+        }
+    }
+}
+
 /// The DNS server of user-defined networks, which outlives the daemon.
 #[derive(Debug, Clone)]
 pub struct DnsServer {
@@ -81,6 +102,8 @@ pub struct DefaultBridge {
     pub allocation: Option<Ipv4Net>,
     /// Gateway other than the bridge itself (`--default-gateway`).
     pub gateway: Option<Ipv4Addr>,
+    /// Its IPv6 side; `None`: it has none (`--ipv6`).
+    pub ipv6: Option<DefaultBridge6>,
     /// `--mtu`
     pub mtu: u32,
     /// Containers may talk to each other (`--icc`).
@@ -96,6 +119,7 @@ impl Default for DefaultBridge {
             address: None,
             allocation: None,
             gateway: None,
+            ipv6: None,
             mtu: 1500,
             icc: true,
             masquerade: true,
@@ -103,11 +127,22 @@ impl Default for DefaultBridge {
     }
 }
 
+/// IPv6 of the default bridge.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DefaultBridge6 {
+    /// Address and prefix (`--bip6`); `None`: from the pools.
+    pub address: Option<Ipv6Net>,
+    /// Addresses for containers are taken only from here (`--fixed-cidr-v6`).
+    pub allocation: Option<Ipv6Net>,
+    /// Gateway other than the bridge itself (`--default-gateway-v6`).
+    pub gateway: Option<Ipv6Addr>,
+}
+
 /// A range that is cut into subnets of one size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pool {
     /// The whole range.
-    pub base: Ipv4Net,
+    pub base: IpNet,
     /// Prefix length of each piece.
     pub size: u8,
 }
@@ -128,7 +163,7 @@ impl Config {
             },
             bridge: DefaultBridge::default(),
             pools: Self::default_pools(),
-            firewall: tierce_firewall::Choice::Nft,
+            firewall: Firewall::default(),
             table: "tierce".to_owned(),
             host: HostPolicy::default(),
             publish_address: None,
@@ -144,7 +179,23 @@ impl Config {
     pub fn default_pools() -> Vec<Pool> {
         (17..=31)
             .filter_map(|second| Ipv4Net::new(Ipv4Addr::new(172, second, 0, 0), 16).ok())
-            .map(|base| Pool { base, size: 24 })
+            .map(|base| Pool {
+                base: base.into(),
+                size: 24,
+            })
             .collect()
+    }
+
+    /// IPv6 subnets that no other host has (RFC 4193), made of the daemon's id as dockerd makes them: 65,536 of /64.
+    pub fn unique_local_pool(id: &str) -> Pool {
+        const GLOBAL_ID: u64 = (1 << 40) - 1;
+        let digest = tierce_oci::Digest::sha256_of(id.as_bytes());
+        let first = digest.hex().get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok());
+        let global = u128::from(first.unwrap_or_default() & GLOBAL_ID);
+        let base = Ipv6Addr::from((0xfd << 120) | (global << 80));
+        Pool {
+            base: Ipv6Net::new(base, 48).unwrap_or_default().into(),
+            size: 64,
+        }
     }
 }

@@ -9,21 +9,14 @@ use crate::network::{Ipam, Network, NetworkKind};
 use crate::tests::world::on_own_machine;
 
 fn network(driver: &str) -> Network {
-    let options = drivers::bridge::Options {
-        bridge: "conf0".into(),
-        mtu: 1400,
-        icc: true,
-        masquerade: true,
-        publish_address: None,
-    };
+    let options = drivers::bridge::Options::of("conf0".into(), 1400);
     let (kind, ipam) = match driver {
         "bridge" => (
             NetworkKind::Bridge(options),
             Some(Ipam {
-                subnet: "10.66.0.0/24".parse().unwrap(),
-                gateway: "10.66.0.1".parse().unwrap(),
-                allocation: None,
+                gateway: Some("10.66.0.1".parse().unwrap()),
                 configured: true,
+                ..Ipam::of("10.66.0.0/24".parse().unwrap())
             }),
         ),
         "host" => (NetworkKind::Host, None),
@@ -35,6 +28,7 @@ fn network(driver: &str) -> Network {
         created: jiff::Timestamp::UNIX_EPOCH,
         kind,
         ipam,
+        ipam6: None,
         internal: false,
         labels: BTreeMap::new(),
         options: BTreeMap::new(),
@@ -47,14 +41,11 @@ fn every_driver_may_be_asked_twice() {
         for (number, driver) in drivers::all().into_iter().enumerate() {
             let network = network(driver.name());
             assert_eq!(network.driver(), driver.name());
-            let link = Link {
-                interface: "eth0".into(),
-                peer: format!("vethconf{number}"),
-                mac: "02:42:0a:42:00:02".parse().unwrap(),
-                address: "10.66.0.2".parse().unwrap(),
-                prefix_length: 24,
-                gateway: Some("10.66.0.1".parse().unwrap()),
-            };
+            let mut link = Link::named("eth0".into(), format!("vethconf{number}"));
+            link.mac = "02:42:0a:42:00:02".parse().unwrap();
+            link.address = Some("10.66.0.2".parse().unwrap());
+            link.prefix_length = 24;
+            link.gateway = Some("10.66.0.1".parse().unwrap());
             driver.create(&network).unwrap();
             driver.create(&network).unwrap();
             let pin = world.root.path().join(format!("conformance{number}"));

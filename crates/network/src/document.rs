@@ -9,8 +9,9 @@
 //! Docker Engine 28.5 (`crates/store/tests/fixtures/local-kv.db`).
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -45,6 +46,10 @@ struct Document {
     wishes: Option<String>,
     #[serde(default, rename = "ipamV4Info")]
     pools: Option<String>,
+    #[serde(default, rename = "ipamV6Config")]
+    wishes6: Option<String>,
+    #[serde(default, rename = "ipamV6Info")]
+    pools6: Option<String>,
 }
 
 /// What was asked for; the member is JSON in a string.
@@ -53,6 +58,8 @@ struct Document {
 struct Wish {
     preferred_pool: String,
     sub_pool: String,
+    gateway: String,
+    aux_addresses: Option<BTreeMap<String, IpAddr>>,
 }
 
 /// What was given; its data is JSON in a string in the JSON in a string.
@@ -65,8 +72,9 @@ struct Given {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Pool {
-    pool: Ipv4Net,
-    gateway: Ipv4Net,
+    pool: IpNet,
+    #[serde(default)]
+    gateway: Option<IpNet>,
 }
 
 /// Reads a network from its document and the bridge driver's.
@@ -74,24 +82,31 @@ struct Pool {
 /// - `mtu`: what a network without a wish has.
 ///
 /// # Errors
-/// Why this program cannot serve the network: another driver, no IPv4 addresses, a document that it does not understand.
+/// Why this program cannot serve the network: another driver, no addresses, a document that it does not understand.
 pub(crate) fn read(network: &[u8], bridge: Option<&[u8]>, mtu: u32) -> Result<Network, String> {
     let document: Document = serde_json::from_slice(network).map_err(|error| error.to_string())?;
     if document.in_delete {
         return Err("it was being removed".to_owned());
     }
     let options = options(document.generic.as_ref());
-    let (kind, ipam) = match document.network_type.as_str() {
-        "host" => (NetworkKind::Host, None),
-        "null" => (NetworkKind::None, None),
+    let (mut ipam, mut ipam6) = (None, None);
+    let kind = match document.network_type.as_str() {
+        "host" => NetworkKind::Host,
+        "null" => NetworkKind::None,
         "bridge" => {
             let interface = interface(bridge).unwrap_or_else(|| format!("br-{}", document.id.get(..12).unwrap_or("")));
-            let mut parsed = Options::parse(&options, interface, mtu).map_err(|error| error.to_string())?;
+            let mut parsed =
+                Options::parse(&options, interface, mtu, document.internal).map_err(|error| error.to_string())?;
             if document.name == "bridge" {
                 // The option says what the configuration said, which may say otherwise today.
                 parsed.publish_address = None;
             }
-            (NetworkKind::Bridge(parsed), Some(ipam(&document)?))
+            ipam = subnet(document.wishes.as_deref(), document.pools.as_deref())?;
+            ipam6 = subnet(document.wishes6.as_deref(), document.pools6.as_deref())?;
+            if ipam.is_none() && ipam6.is_none() {
+                return Err("it has no addresses".to_owned());
+            }
+            NetworkKind::Bridge(parsed)
         }
         other => return Err(format!("its driver {other:?} is not served")),
     };
@@ -101,6 +116,7 @@ pub(crate) fn read(network: &[u8], bridge: Option<&[u8]>, mtu: u32) -> Result<Ne
         created: document.created,
         kind,
         ipam,
+        ipam6,
         internal: document.internal,
         labels: document.labels.unwrap_or_default(),
         options,
@@ -118,46 +134,58 @@ fn interface(bridge: Option<&[u8]>) -> Option<String> {
     Some(document["BridgeName"].as_str()?.to_owned()).filter(|name| !name.is_empty())
 }
 
-fn ipam(document: &Document) -> Result<Ipam, String> {
+/// The first pool of a family; `None`: there is none.
+fn subnet(wishes: Option<&str>, pools: Option<&str>) -> Result<Option<Ipam>, String> {
     let told = |error: serde_json::Error| format!("its address pools cannot be read: {error}");
-    let given = document.pools.as_deref().unwrap_or("[]");
-    let given: Vec<Given> = serde_json::from_str(given).map_err(told)?;
+    let given: Vec<Given> = serde_json::from_str(pools.unwrap_or("[]")).map_err(told)?;
     let Some(given) = given.first() else {
-        return Err("it has no IPv4 addresses, which is not served".to_owned());
+        return Ok(None);
     };
     let pool: Pool = serde_json::from_str(&given.data).map_err(told)?;
-    let wishes = document.wishes.as_deref().unwrap_or("[]");
-    let wish: Vec<Wish> = serde_json::from_str(wishes).map_err(told)?;
+    let wish: Vec<Wish> = serde_json::from_str(wishes.unwrap_or("[]")).map_err(told)?;
     let wish = wish.into_iter().next().unwrap_or_default();
-    Ok(Ipam {
+    Ok(Some(Ipam {
         subnet: pool.pool.trunc(),
-        gateway: pool.gateway.addr(),
+        gateway: pool.gateway.map(|gateway| gateway.addr()),
         allocation: wish.sub_pool.parse().ok(),
+        auxiliary: wish.aux_addresses.unwrap_or_default(),
         configured: !wish.preferred_pool.is_empty(),
-    })
+        gateway_given: !wish.gateway.is_empty(),
+    }))
 }
 
 /// The document of a network.
 pub(crate) fn network(network: &Network) -> Value {
     let predefined = network.is_predefined();
+    // dockerd says so of the networks host and none, too.
+    let ipv4 = network.ipam.is_some() || network.ipam6.is_none();
+    let ipv6 = network.ipam6.is_some();
+    let without_gateway = |ipam: &Option<Ipam>| ipam.as_ref().is_some_and(|ipam| ipam.gateway.is_none());
     let mut generic = json!({ OPTIONS: network.options });
     let mut document = json!({
         "addrSpace": "", "attachable": false, "configFrom": "", "configOnly": false, "created": network.created,
-        "enableIPv4": true, "enableIPv6": false, "id": network.id, "inDelete": false, "ingress": false,
+        "enableIPv4": ipv4, "enableIPv6": ipv6, "id": network.id, "inDelete": false, "ingress": false,
         "internal": network.internal, "ipamOptions": {}, "ipamType": "default", "labels": network.labels,
         "loadBalancerIP": "", "loadBalancerMode": "NAT", "name": network.name, "networkType": network.driver(),
-        "persist": true, "scope": "local", "skipGwAllocIPv4": false, "skipGwAllocIPv6": false,
+        "persist": true, "scope": "local", "skipGwAllocIPv4": without_gateway(&network.ipam), "skipGwAllocIPv6": without_gateway(&network.ipam6),
     });
     if predefined {
         document["ipamOptions"] = Value::Null;
         document["labels"] = Value::Null;
     }
-    if let Some(ipam) = &network.ipam {
+    for (ipam, config, info) in [
+        (&network.ipam, "ipamV4Config", "ipamV4Info"),
+        (&network.ipam6, "ipamV6Config", "ipamV6Info"),
+    ] {
+        let Some(ipam) = ipam else { continue };
         document["addrSpace"] = "LocalDefault".into();
-        document["ipamV4Config"] = wishes(ipam, predefined).into();
-        document["ipamV4Info"] = pools(ipam, predefined).to_string().into();
-        generic["com.docker.network.enable_ipv4"] = true.into();
-        generic["com.docker.network.enable_ipv6"] = false.into();
+        document[config] = wishes(ipam, predefined).into();
+        document[info] = pools(ipam, predefined).to_string().into();
+        generic["com.docker.network.enable_ipv4"] = ipv4.into();
+        generic["com.docker.network.enable_ipv6"] = ipv6.into();
+    }
+    if network.internal {
+        generic["com.docker.network.internal"] = true.into();
     }
     document["generic"] = generic;
     document
@@ -168,39 +196,67 @@ fn wishes(ipam: &Ipam, predefined: bool) -> String {
     let text = |given: Option<String>| Value::from(given.unwrap_or_default()).to_string();
     let pool = text(ipam.configured.then(|| ipam.subnet.to_string()));
     let part = text(ipam.allocation.map(|part| part.to_string()));
-    // A gateway that was asked for is in the pool's data; dockerd takes it from there.
-    let others = if predefined { "{}" } else { "null" };
-    format!(r#"[{{"PreferredPool":{pool},"SubPool":{part},"Gateway":"","AuxAddresses":{others}}}]"#)
+    let gateway = text(
+        ipam.gateway
+            .filter(|_| ipam.gateway_given)
+            .map(|gateway| gateway.to_string()),
+    );
+    let others = match (ipam.auxiliary.is_empty(), predefined) {
+        (true, true) => "{}".to_owned(),
+        (true, false) => "null".to_owned(),
+        (false, _) => json!(ipam.auxiliary).to_string(),
+    };
+    format!(r#"[{{"PreferredPool":{pool},"SubPool":{part},"Gateway":{gateway},"AuxAddresses":{others}}}]"#)
 }
 
 fn pools(ipam: &Ipam, predefined: bool) -> Value {
-    let gateway = format!("{}/{}", ipam.gateway, ipam.subnet.prefix_len());
-    let mut data = json!({ "AddressSpace": "LocalDefault", "Gateway": gateway, "Pool": ipam.subnet });
-    if predefined {
-        data["AuxAddresses"] = json!({});
+    let mut data = json!({ "AddressSpace": "LocalDefault", "Pool": ipam.subnet });
+    if let Some(gateway) = ipam.gateway_address() {
+        data["Gateway"] = gateway.to_string().into();
+    }
+    if predefined || !ipam.auxiliary.is_empty() {
+        let length = ipam.subnet.prefix_len();
+        let shown = ipam.auxiliary.iter();
+        let shown = shown.map(|(name, address)| (name.clone(), format!("{address}/{length}").into()));
+        data["AuxAddresses"] = Value::Object(shown.collect());
     }
     let part = ipam.allocation.map(|part| format!("/{part}")).unwrap_or_default();
     let id = format!("LocalDefault/{}{part}", ipam.subnet);
     json!([{ "IPAMData": data.to_string(), "PoolID": id }])
 }
 
+fn shown(address: Option<impl ToString>) -> String {
+    address.map_or_else(|| NO_ADDRESS.to_owned(), |address| address.to_string())
+}
+
 /// The bridge driver's document; `None` for a network of another driver.
 pub(crate) fn bridge(network: &Network) -> Option<Value> {
-    let (NetworkKind::Bridge(bridge), Some(ipam)) = (&network.kind, &network.ipam) else {
+    let NetworkKind::Bridge(bridge) = &network.kind else {
         return None;
     };
     let mtu: u32 = network.options.get(MTU).and_then(|mtu| mtu.parse().ok()).unwrap_or(0);
+    let given = |name: &str| {
+        let value = network.options.get(&format!("com.docker.network.{name}"));
+        value.cloned().unwrap_or_default()
+    };
     let binding = network.options.get(BINDING).map_or(NO_ADDRESS, String::as_str);
-    Some(json!({
-        "AddressIPv4": format!("{}/{}", ipam.gateway, ipam.subnet.prefix_len()),
+    let mut document = json!({
         // Made by libnetwork, and so removed by it.
         "BridgeIfaceCreator": 1,
-        "BridgeName": bridge.bridge, "ContainerIfacePrefix": "", "DefaultBindingIP": binding,
+        "BridgeName": bridge.bridge, "ContainerIfacePrefix": given("container_iface_prefix"), "DefaultBindingIP": binding,
         "DefaultBridge": network.name == "bridge", "DefaultGatewayIPv4": NO_ADDRESS, "DefaultGatewayIPv6": NO_ADDRESS,
-        "EnableICC": bridge.icc, "EnableIPMasquerade": bridge.masquerade, "EnableIPv4": true, "EnableIPv6": false,
-        "GwModeIPv4": "", "GwModeIPv6": "", "HostIP": NO_ADDRESS, "HostIPv6": NO_ADDRESS, "ID": network.id,
-        "InhibitIPv4": false, "Internal": network.internal, "Mtu": mtu, "TrustedHostInterfaces": "",
-    }))
+        "EnableICC": bridge.icc, "EnableIPMasquerade": bridge.masquerade, "EnableIPv4": network.ipam.is_some(),
+        "EnableIPv6": network.ipam6.is_some(), "GwModeIPv4": given("bridge.gateway_mode_ipv4"),
+        "GwModeIPv6": given("bridge.gateway_mode_ipv6"), "HostIP": shown(bridge.host_address),
+        "HostIPv6": shown(bridge.host_address6), "ID": network.id, "InhibitIPv4": bridge.inhibit_ipv4, "Internal": network.internal, "Mtu": mtu,
+        "TrustedHostInterfaces": given("bridge.trusted_host_interfaces"),
+    });
+    for (ipam, member) in [(&network.ipam, "AddressIPv4"), (&network.ipam6, "AddressIPv6")] {
+        if let Some(ipam) = ipam {
+            document[member] = ipam.gateway_address().unwrap_or(ipam.subnet).to_string().into();
+        }
+    }
+    Some(document)
 }
 
 #[cfg(test)]
@@ -235,6 +291,24 @@ mod tests {
         assert_eq!(names, ["bridge", "host", "none", "plain", "unet"]);
     }
 
+    /// What Docker Engine 28.5 kept of networks with IPv6 and of all kinds of options: a line the network, a line the
+    /// bridge driver's part.
+    const IPV6: &str = include_str!("../fixtures/ipv6-networks.jsonl");
+
+    #[test]
+    fn dockerds_networks_with_ipv6_are_read_and_written_to_the_byte() {
+        let lines: Vec<_> = IPV6.lines().collect();
+        let mut names = Vec::new();
+        for pair in lines.chunks(2) {
+            let found = read(pair[0].as_bytes(), Some(pair[1].as_bytes()), 1500).unwrap();
+            let ours = |document: &Value| String::from_utf8(tierce_store::to_json(document).unwrap()).unwrap();
+            assert_eq!(ours(&network(&found)), pair[0]);
+            assert_eq!(ours(&bridge(&found).unwrap()), pair[1]);
+            names.push(found.name.clone());
+        }
+        assert_eq!(names, ["v6dual", "v6only", "v6sub", "v6aux", "v6iso", "v6int", "v6opt"]);
+    }
+
     #[test]
     fn what_is_not_served_says_why() {
         let text = |kind: &str| {
@@ -244,7 +318,7 @@ mod tests {
             read(document.to_string().as_bytes(), None, 1500).unwrap_err()
         };
         assert_eq!(text("macvlan"), "its driver \"macvlan\" is not served");
-        assert_eq!(text("bridge"), "it has no IPv4 addresses, which is not served");
+        assert_eq!(text("bridge"), "it has no addresses");
         assert!(read(b"{}", None, 1500).unwrap_err().contains("missing field"));
     }
 }

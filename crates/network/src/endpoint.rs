@@ -1,7 +1,8 @@
 //! The endpoint: one container's interface in one network.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::request::{Attachment, Mac};
@@ -32,10 +33,61 @@ pub struct Link {
     pub peer: String,
     /// MAC inside.
     pub mac: Mac,
-    /// Address inside.
-    pub address: Ipv4Addr,
-    /// Prefix length of the subnet.
+    /// IPv4 address inside.
+    #[serde(default)]
+    pub address: Option<Ipv4Addr>,
+    /// Prefix length of the IPv4 subnet.
+    #[serde(default)]
     pub prefix_length: u8,
     /// Default gateway; `None` in internal networks.
+    #[serde(default)]
     pub gateway: Option<Ipv4Addr>,
+    /// IPv6 address inside.
+    #[serde(default)]
+    pub address6: Option<Ipv6Addr>,
+    /// Prefix length of the IPv6 subnet.
+    #[serde(default)]
+    pub prefix_length6: u8,
+    /// Default gateway of IPv6.
+    #[serde(default)]
+    pub gateway6: Option<Ipv6Addr>,
+}
+
+impl Link {
+    /// An interface without addresses.
+    pub(crate) fn named(interface: String, peer: String) -> Self {
+        Self {
+            interface,
+            peer,
+            mac: Mac([0; 6]),
+            address: None,
+            prefix_length: 0,
+            gateway: None,
+            address6: None,
+            prefix_length6: 0,
+            gateway6: None,
+        }
+    }
+
+    /// Its addresses, IPv4 first.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let four = self.address.map(IpAddr::from);
+        four.into_iter().chain(self.address6.map(IpAddr::from))
+    }
+
+    /// Its gateways, IPv4 first.
+    pub fn gateways(&self) -> impl Iterator<Item = IpAddr> {
+        let four = self.gateway.map(IpAddr::from);
+        four.into_iter().chain(self.gateway6.map(IpAddr::from))
+    }
+
+    /// Its addresses with their prefix lengths.
+    pub fn networks(&self) -> impl Iterator<Item = IpNet> {
+        let length = |address: &IpAddr| match address {
+            IpAddr::V4(_) => self.prefix_length,
+            IpAddr::V6(_) => self.prefix_length6,
+        };
+        self.addresses()
+            .filter_map(move |address| IpNet::new(address, length(&address)).ok())
+    }
 }

@@ -55,9 +55,11 @@ pub enum Error {
     PoolsExhausted(String),
     /// The subnet has no free address.
     #[error(
-        "no available IPv4 addresses on this network's address pools: {network} ({subnet}); choose a larger subnet (--bip for the default bridge)"
+        "no available {family} addresses on this network's address pools: {network} ({subnet}); choose a larger subnet (--bip for the default bridge)"
     )]
     AddressesExhausted {
+        /// `IPv4` or `IPv6`.
+        family: &'static str,
         /// The network.
         network: String,
         /// Its subnet.
@@ -66,6 +68,15 @@ pub enum Error {
     /// The wanted address is held by another endpoint.
     #[error("Address already in use: {0} is held by {1}")]
     AddressTaken(IpAddr, String),
+    /// A gateway or an auxiliary address that the subnet's edges or the gateway have already.
+    #[error("failed to allocate {0}: Address already in use")]
+    Reserved(String),
+    /// Without a gateway a network leads nowhere, which must be said.
+    #[error("gateway mode 'isolated' can only be used for an internal network")]
+    OnlyInternal,
+    /// A bridge has one subnet of each family.
+    #[error("bridge driver doesn't support multiple subnets")]
+    SeveralSubnets,
     /// The ports of an endpoint could not be published.
     #[error("driver failed programming external connectivity on endpoint {name} ({endpoint}): {cause}")]
     Publish {
@@ -169,11 +180,12 @@ impl Fault for Error {
             | Self::CannotRemove(_)
             | Self::InUse { .. }
             | Self::PoolOverlaps { .. }
+            | Self::SeveralSubnets
             | Self::AddressTaken(..) => Kind::Forbidden,
             Self::Invalid(_) | Self::Ambiguous(..) => Kind::Invalid,
             Self::PoolsExhausted(_) | Self::AddressesExhausted { .. } => Kind::Exhausted,
             // Docker answers 500 to a taken port; clients match on the text.
-            Self::Publish { .. } | Self::File { .. } => Kind::Internal,
+            Self::Publish { .. } | Self::File { .. } | Self::Reserved(_) | Self::OnlyInternal => Kind::Internal,
             Self::Kernel { cause, .. } => match kind_of_io(&cause.error) {
                 Kind::Exhausted => Kind::Exhausted,
                 _ => Kind::Internal,

@@ -38,14 +38,14 @@ mod sandbox;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, DefaultBridge, DnsServer, HostPolicy, Pool};
+pub use config::{Config, DefaultBridge, DefaultBridge6, DnsServer, Firewall, HostPolicy, Pool};
 pub use controller::{Alive, Controller, Entrance, PortReach, Watching, reach, watch};
 pub use diagnosis::collect::diagnose;
-pub use drivers::bridge::Options as BridgeOptions;
+pub use drivers::bridge::{GatewayMode, Options as BridgeOptions};
 pub use endpoint::{EndpointInfo, Link};
 pub use error::{Error, PortError};
 pub use network::{Ipam, Network, NetworkKind};
-pub use request::{Attachment, Join, Mac, Mode, NetworkSpec, Port, Protocol, Publication};
+pub use request::{Attachment, Join, Mac, Mode, NetworkSpec, Port, Protocol, Publication, SubnetSpec};
 pub use sandbox::{NameServer, Published, Sandbox};
 pub use tierce_dns::ADDRESS as DNS_ADDRESS;
 pub use tierce_firewall::{Choice as FirewallChoice, Passage};

@@ -47,7 +47,7 @@ impl Names {
     pub(crate) fn new(config: &Config) -> Arc<Self> {
         Arc::new(Self {
             client: Client::new(&config.names.socket, &config.names.program),
-            firewall: config.firewall,
+            firewall: config.firewall.ipv4,
             wanted: Mutex::default(),
         })
     }
@@ -231,6 +231,7 @@ fn table(port: u16) -> Table {
             rules: vec![Rule {
                 comment: "names of containers",
                 statements: vec![Statement::DestinationNat {
+                    family: Family::Ip,
                     selectors: vec![Selector::Destination, Selector::Protocol, Selector::DestinationPort],
                     map: MAP.to_owned(),
                     port: true,

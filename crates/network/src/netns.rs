@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -22,6 +22,8 @@ pub(crate) struct Namespace {
     pub(crate) route: Rtnetlink,
     /// The namespace we live in, to be named as home of the other end of a veth pair.
     home: OwnedFd,
+    /// Where it is pinned.
+    pin: PathBuf,
 }
 
 impl Namespace {
@@ -39,7 +41,11 @@ impl Namespace {
             .join()
             .unwrap_or_else(|_| Err(Error::file("make", pin, Errno::IO)));
         match made {
-            Ok(route) => Ok(Self { route, home }),
+            Ok(route) => Ok(Self {
+                route,
+                home,
+                pin: pin.to_owned(),
+            }),
             Err(error) => {
                 // What failed first is what matters.
                 let _ = unpin(pin);
@@ -51,6 +57,19 @@ impl Namespace {
     /// The namespace of the daemon.
     pub(crate) fn home(&self) -> BorrowedFd<'_> {
         self.home.as_fd()
+    }
+}
+
+impl Namespace {
+    /// Gives an interface IPv6, at once: nobody is asked whether somebody has its address.
+    pub(crate) fn switch_ipv6_on(&self, interface: &str) -> Result<(), Error> {
+        inside(&self.pin, || {
+            for (switch, value) in [("accept_dad", "0"), ("disable_ipv6", "0")] {
+                let path = format!("/proc/sys/net/ipv6/conf/{interface}/{switch}");
+                std::fs::write(&path, value).map_err(|cause| Error::file("switch IPv6 on in", path, cause))?;
+            }
+            Ok(())
+        })
     }
 }
 

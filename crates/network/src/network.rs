@@ -1,9 +1,9 @@
 //! The network: a group of endpoints that reach each other.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 use crate::drivers::{self, bridge::Options};
 
@@ -18,8 +18,10 @@ pub struct Network {
     pub created: jiff::Timestamp,
     /// What it is made of.
     pub kind: NetworkKind,
-    /// IPv4 subnet, gateway; `None` for host and none.
+    /// IPv4 subnet and gateway; `None` where there is no IPv4, and for host and none.
     pub ipam: Option<Ipam>,
+    /// The same of IPv6.
+    pub ipam6: Option<Ipam>,
     /// No way out.
     pub internal: bool,
     /// Labels as given.
@@ -39,23 +41,51 @@ pub enum NetworkKind {
     None,
 }
 
-/// Addresses of a network.
+/// Addresses of a network, of one family.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ipam {
     /// The subnet.
-    pub subnet: Ipv4Net,
-    /// The containers' default gateway.
-    pub gateway: Ipv4Addr,
+    pub subnet: IpNet,
+    /// The containers' default gateway; `None`: they are among themselves.
+    pub gateway: Option<IpAddr>,
     /// Part of the subnet from which addresses are taken by themselves.
-    pub allocation: Option<Ipv4Net>,
+    pub allocation: Option<IpNet>,
+    /// Addresses that others have in the subnet, by names of the user's.
+    pub auxiliary: BTreeMap<String, IpAddr>,
     /// The user named the subnet (then `--ip` is allowed).
     pub configured: bool,
+    /// The user named the gateway.
+    pub gateway_given: bool,
+}
+
+impl Ipam {
+    /// A subnet of which nothing else is known.
+    pub fn of(subnet: IpNet) -> Self {
+        Self {
+            subnet,
+            gateway: None,
+            allocation: None,
+            auxiliary: BTreeMap::new(),
+            configured: false,
+            gateway_given: false,
+        }
+    }
+
+    /// The gateway with the subnet's prefix length: what the bridge has.
+    pub fn gateway_address(&self) -> Option<IpNet> {
+        IpNet::new(self.gateway?, self.subnet.prefix_len()).ok()
+    }
 }
 
 impl Network {
     /// Docker's driver name: `bridge`, `host`, `null`.
     pub fn driver(&self) -> &'static str {
         drivers::of(&self.kind).name()
+    }
+
+    /// Its subnets, IPv4 first.
+    pub fn subnets(&self) -> impl Iterator<Item = &Ipam> {
+        self.ipam.iter().chain(&self.ipam6)
     }
 
     /// Whether it is one of `bridge`, `host`, `none`.

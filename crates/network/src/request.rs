@@ -1,10 +1,10 @@
 //! What callers ask for, as typed values: a network to create, a container to join.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use tierce_oci::container::PortMap;
 
@@ -63,6 +63,9 @@ pub struct Attachment {
     pub network: String,
     /// Static address (`--ip`), user-defined networks only.
     pub address: Option<Ipv4Addr>,
+    /// Static IPv6 address (`--ip6`), likewise.
+    #[serde(default)]
+    pub address6: Option<Ipv6Addr>,
     /// `--mac-address`
     pub mac: Option<Mac>,
     /// `--network-alias`
@@ -280,16 +283,41 @@ pub struct NetworkSpec {
     pub name: String,
     /// `bridge` (also when empty).
     pub driver: String,
-    /// Static subnet; `None`: from the pools.
-    pub subnet: Option<Ipv4Net>,
-    /// Gateway inside the subnet; `None`: the first address.
-    pub gateway: Option<Ipv4Addr>,
-    /// Containers get addresses only from this part of the subnet (`--ip-range`).
-    pub allocation: Option<Ipv4Net>,
+    /// IPv4 addresses for containers; as a rule.
+    pub ipv4: Option<bool>,
+    /// IPv6 addresses for containers; not as a rule.
+    pub ipv6: Option<bool>,
+    /// Static subnets; those of a family without one come from the pools.
+    pub subnets: Vec<SubnetSpec>,
     /// No way out (`--internal`).
     pub internal: bool,
     /// `com.docker.network.*` options; the driver parses them once.
     pub options: BTreeMap<String, String>,
     /// Labels, kept as they are.
     pub labels: BTreeMap<String, String>,
+}
+
+/// A subnet that a network shall have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubnetSpec {
+    /// The subnet.
+    pub subnet: IpNet,
+    /// Gateway inside the subnet; `None`: the first address.
+    pub gateway: Option<IpAddr>,
+    /// Containers get addresses only from this part of the subnet (`--ip-range`).
+    pub allocation: Option<IpNet>,
+    /// Addresses that are never given out, by name (`--aux-address`).
+    pub auxiliary: BTreeMap<String, IpAddr>,
+}
+
+impl SubnetSpec {
+    /// A subnet of which nothing else is asked.
+    pub fn of(subnet: IpNet) -> Self {
+        Self {
+            subnet,
+            gateway: None,
+            allocation: None,
+            auxiliary: BTreeMap::new(),
+        }
+    }
 }

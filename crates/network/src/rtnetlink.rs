@@ -4,15 +4,19 @@
 //! A [`Plan`] collects requests; [`Rtnetlink::apply`] sends them in one go. The kernel does not undo the earlier ones
 //! when a later one fails; callers do.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use rustix::io::Errno;
 use tierce_sys::netlink::{Attributed, Attributes, Batch, Family, Reply, Socket, flags};
 
 use crate::Error;
 use crate::request::Mac;
+
+mod entry;
+
+use entry::{address_of, family_of, field, is_link_local, link_entry, octets, route_entry};
 
 const NEW_LINK: u16 = 16;
 const DELETE_LINK: u16 = 17;
@@ -63,7 +67,7 @@ pub(crate) struct LinkEntry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RouteEntry {
     /// Where it leads.
-    pub(crate) destination: Ipv4Net,
+    pub(crate) destination: IpNet,
     /// Number of the link it leaves by.
     pub(crate) link: u32,
 }
@@ -250,24 +254,33 @@ impl Plan {
         })
     }
 
-    /// An IPv4 address; one that is there already is no error.
-    pub(crate) fn address(&mut self, link: &LinkEntry, address: Ipv4Net) -> &mut Self {
-        let mut header = [AF_INET, address.prefix_len(), 0, 0, 0, 0, 0, 0];
+    /// An address; one that is there already is no error. An IPv6 one is not asked for before it is used: nobody else
+    /// has it, and the answer would take seconds.
+    pub(crate) fn address(&mut self, link: &LinkEntry, address: IpNet) -> &mut Self {
+        const NO_DUPLICATE_DETECTION: u8 = 2;
+        let (family, address_flags) = match address {
+            IpNet::V4(_) => (AF_INET, 0),
+            IpNet::V6(_) => (AF_INET6, NO_DUPLICATE_DETECTION),
+        };
+        let mut header = [family, address.prefix_len(), address_flags, 0, 0, 0, 0, 0];
         header[4..].copy_from_slice(&link.index.to_ne_bytes());
         let flag = flags::CREATE | flags::REPLACE;
         self.add("add address to", &link.name, NEW_ADDRESS, flag, &header, |m| {
-            m.bytes(2, &address.addr().octets()).bytes(1, &address.addr().octets());
-            if address.prefix_len() < 31 {
+            let bytes = octets(address.addr());
+            m.bytes(2, &bytes).bytes(1, &bytes);
+            if let IpNet::V4(address) = address
+                && address.prefix_len() < 31
+            {
                 m.bytes(4, &address.broadcast().octets());
             }
         })
     }
 
     /// The default route.
-    pub(crate) fn default_route(&mut self, link: &LinkEntry, gateway: Ipv4Addr) -> &mut Self {
+    pub(crate) fn default_route(&mut self, link: &LinkEntry, gateway: IpAddr) -> &mut Self {
         const BOOT: u8 = 3;
         const UNICAST: u8 = 1;
-        let header = [AF_INET, 0, 0, 0, TABLE_MAIN, BOOT, 0, UNICAST, 0, 0, 0, 0];
+        let header = [family_of(gateway), 0, 0, 0, TABLE_MAIN, BOOT, 0, UNICAST, 0, 0, 0, 0];
         self.add(
             "add default route by",
             &link.name,
@@ -275,7 +288,7 @@ impl Plan {
             flags::CREATE | flags::EXCL,
             &header,
             |m| {
-                m.bytes(5, &gateway.octets()).u32(4, link.index);
+                m.bytes(5, &octets(gateway)).u32(4, link.index);
             },
         )
     }
@@ -374,30 +387,39 @@ impl Rtnetlink {
         Ok(replies.iter().filter_map(|reply| link_entry(&reply.payload)).collect())
     }
 
-    /// The IPv4 addresses of a link.
-    pub(crate) fn addresses(&self, link: u32) -> Result<Vec<Ipv4Net>, Error> {
+    /// The addresses of a link, but for the link-local ones of IPv6.
+    pub(crate) fn addresses(&self, link: u32) -> Result<Vec<IpNet>, Error> {
         let all = self.all_addresses()?;
         let of_link = all.into_iter().filter(|(index, _)| *index == link);
         Ok(of_link.map(|(_, address)| address).collect())
     }
 
-    /// The IPv4 addresses of all links, with the links' numbers.
-    pub(crate) fn all_addresses(&self) -> Result<Vec<(u32, Ipv4Net)>, Error> {
-        let replies = self.dump("list", "addresses", GET_ADDRESS, &[AF_INET, 0, 0, 0, 0, 0, 0, 0])?;
-        Ok(replies
-            .iter()
-            .filter_map(|reply| {
-                let length = *reply.payload.get(1)?;
-                let bytes: [u8; 4] = Attributes::find(reply.payload.get(8..)?, 2)?.try_into().ok()?;
-                Some((field(&reply.payload, 4)?, Ipv4Net::new(bytes.into(), length).ok()?))
-            })
-            .collect())
+    /// The addresses of all links, with the links' numbers.
+    pub(crate) fn all_addresses(&self) -> Result<Vec<(u32, IpNet)>, Error> {
+        let replies = self.dump("list", "addresses", GET_ADDRESS, &[0; 8])?;
+        let addresses = replies.iter().filter_map(|reply| {
+            let length = *reply.payload.get(1)?;
+            // The address itself; IPv6 has only the other attribute.
+            let attributes = reply.payload.get(8..)?;
+            let bytes = Attributes::find(attributes, 2).or_else(|| Attributes::find(attributes, 1))?;
+            Some((field(&reply.payload, 4)?, IpNet::new(address_of(bytes)?, length).ok()?))
+        });
+        Ok(addresses.filter(|(_, address)| !is_link_local(address)).collect())
     }
 
-    /// The IPv4 routes of all tables, without the default ones.
+    /// The routes of all tables, without the default and the link-local ones.
     pub(crate) fn routes(&self) -> Result<Vec<RouteEntry>, Error> {
-        let replies = self.dump("list", "routes", GET_ROUTE, &[AF_INET, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])?;
-        Ok(replies.iter().filter_map(|reply| route_entry(&reply.payload)).collect())
+        let mut all = Vec::new();
+        for family in [AF_INET, AF_INET6] {
+            let header = [family, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            let replies = match self.dump("list", "routes", GET_ROUTE, &header) {
+                // A kernel without IPv6.
+                Err(_) if family == AF_INET6 => continue,
+                other => other?,
+            };
+            all.extend(replies.iter().filter_map(|reply| route_entry(&reply.payload)));
+        }
+        Ok(all)
     }
 
     /// Number of the link by which the host sends to an address; `None`: there is no route.
@@ -449,44 +471,6 @@ fn link_header(index: u32, link_flags: u32, change: u32) -> [u8; 16] {
     header[8..12].copy_from_slice(&link_flags.to_ne_bytes());
     header[12..].copy_from_slice(&change.to_ne_bytes());
     header
-}
-
-/// An IPv4 route that is no default route and no address of the host's own.
-fn route_entry(payload: &[u8]) -> Option<RouteEntry> {
-    const LOCAL: u8 = 255;
-    let (family, length, table) = (*payload.first()?, *payload.get(1)?, *payload.get(4)?);
-    if family != AF_INET || length == 0 || table == LOCAL {
-        return None;
-    }
-    let attributes = payload.get(12..)?;
-    let destination: [u8; 4] = Attributes::find(attributes, 1)?.try_into().ok()?;
-    let link = Attributes::find(attributes, 4)
-        .and_then(|link| field(link, 0))
-        .unwrap_or(0);
-    Some(RouteEntry {
-        destination: Ipv4Net::new(destination.into(), length).ok()?,
-        link,
-    })
-}
-
-fn link_entry(payload: &[u8]) -> Option<LinkEntry> {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned();
-    let attributes = payload.get(16..)?;
-    let kind = Attributes::find(attributes, IFLA_LINKINFO).and_then(|info| Attributes::find(info, IFLA_INFO_KIND));
-    Some(LinkEntry {
-        index: field(payload, 4)?,
-        name: text(Attributes::find(attributes, IFLA_IFNAME)?),
-        master: Attributes::find(attributes, IFLA_MASTER).and_then(|master| field(master, 0)),
-        kind: kind.map(text).unwrap_or_default(),
-        mtu: Attributes::find(attributes, IFLA_MTU)
-            .and_then(|mtu| field(mtu, 0))
-            .unwrap_or(0),
-        is_up: field(payload, 8)? & IFF_UP != 0,
-    })
-}
-
-fn field(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
 impl AsFd for Rtnetlink {

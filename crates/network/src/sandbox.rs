@@ -52,7 +52,7 @@ pub struct Published {
     pub port: Port,
     /// Host address (unspecified: all).
     pub address: IpAddr,
-    /// Host port.
+    /// Host port; 0: none, the port answers at the container's own address (routed networks).
     pub host_port: u16,
 }
 
@@ -81,7 +81,10 @@ impl Sandbox {
                 .get_or_insert_default()
                 .push(PortBinding {
                     host_ip: published.address.to_string(),
-                    host_port: published.host_port.to_string(),
+                    host_port: match published.host_port {
+                        0 => String::new(),
+                        port => port.to_string(),
+                    },
                 });
         }
         map

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use tierce_api_types::network as wire;
-use tierce_engine::{NetworkDetails, NetworkSpec};
+use tierce_engine::{Ipam, NetworkDetails, NetworkSpec, SubnetSpec};
+use tierce_fault::Kind;
 
 use crate::status::Failure;
 use crate::timestamp::rfc3339;
@@ -11,24 +12,19 @@ use crate::timestamp::rfc3339;
 /// A network; `with_members` also who is on it.
 pub(crate) fn document(details: &NetworkDetails, with_members: bool) -> wire::Network {
     let network = &details.network;
-    let pool = network.ipam.as_ref().map(|ipam| wire::IpamPool {
-        subnet: ipam.subnet.to_string(),
-        ip_range: ipam.allocation.map(|range| range.to_string()).unwrap_or_default(),
-        gateway: ipam.gateway.to_string(),
-        ..wire::IpamPool::default()
-    });
+    let pools: Vec<_> = network.subnets().map(pool).collect();
     wire::Network {
         name: network.name.clone(),
         id: network.id.clone(),
         created: rfc3339(network.created),
         scope: "local".to_owned(),
         driver: network.driver().to_owned(),
-        enable_ipv4: true,
-        enable_ipv6: false,
+        enable_ipv4: network.ipam.is_some() || pools.is_empty(),
+        enable_ipv6: network.ipam6.is_some(),
         ipam: wire::Ipam {
             driver: "default".to_owned(),
             options: (!network.is_predefined()).then(BTreeMap::new),
-            config: pool.map(|pool| vec![pool]),
+            config: (!pools.is_empty()).then_some(pools),
         },
         internal: network.internal,
         containers: if with_members {
@@ -39,6 +35,20 @@ pub(crate) fn document(details: &NetworkDetails, with_members: bool) -> wire::Ne
         options: network.options.clone(),
         labels: network.labels.clone(),
         ..wire::Network::default()
+    }
+}
+
+fn pool(ipam: &Ipam) -> wire::IpamPool {
+    // Of a subnet that the user named, only what the user said is shown.
+    let gateway = ipam.gateway.filter(|_| ipam.gateway_given || !ipam.configured);
+    let auxiliary = ipam.auxiliary.iter();
+    wire::IpamPool {
+        subnet: ipam.subnet.to_string(),
+        ip_range: ipam.allocation.map(|range| range.to_string()).unwrap_or_default(),
+        gateway: gateway.map(|gateway| gateway.to_string()).unwrap_or_default(),
+        auxiliary_addresses: auxiliary
+            .map(|(name, address)| (name.clone(), address.to_string()))
+            .collect(),
     }
 }
 
@@ -57,7 +67,13 @@ fn members(details: &NetworkDetails) -> BTreeMap<String, wire::NetworkContainer>
             };
             if let Some(link) = &endpoint.link {
                 member.mac_address = link.mac.to_string();
-                member.ipv4_address = format!("{}/{}", link.address, link.prefix_length);
+                for address in link.networks() {
+                    if address.addr().is_ipv4() {
+                        member.ipv4_address = address.to_string();
+                    } else {
+                        member.ipv6_address = address.to_string();
+                    }
+                }
             }
             members.insert(sandbox.container.clone(), member);
         }
@@ -73,8 +89,6 @@ pub(crate) fn create(wire: wire::NetworkCreate) -> Result<NetworkSpec, Failure> 
             wire.config_only || wire.config_from.is_some(),
             "configuration-only networks",
         ),
-        (wire.enable_ipv6 == Some(true), "IPv6 networks"),
-        (wire.enable_ipv4 == Some(false), "networks without IPv4"),
     ] {
         if asked {
             return Err(Failure::not_implemented(format!(
@@ -85,23 +99,37 @@ pub(crate) fn create(wire: wire::NetworkCreate) -> Result<NetworkSpec, Failure> 
     }
     let ipam = wire.ipam.unwrap_or_default();
     if !matches!(ipam.driver.as_str(), "" | "default") {
-        return Err(Failure::invalid(format!(
-            "create network {}: there is no IPAM driver {:?}",
-            wire.name, ipam.driver
-        )));
+        return Err(Failure::new(
+            Kind::NotFound,
+            format!("plugin {:?} not found", ipam.driver),
+        ));
     }
-    let pools = ipam.config.unwrap_or_default();
-    if pools.len() > 1 {
-        return Err(Failure::not_implemented(format!(
-            "create network {}: more than one subnet is not served",
-            wire.name
-        )));
+    let mut wrong = Vec::new();
+    let subnets = ipam
+        .config
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|pool| subnet(pool, &mut wrong))
+        .collect();
+    match &wrong[..] {
+        [] => {}
+        [only] => return Err(Failure::invalid(format!("invalid network config:\n{only}"))),
+        several => {
+            let list = several.join("\n* ");
+            return Err(Failure::invalid(format!("invalid network config:\n* {list}")));
+        }
     }
-    let pool = pools.into_iter().next().unwrap_or_default();
+    let switch = |own: Option<bool>, option: &str| match (own, wire.options.get(option).map(String::as_str)) {
+        (Some(own), _) => Ok(Some(own)),
+        (None, None) => Ok(None),
+        (None, Some("1" | "t" | "T" | "true" | "TRUE" | "True")) => Ok(Some(true)),
+        (None, Some("0" | "f" | "F" | "false" | "FALSE" | "False")) => Ok(Some(false)),
+        (None, Some(_)) => Err(Failure::invalid(format!("driver-opt {option:?} is not a valid bool"))),
+    };
     Ok(NetworkSpec {
-        subnet: optional(&pool.subnet, "subnet")?,
-        gateway: optional(&pool.gateway, "gateway")?,
-        allocation: optional(&pool.ip_range, "address range")?,
+        ipv4: switch(wire.enable_ipv4, "com.docker.network.enable_ipv4")?,
+        ipv6: switch(wire.enable_ipv6, "com.docker.network.enable_ipv6")?,
+        subnets,
         name: wire.name,
         driver: wire.driver,
         internal: wire.internal,
@@ -110,11 +138,48 @@ pub(crate) fn create(wire: wire::NetworkCreate) -> Result<NetworkSpec, Failure> 
     })
 }
 
-fn optional<T: std::str::FromStr>(text: &str, what: &str) -> Result<Option<T>, Failure> {
-    if text.is_empty() {
-        return Ok(None);
+/// A subnet of a request; what is no address at all is told to `wrong`, in dockerd's words.
+fn subnet(pool: wire::IpamPool, wrong: &mut Vec<String>) -> Option<SubnetSpec> {
+    let before = wrong.len();
+    let range = parsed(
+        &pool.ip_range,
+        || format!("ip-range {}", pool.ip_range),
+        "CIDR block notation",
+        wrong,
+    );
+    let gateway = parsed(&pool.gateway, || format!("gateway {}", pool.gateway), "address", wrong);
+    let mut auxiliary = BTreeMap::new();
+    for (name, text) in pool.auxiliary_addresses {
+        let address = parsed(&text, || format!("auxiliary address {name}"), "address", wrong);
+        auxiliary.extend(address.map(|address| (name, address)));
     }
-    text.parse()
-        .map(Some)
-        .map_err(|_| Failure::invalid(format!("invalid {what} {text:?}")))
+    let Ok(subnet) = pool.subnet.parse() else {
+        wrong.insert(
+            before,
+            format!("invalid subnet {}: invalid CIDR block notation", pool.subnet),
+        );
+        return None;
+    };
+    Some(SubnetSpec {
+        subnet,
+        gateway,
+        allocation: range,
+        auxiliary,
+    })
+}
+
+fn parsed<T: std::str::FromStr>(
+    text: &str,
+    what: impl FnOnce() -> String,
+    kind: &str,
+    wrong: &mut Vec<String>,
+) -> Option<T> {
+    if text.is_empty() {
+        return None;
+    }
+    let parsed = text.parse().ok();
+    if parsed.is_none() {
+        wrong.push(format!("invalid {}: invalid {kind}", what()));
+    }
+    parsed
 }

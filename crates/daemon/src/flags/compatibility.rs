@@ -58,11 +58,10 @@ const fn refused(flag: &'static str, key: &'static str, takes: Takes, reason: &'
 
 const NO_CRI: &str = "no part of containerd's is in this daemon";
 const NO_SWARM: &str = "there is no swarm mode";
-const NO_IPV6: &str = "networks with IPv6 are not served yet";
 const NO_REALTIME: &str = "real-time scheduling of the parent control group is not served";
 
 /// Every option of dockerd 28.5 that is not served.
-pub(crate) const UNSERVED: [Unserved; 27] = [
+pub(crate) const UNSERVED: [Unserved; 21] = [
     noted(
         "containerd-plugins-namespace",
         "containerd-plugins-namespace",
@@ -81,12 +80,6 @@ pub(crate) const UNSERVED: [Unserved; 27] = [
         "ip-forward-no-drop",
         Takes::Switch,
         "the policy of the chain FORWARD is never changed",
-    ),
-    noted(
-        "ip6tables",
-        "ip6tables",
-        Takes::Switch,
-        "networks have no IPv6, so there is nothing to filter",
     ),
     noted(
         "network-control-plane-mtu",
@@ -129,12 +122,6 @@ pub(crate) const UNSERVED: [Unserved; 27] = [
     ),
     noted("", "deprecated-key-path", Takes::Nothing, "Docker has removed it"),
     refused(
-        "allow-direct-routing",
-        "allow-direct-routing",
-        Takes::Switch,
-        "published ports are reached at the host's addresses only",
-    ),
-    refused(
         "api-cors-header",
         "api-cors-header",
         Takes::Text,
@@ -147,12 +134,8 @@ pub(crate) const UNSERVED: [Unserved; 27] = [
         Takes::List,
         "there are no plugins, and requests would go unauthorized",
     ),
-    refused("bip6", "bip6", Takes::Text, NO_IPV6),
     refused("cpu-rt-period", "cpu-rt-period", Takes::Number, NO_REALTIME),
     refused("cpu-rt-runtime", "cpu-rt-runtime", Takes::Number, NO_REALTIME),
-    refused("default-gateway-v6", "default-gateway-v6", Takes::Text, NO_IPV6),
-    refused("fixed-cidr-v6", "fixed-cidr-v6", Takes::Text, NO_IPV6),
-    refused("ipv6", "ipv6", Takes::Switch, NO_IPV6),
     refused("rootless", "rootless", Takes::Switch, "rootless mode is not served yet"),
     refused(
         "selinux-enabled",

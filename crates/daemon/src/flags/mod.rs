@@ -63,6 +63,9 @@ pub(crate) struct Flags {
     network: network::NetworkFlags,
     #[command(flatten)]
     #[serde(flatten)]
+    ipv6: network::Ipv6Flags,
+    #[command(flatten)]
+    #[serde(flatten)]
     addresses: network::AddressFlags,
     #[command(flatten)]
     #[serde(flatten)]

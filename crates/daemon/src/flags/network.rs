@@ -72,6 +72,32 @@ pub(super) struct NetworkFlags {
     default_network_opts: Vec<(String, String, String)>,
 }
 
+/// IPv6.
+#[derive(Debug, Clone, Default, clap::Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Ipv6Flags {
+    /// The default bridge has IPv6
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ipv6: Option<bool>,
+    /// IPv6 address and prefix of the default bridge
+    #[arg(long, value_name = "CIDR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bip6: Option<String>,
+    /// IPv6 addresses of containers on the default bridge are taken from here
+    #[arg(long, value_name = "CIDR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fixed_cidr_v6: Option<String>,
+    /// IPv6 gateway of containers on the default bridge
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_gateway_v6: Option<String>,
+    /// Program the packet filter of IPv6
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip6tables: Option<bool>,
+}
+
 /// Addresses of the host, and who reaches published ports at them.
 #[derive(Debug, Clone, Default, clap::Args, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -93,4 +119,8 @@ pub(super) struct AddressFlags {
     #[arg(long = "host-gateway-ip", value_name = "ADDRESS", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     host_gateway_ips: Vec<IpAddr>,
+    /// Published ports answer at the containers' own addresses too
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allow_direct_routing: Option<bool>,
 }

@@ -2,13 +2,13 @@
 //! at every start, since its addresses may be others each time.
 
 use super::context::{Context, Snapshot};
-use super::links::Link;
+use super::links;
 use crate::error::{Error, Result};
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use tierce_network::Sandbox;
-use tierce_network::files::{Hosts, ResolverOverrides, hostname, hosts, internal_resolv_conf, resolv_conf};
+use tierce_network::files::{AskingFrom, Hosts, ResolverOverrides, hostname, hosts, internal_resolv_conf, resolv_conf};
+use tierce_network::{Link, Sandbox};
 use tierce_oci::Digest;
 use tierce_oci::container::HostConfig;
 use tierce_spec::BindSource;
@@ -61,7 +61,7 @@ pub(crate) fn write(
     directory: &Path,
     snapshot: &Snapshot,
     sandbox: Option<&Sandbox>,
-    links: &[Link],
+    links: &[links::Link],
 ) -> Result<Files> {
     let files = Files::own(directory);
     let config = &snapshot.record.config;
@@ -69,17 +69,14 @@ pub(crate) fn write(
     let addresses: Vec<IpAddr> = sandbox
         .into_iter()
         .flat_map(|sandbox| &sandbox.endpoints)
-        .filter_map(|endpoint| Some(IpAddr::V4(endpoint.link.as_ref()?.address)))
+        .filter_map(|endpoint| endpoint.link.as_ref())
+        .flat_map(Link::addresses)
         .collect();
     // Docker's choice: an address of the host that is the same for all containers.
-    let default_bridge = || {
-        Some(IpAddr::V4(
-            context.sandboxes.network("bridge").ok()?.ipam.as_ref()?.gateway,
-        ))
-    };
+    let default_bridge = || context.sandboxes.network("bridge").ok()?.ipam.as_ref()?.gateway;
     let host_gateway = context.config.presets.host_gateway.or_else(default_bridge);
     let mut extra = host_config.extra_hosts.clone().unwrap_or_default();
-    extra.extend(links.iter().flat_map(Link::hosts));
+    extra.extend(links.iter().flat_map(links::Link::hosts));
     let on_host = host_config.network_mode == "host";
     let hosts_text = if on_host && extra.is_empty() {
         std::fs::read_to_string("/etc/hosts").unwrap_or_default()
@@ -100,7 +97,13 @@ pub(crate) fn write(
     let resolver = if sandbox.is_some_and(|sandbox| sandbox.name_server.is_some()) {
         internal_resolv_conf(&resolver, &path, &overrides).text
     } else {
-        resolv_conf(&resolver, &path, &overrides, on_host)
+        let from = if on_host {
+            AskingFrom::Host
+        } else {
+            let ipv6 = addresses.iter().any(IpAddr::is_ipv6);
+            AskingFrom::Own { ipv6 }
+        };
+        resolv_conf(&resolver, &path, &overrides, from)
     };
     put(&files.hostname, &hostname(&config.hostname))?;
     put(&files.hosts, &hosts_text)?;

@@ -177,6 +177,16 @@ fn find_user(context: &Context, snapshot: &Snapshot) -> Result<User> {
     Ok(user::resolve_in(view.root(), &snapshot.record.config.user, groups)?)
 }
 
+/// An address that the user chose.
+fn address<T: std::str::FromStr>(text: Option<&str>, family: &str) -> Result<Option<T>> {
+    let text = text.filter(|text| !text.is_empty());
+    let parsed = text.map(|text| {
+        text.parse()
+            .map_err(|_| Error::Invalid(format!("invalid {family} address: {text}")))
+    });
+    parsed.transpose()
+}
+
 /// What the network is asked for.
 pub(super) fn wish(context: &Context, snapshot: &Snapshot) -> Result<Join> {
     let (record, host_config) = (&snapshot.record, &snapshot.host_config);
@@ -190,17 +200,14 @@ pub(super) fn wish(context: &Context, snapshot: &Snapshot) -> Result<Join> {
                     .as_ref()
                     .and_then(|config| config.get(key)?.as_str())
             };
-            let address = text("IPv4Address").filter(|text| !text.is_empty()).map(|text| {
-                text.parse()
-                    .map_err(|_| Error::Invalid(format!("invalid IPv4 address: {text}")))
-            });
             // While the container runs, `MacAddress` is the one it has; what was asked for is kept beside it.
             let mac = [&settings.desired_mac_address, &record.config.mac_address]
                 .into_iter()
                 .find(|text| !text.is_empty());
             attachments.push(Attachment {
                 network: network.clone(),
-                address: address.transpose()?,
+                address: address(text("IPv4Address"), "IPv4")?,
+                address6: address(text("IPv6Address"), "IPv6")?,
                 mac: mac.map(|text| text.parse().map_err(Error::below)).transpose()?,
                 aliases: settings.aliases.clone().unwrap_or_default(),
                 links: settings.links.clone().unwrap_or_default(),

@@ -60,6 +60,9 @@ pub(super) async fn release(context: &Arc<Context>, container: &Arc<Container>) 
             endpoint.gateway.clear();
             endpoint.ip_address.clear();
             endpoint.ip_prefix_len = 0;
+            endpoint.ipv6_gateway.clear();
+            endpoint.global_ipv6_address.clear();
+            endpoint.global_ipv6_prefix_len = 0;
             endpoint.mac_address.clear();
         }
     });

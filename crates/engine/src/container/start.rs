@@ -309,6 +309,11 @@ fn remember(context: &Context, container: &Container, ready: &Ready) {
     }
 }
 
+/// What is not there is an empty text.
+fn text(address: Option<impl ToString>) -> String {
+    address.map(|address| address.to_string()).unwrap_or_default()
+}
+
 /// Addresses as inspect shows them.
 pub(crate) fn fill_network(settings: &mut NetworkSettings, sandbox: &Sandbox, netns: &std::path::Path) {
     settings.sandbox_id.clone_from(&sandbox.id);
@@ -322,8 +327,11 @@ pub(crate) fn fill_network(settings: &mut NetworkSettings, sandbox: &Sandbox, ne
         own.dns_names = Some(endpoint.dns_names.clone()).filter(|names| !names.is_empty());
         let Some(link) = &endpoint.link else { continue };
         own.mac_address = link.mac.to_string();
-        own.ip_address = link.address.to_string();
+        own.ip_address = text(link.address);
         own.ip_prefix_len = link.prefix_length.into();
-        own.gateway = link.gateway.map(|gateway| gateway.to_string()).unwrap_or_default();
+        own.gateway = text(link.gateway);
+        own.global_ipv6_address = text(link.address6);
+        own.global_ipv6_prefix_len = link.prefix_length6.into();
+        own.ipv6_gateway = text(link.gateway6);
     }
 }

@@ -1,17 +1,17 @@
 //! A container joins its networks, and leaves them.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use tierce_firewall::Change;
 
-use super::{Controller, naming, random_id, watch};
+use super::filter::apply;
+use super::ways::{Ways, ways};
+use super::{Controller, address, naming, random_id, watch};
 use crate::drivers;
-use crate::drivers::bridge::address::{mac_of, peer_name};
-use crate::endpoint::{EndpointInfo, Link};
+use crate::drivers::bridge::address::peer_name;
+use crate::endpoint::EndpointInfo;
 use crate::netns::{self, Namespace};
-use crate::network::NetworkKind;
-use crate::portmap::{Taker, nat};
+use crate::portmap::{Held, nat};
 use crate::request::Attachment;
 use crate::{Error, Join, Network, Sandbox};
 
@@ -118,14 +118,14 @@ impl Controller {
     fn furnish(&self, join: &Join, networks: &[Arc<Network>], sandbox: &mut Sandbox) -> Result<(), Error> {
         for (attachment, network) in join.attachments.iter().zip(networks) {
             let first = !sandbox.endpoints.iter().any(|endpoint| endpoint.link.is_some());
-            let interface = format!("eth{}", sandbox.endpoints.iter().filter(|e| e.link.is_some()).count());
+            let interface = naming::interface(network, &sandbox.endpoints);
             let endpoint = self.plan_endpoint(attachment, network, join, interface, first)?;
             sandbox.endpoints.push(endpoint);
         }
         // Ports first: they are what fails most often, and cost nothing to give back.
-        let target = publish_target(sandbox, networks);
-        let reservation = match target {
-            Some((address, default_address)) => self.reserve_ports(join, sandbox, address, default_address)?,
+        let ways = ways(self, sandbox);
+        let reservation = match &ways {
+            Some(ways) => self.reserve_ports(join, sandbox, ways)?,
             None => Vec::new(),
         };
         if let Some(key) = &sandbox.key {
@@ -136,10 +136,10 @@ impl Controller {
                 }
             }
         }
-        if let Some((address, _)) = target {
-            let elements = nat::elements(&self.config.table, &sandbox.ports, address);
-            watch::apply(self, &elements.into_iter().map(Change::Add).collect::<Vec<_>>())?;
-            self.relay.serve(&sandbox.container, address, reservation)?;
+        if let Some(ways) = ways {
+            let elements = nat::elements(&self.config.table, &sandbox.ports, ways.targets);
+            apply(self, elements.into_iter().map(Change::Add).collect())?;
+            self.relay.serve(&sandbox.container, ways.targets, reservation)?;
         }
         naming::serve(&self.names, &self.config.host_resolv_conf, sandbox, &join.resolver)?;
         self.records.save_sandbox(sandbox)
@@ -154,26 +154,15 @@ impl Controller {
         first: bool,
     ) -> Result<EndpointInfo, Error> {
         let id = random_id()?;
-        let link = match &network.ipam {
-            None => None,
-            Some(ipam) => {
-                if attachment.address.is_some() && !ipam.configured {
-                    return Err(Error::Invalid(
-                        "user specified IP address is supported only when connecting to networks with user configured subnets"
-                            .to_owned(),
-                    ));
-                }
-                let address = self.addresses.take(network, attachment.address, &join.name)?;
-                let gateway = (first && !network.internal).then_some(ipam.gateway);
-                Some(Link {
-                    interface,
-                    peer: peer_name(&self.config.veth_prefix, &id),
-                    mac: attachment.mac.unwrap_or_else(|| mac_of(address)),
-                    address,
-                    prefix_length: ipam.subnet.prefix_len(),
-                    gateway,
-                })
+        let link = if network.subnets().next().is_some() {
+            let names = (interface, peer_name(&self.config.veth_prefix, &id));
+            let mut link = address::take(self, attachment, network, &join.name, names)?;
+            if !first {
+                (link.gateway, link.gateway6) = (None, None);
             }
+            Some(link)
+        } else {
+            None
         };
         Ok(EndpointInfo {
             id,
@@ -190,27 +179,11 @@ impl Controller {
         })
     }
 
-    fn reserve_ports(
-        &self,
-        join: &Join,
-        sandbox: &mut Sandbox,
-        target: Ipv4Addr,
-        default_address: Option<IpAddr>,
-    ) -> Result<Vec<crate::portmap::Held>, Error> {
-        let default_address = default_address.or(self.config.publish_address);
-        let taker = Taker {
-            name: &join.name,
-            target,
-            default_address,
-            ipv6: self.config.relay,
-        };
-        let endpoint = sandbox
-            .primary()
-            .map(|(endpoint, _)| endpoint.id.clone())
-            .unwrap_or_default();
+    fn reserve_ports(&self, join: &Join, sandbox: &mut Sandbox, ways: &Ways) -> Result<Vec<Held>, Error> {
+        let taker = ways.taker(&join.name);
         let reservation = self.ports.reserve(&join.ports, taker).map_err(|cause| Error::Publish {
             name: join.name.clone(),
-            endpoint,
+            endpoint: ways.endpoint.clone(),
             cause: Box::new(cause),
         })?;
         sandbox.ports = reservation.published;
@@ -220,10 +193,9 @@ impl Controller {
     /// Undoes whatever of a sandbox exists; goes on after failures.
     pub(super) fn dismantle(&self, sandbox: &Sandbox) -> Result<(), Error> {
         let mut failures = Vec::new();
-        if let Some((_, link)) = sandbox.primary() {
-            let elements = nat::elements(&self.config.table, &sandbox.ports, link.address);
-            let removals: Vec<_> = elements.into_iter().map(Change::Remove).collect();
-            failures.extend(self.filter.apply(&removals).err().map(Error::from));
+        if let Some(ways) = ways(self, sandbox) {
+            let elements = nat::elements(&self.config.table, &sandbox.ports, ways.targets);
+            failures.extend(apply(self, elements.into_iter().map(Change::Remove).collect()).err());
         }
         self.relay.withdraw(&sandbox.container);
         if sandbox.name_server.is_some() {
@@ -243,22 +215,10 @@ impl Controller {
         watch::depart(self, sandbox);
         for endpoint in &sandbox.endpoints {
             if let Some(link) = &endpoint.link {
-                self.addresses.give_back(&endpoint.network, link.address, &sandbox.name);
+                address::give_back(self, &endpoint.network, link, &sandbox.name);
             }
         }
         failures.extend(self.records.forget_sandbox(sandbox).err());
         Error::gather(failures)
     }
-}
-
-/// The address that published ports lead to, and the network's host address for `-p` without one.
-fn publish_target(sandbox: &Sandbox, networks: &[Arc<Network>]) -> Option<(Ipv4Addr, Option<IpAddr>)> {
-    let mut candidates = sandbox.endpoints.iter().zip(networks);
-    let (address, network) =
-        candidates.find_map(|(endpoint, network)| Some((endpoint.link.as_ref()?.address, network)))?;
-    let own = match &network.kind {
-        NetworkKind::Bridge(options) => options.publish_address,
-        _ => None,
-    };
-    Some((address, own))
 }

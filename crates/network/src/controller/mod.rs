@@ -4,14 +4,18 @@
 //! needs is claimed first (its place in the table, addresses, ports), then built, then entered. So fifty containers
 //! join in parallel, and two joins of one container cannot.
 
+mod address;
+mod filter;
 mod join;
 mod naming;
 mod networks;
+mod plan;
 mod predefined;
 mod reach;
 mod restore;
 mod routes;
 mod watch;
+mod ways;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -51,6 +55,8 @@ pub struct Controller {
     /// Host's ends of interfaces of containers that left: the kernel takes them with their namespace, which a connection
     /// that lost its other side keeps for minutes. See [`watch::sweep`].
     departed: Mutex<Vec<String>>,
+    /// The packet filter has its table of IPv6.
+    ipv6_ready: Mutex<bool>,
 }
 
 #[derive(Debug)]
@@ -80,7 +86,7 @@ impl Controller {
                 .collect(),
             joining: HashMap::new(),
         };
-        let filter = tierce_firewall::open(config.firewall);
+        let filter = tierce_firewall::open(config.firewall.any());
         let names = Names::new(&config);
         Ok(Arc::new(Self {
             config,
@@ -92,6 +98,7 @@ impl Controller {
             relay: Relay::default(),
             names,
             departed: Mutex::default(),
+            ipv6_ready: Mutex::default(),
         }))
     }
 
@@ -104,7 +111,7 @@ impl Controller {
     pub fn host_gateway(&self) -> Option<IpAddr> {
         self.config.host_gateway.or_else(|| {
             let bridge = self.network("bridge").ok()?;
-            Some(bridge.ipam.as_ref()?.gateway.into())
+            bridge.ipam.as_ref()?.gateway
         })
     }
 

@@ -8,6 +8,7 @@ use tierce_dns::Membership;
 use crate::endpoint::EndpointInfo;
 use crate::files::{ResolverOverrides, internal_resolv_conf};
 use crate::names::Names;
+use crate::network::{Network, NetworkKind};
 use crate::records::Records;
 use crate::request::Attachment;
 use crate::sandbox::NameServer;
@@ -62,6 +63,22 @@ pub(super) fn restore(names: &Arc<Names>, records: &Records, adopted: &mut [Arc<
     failures
 }
 
+/// The name of the next interface inside: those of one beginning are counted.
+pub(super) fn interface(network: &Network, endpoints: &[EndpointInfo]) -> String {
+    let prefix = match &network.kind {
+        NetworkKind::Bridge(options) => options.interface_prefix.as_str(),
+        _ => "eth",
+    };
+    let is_taken = |name: &str| {
+        let mut links = endpoints.iter().filter_map(|endpoint| endpoint.link.as_ref());
+        links.any(|link| link.interface == name)
+    };
+    (0..=endpoints.len())
+        .map(|number| format!("{prefix}{number}"))
+        .find(|name| !is_taken(name))
+        .unwrap_or_default()
+}
+
 /// Names that answer in a user-defined network: the container's name, its aliases there, its short id.
 pub(super) fn names(name: &str, container: &str, wish: &Attachment) -> Vec<String> {
     let mut names = vec![name.to_owned()];
@@ -85,10 +102,12 @@ pub(super) fn rename(sandbox: &mut Sandbox, name: &str) {
 
 /// What the server shall know of a sandbox.
 pub(super) fn known(sandbox: &Sandbox) -> tierce_dns::Join {
-    let reaches_outside = sandbox
-        .endpoints
-        .iter()
-        .any(|endpoint| endpoint.link.as_ref().is_some_and(|link| link.gateway.is_some()));
+    let reaches_outside = sandbox.endpoints.iter().any(|endpoint| {
+        endpoint
+            .link
+            .as_ref()
+            .is_some_and(|link| link.gateways().next().is_some())
+    });
     let server = sandbox.name_server.as_ref();
     tierce_dns::Join {
         container: sandbox.container.clone(),
@@ -114,7 +133,7 @@ fn membership(endpoint: &EndpointInfo) -> Option<Membership> {
         network: endpoint.network.clone(),
         network_name: endpoint.network_name.clone(),
         names: endpoint.dns_names.clone(),
-        addresses: vec![link.address.into()],
+        addresses: link.addresses().collect(),
         links: links.collect(),
     })
 }

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use ipnet::Ipv4Net;
-
-use super::{Controller, random_id, watch};
-use crate::config::Pool;
+use super::filter::{apply, ensure_ipv6, rules_of};
+use super::{Controller, plan, random_id};
 use crate::drivers::{self, bridge};
-use crate::ipam::{self, Occupied};
-use crate::network::{Ipam, NetworkKind, is_predefined};
+use crate::ipam::Occupied;
+use crate::network::{NetworkKind, is_predefined};
 use crate::rtnetlink::Rtnetlink;
 use crate::{Error, Network, NetworkSpec, Sandbox};
 use tierce_firewall::Change;
@@ -72,7 +70,12 @@ impl Controller {
             spec.options.entry(name.clone()).or_insert_with(|| value.clone());
         }
         let id = random_id()?;
-        let options = bridge::Options::parse(&spec.options, format!("br-{}", &id[..12]), self.config.bridge.mtu)?;
+        let options = bridge::Options::parse(
+            &spec.options,
+            format!("br-{}", &id[..12]),
+            self.config.bridge.mtu,
+            spec.internal,
+        )?;
         let occupied = host_routes(Some(&options.bridge))?;
         let network = {
             // Name and subnet are claimed together, so that two creations cannot both win.
@@ -89,14 +92,15 @@ impl Controller {
                 )));
             }
             let mut occupied = occupied;
-            occupied.extend(state.networks.values().filter_map(|other| occupied_by(other)));
-            let ipam = plan_addresses(&self.config.pools, &spec, &occupied)?;
+            occupied.extend(state.networks.values().flat_map(|other| occupied_by(other)));
+            let (ipam, ipam6) = plan::addresses(&self.config.pools, &spec, &options, &occupied)?;
             let network = Arc::new(Network {
                 id: id.clone(),
                 name: spec.name,
                 created: jiff::Timestamp::now(),
                 kind: NetworkKind::Bridge(options),
-                ipam: Some(ipam),
+                ipam,
+                ipam6,
                 internal: spec.internal,
                 labels: spec.labels,
                 options: spec.options,
@@ -146,67 +150,26 @@ impl Controller {
     /// Kernel objects, rules, record.
     fn establish(&self, network: &Network) -> Result<(), Error> {
         let driver = drivers::of(&network.kind);
+        if network.ipam6.is_some() {
+            ensure_ipv6(self)?;
+        }
         self.records.save_network(network)?;
         self.addresses.open(network);
         driver.create(network)?;
-        let rules = driver.rules(network, &self.config.table);
-        watch::apply(self, &rules.into_iter().map(Change::Add).collect::<Vec<_>>())
+        apply(self, rules_of(self, network).into_iter().map(Change::Add).collect())
     }
 
     /// The reverse; goes on after failures.
     fn abolish(&self, network: &Network) -> Result<(), Error> {
         let driver = drivers::of(&network.kind);
         let mut failures = Vec::new();
-        let rules: Vec<_> = driver
-            .rules(network, &self.config.table)
-            .into_iter()
-            .map(Change::Remove)
-            .collect();
-        failures.extend(self.filter.apply(&rules).err().map(Error::from));
+        let rules = rules_of(self, network).into_iter().map(Change::Remove).collect();
+        failures.extend(apply(self, rules).err());
         failures.extend(driver.remove(network).err());
         self.addresses.close(network);
         failures.extend(self.records.forget_network(network).err());
         Error::gather(failures)
     }
-}
-
-/// Subnet and gateway as asked, or from the pools.
-fn plan_addresses(pools: &[Pool], spec: &NetworkSpec, occupied: &[Occupied]) -> Result<Ipam, Error> {
-    let subnet = match spec.subnet {
-        Some(subnet) => {
-            if !(8..=30).contains(&subnet.prefix_len()) {
-                return Err(Error::Invalid(format!(
-                    "invalid subnet {subnet}: prefix length must be 8 to 30"
-                )));
-            }
-            if let Some(other) = ipam::overlapping(subnet, occupied) {
-                let other = format!("{} ({})", other.subnet, other.by);
-                return Err(Error::PoolOverlaps {
-                    subnet: subnet.to_string(),
-                    other,
-                });
-            }
-            subnet.trunc()
-        }
-        None => ipam::choose_subnet(pools, occupied)?,
-    };
-    let gateway = spec.gateway.unwrap_or_else(|| first_host(subnet));
-    if !subnet.contains(&gateway) {
-        return Err(Error::Invalid(format!(
-            "invalid gateway {gateway}: not in subnet {subnet}"
-        )));
-    }
-    if let Some(range) = spec.allocation.filter(|range| !subnet.contains(range)) {
-        return Err(Error::Invalid(format!(
-            "invalid ip-range {range}: not in subnet {subnet}"
-        )));
-    }
-    Ok(Ipam {
-        subnet,
-        gateway,
-        allocation: spec.allocation,
-        configured: spec.subnet.is_some(),
-    })
 }
 
 /// The host's routes, but not those by `own` bridge.
@@ -231,15 +194,9 @@ pub(super) fn host_routes(own: Option<&str>) -> Result<Vec<Occupied>, Error> {
         .collect())
 }
 
-pub(super) fn occupied_by(network: &Network) -> Option<Occupied> {
-    let ipam = network.ipam.as_ref()?;
-    Some(Occupied {
+pub(super) fn occupied_by(network: &Network) -> impl Iterator<Item = Occupied> {
+    network.subnets().map(|ipam| Occupied {
         subnet: ipam.subnet,
         by: format!("network {}", network.name),
     })
-}
-
-/// The first usable address of a subnet.
-pub(super) fn first_host(subnet: Ipv4Net) -> std::net::Ipv4Addr {
-    subnet.hosts().next().unwrap_or_else(|| subnet.network())
 }

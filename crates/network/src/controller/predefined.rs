@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
-use super::networks::{first_host, host_routes, occupied_by};
+use super::networks::{host_routes, occupied_by};
 use super::random_id;
 use crate::drivers::bridge::{self, interface_name};
-use crate::ipam;
+use crate::ipam::{self, first_host};
 use crate::network::{Ipam, NetworkKind};
 use crate::rtnetlink::Rtnetlink;
 use crate::{Config, Error, Network};
@@ -30,22 +30,32 @@ fn default_bridge(config: &Config, known: &[Arc<Network>]) -> Result<Network, Er
     let name = interface_name(&wish.name)
         .ok_or_else(|| Error::Invalid(format!("invalid bridge interface name {:?}", wish.name)))?;
     let recorded = known.iter().find(|network| network.name == "bridge");
-    let address = bridge_address(config, &name, recorded, known)?;
+    let own = |ipv6| bridge_address(config, &name, ipv6, recorded, known);
+    let four = own(false)?;
     let ipam = Ipam {
-        subnet: address.trunc(),
-        gateway: address.addr(),
-        allocation: wish.allocation,
-        configured: false,
+        gateway: Some(four.addr()),
+        allocation: wish.allocation.map(IpNet::from),
+        ..Ipam::of(four.trunc())
+    };
+    let ipam6 = match &wish.ipv6 {
+        Some(wish) => {
+            let six = own(true)?;
+            Some(Ipam {
+                gateway: Some(six.addr()),
+                allocation: wish.allocation.map(IpNet::from),
+                ..Ipam::of(six.trunc())
+            })
+        }
+        None => None,
     };
     let options = bridge::Options {
-        bridge: name,
-        mtu: wish.mtu,
         icc: wish.icc,
         masquerade: wish.masquerade,
-        publish_address: None,
+        ..bridge::Options::of(name, wish.mtu)
     };
     let shown = shown_options(config, &options);
     let mut network = predefined("bridge", NetworkKind::Bridge(options), Some(ipam), shown)?;
+    network.ipam6 = ipam6;
     if let Some(recorded) = recorded {
         network.id.clone_from(&recorded.id);
         network.created = recorded.created;
@@ -53,35 +63,50 @@ fn default_bridge(config: &Config, known: &[Arc<Network>]) -> Result<Network, Er
     Ok(network)
 }
 
-/// `--bip`, else the address that the interface has, else the recorded subnet while nothing is in its way, else a new
-/// one.
+/// `--bip` or `--bip6`, else the address that the interface has, else the recorded subnet while nothing is in its way,
+/// else a new one.
 fn bridge_address(
     config: &Config,
     name: &str,
+    ipv6: bool,
     recorded: Option<&Arc<Network>>,
     known: &[Arc<Network>],
-) -> Result<Ipv4Net, Error> {
-    if let Some(address) = config.bridge.address {
+) -> Result<IpNet, Error> {
+    let wish = &config.bridge;
+    let wanted = if ipv6 {
+        let address = wish.ipv6.as_ref().and_then(|wish| wish.address);
+        address.map(IpNet::from)
+    } else {
+        wish.address.map(IpNet::from)
+    };
+    if let Some(address) = wanted {
         return Ok(address);
     }
     let route = Rtnetlink::open()?;
     if let Some(link) = route.link(name)?
-        && let Some(address) = route.addresses(link.index)?.into_iter().next()
+        && let Some(address) = route
+            .addresses(link.index)?
+            .into_iter()
+            .find(|address| address.addr().is_ipv6() == ipv6)
     {
         return Ok(address);
     }
     let mut occupied = host_routes(Some(name))?;
     let others = known.iter().filter(|network| network.name != "bridge");
-    occupied.extend(others.filter_map(|network| occupied_by(network)));
-    let recorded = recorded.and_then(|network| network.ipam.as_ref());
-    let (subnet, gateway) = match recorded {
-        Some(ipam) if ipam::overlapping(ipam.subnet, &occupied).is_none() => (ipam.subnet, ipam.gateway),
-        _ => {
-            let subnet = ipam::choose_subnet(&config.pools, &occupied)?;
-            (subnet, first_host(subnet))
+    occupied.extend(others.flat_map(|network| occupied_by(network)));
+    let recorded = recorded.and_then(|network| if ipv6 { &network.ipam6 } else { &network.ipam }.as_ref());
+    let subnet = match recorded {
+        Some(ipam) if ipam::overlapping(ipam.subnet, &occupied).is_none() => {
+            return Ok(ipam.gateway_address().unwrap_or(ipam.subnet));
         }
+        _ => ipam::choose_subnet(&config.pools, ipv6, &occupied)?,
     };
-    Ok(Ipv4Net::new(gateway, subnet.prefix_len()).unwrap_or(subnet))
+    Ok(with_length(first_host(subnet), subnet))
+}
+
+/// `address` with the prefix length of `subnet`.
+fn with_length(address: std::net::IpAddr, subnet: IpNet) -> IpNet {
+    IpNet::new(address, subnet.prefix_len()).unwrap_or(subnet)
 }
 
 /// What `network inspect bridge` shows as options.
@@ -115,6 +140,7 @@ fn predefined(
         created: jiff::Timestamp::now(),
         kind,
         ipam,
+        ipam6: None,
         internal: false,
         labels: BTreeMap::new(),
         options,

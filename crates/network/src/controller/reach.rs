@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use tierce_firewall::{LiveRules, Packet, Passage, Value};
 
 use super::Controller;
@@ -65,6 +65,8 @@ pub fn reach(controller: &Controller) -> Result<Vec<PortReach>, Error> {
         let Some((endpoint, link)) = sandbox.primary() else {
             continue;
         };
+        // Who reaches a container without IPv4 is not judged yet.
+        let Some(target) = link.address else { continue };
         let network = controller.lock().networks.get(&endpoint.network).cloned();
         let bridge = match network.as_ref().map(|network| &network.kind) {
             Some(NetworkKind::Bridge(options)) => options.bridge.clone(),
@@ -76,7 +78,7 @@ pub fn reach(controller: &Controller) -> Result<Vec<PortReach>, Error> {
             links: &links,
             interfaces: &interfaces,
             bridge: &bridge,
-            target: link.address,
+            target,
         };
         all.extend(sandbox.ports.iter().map(|published| judge.port(sandbox, *published)));
     }
@@ -216,6 +218,7 @@ fn interfaces(
         .collect();
     let mut found = Vec::new();
     for (index, address) in route.all_addresses()? {
+        let IpNet::V4(address) = address else { continue };
         let name = links.iter().find(|link| link.index == index).map(|link| &link.name);
         if let Some(name) = name.filter(|name| !own.contains(name))
             && !address.addr().is_loopback()

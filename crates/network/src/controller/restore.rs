@@ -2,21 +2,18 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
-use tierce_firewall::{Change, Table};
+use tierce_firewall::{Change, Family};
 
-use super::{Alive, Controller, FORWARDING, naming, predefined, watch};
+use super::filter::{ensure_forwarding, in_force, whole_table};
+use super::ways::ways;
+use super::{Alive, Controller, address, naming, predefined, watch};
 use crate::drivers;
-use crate::drivers::bridge::rules::{self, Situation};
 use crate::netns;
 use crate::network::NetworkKind;
-use crate::portmap::{Taker, nat};
 use crate::rtnetlink::{LinkEntry, Rtnetlink};
-use crate::{Config, Error, Network, Sandbox};
-
-/// Says, as long as the machine runs, that forwarding was off before us.
-const FORWARDING_MARK: &str = "forwarding-enabled";
+use crate::{Error, Network, Sandbox};
 
 impl Controller {
     /// Makes the kernel agree with the records: bridges and rules exist, sandboxes of `alive` containers are adopted,
@@ -27,7 +24,7 @@ impl Controller {
             self.records.save_network(&network)?;
             self.lock().networks.insert(network.id.clone(), Arc::new(network));
         }
-        ensure_forwarding(&self.config, &mut failures);
+        ensure_forwarding(&self.config, Family::Ip, &mut failures);
         let alive: HashSet<_> = alive.iter().map(|alive| alive.container.as_str()).collect();
         let (mut adopted, dead): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.lock().sandboxes)
@@ -49,8 +46,13 @@ impl Controller {
         for sandbox in &adopted {
             self.adopt(sandbox, &mut failures);
         }
-        let table = whole_table(&self.config, &networks, &adopted);
-        self.filter.apply(&[Change::Replace(table)])?;
+        let mut changes = vec![Change::Replace(whole_table(self, Family::Ip, &networks, &adopted))];
+        if networks.iter().any(|network| network.ipam6.is_some()) {
+            ensure_forwarding(&self.config, Family::Ip6, &mut failures);
+            changes.push(Change::Replace(whole_table(self, Family::Ip6, &networks, &adopted)));
+            *self.ipv6_ready.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        }
+        in_force(self, changes)?;
         for sandbox in &dead {
             failures.extend(self.dismantle(sandbox).err());
         }
@@ -76,8 +78,12 @@ impl Controller {
         }
         // Bridges stay, as dockerd's do: one that was there before us is not ours to take away.
         watch::sweep(self);
-        let table = whole_table(&self.config, &[], &[]);
-        self.filter.apply(&[Change::Withdraw(table)]).map_err(Error::from)
+        let mut ready = self.ipv6_ready.lock().unwrap_or_else(PoisonError::into_inner);
+        let families = [Family::Ip].into_iter().chain(ready.then_some(Family::Ip6));
+        let tables = families.map(|family| Change::Withdraw(whole_table(self, family, &[], &[])));
+        in_force(self, tables.collect())?;
+        *ready = false;
+        Ok(())
     }
 
     /// Claims again what an adopted sandbox holds.
@@ -85,49 +91,20 @@ impl Controller {
         for endpoint in &sandbox.endpoints {
             let network = self.lock().networks.get(&endpoint.network).cloned();
             if let (Some(network), Some(link)) = (network, &endpoint.link) {
-                failures.extend(self.addresses.take(&network, Some(link.address), &sandbox.name).err());
+                failures.extend(address::take_again(self, &network, link, &sandbox.name));
             }
         }
-        let Some((endpoint, link)) = sandbox.primary() else {
+        let Some(ways) = ways(self, sandbox) else {
             return;
         };
-        let taker = Taker {
-            name: &sandbox.name,
-            target: link.address,
-            default_address: None,
-            ipv6: self.config.relay,
-        };
-        let (sockets, refused) = self.ports.readopt(&sandbox.ports, taker);
+        let (sockets, refused) = self.ports.readopt(&sandbox.ports, ways.taker(&sandbox.name));
         failures.extend(refused.into_iter().map(|cause| Error::Publish {
             name: sandbox.name.clone(),
-            endpoint: endpoint.id.clone(),
+            endpoint: ways.endpoint.clone(),
             cause: Box::new(cause),
         }));
-        failures.extend(self.relay.serve(&sandbox.container, link.address, sockets).err());
+        failures.extend(self.relay.serve(&sandbox.container, ways.targets, sockets).err());
     }
-}
-
-/// Everything that shall be in force, as one value.
-pub(super) fn whole_table(config: &Config, networks: &[Arc<Network>], sandboxes: &[Arc<Sandbox>]) -> Table {
-    let name = &config.table;
-    let situation = Situation {
-        forwarding_is_ours: tierce_fsops::exists(&config.state.join(FORWARDING_MARK)),
-        obey_host: config.host.obey_firewall,
-    };
-    let mut table = rules::table(name, situation);
-    let of_networks = networks
-        .iter()
-        .flat_map(|network| drivers::of(&network.kind).rules(network, name));
-    let of_sandboxes = sandboxes.iter().flat_map(|sandbox| match sandbox.primary() {
-        Some((_, link)) => nat::elements(name, &sandbox.ports, link.address),
-        None => Vec::new(),
-    });
-    for more in of_networks.chain(of_sandboxes) {
-        if let Some(set) = table.sets.iter_mut().find(|set| set.name == more.set) {
-            set.elements.extend(more.elements);
-        }
-    }
-    table
 }
 
 /// Pins of namespaces that no adopted sandbox has: from a daemon that died half-way.
@@ -168,18 +145,6 @@ fn remove_stray_links(prefix: &str, networks: &[Arc<Network>], adopted: &[Arc<Sa
         }
     }
     Error::gather(failures)
-}
-
-/// Switches forwarding on, as Docker does, and marks that this daemon did so: the host was no router before.
-fn ensure_forwarding(config: &Config, failures: &mut Vec<Error>) {
-    let mark = config.state.join(FORWARDING_MARK);
-    let off = std::fs::read_to_string(FORWARDING).is_ok_and(|value| value.trim() == "0");
-    if config.host.forward && off {
-        match std::fs::write(FORWARDING, "1") {
-            Ok(()) => failures.extend(tierce_fsops::write(&mark, b"", 0o600).err().map(Error::from)),
-            Err(cause) => failures.push(Error::file("enable forwarding in", FORWARDING, cause)),
-        }
-    }
 }
 
 /// Twelve hexadecimal digits: what [`Controller::join`] makes.

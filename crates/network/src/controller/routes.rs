@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 use super::Controller;
 use crate::network::NetworkKind;
@@ -15,9 +15,9 @@ pub(crate) struct Collision {
     /// Name of the network.
     pub(crate) network: String,
     /// Its addresses.
-    pub(crate) subnet: Ipv4Net,
+    pub(crate) subnet: IpNet,
     /// Where the route leads to.
-    pub(crate) route: Ipv4Net,
+    pub(crate) route: IpNet,
     /// The interface it leaves by.
     pub(crate) interface: String,
 }
@@ -48,13 +48,13 @@ pub(super) fn collisions(controller: &Controller, routes: &[RouteEntry]) -> Vec<
     let networks: Vec<_> = controller.lock().networks.values().cloned().collect();
     let mut found = Vec::new();
     for network in networks {
-        let (NetworkKind::Bridge(options), Some(ipam)) = (&network.kind, &network.ipam) else {
+        let NetworkKind::Bridge(options) = &network.kind else {
             continue;
         };
-        for route in routes
-            .iter()
-            .filter(|route| ipam::overlap(ipam.subnet, route.destination))
-        {
+        let pairs = network
+            .subnets()
+            .flat_map(|ipam| routes.iter().map(move |route| (ipam, route)));
+        for (ipam, route) in pairs.filter(|(ipam, route)| ipam::overlap(ipam.subnet, route.destination)) {
             let interface = name_of(route.link);
             if interface != options.bridge {
                 found.push(Collision {

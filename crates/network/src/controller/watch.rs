@@ -12,10 +12,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
-use rustix::io::Errno;
 use tierce_firewall::{Change, Table, Watch};
 
-use super::{Controller, restore};
+use super::Controller;
+use super::filter::{in_force, whole_tables};
 use crate::drivers::bridge::rules::ADMIN;
 use crate::network::NetworkKind;
 use crate::rtnetlink::{News, Rtnetlink};
@@ -74,38 +74,27 @@ pub fn watch(controller: &Arc<Controller>) -> Result<Watching, Error> {
     })
 }
 
-/// Applies changes; where the table that they need is gone, it is put back first.
-pub(super) fn apply(controller: &Controller, changes: &[Change]) -> Result<(), Error> {
-    match controller.filter.apply(changes) {
-        Err(tierce_firewall::Error::Refused { cause, .. }) if cause.is(Errno::NOENT) => {
-            repair(controller, false)?;
-            Ok(controller.filter.apply(changes)?)
-        }
-        other => Ok(other?),
-    }
-}
-
 /// Puts the table in force as the networks and sandboxes of this moment want it.
 ///
 /// These may change meanwhile, and a container that is joining has rules in force that nobody else knows of yet: so this
 /// goes on until nothing changed; `thoroughly`: and nobody was joining.
-fn repair(controller: &Controller, thoroughly: bool) -> Result<(), Error> {
-    let wanted = || -> (Table, bool) {
+pub(super) fn repair(controller: &Controller, thoroughly: bool) -> Result<(), Error> {
+    let wanted = || -> (Vec<Table>, bool) {
         let state = controller.lock();
         let networks: Vec<_> = state.networks.values().cloned().collect();
         let sandboxes: Vec<_> = state.sandboxes.values().cloned().collect();
         let joining = thoroughly && !state.joining.is_empty();
         drop(state);
-        (restore::whole_table(&controller.config, &networks, &sandboxes), joining)
+        (whole_tables(controller, &networks, &sandboxes), joining)
     };
-    let (mut table, mut joining) = wanted();
+    let (mut tables, mut joining) = wanted();
     loop {
-        controller.filter.apply(&[Change::Replace(table.clone())])?;
+        in_force(controller, tables.iter().cloned().map(Change::Replace).collect())?;
         let after = wanted();
-        if !joining && !after.1 && after.0 == table {
+        if !joining && !after.1 && after.0 == tables {
             return Ok(());
         }
-        (table, joining) = after;
+        (tables, joining) = after;
         std::thread::sleep(PAUSE / 2);
     }
 }

@@ -5,11 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::{IpNet, Ipv4Net};
 use rustix::io::Errno;
 use tierce_firewall::{Choice, LiveRules, Packet, Value};
 
 use super::{ContainerFacts, Facts, Finding, NetworkFacts, judge};
 use crate::controller::{Controller, live_rules};
+use crate::drivers::bridge::GatewayMode;
 use crate::drivers::bridge::rules::{MASQUERADE, is_masqueraded};
 use crate::network::NetworkKind;
 use crate::rtnetlink::{LinkEntry, Rtnetlink};
@@ -70,22 +72,24 @@ struct Collected<'a> {
 
 impl Collected<'_> {
     fn network(&self, network: &Network, container: Option<ContainerFacts>) -> Result<Option<NetworkFacts>, Error> {
-        let (NetworkKind::Bridge(options), Some(ipam)) = (&network.kind, &network.ipam) else {
+        // IPv4 is diagnosed; a network without it, or without a gateway, has nothing of that to be wrong.
+        let ipam = network
+            .ipam
+            .as_ref()
+            .and_then(|ipam| Some((ipam.subnet, ipam.gateway?)));
+        let (NetworkKind::Bridge(options), Some((IpNet::V4(subnet), IpAddr::V4(gateway)))) = (&network.kind, ipam)
+        else {
             return Ok(None);
         };
         let config = self.controller.config();
         let bridge = &options.bridge;
         let link = self.links.iter().find(|link| link.name == *bridge);
         let addresses = match link {
-            Some(link) => self.route.addresses(link.index)?,
+            Some(link) => ipv4(self.route.addresses(link.index)?),
             None => Vec::new(),
         };
         // Any address of the subnet that is not the host's own.
-        let somebody = ipam
-            .subnet
-            .hosts()
-            .find(|host| *host != ipam.gateway)
-            .unwrap_or(ipam.gateway);
+        let somebody = subnet.hosts().find(|host| *host != gateway).unwrap_or(gateway);
         let way_back = self.route.link_to(somebody)?;
         let way_back = self.links.iter().find(|link| Some(link.index) == way_back);
         let outwards = Packet {
@@ -102,17 +106,19 @@ impl Collected<'_> {
         Ok(Some(NetworkFacts {
             name: network.name.clone(),
             bridge: bridge.clone(),
-            subnet: ipam.subnet,
-            gateway: ipam.gateway,
+            subnet,
+            gateway,
             mtu: options.mtu,
             internal: network.internal,
             is_up: link.map(|link| link.is_up),
             addresses,
             outwards: self.live.forwarded_by_others(&outwards, &config.table),
-            wants_masquerade: options.masquerade,
+            wants_masquerade: options.masquerade
+                && options.host_address.is_none()
+                && options.gateway_mode != GatewayMode::Routed,
             masquerades: is_masqueraded(self.live, &table)
                 && self.live.has(&table, MASQUERADE, &[Value::Interface(bridge.clone())]),
-            unmanaged: config.firewall == Choice::None,
+            unmanaged: config.firewall.ipv4 == Choice::None,
             way_back: way_back.map(|link| link.name.clone()).unwrap_or_default(),
             reverse_path: ["all", bridge]
                 .iter()
@@ -187,4 +193,12 @@ fn parameter(name: &str) -> Option<u64> {
         .trim()
         .parse()
         .ok()
+}
+
+fn ipv4(addresses: Vec<IpNet>) -> Vec<Ipv4Net> {
+    let four = |address| match address {
+        IpNet::V4(address) => Some(address),
+        IpNet::V6(_) => None,
+    };
+    addresses.into_iter().filter_map(four).collect()
 }

@@ -1,31 +1,33 @@
 //! Address management: subnets for networks, addresses for endpoints. In memory only: what is held follows from the
 //! records of networks and sandboxes, so nothing can leak over a restart.
 
-mod bitmap;
+mod numbers;
 mod pool;
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::Error;
 use crate::config::Pool;
-use crate::network::Network;
+use crate::network::{Ipam, Network};
+use numbers::{address, number, size};
 use pool::{AddressPool, Refusal};
 
 /// Addresses of all networks.
 #[derive(Debug, Default)]
 pub(crate) struct Addresses {
-    pools: Mutex<HashMap<String, AddressPool>>,
+    pools: Mutex<HashMap<String, Vec<AddressPool>>>,
 }
 
 impl Addresses {
-    /// Begins to manage a network's subnet; its held addresses are forgotten.
+    /// Begins to manage a network's subnets; its held addresses are forgotten.
     pub(crate) fn open(&self, network: &Network) {
-        if let Some(ipam) = &network.ipam {
-            self.lock().insert(network.id.clone(), AddressPool::new(ipam));
+        let pools: Vec<_> = network.subnets().map(AddressPool::new).collect();
+        if !pools.is_empty() {
+            self.lock().insert(network.id.clone(), pools);
         }
     }
 
@@ -34,21 +36,26 @@ impl Addresses {
         self.lock().remove(&network.id);
     }
 
-    /// The wanted address or any, for a container.
-    pub(crate) fn take(&self, network: &Network, wanted: Option<Ipv4Addr>, holder: &str) -> Result<Ipv4Addr, Error> {
-        let subnet = network
-            .ipam
-            .as_ref()
-            .map(|ipam| ipam.subnet.to_string())
-            .unwrap_or_default();
+    /// The wanted address or any of one of the network's subnets, for a container.
+    pub(crate) fn take(
+        &self,
+        network: &Network,
+        ipam: &Ipam,
+        wanted: Option<IpAddr>,
+        holder: &str,
+    ) -> Result<IpAddr, Error> {
+        let subnet = ipam.subnet;
         let exhausted = || Error::AddressesExhausted {
+            family: if subnet.addr().is_ipv4() { "IPv4" } else { "IPv6" },
             network: network.name.clone(),
-            subnet: subnet.clone(),
+            subnet: subnet.to_string(),
         };
         let mut pools = self.lock();
-        let pool = pools.get_mut(&network.id).ok_or_else(exhausted)?;
+        let pools = pools.get_mut(&network.id).into_iter().flatten();
+        let mut pools = pools.filter(|pool| pool.subnet() == subnet.trunc());
+        let pool = pools.next().ok_or_else(exhausted)?;
         pool.take(wanted, holder).map_err(|refusal| match (refusal, wanted) {
-            (Refusal::Taken(by), Some(address)) => Error::AddressTaken(address.into(), by),
+            (Refusal::Taken(by), Some(address)) => Error::AddressTaken(address, by),
             (Refusal::Outside, Some(address)) => Error::Invalid(format!(
                 "invalid address {address}: It does not belong to any of this network's subnets ({subnet})"
             )),
@@ -57,13 +64,13 @@ impl Addresses {
     }
 
     /// Gives a container's address back.
-    pub(crate) fn give_back(&self, network: &str, address: Ipv4Addr, holder: &str) {
-        if let Some(pool) = self.lock().get_mut(network) {
+    pub(crate) fn give_back(&self, network: &str, address: IpAddr, holder: &str) {
+        for pool in self.lock().get_mut(network).into_iter().flatten() {
             pool.give_back(address, holder);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, AddressPool>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<AddressPool>>> {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -72,40 +79,80 @@ impl Addresses {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Occupied {
     /// The subnet.
-    pub(crate) subnet: Ipv4Net,
+    pub(crate) subnet: IpNet,
     /// `network NAME` or `host route by INTERFACE`.
     pub(crate) by: String,
 }
 
-/// The first piece of the pools that overlaps nothing.
-pub(crate) fn choose_subnet(pools: &[Pool], occupied: &[Occupied]) -> Result<Ipv4Net, Error> {
-    for pool in pools {
-        let Ok(pieces) = pool.base.trunc().subnets(pool.size) else {
-            continue;
-        };
-        if let Some(free) = pieces.into_iter().find(|piece| overlapping(*piece, occupied).is_none()) {
-            return Ok(free);
-        }
+/// The first piece of the pools that overlaps nothing. `ipv6`: which of the pools count.
+pub(crate) fn choose_subnet(pools: &[Pool], ipv6: bool, occupied: &[Occupied]) -> Result<IpNet, Error> {
+    let pools = || pools.iter().filter(|pool| pool.base.addr().is_ipv6() == ipv6);
+    if let Some(free) = pools().find_map(|pool| free_piece(pool, occupied)) {
+        return Ok(free);
     }
     let mut reasons: Vec<_> = occupied
         .iter()
-        .filter(|occupied| pools.iter().any(|pool| overlap(pool.base, occupied.subnet)))
+        .filter(|occupied| pools().any(|pool| overlap(pool.base, occupied.subnet)))
         .take(5)
         .map(|occupied| format!("{} is used by {}", occupied.subnet, occupied.by))
         .collect();
     if reasons.is_empty() {
-        reasons.push("no pools are configured".to_owned());
+        reasons.push(if ipv6 {
+            "no IPv6 pools are configured".to_owned()
+        } else {
+            "no pools are configured".to_owned()
+        });
     }
     Err(Error::PoolsExhausted(reasons.join(", ")))
 }
 
+/// Goes from one obstacle to behind it: an IPv6 pool has more pieces than anybody can try.
+fn free_piece(pool: &Pool, occupied: &[Occupied]) -> Option<IpNet> {
+    let base = pool.base.trunc();
+    if pool.size < base.prefix_len() {
+        return None;
+    }
+    let mut offset = 0;
+    while offset <= size(base) {
+        let piece = subnet_at(address(base, offset), pool.size)?;
+        let Some(obstacle) = overlapping(piece, occupied) else {
+            return Some(piece);
+        };
+        let behind = number(obstacle.subnet.broadcast()).max(number(piece.broadcast()));
+        // Back to the beginning of a piece; the obstacle may be smaller than one.
+        offset = (behind - number(base.network())).checked_add(1)?;
+        offset = offset.checked_next_multiple_of(size(piece).checked_add(1)?)?;
+    }
+    None
+}
+
+fn subnet_at(address: IpAddr, length: u8) -> Option<IpNet> {
+    match address {
+        IpAddr::V4(address) => Ipv4Net::new(address, length).ok().map(IpNet::from),
+        IpAddr::V6(address) => Ipv6Net::new(address, length).ok().map(IpNet::from),
+    }
+}
+
+/// The first usable address of a subnet.
+pub(crate) fn first_host(subnet: IpNet) -> IpAddr {
+    address(subnet, u128::from(is_edge(subnet.network(), subnet)))
+}
+
+/// Network and broadcast address of IPv4, the routers' anycast address of IPv6; very small subnets have none.
+pub(crate) fn is_edge(address: IpAddr, subnet: IpNet) -> bool {
+    match subnet {
+        IpNet::V4(small) => small.prefix_len() < 31 && [subnet.network(), subnet.broadcast()].contains(&address),
+        IpNet::V6(small) => small.prefix_len() < 128 && address == subnet.network(),
+    }
+}
+
 /// What a subnet collides with.
-pub(crate) fn overlapping(subnet: Ipv4Net, occupied: &[Occupied]) -> Option<&Occupied> {
+pub(crate) fn overlapping(subnet: IpNet, occupied: &[Occupied]) -> Option<&Occupied> {
     occupied.iter().find(|other| overlap(subnet, other.subnet))
 }
 
 /// Whether two subnets have an address in common.
-pub(crate) fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
+pub(crate) fn overlap(one: IpNet, other: IpNet) -> bool {
     one.contains(&other.network()) || other.contains(&one.network())
 }
 
@@ -123,14 +170,17 @@ mod tests {
     #[test]
     fn subnets_avoid_networks_and_host_routes() {
         let pools = crate::Config::default_pools();
-        assert_eq!(choose_subnet(&pools, &[]).unwrap().to_string(), "172.17.0.0/24");
+        assert_eq!(choose_subnet(&pools, false, &[]).unwrap().to_string(), "172.17.0.0/24");
         let taken = [
             occupied("172.17.0.0/24", "network bridge"),
             occupied("172.17.0.0/22", "host route by tun0"),
         ];
-        assert_eq!(choose_subnet(&pools, &taken).unwrap().to_string(), "172.17.4.0/24");
+        assert_eq!(
+            choose_subnet(&pools, false, &taken).unwrap().to_string(),
+            "172.17.4.0/24"
+        );
         let vpn = [occupied("172.16.0.0/12", "host route by tun0")];
-        let error = choose_subnet(&pools, &vpn).unwrap_err().to_string();
+        let error = choose_subnet(&pools, false, &vpn).unwrap_err().to_string();
         assert!(error.contains("172.16.0.0/12 is used by host route by tun0"), "{error}");
     }
 
@@ -140,12 +190,42 @@ mod tests {
         let mut taken = Vec::new();
         for _ in 0..600 {
             taken.push(Occupied {
-                subnet: choose_subnet(&pools, &taken).unwrap(),
+                subnet: choose_subnet(&pools, false, &taken).unwrap(),
                 by: String::new(),
             });
         }
         for (index, one) in taken.iter().enumerate() {
             assert!(overlapping(one.subnet, &taken[index + 1..]).is_none());
         }
+    }
+
+    #[test]
+    fn ipv6_subnets_come_from_a_range_that_the_host_alone_has() {
+        let pool = crate::Config::unique_local_pool("2fc7308e-3c71-4293-b625-b99dffde30e4");
+        // What Docker Engine 28.5 makes of the same id.
+        assert_eq!((pool.base.to_string().as_str(), pool.size), ("fd70:2d65:d6f3::/48", 64));
+        let choose = |taken: &[Occupied]| choose_subnet(&[pool], true, taken).map(|subnet| subnet.to_string());
+        assert_eq!(choose(&[]).unwrap(), "fd70:2d65:d6f3::/64");
+        let taken = [
+            occupied("fd70:2d65:d6f3::/64", "network a"),
+            occupied("fd70:2d65:d6f3:1:2::/80", "network b"),
+        ];
+        assert_eq!(choose(&taken).unwrap(), "fd70:2d65:d6f3:2::/64");
+        let error = choose(&[occupied("fd00::/8", "host route by tun0")])
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("fd00::/8 is used by host route by tun0"), "{error}");
+        let error = choose_subnet(&[], true, &[]).unwrap_err().to_string();
+        assert!(error.contains("no IPv6 pools are configured"), "{error}");
+        // 2^64 pieces, of which the first half is taken.
+        let wide = Pool {
+            base: "2001:db8::/32".parse().unwrap(),
+            size: 96,
+        };
+        let half = occupied("2001:db8::/33", "network c");
+        assert_eq!(
+            choose_subnet(&[wide], true, &[half]).unwrap().to_string(),
+            "2001:db8:8000::/96"
+        );
     }
 }

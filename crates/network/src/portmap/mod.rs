@@ -20,6 +20,7 @@ use rustix::net::{AddressFamily, Protocol as Transport, SocketFlags, SocketType,
 use crate::error::PortError;
 use crate::request::{Protocol, Publication};
 use crate::sandbox::Published;
+use nat::Targets;
 
 /// All published ports of the daemon.
 #[derive(Debug, Default)]
@@ -57,12 +58,34 @@ pub(crate) struct Reservation {
 pub(crate) struct Taker<'a> {
     /// Name of the container.
     pub(crate) name: &'a str,
-    /// Its address.
-    pub(crate) target: Ipv4Addr,
+    /// Its addresses.
+    pub(crate) targets: Targets,
+    /// What becomes of ports on IPv4 addresses, and of those on IPv6 addresses.
+    pub(crate) ways: [Way; 2],
     /// Address for wishes without one; `None`: all addresses of both families.
     pub(crate) default_address: Option<IpAddr>,
-    /// Whether IPv6 addresses can be served.
-    pub(crate) ipv6: bool,
+}
+
+/// What becomes of the ports on addresses of one family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// They are taken on the host.
+    Host,
+    /// They answer at the container's own address; nothing is taken.
+    Inside,
+    /// Nothing leads to the container.
+    Nowhere,
+}
+
+impl Taker<'_> {
+    fn way(&self, address: IpAddr) -> Way {
+        self.ways[usize::from(address.is_ipv6())]
+    }
+
+    /// The container's address that a port of the host leads to, for texts.
+    fn target(&self, host: IpAddr) -> IpAddr {
+        self.targets.for_relay(host).unwrap_or(Ipv4Addr::UNSPECIFIED.into())
+    }
 }
 
 impl Ports {
@@ -82,7 +105,7 @@ impl Ports {
     /// by the packet filter; that is reported.
     pub(crate) fn readopt(&self, published: &[Published], taker: Taker<'_>) -> (Vec<Held>, Vec<PortError>) {
         let (mut sockets, mut failures) = (Vec::new(), Vec::new());
-        for published in published {
+        for published in published.iter().filter(|published| published.host_port != 0) {
             let key = (published.port.protocol, published.host_port);
             self.lock()
                 .held
@@ -117,9 +140,22 @@ impl Ports {
     fn reserve_one(&self, wish: &Publication, taker: Taker<'_>, into: &mut Reservation) -> Result<(), PortError> {
         let addresses = match wish.address.or(taker.default_address) {
             Some(address) => vec![address],
-            None if taker.ipv6 => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
-            None => vec![Ipv4Addr::UNSPECIFIED.into()],
+            None => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
         };
+        let inside = addresses.iter().filter(|address| taker.way(**address) == Way::Inside);
+        into.published.extend(inside.map(|address| Published {
+            port: wish.port,
+            // There is no host side, and dockerd shows it so.
+            address: unspecified(*address),
+            host_port: 0,
+        }));
+        let addresses: Vec<_> = addresses
+            .into_iter()
+            .filter(|address| taker.way(*address) == Way::Host)
+            .collect();
+        if addresses.is_empty() {
+            return Ok(());
+        }
         let (start, end) = wish.host.unwrap_or_else(ephemeral_range);
         let first = match wish.host {
             Some(_) => start,
@@ -226,6 +262,14 @@ impl Ports {
     }
 }
 
+/// All addresses of the family of this one.
+fn unspecified(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
 /// Two addresses of one family collide when they are equal or one of them means all.
 fn collide(one: IpAddr, other: IpAddr) -> bool {
     one.is_ipv4() == other.is_ipv4() && (one == other || one.is_unspecified() || other.is_unspecified())
@@ -261,7 +305,7 @@ fn bind(published: &Published, taker: Taker<'_>) -> Result<Option<OwnedFd>, Port
     match bind_socket(published) {
         Ok(socket) => Ok(Some(socket)),
         Err(Errno::PROTONOSUPPORT | Errno::SOCKTNOSUPPORT) if published.port.protocol == Protocol::Sctp => Ok(None),
-        Err(Errno::MFILE | Errno::NFILE) if published.address.is_ipv4() => {
+        Err(Errno::MFILE | Errno::NFILE) if taker.targets.is_translated(published.address) => {
             tracing::warn!(
                 port = published.host_port,
                 "no file descriptor left to hold a published port"
@@ -272,7 +316,7 @@ fn bind(published: &Published, taker: Taker<'_>) -> Result<Option<OwnedFd>, Port
             binding: format!(
                 "{}:{}:{}/{}",
                 SocketAddr::new(published.address, published.host_port),
-                taker.target,
+                taker.target(published.address),
                 published.port.number,
                 published.port.protocol.name()
             ),

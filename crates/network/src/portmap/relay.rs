@@ -8,7 +8,7 @@ mod stream;
 mod thread;
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -16,6 +16,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::Held;
+use super::nat::Targets;
 use crate::Error;
 use crate::request::Protocol;
 
@@ -57,18 +58,21 @@ struct Listener {
 
 impl Relay {
     /// Serves (and thereby holds) a container's sockets. The thread starts with the first of them.
-    pub(crate) fn serve(&self, container: &str, target: Ipv4Addr, sockets: Vec<Held>) -> Result<(), Error> {
+    pub(crate) fn serve(&self, container: &str, targets: Targets, sockets: Vec<Held>) -> Result<(), Error> {
         if sockets.is_empty() {
             return Ok(());
         }
         let shared = self.start()?;
         let mut state = shared.lock();
         for held in sockets {
+            let Some(target) = targets.for_relay(held.published.address) else {
+                continue;
+            };
             let listener = Listener {
                 container: container.to_owned(),
                 socket: held.socket,
                 protocol: held.published.port.protocol,
-                target: SocketAddr::new(target.into(), held.published.port.number),
+                target: SocketAddr::new(target, held.published.port.number),
             };
             state.next_token += 1;
             let token = state.next_token;

@@ -31,7 +31,15 @@ fn published_ports_live_while_the_daemon_is_dead_and_after_it_is_back() {
             .to_string();
         assert!(error.contains("by container c1"), "{error}");
         assert_eq!(
-            networks.join(wish(2)).unwrap().primary().unwrap().1.address.to_string(),
+            networks
+                .join(wish(2))
+                .unwrap()
+                .primary()
+                .unwrap()
+                .1
+                .address
+                .unwrap()
+                .to_string(),
             "172.17.0.3"
         );
         networks.leave(&sandbox.container).unwrap();
@@ -63,7 +71,15 @@ fn restore_removes_what_died_meanwhile_and_strays() {
         // The first one's pair goes with its namespace, on the kernel's time; it can talk no more.
         assert!(left.len() <= 1, "{left:?}");
         assert_eq!(
-            networks.join(wish(3)).unwrap().primary().unwrap().1.address.to_string(),
+            networks
+                .join(wish(3))
+                .unwrap()
+                .primary()
+                .unwrap()
+                .1
+                .address
+                .unwrap()
+                .to_string(),
             "172.17.0.2"
         );
     });
@@ -113,7 +129,7 @@ fn default_subnet_avoids_the_hosts_routes_and_names_them() {
         assert_eq!(subnet.to_string(), "172.18.0.0/24");
         let spec = NetworkSpec {
             name: "clash".into(),
-            subnet: Some("172.17.5.0/24".parse().unwrap()),
+            subnets: vec![SubnetSpec::of("172.17.5.0/24".parse().unwrap())],
             ..NetworkSpec::default()
         };
         let error = networks.create(spec).unwrap_err().to_string();

@@ -1,8 +1,10 @@
 //! Rows of the requirements, each on a machine of its own (see [`world`]).
 
 mod failures;
+mod modes;
 mod others;
 mod ports;
+mod six;
 mod speed;
 pub(crate) mod world;
 
@@ -19,7 +21,7 @@ fn row_143_sandbox_is_a_netns_with_a_veth_on_the_bridge() {
         let key = sandbox.key.clone().unwrap();
         let (_, link) = sandbox.primary().unwrap();
         assert_eq!(
-            (link.interface.as_str(), link.address.to_string().as_str()),
+            (link.interface.as_str(), link.address.unwrap().to_string().as_str()),
             ("eth0", "172.17.0.2")
         );
         assert_eq!(link.mac.to_string(), "02:42:ac:11:00:02");
@@ -132,7 +134,7 @@ fn row_158_addresses_are_unique_static_ones_honoured_and_freed() {
         let networks = world.controller();
         let spec = NetworkSpec {
             name: "own".into(),
-            subnet: Some("10.77.0.0/24".parse().unwrap()),
+            subnets: vec![SubnetSpec::of("10.77.0.0/24".parse().unwrap())],
             ..NetworkSpec::default()
         };
         networks.create(spec).unwrap();
@@ -147,7 +149,7 @@ fn row_158_addresses_are_unique_static_ones_honoured_and_freed() {
             }
         };
         let first = networks.join(at(1, "10.77.0.9")).unwrap();
-        assert_eq!(first.primary().unwrap().1.address.to_string(), "10.77.0.9");
+        assert_eq!(first.primary().unwrap().1.address.unwrap().to_string(), "10.77.0.9");
         let taken = networks.join(at(2, "10.77.0.9")).unwrap_err().to_string();
         assert_eq!(taken, "Address already in use: 10.77.0.9 is held by c1");
         assert!(networks.join(at(2, "10.78.0.9")).is_err());
@@ -188,7 +190,7 @@ fn row_148_networks_are_isolated_from_each_other() {
                 .unwrap()
         };
         let (red, blue, second) = (on(1, "red"), on(2, "blue"), on(3, "red"));
-        let address = |sandbox: &Sandbox| sandbox.primary().unwrap().1.address;
+        let address = |sandbox: &Sandbox| sandbox.primary().unwrap().1.address.unwrap();
         let key = |sandbox: &Sandbox| sandbox.key.clone().unwrap();
         for sandbox in [&blue, &second] {
             serve(&key(sandbox), 80);

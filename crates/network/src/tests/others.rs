@@ -111,7 +111,7 @@ fn row_158_routes_that_come_later_are_told_and_avoided() {
         let second = networks.create(spec("second")).unwrap();
         assert_eq!(second.ipam.as_ref().unwrap().subnet.to_string(), "172.17.4.0/24");
         let taken = NetworkSpec {
-            subnet: Some("172.17.2.0/24".parse().unwrap()),
+            subnets: vec![SubnetSpec::of("172.17.2.0/24".parse().unwrap())],
             ..spec("third")
         };
         let error = networks.create(taken).unwrap_err().to_string();

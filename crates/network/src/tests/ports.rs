@@ -217,7 +217,15 @@ fn a_taken_port_names_its_holder_and_leaves_nothing() {
         );
         assert_eq!(before, after);
         assert_eq!(
-            networks.join(wish(2)).unwrap().primary().unwrap().1.address.to_string(),
+            networks
+                .join(wish(2))
+                .unwrap()
+                .primary()
+                .unwrap()
+                .1
+                .address
+                .unwrap()
+                .to_string(),
             "172.17.0.3"
         );
     });

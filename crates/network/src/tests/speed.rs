@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::world::*;
+use crate::{Join, Publication};
 
 #[test]
 fn fifty_containers_join_and_leave_in_parallel() {
@@ -53,4 +54,53 @@ fn fifty_containers_join_and_leave_in_parallel() {
         );
         assert!(together < Duration::from_secs(20));
     });
+}
+
+/// What many published ports cost: run with `--ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn many_published_ports() {
+    on_own_machine(|world| {
+        let networks = world.controller();
+        networks.create(dual("own", &[])).unwrap();
+        let single = |count: u16| {
+            (0..count)
+                .flat_map(|n| publish(&(20_000 + n).to_string(), "80/tcp"))
+                .collect()
+        };
+        let range = |count: u16| {
+            let one = |n: u16| publish(&(20_000 + n).to_string(), &format!("{}/tcp", 20_000 + n));
+            (0..count).flat_map(one).collect()
+        };
+        let cases: [(&str, Vec<Publication>); 4] = [
+            ("no port", Vec::new()),
+            ("1,000 ports to one", single(1000)),
+            ("a range of 1,000", range(1000)),
+            ("a range of 10,000", range(10_000)),
+        ];
+        for (number, (what, ports)) in cases.into_iter().enumerate() {
+            for network in ["bridge", "own"] {
+                let (before, start) = (resident(), Instant::now());
+                let join = Join {
+                    ports: ports.clone(),
+                    ..wish_on(network, number as u16)
+                };
+                let sandbox = networks.join(join).unwrap();
+                let (joined, after, start) = (start.elapsed(), resident(), Instant::now());
+                networks.leave(&sandbox.container).unwrap();
+                println!(
+                    "{what} on {network}: join {joined:?}, leave {:?}, {} KiB more",
+                    start.elapsed(),
+                    after.saturating_sub(before)
+                );
+            }
+        }
+    });
+}
+
+/// KiB of memory that this process has.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

@@ -21,6 +21,10 @@ use crate::*;
 pub(crate) const HERE: &str = "10.9.0.1";
 /// Address of the other host.
 pub(crate) const THERE: &str = "10.9.0.2";
+/// The same of IPv6.
+pub(crate) const HERE6: &str = "fd00:9::1";
+/// The same of IPv6.
+pub(crate) const THERE6: &str = "fd00:9::2";
 
 pub(crate) struct World {
     pub(crate) root: TempDir,
@@ -54,17 +58,24 @@ impl World {
         plan.create_veth("cable0", mac, 1500, "cable1", other.home())
             .look_up("cable0");
         let cable0 = other.route.apply(&plan).unwrap().remove(0);
-        other
-            .route
-            .apply(Plan::default().address(&cable0, format!("{THERE}/24").parse().unwrap()))
-            .unwrap();
+        other.switch_ipv6_on("cable0").unwrap();
+        let mut plan = Plan::default();
+        for address in [format!("{THERE}/24"), format!("{THERE6}/64")] {
+            plan.address(&cable0, address.parse().unwrap());
+        }
+        other.route.apply(&plan).unwrap();
+        // A machine that is up for long has asked long ago whether somebody has its link-local address.
+        std::fs::write("/proc/sys/net/ipv6/conf/cable1/accept_dad", "0").unwrap();
         let here = Rtnetlink::open().unwrap();
         let cable1 = here
             .apply(Plan::default().up("lo").up("cable1").look_up("cable1"))
             .unwrap()
             .remove(0);
-        here.apply(Plan::default().address(&cable1, format!("{HERE}/24").parse().unwrap()))
-            .unwrap();
+        let mut plan = Plan::default();
+        for address in [format!("{HERE}/24"), format!("{HERE6}/64")] {
+            plan.address(&cable1, address.parse().unwrap());
+        }
+        here.apply(&plan).unwrap();
         Self { root, other_host }
     }
 
@@ -85,6 +96,7 @@ impl World {
         let programs = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned();
         let mut config = Config::new(self.root.path().join("data"), self.root.path().join("run"));
         config.names.program = programs.join(tierce_dns::PROGRAM);
+        config.pools.push(Config::unique_local_pool("some host"));
         config
     }
 
@@ -134,6 +146,31 @@ pub(crate) fn wish(number: u16) -> Join {
     }
 }
 
+/// A wish to join that network.
+pub(crate) fn wish_on(network: &str, number: u16) -> Join {
+    Join {
+        attachments: vec![Attachment::to(network)],
+        ..wish(number)
+    }
+}
+
+/// A network with IPv4 and IPv6, with options of the bridge driver.
+pub(crate) fn dual(name: &str, options: &[(&str, &str)]) -> NetworkSpec {
+    let option = |(key, value): &(&str, &str)| (format!("com.docker.network.{key}"), (*value).to_owned());
+    NetworkSpec {
+        name: name.into(),
+        ipv6: Some(true),
+        options: options.iter().map(option).collect(),
+        ..NetworkSpec::default()
+    }
+}
+
+/// Both addresses of a sandbox.
+pub(crate) fn addresses(sandbox: &Sandbox) -> (std::net::Ipv4Addr, std::net::Ipv6Addr) {
+    let (_, link) = sandbox.primary().unwrap();
+    (link.address.unwrap(), link.address6.unwrap())
+}
+
 pub(crate) fn publish(host: &str, port: &str) -> Vec<Publication> {
     let (address, host_port) = host.rsplit_once('|').unwrap_or(("", host));
     let binding = tierce_oci::container::PortBinding {
@@ -146,7 +183,11 @@ pub(crate) fn publish(host: &str, port: &str) -> Vec<Publication> {
 
 /// A server that answers each connection with the caller's address; runs until its namespace's test ends.
 pub(crate) fn serve(pin: &Path, port: u16) {
-    let listener = inside(pin, || TcpListener::bind(("0.0.0.0", port)).unwrap());
+    let listener = inside(pin, || {
+        TcpListener::bind(("::", port))
+            .or_else(|_| TcpListener::bind(("0.0.0.0", port)))
+            .unwrap()
+    });
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
@@ -155,7 +196,7 @@ pub(crate) fn serve(pin: &Path, port: u16) {
                 if &word == b"stop" {
                     return;
                 }
-                let peer = stream.peer_addr().unwrap().ip();
+                let peer = stream.peer_addr().unwrap().ip().to_canonical();
                 let _ = stream.write_all(format!("{} {peer}", String::from_utf8_lossy(&word)).as_bytes());
             }
         }
@@ -179,14 +220,18 @@ fn ask_at(address: SocketAddr) -> std::io::Result<String> {
 
 /// A UDP server that answers with the caller's address.
 pub(crate) fn serve_udp(pin: &Path, port: u16) {
-    let socket = inside(pin, || UdpSocket::bind(("0.0.0.0", port)).unwrap());
+    let socket = inside(pin, || {
+        UdpSocket::bind(("::", port))
+            .or_else(|_| UdpSocket::bind(("0.0.0.0", port)))
+            .unwrap()
+    });
     std::thread::spawn(move || {
         let mut buffer = [0; 64];
         while let Ok((length, peer)) = socket.recv_from(&mut buffer) {
             if &buffer[..length] == b"stop" {
                 return;
             }
-            let _ = socket.send_to(format!("pong {}", peer.ip()).as_bytes(), peer);
+            let _ = socket.send_to(format!("pong {}", peer.ip().to_canonical()).as_bytes(), peer);
         }
     });
 }

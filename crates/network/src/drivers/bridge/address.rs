@@ -1,14 +1,36 @@
 //! MAC addresses and interface names.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
+use tierce_oci::Digest;
+
+use crate::network::Network;
 use crate::request::Mac;
 
 /// `02:42` and the IPv4 address, as Docker did up to 27: an address keeps its MAC when it goes to the next container,
-/// so no neighbour's ARP entry is ever wrong.
-pub(crate) fn mac_of(address: Ipv4Addr) -> Mac {
-    let [a, b, c, d] = address.octets();
-    Mac([0x02, 0x42, a, b, c, d])
+/// so no neighbour's entry is ever wrong. Without IPv4 it follows from the IPv6 one.
+pub(crate) fn mac_of(address: IpAddr) -> Mac {
+    match address {
+        IpAddr::V4(address) => {
+            let [a, b, c, d] = address.octets();
+            Mac([0x02, 0x42, a, b, c, d])
+        }
+        IpAddr::V6(address) => {
+            // All of the address counts: two that end alike may be neighbours.
+            let digest = Digest::sha256_of(&address.octets());
+            let number = digest.hex().get(..10).and_then(|hex| u64::from_str_radix(hex, 16).ok());
+            let [_, _, mut bytes @ ..] = number.unwrap_or_default().to_be_bytes();
+            bytes[0] = 0x06;
+            Mac(bytes)
+        }
+    }
+}
+
+/// The bridge's own, from the address that it has or could have.
+pub(crate) fn mac_of_bridge(network: &Network) -> Mac {
+    let mut subnets = network.subnets();
+    let address = subnets.next().map(|ipam| ipam.gateway.unwrap_or(ipam.subnet.addr()));
+    mac_of(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
 }
 
 /// Name of the host's end: prefix and the start of the endpoint's id, at most 15 bytes.

@@ -3,19 +3,24 @@
 //! Every function opens its own rtnetlink socket (10 µs), so no lock is held while the kernel works and containers
 //! start in parallel.
 
-use ipnet::Ipv4Net;
+use std::net::Ipv6Addr;
+
+use ipnet::{IpNet, Ipv6Net};
 use rustix::io::Errno;
 
-use super::address::mac_of;
+use super::address::mac_of_bridge;
 use super::options::Options;
 use crate::Error;
 use crate::endpoint::Link;
 use crate::netns::Namespace;
-use crate::network::Ipam;
+use crate::network::{Ipam, Network};
 use crate::rtnetlink::{Plan, Rtnetlink};
 
+/// The bridge's link-local address. From no other the kernel asks for the neighbour that a forwarded packet is for.
+const ROUTER: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1), 64);
+
 /// Makes the bridge exist, up, with its address. One that exists is adopted.
-pub(super) fn create_bridge(options: &Options, ipam: &Ipam) -> Result<(), Error> {
+pub(super) fn create_bridge(options: &Options, network: &Network) -> Result<(), Error> {
     let route = Rtnetlink::open()?;
     let name = &options.bridge;
     let existing = route.link(name)?;
@@ -26,7 +31,7 @@ pub(super) fn create_bridge(options: &Options, ipam: &Ipam) -> Result<(), Error>
         )));
     }
     let mut plan = Plan::default();
-    plan.create_bridge(name, mac_of(ipam.gateway), options.mtu);
+    plan.create_bridge(name, mac_of_bridge(network), options.mtu);
     match route.apply(&plan) {
         Err(Error::Kernel { cause, .. }) if cause.is(Errno::EXIST) => {}
         other => other.map(drop)?,
@@ -36,9 +41,19 @@ pub(super) fn create_bridge(options: &Options, ipam: &Ipam) -> Result<(), Error>
     };
     // A kernel without IPv6 refuses this, and has no link-local addresses to forgo.
     let _ = route.apply(Plan::default().no_link_local(name));
+    if network.ipam6.is_some() {
+        switch_ipv6_on(name)?;
+    }
     let mut plan = Plan::default();
-    let address = Ipv4Net::new(ipam.gateway, ipam.subnet.prefix_len()).unwrap_or(ipam.subnet);
-    plan.route_localnet(name).address(&bridge, address).up(name);
+    plan.route_localnet(name);
+    if network.ipam6.as_ref().is_some_and(|ipam| ipam.gateway.is_some()) {
+        plan.address(&bridge, IpNet::from(ROUTER));
+    }
+    let own = network.subnets().filter_map(Ipam::gateway_address);
+    for address in own.filter(|address| address.addr().is_ipv6() || !options.inhibit_ipv4) {
+        plan.address(&bridge, address);
+    }
+    plan.up(name);
     route.apply(&plan).map(drop)
 }
 
@@ -82,14 +97,26 @@ pub(super) fn attach(options: &Options, link: &Link, namespace: &Namespace) -> R
     let _ = host.apply(Plan::default().no_link_local(&link.peer));
     host.apply(&plan)?;
     let mut plan = Plan::default();
-    if let Ok(address) = Ipv4Net::new(link.address, link.prefix_length) {
+    for address in link.networks() {
         plan.address(&entry, address);
     }
-    if let Some(gateway) = link.gateway {
+    for gateway in link.gateways() {
         plan.default_route(&entry, gateway);
     }
     plan.look_up(&link.interface);
+    if link.address6.is_some() {
+        namespace.switch_ipv6_on(&link.interface)?;
+    }
     inside.apply(&plan).map(drop)
+}
+
+/// The bridge has addresses of IPv6, and listens to no router.
+fn switch_ipv6_on(bridge: &str) -> Result<(), Error> {
+    for (switch, value) in [("accept_ra", "0"), ("disable_ipv6", "0")] {
+        let path = format!("/proc/sys/net/ipv6/conf/{bridge}/{switch}");
+        std::fs::write(&path, value).map_err(|cause| Error::file("switch IPv6 on in", path, cause))?;
+    }
+    Ok(())
 }
 
 /// Whether br_netfilter hands bridged frames to the packet filter. Then our rules see (and separate) neighbours, and

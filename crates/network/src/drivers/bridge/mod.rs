@@ -13,8 +13,8 @@ use crate::driver::Driver;
 use crate::endpoint::Link;
 use crate::netns::Namespace;
 use crate::network::{Network, NetworkKind};
-pub use options::Options;
 pub(crate) use options::interface_name;
+pub use options::{GatewayMode, Options};
 
 /// The driver.
 #[derive(Debug)]
@@ -26,8 +26,8 @@ impl Driver for Bridge {
     }
 
     fn create(&self, network: &Network) -> Result<(), Error> {
-        match (&network.kind, &network.ipam) {
-            (NetworkKind::Bridge(options), Some(ipam)) => link::create_bridge(options, ipam),
+        match &network.kind {
+            NetworkKind::Bridge(options) => link::create_bridge(options, network),
             _ => Ok(()),
         }
     }
@@ -51,10 +51,8 @@ impl Driver for Bridge {
     }
 
     fn rules(&self, network: &Network, table: &str) -> Vec<Elements> {
-        match (&network.kind, &network.ipam) {
-            (NetworkKind::Bridge(options), Some(ipam)) => {
-                rules::network_elements(options, ipam.subnet, network.internal, table)
-            }
+        match &network.kind {
+            NetworkKind::Bridge(options) => rules::network_elements(options, network, table),
             _ => Vec::new(),
         }
     }

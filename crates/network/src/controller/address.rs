@@ -1,0 +1,105 @@
+//! Addresses of interfaces: taken, written into the link, given back.
+
+use std::net::IpAddr;
+
+use super::Controller;
+use crate::drivers::bridge::address::mac_of;
+use crate::endpoint::Link;
+use crate::network::Ipam;
+use crate::request::Attachment;
+use crate::{Error, Network};
+
+/// Takes the addresses of an interface. `names`: inside, and of the host's end.
+pub(super) fn take(
+    controller: &Controller,
+    attachment: &Attachment,
+    network: &Network,
+    holder: &str,
+    names: (String, String),
+) -> Result<Link, Error> {
+    let mut link = Link::named(names.0, names.1);
+    for (ipam, wanted) in [
+        (&network.ipam, attachment.address.map(IpAddr::from)),
+        (&network.ipam6, attachment.address6.map(IpAddr::from)),
+    ] {
+        let taken = match (ipam, wanted) {
+            (ipam, Some(_)) if ipam.as_ref().is_none_or(|ipam| !ipam.configured) => Err(unfit(
+                network,
+                "user specified IP address is supported only when connecting to networks with user configured subnets",
+            )),
+            (Some(ipam), Some(wanted)) if !ipam.subnet.contains(&wanted) => Err(unfit(
+                network,
+                &format!("no configured subnet or ip-range contain the IP address {wanted}"),
+            )),
+            (Some(ipam), _) => controller
+                .addresses
+                .take(network, ipam, wanted, holder)
+                .map(|address| put(&mut link, address, ipam, network)),
+            (None, _) => Ok(()),
+        };
+        if let Err(error) = taken {
+            give_back(controller, &network.id, &link, holder);
+            return Err(error);
+        }
+    }
+    if network.name == "bridge" && !network.internal {
+        let wish = &controller.config.bridge;
+        link.gateway = wish.gateway.or(link.gateway);
+        link.gateway6 = wish.ipv6.as_ref().and_then(|wish| wish.gateway).or(link.gateway6);
+    }
+    let derived = link.addresses().next().map(mac_of);
+    link.mac = attachment.mac.or(derived).unwrap_or(link.mac);
+    Ok(link)
+}
+
+/// Gives them back.
+pub(super) fn give_back(controller: &Controller, network: &str, link: &Link, holder: &str) {
+    for address in link.addresses() {
+        controller.addresses.give_back(network, address, holder);
+    }
+}
+
+/// Takes the addresses that an interface has already.
+pub(super) fn take_again(controller: &Controller, network: &Network, link: &Link, holder: &str) -> Vec<Error> {
+    let pairs = [
+        (&network.ipam, link.address.map(IpAddr::from)),
+        (&network.ipam6, link.address6.map(IpAddr::from)),
+    ];
+    let taken = pairs.into_iter().filter_map(|(ipam, address)| {
+        let ipam = ipam.as_ref().filter(|_| address.is_some())?;
+        controller.addresses.take(network, ipam, address, holder).err()
+    });
+    taken.collect()
+}
+
+/// A chosen address cannot be had; in dockerd's words.
+fn unfit(network: &Network, reason: &str) -> Error {
+    let name = &network.name;
+    Error::Invalid(format!(
+        "invalid config for network {name}: invalid endpoint settings:\n{reason}"
+    ))
+}
+
+/// Writes an address of a subnet into the link, with all that follows from it.
+fn put(link: &mut Link, address: IpAddr, ipam: &Ipam, network: &Network) {
+    let length = ipam.subnet.prefix_len();
+    let gateway = ipam.gateway.filter(|_| !network.internal);
+    match address {
+        IpAddr::V4(address) => {
+            link.address = Some(address);
+            link.prefix_length = length;
+            link.gateway = gateway.and_then(|gateway| match gateway {
+                IpAddr::V4(gateway) => Some(gateway),
+                IpAddr::V6(_) => None,
+            });
+        }
+        IpAddr::V6(address) => {
+            link.address6 = Some(address);
+            link.prefix_length6 = length;
+            link.gateway6 = gateway.and_then(|gateway| match gateway {
+                IpAddr::V6(gateway) => Some(gateway),
+                IpAddr::V4(_) => None,
+            });
+        }
+    }
+}
