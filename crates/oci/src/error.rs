@@ -21,7 +21,7 @@ pub enum Error {
     #[error("syntax error in pattern")]
     Pattern,
     /// Not `os[/arch[/variant]]`.
-    #[error("{0:?}: unknown operating system or architecture: invalid argument")]
+    #[error("{0}: invalid argument")]
     Platform(String),
     /// JSON that does not fit the document.
     #[error("parse {document}: {place}{source}")]

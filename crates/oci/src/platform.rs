@@ -71,47 +71,136 @@ fn normalise(architecture: &str, variant: &str) -> (String, String) {
     (architecture, variant.to_owned())
 }
 
+/// What a part after the first may be, as the refusal names it.
+const COMPONENT: &str = "^[A-Za-z0-9_.-]+$";
+/// What the first part may be: an operating system and, in parentheses, its version.
+const SYSTEM: &str = r"^([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.%-]*)((?:\+[A-Za-z0-9_.%-]+)*)\))?$";
+
+/// Operating systems that may stand alone.
+const SYSTEMS: [&str; 17] = [
+    "aix",
+    "android",
+    "darwin",
+    "dragonfly",
+    "freebsd",
+    "hurd",
+    "illumos",
+    "ios",
+    "js",
+    "linux",
+    "nacl",
+    "netbsd",
+    "openbsd",
+    "plan9",
+    "solaris",
+    "windows",
+    "zos",
+];
+/// Architectures that may stand alone.
+const ARCHITECTURES: [&str; 24] = [
+    "386",
+    "amd64",
+    "amd64p32",
+    "arm",
+    "armbe",
+    "arm64",
+    "arm64be",
+    "ppc64",
+    "ppc64le",
+    "loong64",
+    "mips",
+    "mipsle",
+    "mips64",
+    "mips64le",
+    "mips64p32",
+    "mips64p32le",
+    "ppc",
+    "riscv",
+    "riscv64",
+    "s390",
+    "s390x",
+    "sparc",
+    "sparc64",
+    "wasm",
+];
+
+/// Operating system and version of `windows(10.0.1)`; `None` if it is no such thing.
+fn system(text: &str) -> Option<(&str, &str)> {
+    let (name, version) = match text.split_once('(') {
+        Some((name, rest)) => (name, rest.strip_suffix(')')?),
+        None => (text, ""),
+    };
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let versions = version.split('+').enumerate().all(|(at, part)| {
+        (at == 0 || !part.is_empty()) && part.bytes().all(|byte| plain(byte) || matches!(byte, b'.' | b'%'))
+    });
+    (!name.is_empty() && name.bytes().all(plain) && versions).then_some((name, version))
+}
+
 impl FromStr for Platform {
     type Err = Error;
 
-    /// Parses `os`, `os/arch`, `os/arch/variant`, or an architecture alone.
+    /// Parses `os`, `os(version)/arch`, `os/arch/variant`, or an architecture alone.
     fn from_str(text: &str) -> Result<Self, Error> {
-        let valid = |part: &&str| {
-            !part.is_empty()
-                && part
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+        let refused = |why: String| Err(Error::Platform(why));
+        if text.contains('*') {
+            return refused(format!("{text:?}: wildcards not yet supported"));
+        }
+        let parts: Vec<&str> = text.splitn(4, '/').collect();
+        let Some((os, version)) = system(parts[0]) else {
+            let part = parts[0];
+            // The pattern is quoted as Go quotes it, which doubles its backslashes.
+            return refused(format!(
+                "{part:?} is an invalid OS component of {text:?}: OSAndVersion specifier component must match {SYSTEM:?}"
+            ));
         };
-        let parts: Vec<&str> = text.split('/').collect();
-        if parts.len() > 3 || !parts.iter().all(valid) {
-            return Err(Error::Platform(text.to_owned()));
+        let valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        if let Some(part) = parts[1..]
+            .iter()
+            .find(|part| part.is_empty() || !part.bytes().all(valid))
+        {
+            return refused(format!(
+                "{part:?} is an invalid component of {text:?}: platform specifier component must match {COMPONENT:?}"
+            ));
         }
         let host = Self::host();
-        let known_os = |os: &str| matches!(os, "linux" | "windows" | "darwin" | "freebsd");
-        let (os, architecture, variant) = match parts.as_slice() {
-            [os] if known_os(os) => ((*os).to_owned(), host.architecture, host.variant),
-            [architecture] => ("linux".to_owned(), (*architecture).to_owned(), String::new()),
-            [os, architecture] => (os.to_ascii_lowercase(), (*architecture).to_owned(), String::new()),
-            [os, architecture, variant] => (
-                os.to_ascii_lowercase(),
-                (*architecture).to_owned(),
-                (*variant).to_owned(),
-            ),
-            _ => return Err(Error::Platform(text.to_owned())),
+        let lower = match os.to_ascii_lowercase().as_str() {
+            "macos" => "darwin".to_owned(),
+            other => other.to_owned(),
         };
-        let (architecture, variant) = normalise(&architecture, &variant);
+        let (os, (architecture, variant)) = match parts[1..] {
+            [] if SYSTEMS.contains(&lower.as_str()) => (lower, (host.architecture, host.variant)),
+            [] => {
+                let named = normalise(os, "");
+                if !ARCHITECTURES.contains(&named.0.as_str()) {
+                    return refused(format!("{text:?}: unknown operating system or architecture"));
+                }
+                (host.os, named)
+            }
+            [architecture] => (lower, normalise(architecture, "")),
+            [architecture, variant] => (lower, normalise(architecture, variant)),
+            _ => return refused(format!("{text:?}: cannot parse platform specifier")),
+        };
+        let mut extra = Extra::new();
+        if !version.is_empty() {
+            extra.insert("os.version".to_owned(), version.into());
+        }
         Ok(Self {
             architecture,
             os,
+            extra,
             variant,
-            extra: Extra::new(),
         })
     }
 }
 
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.os, self.architecture)?;
+        f.write_str(&self.os)?;
+        if let Some(version) = self.extra.get("os.version").and_then(|version| version.as_str()) {
+            write!(f, "({version})")?;
+        }
+        write!(f, "/{}", self.architecture)?;
         if !self.variant.is_empty() {
             write!(f, "/{}", self.variant)?;
         }
@@ -139,9 +228,43 @@ mod tests {
     }
 
     #[test]
-    fn odd_platforms_are_refused() {
-        for text in ["", "/", "linux/", "a/b/c/d", "linux/am d64"] {
+    fn odd_platforms_are_refused_in_the_words_of_dockerd() {
+        let of = |text: &str| text.parse::<Platform>().unwrap_err().to_string();
+        for (text, cause) in [
+            ("nope", r#""nope": unknown operating system or architecture"#),
+            ("a/b/c/d", r#""a/b/c/d": cannot parse platform specifier"#),
+            ("linux/*", r#""linux/*": wildcards not yet supported"#),
+            (
+                "linux/",
+                r#""" is an invalid component of "linux/": platform specifier component must match "^[A-Za-z0-9_.-]+$""#,
+            ),
+            (
+                "linux/am d",
+                r#""am d" is an invalid component of "linux/am d": platform specifier component must match "^[A-Za-z0-9_.-]+$""#,
+            ),
+            (
+                "@",
+                r#""@" is an invalid OS component of "@": OSAndVersion specifier component must match "^([A-Za-z0-9_-]+)(?:\\(([A-Za-z0-9_.%-]*)((?:\\+[A-Za-z0-9_.%-]+)*)\\))?$""#,
+            ),
+        ] {
+            assert_eq!(of(text), format!("{cause}: invalid argument"));
+        }
+        for text in ["", "/", "windows(", "windows(1)x", "windows(1+)", "a/b/c/d/e"] {
             assert!(text.parse::<Platform>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn platforms_are_shown_as_they_are_known() {
+        for (text, shown) in [
+            ("LINUX/x86_64", "linux/amd64"),
+            ("linux/arm64/v8", "linux/arm64"),
+            ("macos/arm64", "darwin/arm64"),
+            ("nope/amd64", "nope/amd64"),
+            ("aarch64", "linux/arm64"),
+            ("windows(10.0.1)/amd64", "windows(10.0.1)/amd64"),
+        ] {
+            assert_eq!(text.parse::<Platform>().unwrap().to_string(), shown);
         }
     }
 }

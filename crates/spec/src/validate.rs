@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::{devices, mount_points, security, signal, tmpfs};
+use std::path::Path;
 use tierce_oci::container::{Config, Healthcheck, HostConfig, ResourceConfig, RestartPolicy};
 
 /// Least memory of a container: the runtime itself needs some while it starts.
@@ -19,6 +20,8 @@ pub struct Capacity {
     pub cpu_list: String,
     /// Memory nodes, `0`.
     pub memory_nodes: String,
+    /// What of weights for block devices is not to be had: the words of the notice for the general one and for single ones.
+    pub no_block_weights: [Option<&'static str>; 2],
 }
 
 impl Capacity {
@@ -38,8 +41,52 @@ impl Capacity {
             memory_nodes: Some(read("/sys/devices/system/node/online"))
                 .filter(|list| !list.is_empty())
                 .unwrap_or("0".into()),
+            no_block_weights: no_block_weights(),
         }
     }
+
+    /// Takes away what the kernel cannot do and dockerd does without; gives its notices.
+    pub fn discard(&self, host_config: &mut HostConfig) -> Vec<String> {
+        let resources = &mut host_config.resources;
+        let [general, single] = self.no_block_weights;
+        let mut notices = Vec::new();
+        if let Some(notice) = general.filter(|_| resources.blkio_weight > 0) {
+            resources.blkio_weight = 0;
+            notices.push(notice.to_owned());
+        }
+        if let Some(notice) = single.filter(|_| resources.blkio_weight_device.iter().any(|list| !list.is_empty())) {
+            resources.blkio_weight_device = Some(Vec::new());
+            notices.push(notice.to_owned());
+        }
+        notices
+    }
+}
+
+/// v1 has weights by either of two schedulers, each with files of its own. v2 has them wherever it has the controller.
+fn no_block_weights() -> [Option<&'static str>; 2] {
+    let v1 = Path::new("/sys/fs/cgroup/blkio");
+    if !v1.exists() {
+        return [None, None];
+    }
+    let scheduled = std::fs::read_dir("/sys/block")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|device| {
+            let schedulers = std::fs::read_to_string(device.path().join("queue/scheduler"));
+            schedulers.is_ok_and(|names| names.contains("[bfq]"))
+        });
+    let missing = |file: &str, notice| (!scheduled && !v1.join(file).exists()).then_some(notice);
+    [
+        missing(
+            "blkio.weight",
+            "Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.",
+        ),
+        missing(
+            "blkio.weight_device",
+            "Your kernel does not support Block I/O weight_device or the cgroup is not mounted. Weight-device discarded.",
+        ),
+    ]
 }
 
 fn invalid<T>(text: impl Into<String>) -> Result<T> {
@@ -320,7 +367,31 @@ mod tests {
             cpus: 2,
             cpu_list: "0-1".into(),
             memory_nodes: "0".into(),
+            no_block_weights: [None, None],
         }
+    }
+
+    #[test]
+    fn row_130_weights_that_cannot_be_had_are_discarded_with_a_notice() {
+        let mut asked = HostConfig::default();
+        asked.resources.blkio_weight = 300;
+        asked.resources.blkio_weight_device = Some(vec![tierce_oci::container::WeightConfig::default()]);
+        let mut kept = asked.clone();
+        assert_eq!(capacity().discard(&mut kept), Vec::<String>::new());
+        assert_eq!(kept, asked);
+        let poor = Capacity {
+            no_block_weights: [Some("no weight"), Some("no weight_device")],
+            ..capacity()
+        };
+        assert_eq!(poor.discard(&mut asked), ["no weight", "no weight_device"]);
+        assert_eq!(
+            (
+                asked.resources.blkio_weight,
+                asked.resources.blkio_weight_device.as_deref()
+            ),
+            (0, Some(&[][..]))
+        );
+        assert_eq!(poor.discard(&mut asked), Vec::<String>::new());
     }
 
     fn refused(edit: impl FnOnce(&mut Config, &mut HostConfig)) -> String {

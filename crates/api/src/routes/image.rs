@@ -171,7 +171,11 @@ fn import_of(query: &Query, source: &str) -> Result<Import, Failure> {
         repository => Some(convert::image::reference(repository, query.text("tag"))?.with_default_tag()),
     };
     let platform = query.non_empty("platform").map(|text| text.parse()).transpose();
-    let platform = platform.map_err(|error: tierce_oci::Error| Failure::invalid(error.to_string()))?;
+    let platform: Option<Platform> =
+        platform.map_err(|error: tierce_oci::Error| Failure::invalid(error.to_string()))?;
+    if platform.as_ref().is_some_and(|platform| platform.os != "linux") {
+        return Err(Failure::invalid("operating system is not supported"));
+    }
     let message = query.non_empty("message");
     let mut import = Import {
         config: tierce_oci::container::Config::default(),

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tierce_oci::Platform;
 use tierce_oci::container::{Config, HostConfig};
 use tierce_spec::{mount_points, validate};
 use tierce_store::{Lease, Resource};
@@ -37,7 +38,10 @@ pub(crate) async fn create(context: &Arc<Context>, request: Create) -> Result<Cr
         .filter(|name| !name.is_empty())
         .map(|name| name::check(&name))
         .transpose()?;
-    let warnings = validate::create(&config, &host_config, &context.capacity)?;
+    let wanted = platform.filter(|text| !text.is_empty()).map(|text| text.parse());
+    let wanted: Option<Platform> = wanted.transpose().map_err(Error::below)?;
+    let mut warnings = context.capacity.discard(&mut host_config);
+    warnings.extend(validate::create(&config, &host_config, &context.capacity)?);
     for port in config.exposed_ports.iter().flatten().map(|(port, _)| port) {
         port.parse::<tierce_network::Port>().map_err(Error::below)?;
     }
@@ -46,7 +50,7 @@ pub(crate) async fn create(context: &Arc<Context>, request: Create) -> Result<Cr
         None => resolve_image(context, &config.image).await?,
     };
     trace.step(2, "the image is found");
-    check_platform(platform.as_deref(), &facts, &config.image)?;
+    check_platform(wanted.as_ref(), &facts, &config.image)?;
     merge::merge(&mut config, &facts.config)?;
     let runtimes = context.runtimes();
     if host_config.runtime.is_empty() {
@@ -138,25 +142,25 @@ pub(super) async fn resolve_image(context: &Arc<Context>, image: &str) -> Result
     blocking(move || images.resolve(&image).map_err(Error::below)).await
 }
 
-fn check_platform(wanted: Option<&str>, facts: &ImageFacts, image: &str) -> Result<()> {
-    let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else {
+fn check_platform(wanted: Option<&Platform>, facts: &ImageFacts, image: &str) -> Result<()> {
+    let Some(wanted) = wanted else {
         return Ok(());
     };
-    let mut parts = wanted.split('/');
-    let os = parts.next().unwrap_or_default();
-    let fits = os == facts.os
-        && parts
-            .next()
-            .is_none_or(|architecture| architecture == facts.architecture)
-        && parts
-            .next()
-            .is_none_or(|variant| facts.variant.is_empty() || variant == facts.variant);
-    if fits {
+    let have = Platform {
+        architecture: facts.architecture.clone(),
+        os: facts.os.clone(),
+        variant: facts.variant.clone(),
+        extra: tierce_oci::Extra::new(),
+    };
+    let any_variant = wanted.variant.is_empty() || have.variant.is_empty();
+    let same = have.os == wanted.os && have.architecture == wanted.architecture;
+    if same && any_variant || have.distance(wanted).is_some() {
         return Ok(());
     }
     // Clients pull the right one on this answer.
     Err(Error::NotFound(format!(
-        "image with reference {image} was found but does not provide the specified platform ({wanted})"
+        "image with reference {image} was found but its platform ({have}) does not match the specified platform \
+         ({wanted})"
     )))
 }
 
