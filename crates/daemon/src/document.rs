@@ -112,6 +112,8 @@ pub(crate) struct Runtime {
     pub(crate) runtime_args: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) runtime_type: Option<String>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub(crate) options: Map<String, Value>,
 }
 
 /// The configuration, with the keys that were given but mean nothing.
