@@ -24,7 +24,9 @@ impl Rm {
                 there.push(name);
             }
         }
-        for_each(&there, async |name| Ok(context.client.networks().remove(name).await?)).await
+        let removed = for_each(&there, async |name| Ok(context.client.networks().remove(name).await?)).await;
+        // The stock client says this of its own end too.
+        removed.map_err(|error| Error::failed(format!("{error}\nexit status 1")))
     }
 }
 
