@@ -311,6 +311,41 @@ async fn row_077_exec_needs_a_running_container_and_tells_its_code() {
 }
 
 #[tokio::test]
+async fn row_080_a_clock_that_is_set_neither_calms_nor_lengthens_a_life() {
+    let (bench, _directory) = bench().await;
+    let mut create = request("web");
+    create.host_config.restart_policy.name = "always".into();
+    let id = bench.made(create).await;
+    bench.containers.start("web").await.unwrap();
+    let container = bench.context.find("web").unwrap();
+    let (day, now) = (Duration::from_hours(24), SystemTime::now());
+    for (life, at) in [(2, now + day), (3, now - day), (4, now + day)] {
+        bench.tasks.finish_at(&ProcessId::init(&id), 1, at);
+        let mut changes = container.watch();
+        let again = changes.wait_for(|snapshot| snapshot.starts == life && snapshot.record.state.is_alive());
+        tokio::time::timeout(Duration::from_secs(10), again)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+    // Each life was a short one, so the delays went on doubling.
+    assert_eq!(
+        container.transition().await.backoff.next(Duration::ZERO),
+        Duration::from_millis(800)
+    );
+    let mut events = bench.events();
+    let mut lives = Vec::new();
+    while lives.len() < 3 {
+        let event = tokio::time::timeout(Duration::from_secs(10), events.next())
+            .await
+            .unwrap()
+            .unwrap();
+        lives.extend(event.attributes.get("execDuration").cloned());
+    }
+    assert_eq!(lives, ["0", "0", "0"]);
+}
+
+#[tokio::test]
 async fn row_080_restart_policies_count_and_a_manual_stop_wins() {
     let (bench, _directory) = bench().await;
     let mut create = request("web");

@@ -46,9 +46,14 @@ impl MemoryTasks {
 
     /// Ends a process with `status` and publishes its exit; does nothing to one that has ended.
     pub fn finish(&self, id: &ProcessId, status: u32) {
+        self.finish_at(id, status, SystemTime::now());
+    }
+
+    /// The same, at another time of the clock.
+    pub fn finish_at(&self, id: &ProcessId, status: u32, at: SystemTime) {
         let exit = Exit {
             status,
-            at: SystemTime::now(),
+            at,
             oom_killed: false,
             memory_peak: None,
         };

@@ -26,6 +26,8 @@ pub struct Daemon {
     registry: Option<Registry>,
     /// Flags besides those that keep it apart from others; of use at the next start.
     pub flags: Vec<String>,
+    /// Environment variables besides this process's own; of use at the next start.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Daemon {
@@ -202,7 +204,7 @@ impl Daemon {
             &format!("/{}", self.cgroup_parent()),
             "--debug",
         ]);
-        command.args(&self.flags);
+        command.args(&self.flags).envs(self.environment.iter().cloned());
         if self.supervisor.apart {
             if self.supervisor.pid() == 0 {
                 self.supervisor.launch();
@@ -297,6 +299,7 @@ fn prepare(root: tempfile::TempDir, data_root: Option<PathBuf>, flags: &[&str]) 
         process: None,
         registry: None,
         flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+        environment: Vec::new(),
     }
 }
 

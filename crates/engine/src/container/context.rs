@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Instant;
 use tierce_oci::container::HostConfig;
 use tierce_spec::HostFacts;
 use tierce_spec::validate::Capacity;
@@ -43,6 +44,8 @@ pub(crate) struct Snapshot {
     pub(crate) memory_peak: Option<u64>,
     /// How often it started since the daemon started; tells a waiting restart that somebody else was faster.
     pub(crate) starts: u64,
+    /// When it started, by a clock that nobody sets; `None` if an earlier daemon started it.
+    pub(crate) started: Option<Instant>,
     /// It does not exist any more.
     pub(crate) gone: bool,
     /// Why its last removal failed.
@@ -84,6 +87,7 @@ impl Container {
             last_exit,
             memory_peak: None,
             starts: 0,
+            started: None,
             gone: false,
             removal_error: None,
         };

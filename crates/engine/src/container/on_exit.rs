@@ -62,8 +62,9 @@ pub(crate) async fn ended(context: &Arc<Context>, container: &Arc<Container>, ex
     }
     let record = &snapshot.record;
     let code = exit.status as i32;
-    let ran = at.duration_since(record.state.started_at);
-    let ran = Duration::try_from(ran).unwrap_or_default();
+    // The clock on the wall may have been set meanwhile.
+    let by_wall = || Duration::try_from(at.duration_since(record.state.started_at)).unwrap_or_default();
+    let ran = snapshot.started.map_or_else(by_wall, |started| started.elapsed());
     let starts_again = std::mem::take(&mut transient.starts_again);
     let restarts = !context.is_shutting_down()
         && !record.has_been_manually_stopped

@@ -19,6 +19,7 @@ use prepare::{Ready, Shared};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 use tierce_logs::Source;
 use tierce_network::Sandbox;
 use tierce_spec::Inputs;
@@ -72,6 +73,7 @@ pub(crate) async fn run(context: &Arc<Context>, container: &Arc<Container>) -> R
                 record.has_been_started_before = true;
                 health::begin(record);
                 snapshot.starts += 1;
+                snapshot.started = Some(Instant::now());
             });
             context.leases.set_running(&container.id, true);
             // Clients that came while the task was being made.
