@@ -107,6 +107,9 @@ pub struct InfoResponse {
     pub memory_limit: bool,
     /// The kernel can limit swap.
     pub swap_limit: bool,
+    /// The kernel can limit its own memory; only before API 1.42.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel_memory: Option<bool>,
     /// The kernel can limit TCP buffers.
     #[serde(rename = "KernelMemoryTCP", skip_serializing_if = "nullable::is_false")]
     pub kernel_memory_tcp: bool,
@@ -266,6 +269,9 @@ pub struct CommitId {
     /// The commit.
     #[serde(rename = "ID")]
     pub id: String,
+    /// The one that it should be, which is always that; only before API 1.49.
+    #[serde(rename = "Expected", skip_serializing_if = "String::is_empty")]
+    pub expected: String,
 }
 
 /// Which firewall is used.

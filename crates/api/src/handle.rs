@@ -16,7 +16,7 @@ use tracing::{Instrument, field};
 use crate::hijack::Hijacker;
 use crate::query::{Query, decode};
 use crate::reply::{Body, Reply};
-use crate::request::Request;
+use crate::request::{Request, Unread};
 use crate::router::{Outcome, Router};
 use crate::status::Failure;
 
@@ -89,6 +89,7 @@ pub(crate) async fn handle(router: &Router, hijacker: Hijacker, request: hyper::
 /// Finds the handler and runs it.
 async fn dispatch(router: &Router, hijacker: Hijacker, request: hyper::Request<Incoming>) -> Outcome {
     let (head, body) = request.into_parts();
+    let body = Unread::from(body);
     if head.method == Method::OPTIONS {
         return Ok(Reply::empty());
     }

@@ -7,17 +7,19 @@ use std::io::{self, Read, Write};
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{Stream, stream};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::sync::mpsc;
+
+use crate::request::Unread;
 
 const PIECE: usize = 128 << 10;
 const PIECES: usize = 8;
 
 /// The body of a request, to be read where blocking is allowed. What is not read is taken in and thrown away, so that
 /// the client is not cut off in the middle of sending and gets to see the answer.
-pub(crate) fn inlet(mut body: Incoming) -> Inlet {
+pub(crate) fn inlet(body: Unread) -> Inlet {
     let (sender, pieces) = mpsc::channel(PIECES);
     tokio::spawn(async move {
+        let Some(mut body) = body.take() else { return };
         let mut wanted = true;
         while let Some(frame) = body.frame().await {
             let piece = match frame {

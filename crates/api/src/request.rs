@@ -1,5 +1,7 @@
 //! A request on its way to its handler.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
@@ -16,6 +18,9 @@ use crate::status::Failure;
 
 /// Longest JSON body of a request in bytes; a create with thousands of options is far below.
 const MAX_BODY: usize = 16 * 1024 * 1024;
+/// Longest body in bytes that is taken in although nobody wants it, and for how long; the size is Go's.
+const LEFT_BODY: u64 = 256 * 1024;
+const LEFT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A request with all that HTTP tells of it.
 pub(crate) struct Request {
@@ -30,7 +35,38 @@ pub(crate) struct Request {
     /// Takes the connection out of HTTP.
     pub(crate) hijacker: Hijacker,
     /// The body, not read yet.
-    pub(crate) body: Incoming,
+    pub(crate) body: Unread,
+}
+
+/// The body of a request. What a handler leaves of a short one is taken in all the same: a client that is cut off while
+/// it sends does not see the answer.
+pub(crate) struct Unread(Option<Incoming>);
+
+impl From<Incoming> for Unread {
+    fn from(body: Incoming) -> Self {
+        Self(Some(body))
+    }
+}
+
+impl Unread {
+    /// The body, which is its taker's business now.
+    pub(crate) fn take(mut self) -> Option<Incoming> {
+        self.0.take()
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let Some(mut body) = self.0.take() else { return };
+        let short = body.size_hint().upper().is_some_and(|length| length <= LEFT_BODY);
+        if short && !body.is_end_stream() {
+            tokio::spawn(async move {
+                let rest = async { while let Some(Ok(_)) = body.frame().await {} };
+                // Whoever sends so little so slowly does without.
+                let _ = tokio::time::timeout(LEFT_PATIENCE, rest).await;
+            });
+        }
+    }
 }
 
 impl Request {
@@ -50,7 +86,7 @@ impl Request {
 
     /// Whether the client sent a body, as far as the head tells.
     fn has_body(&self) -> bool {
-        !self.body.is_end_stream()
+        self.body.0.as_ref().is_some_and(|body| !body.is_end_stream())
     }
 
     /// Reads the body as a JSON document, with dockerd's checks and texts; no body at all is the default document.
@@ -97,7 +133,10 @@ impl Request {
 
     /// Reads the whole body.
     async fn read_body(&mut self) -> Result<Bytes, Failure> {
-        match Limited::new(&mut self.body, MAX_BODY).collect().await {
+        let Some(body) = &mut self.body.0 else {
+            return Ok(Bytes::new());
+        };
+        match Limited::new(body, MAX_BODY).collect().await {
             Ok(collected) => Ok(collected.to_bytes()),
             Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(Failure::invalid(format!(
                 "read request body: it is longer than {MAX_BODY} bytes"

@@ -15,6 +15,9 @@ pub fn inherit(own: &mut Config, image: &Config) {
     if own.stop_signal.is_empty() {
         own.stop_signal.clone_from(&image.stop_signal);
     }
+    // An empty list is none: the image's is taken, also where that has none.
+    own.exposed_ports.take_if(|ports| ports.is_empty());
+    own.volumes.take_if(|volumes| volumes.is_empty());
     union(&mut own.exposed_ports, image.exposed_ports.as_ref());
     union(&mut own.volumes, image.volumes.as_ref());
     union(&mut own.labels, image.labels.as_ref());

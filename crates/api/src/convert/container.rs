@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use tierce_api_types::ApiVersion;
 use tierce_api_types::container as wire;
 use tierce_api_types::network::{EndpointIpam, EndpointSettings};
 use tierce_engine::container::PathStat;
@@ -12,6 +13,9 @@ use tierce_engine::requests::{Create, Difference, DifferenceKind, Inspection, Su
 use super::state;
 use crate::status::Failure;
 use crate::timestamp::rfc3339;
+
+/// Before this version a container's short id and host name stood among its aliases.
+const WITHOUT_OWN_ALIASES: ApiVersion = ApiVersion::new(1, 45);
 
 /// A create request. What its bodies hold beyond Docker's documents is dropped, so that no client can put something into
 /// a record under a name that a later version gives a meaning.
@@ -100,7 +104,19 @@ pub(crate) fn summary(summary: &Summary, now: Timestamp) -> wire::ContainerSumma
             annotations: summary.host_config.annotations.clone().unwrap_or_default(),
         },
         network_settings: Some(wire::SummaryNetworkSettings {
-            networks: networks(record),
+            // The list leaves the names out, as dockerd's does.
+            networks: networks(record)
+                .into_iter()
+                .map(|(name, endpoint)| {
+                    (
+                        name,
+                        EndpointSettings {
+                            dns_names: None,
+                            ..endpoint
+                        },
+                    )
+                })
+                .collect(),
         }),
         mounts: summary.mounts.iter().map(mount_point).collect(),
     }
@@ -191,7 +207,7 @@ fn mount_point(mount: &record::MountPoint) -> wire::MountPoint {
 }
 
 /// Everything about one container.
-pub(crate) fn inspect(inspection: &Inspection) -> wire::ContainerInspect {
+pub(crate) fn inspect(inspection: &Inspection, version: ApiVersion) -> wire::ContainerInspect {
     let record = &*inspection.record;
     let bytes = |size: u64| i64::try_from(size).unwrap_or(i64::MAX);
     let mut config = record.config.clone();
@@ -231,14 +247,27 @@ pub(crate) fn inspect(inspection: &Inspection) -> wire::ContainerInspect {
         size_root_fs: inspection.size_root_fs.map(bytes),
         mounts: inspection.mounts.iter().map(mount_point).collect(),
         config,
-        network_settings: network_settings(record),
+        network_settings: network_settings(record, version),
     }
 }
 
 /// Sandbox, ports and endpoints; the members of the default bridge's endpoint stand also at the top.
-fn network_settings(record: &Record) -> wire::NetworkSettings {
+fn network_settings(record: &Record, version: ApiVersion) -> wire::NetworkSettings {
     let settings = &record.network_settings;
-    let networks = networks(record);
+    let mut networks = networks(record);
+    if version < WITHOUT_OWN_ALIASES {
+        let user_defined = networks
+            .iter_mut()
+            .filter(|(name, _)| !matches!(name.as_str(), "default" | "bridge" | "host" | "none"));
+        for (_, endpoint) in user_defined {
+            let aliases = endpoint.aliases.get_or_insert_default();
+            for own in [record.short_id(), &record.config.hostname] {
+                if !aliases.iter().any(|alias| alias == own) {
+                    aliases.push(own.to_owned());
+                }
+            }
+        }
+    }
     let bridge = networks.get("bridge").cloned().unwrap_or_default();
     wire::NetworkSettings {
         bridge: settings.bridge.clone(),
@@ -332,7 +361,7 @@ mod tests {
             size_rw: None,
             size_root_fs: None,
         };
-        let document = serde_json::to_value(inspect(&inspection)).unwrap();
+        let document = serde_json::to_value(inspect(&inspection, ApiVersion::MAX)).unwrap();
         assert_eq!(document["Created"], "2026-11-21T09:14:40.490651255Z");
         assert_eq!(document["State"]["FinishedAt"], "0001-01-01T00:00:00Z");
         assert_eq!(document["NetworkSettings"]["IPAddress"], "172.17.0.2");

@@ -138,7 +138,9 @@ pub(crate) fn inspect(details: &Details, version: ApiVersion) -> wire::ImageInsp
         parent: image.parent.as_ref().map(ToString::to_string).unwrap_or_default(),
         comment,
         created: config.created.clone().unwrap_or_default(),
-        container: (version < WITHOUT_MAKER).then(|| extra("container")),
+        container: (version < WITHOUT_MAKER)
+            .then(|| extra("container"))
+            .filter(|id| !id.is_empty()),
         container_config: (version < WITHOUT_MAKER)
             .then(|| config.extra.get("container_config").cloned().unwrap_or_default()),
         docker_version: extra("docker_version"),

@@ -1,5 +1,7 @@
 //! Resource use.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use tierce_api_types::container as wire;
 use tierce_engine::container::{Interface, Stats};
@@ -30,7 +32,7 @@ pub(crate) fn document(stats: &Stats, previous: Option<&wire::StatsResponse>) ->
         document.memory_stats = wire::MemoryStats {
             usage: Some(memory.usage),
             max_usage: v1.then_some(memory.max_usage),
-            stats: memory.statistics.clone(),
+            stats: statistics(&memory.statistics, v1),
             failcnt: (v1 && memory.failures > 0).then_some(memory.failures),
             // Without a limit, what the host has.
             limit: Some(memory.limit.min(host_memory())),
@@ -58,6 +60,74 @@ pub(crate) fn document(stats: &Stats, previous: Option<&wire::StatsResponse>) ->
         .map(|interface| (interface.name.clone(), traffic(interface)))
         .collect();
     document
+}
+
+/// Counters of v1, which are there for the group alone and, with `total_` before them, for all below it too.
+const OLD_COUNTERS: [&str; 15] = [
+    "active_anon",
+    "active_file",
+    "cache",
+    "dirty",
+    "inactive_anon",
+    "inactive_file",
+    "mapped_file",
+    "pgfault",
+    "pgmajfault",
+    "pgpgin",
+    "pgpgout",
+    "rss",
+    "rss_huge",
+    "unevictable",
+    "writeback",
+];
+const OLD_LIMITS: [&str; 2] = ["hierarchical_memory_limit", "hierarchical_memsw_limit"];
+const COUNTERS: [&str; 31] = [
+    "active_anon",
+    "active_file",
+    "anon",
+    "anon_thp",
+    "file",
+    "file_dirty",
+    "file_mapped",
+    "file_writeback",
+    "inactive_anon",
+    "inactive_file",
+    "kernel_stack",
+    "pgactivate",
+    "pgdeactivate",
+    "pgfault",
+    "pglazyfree",
+    "pglazyfreed",
+    "pgmajfault",
+    "pgrefill",
+    "pgscan",
+    "pgsteal",
+    "shmem",
+    "slab",
+    "slab_reclaimable",
+    "slab_unreclaimable",
+    "sock",
+    "thp_collapse_alloc",
+    "thp_fault_alloc",
+    "unevictable",
+    "workingset_activate",
+    "workingset_nodereclaim",
+    "workingset_refault",
+];
+
+/// What dockerd tells of a group's memory: all of these and only these, whatever the kernel has.
+fn statistics(all: &BTreeMap<String, u64>, v1: bool) -> BTreeMap<String, u64> {
+    let counter = |name: String| {
+        let value = all.get(&name).copied().unwrap_or_default();
+        (name, value)
+    };
+    if v1 {
+        let totals = OLD_COUNTERS.iter().map(|name| format!("total_{name}"));
+        let names = OLD_COUNTERS.iter().chain(&OLD_LIMITS).map(|name| (*name).to_owned());
+        names.chain(totals).map(counter).collect()
+    } else {
+        COUNTERS.iter().map(|name| counter((*name).to_owned())).collect()
+    }
 }
 
 fn processors(stats: &Stats, cpu: Option<&CpuMetrics>) -> wire::CpuStats {
@@ -109,4 +179,31 @@ fn traffic(interface: &Interface) -> wire::NetworkStats {
 fn host_memory() -> u64 {
     let info = rustix::system::sysinfo();
     u64::from(info.mem_unit).saturating_mul(info.totalram)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn row_127_memory_is_told_in_dockerds_counters_of_either_kind_of_groups() {
+        let kernel = BTreeMap::from([
+            ("rss".to_owned(), 5),
+            ("total_rss".to_owned(), 7),
+            ("swapcached".to_owned(), 1),
+        ]);
+        let old = statistics(&kernel, true);
+        assert_eq!(
+            (
+                old.len(),
+                old["rss"],
+                old["total_rss"],
+                old["hierarchical_memory_limit"]
+            ),
+            (32, 5, 7, 0)
+        );
+        let kernel = BTreeMap::from([("anon".to_owned(), 5), ("sec_pagetables".to_owned(), 1)]);
+        let new = statistics(&kernel, false);
+        assert_eq!((new.len(), new["anon"], new["workingset_refault"]), (31, 5, 0));
+    }
 }

@@ -17,6 +17,10 @@ use crate::timestamp::rfc3339;
 const INDEX: &str = "https://index.docker.io/v1/";
 /// Before this version `info` told about bridge filters.
 const WITHOUT_BRIDGE_FILTERS: ApiVersion = ApiVersion::new(1, 50);
+/// Before this version `info` told whether the kernel's own memory can be limited.
+const WITHOUT_KERNEL_MEMORY: ApiVersion = ApiVersion::new(1, 42);
+/// Before this version `info` told about layers that must not be pushed.
+const WITHOUT_NONDISTRIBUTABLE: ApiVersion = ApiVersion::new(1, 47);
 /// Since this version `info` tells about the firewall.
 const WITH_FIREWALL: ApiVersion = ApiVersion::new(1, 49);
 
@@ -102,7 +106,8 @@ pub(crate) fn info(info: Info, images: usize, facts: &Facts, version: ApiVersion
         os_type: "linux".to_owned(),
         architecture: info.host.architecture,
         index_server_address: INDEX.to_owned(),
-        registry_config: registry_config(facts),
+        registry_config: registry_config(facts, version),
+        kernel_memory: (version < WITHOUT_KERNEL_MEMORY).then_some(false),
         n_cpu: count(info.host.cpus),
         mem_total: info.host.memory,
         docker_root_dir: info.data_root.display().to_string(),
@@ -154,7 +159,7 @@ fn plugins(volume_drivers: &[&str], log_drivers: &[&str]) -> wire::PluginsInfo {
     }
 }
 
-fn registry_config(facts: &Facts) -> Value {
+fn registry_config(facts: &Facts, version: ApiVersion) -> Value {
     let (ranges, names): (Vec<_>, Vec<_>) = facts
         .insecure_registries
         .iter()
@@ -172,11 +177,16 @@ fn registry_config(facts: &Facts) -> Value {
     }
     let mut all = vec!["::1/128".to_owned(), "127.0.0.0/8".to_owned()];
     all.extend(ranges.into_iter().cloned());
-    json!({
+    let mut config = json!({
         "IndexConfigs": indexes,
         "InsecureRegistryCIDRs": all,
         "Mirrors": if facts.registry_mirrors.is_empty() { Value::Null } else { json!(facts.registry_mirrors) }
-    })
+    });
+    if version < WITHOUT_NONDISTRIBUTABLE {
+        config["AllowNondistributableArtifactsCIDRs"] = Value::Null;
+        config["AllowNondistributableArtifactsHostnames"] = Value::Null;
+    }
+    config
 }
 
 fn entries(directory: &str) -> u64 {

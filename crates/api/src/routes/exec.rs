@@ -142,7 +142,7 @@ async fn inspect(call: Call) -> Outcome {
         open_stdout: request.attach_stdout,
         can_remove: false,
         container_id: exec.container,
-        detach_keys: request.detach_keys,
+        detach_keys: Some(request.detach_keys.unwrap_or_default()),
         pid: exec.pid,
     })
 }

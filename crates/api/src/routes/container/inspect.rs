@@ -12,5 +12,5 @@ pub(super) async fn inspect(call: Call) -> Outcome {
         .containers
         .inspect(&call.name, call.query.flag("size"))
         .await?;
-    Reply::json(&convert::container::inspect(&inspection))
+    Reply::json(&convert::container::inspect(&inspection, call.version))
 }

@@ -27,8 +27,20 @@ pub(super) async fn stats(call: Call) -> Outcome {
     };
     if !call.query.flag_or("stream", true) {
         // A rate needs two readings, unless the client computes it.
-        let once = call.query.flag("one-shot") || first.cpu_stats.system_cpu_usage.is_none();
-        return Reply::json(&if once { first } else { next(&first).await? });
+        let once = call.speaks(41) && call.query.flag("one-shot");
+        let reading = if once {
+            // dockerd does not say whose it is.
+            StatsResponse {
+                name: String::new(),
+                id: String::new(),
+                ..first
+            }
+        } else if first.cpu_stats.system_cpu_usage.is_none() {
+            first
+        } else {
+            next(&first).await?
+        };
+        return Reply::json(&reading);
     }
     let readings = stream::unfold(State::First(first), move |state| {
         let next = next.clone();
