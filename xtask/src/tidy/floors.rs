@@ -31,7 +31,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("dns", &["sys"]),
     ("network", &["firewall", "dns", "store", "fsops", "sys", "oci"]),
     ("volume", &["store", "fsops", "sys", "oci"]),
-    ("logs", &["fsops"]),
+    ("logs", &["format", "fsops"]),
     ("processes", &[]),
     ("why", &[]),
     ("cgroup", &["oci", "sys", "fsops"]),

@@ -1,64 +1,54 @@
-//! Templates of tags: text with `{{.Name}}` and its like in it.
+//! Templates of tags: Go templates with Docker's functions (decision 0019).
+
+use serde_json::json;
+use tierce_format::template::Template;
 
 use super::{Subject, refuse};
 use crate::error::Result;
 
 /// The text that a template comes to.
 pub(super) fn evaluate(template: &str, subject: &Subject<'_>) -> Result<String> {
-    let mut text = String::with_capacity(template.len());
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once("{{") {
-        let Some((action, after)) = after.split_once("}}") else {
-            return refuse("template: log-tag:1: unclosed action");
-        };
-        text.push_str(before);
-        let Some(value) = value(action.trim(), subject) else {
-            let column = template.len() - after.len() - "}}".len() - action.trim_start().len();
-            return unknown(action.trim(), column);
-        };
-        text.push_str(&value);
-        rest = after;
+    // Also words that mean something else as a format.
+    if !template.contains("{{") {
+        return Ok(template.to_owned());
     }
-    text.push_str(rest);
-    Ok(text)
-}
-
-/// In Go's words.
-fn unknown<T>(action: &str, column: usize) -> Result<T> {
-    let field = action.trim_start_matches('.');
-    refuse(format!(
-        "template: log-tag:1:{column}: executing \"log-tag\" at <{action}>: can't evaluate field {field} in type \
-         *logger.Info"
-    ))
-}
-
-/// `None`: there is no such thing.
-fn value(action: &str, subject: &Subject<'_>) -> Option<String> {
     let short = |id: &str| id.get(..12).unwrap_or(id).to_owned();
-    let image = subject.image_id.strip_prefix("sha256:").unwrap_or(subject.image_id);
-    Some(match action {
-        ".ID" => short(subject.id),
-        ".FullID" | ".ContainerID" => subject.id.to_owned(),
-        ".Name" => subject.name.to_owned(),
-        ".ContainerName" => format!("/{}", subject.name),
-        ".ImageID" => short(image),
-        ".ImageFullID" | ".ContainerImageID" => subject.image_id.to_owned(),
-        ".ImageName" | ".ContainerImageName" => subject.image.to_owned(),
-        ".DaemonName" => "docker".to_owned(),
-        ".Hostname" => subject.host.to_owned(),
-        ".Command" => subject.command.to_owned(),
-        _ => return label(action, subject),
-    })
+    // An image's id is cut with the name of its algorithm, as dockerd does.
+    let members = json!({
+        "ID": short(subject.id),
+        "FullID": subject.id,
+        "ContainerID": subject.id,
+        "Name": subject.name,
+        "ContainerName": format!("/{}", subject.name),
+        "ImageID": short(subject.image_id),
+        "ImageFullID": subject.image_id,
+        "ContainerImageID": subject.image_id,
+        "ImageName": subject.image,
+        "ContainerImageName": subject.image,
+        "DaemonName": "docker",
+        "Hostname": subject.host,
+        "Command": subject.command,
+        "ContainerLabels": subject.labels,
+    });
+    let evaluated = Template::parse(template).and_then(|parsed| match parsed {
+        Some(parsed) => parsed.render(&members),
+        None => Ok(String::new()),
+    });
+    // A label that is not there is an empty text in Go, whose map has nothing but texts.
+    let evaluated = evaluated.map(|text| text.replace("<no value>", ""));
+    evaluated.or_else(|error| refuse(in_words_of_tags(&error.to_string())))
 }
 
-/// `index .ContainerLabels "name"`; a label that is not there is empty, as in Go.
-fn label(action: &str, subject: &Subject<'_>) -> Option<String> {
-    let name = action
-        .strip_prefix("index")?
-        .trim_start()
-        .strip_prefix(".ContainerLabels")?
-        .trim();
-    let name = name.strip_prefix('"')?.strip_suffix('"')?;
-    let value = subject.labels.and_then(|labels| labels.get(name));
-    Some(value.cloned().unwrap_or_default())
+/// What Go says of a template named `log-tag` over a struct, where it said it of a nameless one over a map.
+fn in_words_of_tags(text: &str) -> String {
+    let text = text.strip_prefix("template parsing error: ").unwrap_or(text);
+    let text = text.replacen("template: :", "template: log-tag:", 1);
+    let text = text.replacen("executing \"\"", "executing \"log-tag\"", 1);
+    match text.split_once("map has no entry for key \"") {
+        Some((before, field)) => {
+            let field = field.trim_end_matches('"');
+            format!("{before}can't evaluate field {field} in type *logger.Info")
+        }
+        None => text,
+    }
 }

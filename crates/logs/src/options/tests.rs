@@ -107,6 +107,27 @@ fn wrong_values_are_refused() {
 }
 
 #[test]
+fn tags_are_templates_with_dockers_functions() {
+    let of = |template: &str| {
+        with_subject(|subject| super::tag::evaluate(template, subject)).unwrap_or_else(|error| error.to_string())
+    };
+    let name = with_subject(|subject| subject.name.to_owned());
+    for (template, tag) in [
+        ("json", "json".to_owned()),
+        ("{{upper .Name}}", name.to_uppercase()),
+        ("{{with .Name}}x{{.}}{{end}}", format!("x{name}")),
+        ("{{if eq .Name \"nope\"}}1{{else}}2{{end}}", "2".to_owned()),
+        ("{{truncate .Name 1}}", name[..1].to_owned()),
+        ("{{json .Name}}", format!("\"{name}\"")),
+        ("{{printf \"%s-%s\" .DaemonName .Name}}", format!("docker-{name}")),
+        ("{{index .ContainerLabels \"nope\"}}", String::new()),
+        ("{{", "template: log-tag:1: unclosed action".to_owned()),
+    ] {
+        assert_eq!(of(template), tag, "{template}");
+    }
+}
+
+#[test]
 fn ask_006_a_log_is_limited_unless_its_owner_wants_all_of_it() {
     let files = |pairs: &[(&str, &str)]| match with_subject(|subject| target("json-file", &options(pairs), subject)) {
         Ok(Target::JsonFile(parsed)) => (parsed.files.max_size, parsed.files.max_files, parsed.files.compress),
