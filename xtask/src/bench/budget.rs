@@ -35,6 +35,8 @@ const BUDGETS: &[Budget] = &[
     budget("parallel", "docker", 1.0 / 4.0, 1.0 / 10.0),
     budget("shim-memory pss", "docker", 1.0 / 5.0, 1.0 / 10.0),
     budget("daemon-memory", "docker", 1.0 / 5.0, 1.0 / 10.0),
+    budget("output of 1 GB", "docker", 1.0, 0.5),
+    budget("ps of 1000", "docker", 1.0, 0.5),
     budget("pull gzip", "docker", 0.7, 0.4),
     budget("pull gzip", "podman", 0.7, 0.4),
     budget("pull gzip", "ctr", 0.7, 0.4),

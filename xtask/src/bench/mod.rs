@@ -10,6 +10,7 @@
 mod budget;
 mod contestant;
 mod count;
+mod crowd;
 mod images;
 mod machine;
 mod measure;

@@ -5,7 +5,7 @@ use super::measure::{Memory, memory, parent_of, processes_named, run, run_parall
 use super::stage::Stage;
 use super::table::{Measure, Series, Unit};
 use super::transfers::{Way, transfer};
-use super::{count, network, verbs};
+use super::{count, crowd, network, verbs};
 use anyhow::{Context as _, Result};
 use std::path::Path;
 use std::time::Duration;
@@ -33,6 +33,10 @@ pub(super) enum Row {
     ShimMemory,
     /// Memory of the daemon after the rows before this one
     DaemonMemory,
+    /// A container that writes 1 GB of lines to its standard output, into the log
+    Output,
+    /// `ps -a` of 1000 containers
+    List,
     /// From the start of tierced to its first answer
     Startup,
     /// An image from a registry, unpacked: 5 layers of 500 MB in gzip and in zstd, 40 small layers
@@ -69,6 +73,8 @@ impl Row {
             Self::Network => network::network(stage, rounds),
             Self::ShimMemory => shim_memory(stage),
             Self::DaemonMemory => daemon_memory(stage),
+            Self::Output => crowd::output(stage, image(stage)?, rounds.min(MOST_TRANSFERS)),
+            Self::List => crowd::list(stage, image(stage)?, rounds),
             Self::Startup => startup(stage, rounds),
             Self::Pull => transfer(stage, scratch, Way::Pull, rounds.min(MOST_TRANSFERS)),
             Self::Push => transfer(stage, scratch, Way::Push, rounds.min(MOST_TRANSFERS)),
