@@ -5,7 +5,7 @@ use crate::parts::{DiskUse, ImageFacts, ImageSource, RootMount, Rootfs, Sandboxe
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tierce_fault::BoxFault;
-use tierce_network::{Alive, Join, Network, Sandbox};
+use tierce_network::{Alive, Connect, Join, Network, Sandbox};
 use tierce_oci::ChainId;
 use tierce_snapshot::Layout;
 
@@ -128,6 +128,14 @@ impl Sandboxes for NetworkController {
 
     fn join(&self, wish: Join) -> Result<Arc<Sandbox>, BoxFault> {
         Ok(self.0.join(wish)?)
+    }
+
+    fn connect(&self, wish: Connect) -> Result<Arc<Sandbox>, BoxFault> {
+        Ok(self.0.connect(&wish)?)
+    }
+
+    fn disconnect(&self, wish: Connect) -> Result<Arc<Sandbox>, BoxFault> {
+        Ok(self.0.disconnect(&wish)?)
     }
 
     fn sandbox(&self, container: &str) -> Option<Arc<Sandbox>> {

@@ -1,6 +1,8 @@
 //! The network service: the network room with events and Docker's filters.
 
-use crate::container::context::{Context, blocking};
+use crate::container::connect;
+use crate::container::context::{Container, Context, blocking, run_to_end};
+use crate::container::record::EndpointSettings;
 use crate::container::requests::Pruned;
 use crate::error::{Error, Result};
 use crate::events::Subject;
@@ -100,6 +102,33 @@ impl Networks {
         let network = blocking(move || controller.remove(&name).map_err(Error::below)).await?;
         self.publish("destroy", &network, &[]);
         Ok(())
+    }
+
+    /// Connects a container, running or not, to a network (both by name, id or id prefix).
+    pub async fn connect(&self, network: &str, container: &str, wish: EndpointSettings) -> Result<()> {
+        let container = self.find(container)?;
+        let (context, network) = (Arc::clone(&self.context), network.to_owned());
+        run_to_end(async move { connect::connect(&context, &container, &network, wish).await }).await
+    }
+
+    /// Disconnects a container from a network; with `force` also from a network that does not exist any more.
+    pub async fn disconnect(&self, network: &str, container: &str, force: bool) -> Result<()> {
+        let found = match self.find(container) {
+            Err(Error::NoSuchContainer(name)) if force => {
+                self.controller.network(network).map_err(Error::below)?;
+                return Err(Error::NotFound(format!("endpoint {name} not found")));
+            }
+            found => found?,
+        };
+        let (context, network) = (Arc::clone(&self.context), network.to_owned());
+        run_to_end(async move { connect::disconnect(&context, &found, &network, force).await }).await
+    }
+
+    fn find(&self, container: &str) -> Result<Arc<Container>> {
+        if container.is_empty() {
+            return Err(Error::Invalid("invalid name or ID supplied: \"\"".to_owned()));
+        }
+        self.context.find(container)
     }
 
     /// Removes every user-defined network that no container, running or not, refers to.

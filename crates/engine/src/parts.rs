@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tierce_fault::BoxFault;
-use tierce_network::{Join, Network, Sandbox};
+use tierce_network::{Connect, Join, Network, Sandbox};
 use tierce_oci::ChainId;
 use tierce_oci::container::Config;
 use tierce_snapshot::Layout;
@@ -102,6 +102,12 @@ pub trait Sandboxes: Send + Sync {
 
     /// Makes and pins the namespace, joins the networks, publishes the ports; on failure nothing is left.
     fn join(&self, wish: Join) -> Result<Arc<Sandbox>, BoxFault>;
+
+    /// Connects a container that runs to one more network; on failure nothing is left.
+    fn connect(&self, wish: Connect) -> Result<Arc<Sandbox>, BoxFault>;
+
+    /// Disconnects a container that runs from a network; after a failure it is not in that network any more either.
+    fn disconnect(&self, wish: Connect) -> Result<Arc<Sandbox>, BoxFault>;
 
     /// The sandbox of a container, if it has one.
     fn sandbox(&self, container: &str) -> Option<Arc<Sandbox>>;

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use tierce_fault::{BoxFault, Fault, Kind};
-use tierce_network::{Join, Network, Sandbox};
+use tierce_network::{Connect, Join, Network, Sandbox};
 use tierce_oci::ChainId;
 use tierce_oci::container::{Config as ContainerConfig, Empty, HostConfig, StrSlice};
 use tierce_snapshot::Layout;
@@ -141,7 +141,16 @@ impl Sandboxes for NoNetwork {
             ports: Vec::new(),
             exposed: Vec::new(),
             name_server: None,
+            changing: None,
         }))
+    }
+
+    fn connect(&self, wish: Connect) -> Result<Arc<Sandbox>, BoxFault> {
+        Err(Refusal(format!("network {} not found", wish.attachment.network), Kind::NotFound).into())
+    }
+
+    fn disconnect(&self, wish: Connect) -> Result<Arc<Sandbox>, BoxFault> {
+        self.connect(wish)
     }
 
     fn sandbox(&self, _container: &str) -> Option<Arc<Sandbox>> {

@@ -17,7 +17,9 @@ use serde_json::{Map, Value, json};
 
 use crate::Network;
 use crate::drivers::bridge::Options;
+use crate::drivers::{ipvlan, macvlan};
 use crate::network::{Ipam, NetworkKind};
+use crate::parent;
 
 /// Member of `generic` under which the options of the driver are.
 const OPTIONS: &str = "com.docker.network.generic";
@@ -93,6 +95,12 @@ pub(crate) fn read(network: &[u8], bridge: Option<&[u8]>, mtu: u32) -> Result<Ne
     let kind = match document.network_type.as_str() {
         "host" => NetworkKind::Host,
         "null" => NetworkKind::None,
+        "macvlan" => {
+            NetworkKind::Macvlan(macvlan::Options::parse(&options, &document.id).map_err(|error| error.to_string())?)
+        }
+        "ipvlan" => {
+            NetworkKind::Ipvlan(ipvlan::Options::parse(&options, &document.id).map_err(|error| error.to_string())?)
+        }
         "bridge" => {
             let interface = interface(bridge).unwrap_or_else(|| format!("br-{}", document.id.get(..12).unwrap_or("")));
             let mut parsed =
@@ -101,15 +109,17 @@ pub(crate) fn read(network: &[u8], bridge: Option<&[u8]>, mtu: u32) -> Result<Ne
                 // The option says what the configuration said, which may say otherwise today.
                 parsed.publish_address = None;
             }
-            ipam = subnet(document.wishes.as_deref(), document.pools.as_deref())?;
-            ipam6 = subnet(document.wishes6.as_deref(), document.pools6.as_deref())?;
-            if ipam.is_none() && ipam6.is_none() {
-                return Err("it has no addresses".to_owned());
-            }
             NetworkKind::Bridge(parsed)
         }
         other => return Err(format!("its driver {other:?} is not served")),
     };
+    if !matches!(kind, NetworkKind::Host | NetworkKind::None) {
+        ipam = subnet(document.wishes.as_deref(), document.pools.as_deref())?;
+        ipam6 = subnet(document.wishes6.as_deref(), document.pools6.as_deref())?;
+        if ipam.is_none() && ipam6.is_none() {
+            return Err("it has no addresses".to_owned());
+        }
+    }
     Ok(Network {
         id: document.id,
         name: document.name,
@@ -229,6 +239,38 @@ fn shown(address: Option<impl ToString>) -> String {
     address.map_or_else(|| NO_ADDRESS.to_owned(), |address| address.to_string())
 }
 
+/// The document of the macvlan or ipvlan driver, under the driver's name; `None` for a network of another driver.
+/// Source: moby `daemon/libnetwork/drivers/macvlan/macvlan_store.go` and its sibling.
+pub(crate) fn upper(network: &Network) -> Option<Value> {
+    let parent = network.kind.parent()?;
+    let subnets = |ipam: &Option<Ipam>| {
+        let shown = ipam.as_ref().map(|ipam| {
+            let gateway = ipam.gateway_address().map(|gateway| gateway.to_string());
+            json!({ "SubnetIP": ipam.subnet, "GwIP": gateway.unwrap_or_default() })
+        });
+        shown.map(|subnet| json!([subnet]).to_string())
+    };
+    let is_dummy = parent == parent::dummy_of(&network.id);
+    let mut document = json!({
+        "CreatedSubIface": is_dummy || parent.contains('.'), "ID": network.id, "Internal": network.internal || is_dummy,
+        "Mtu": 0, "Parent": parent,
+    });
+    for (ipam, member) in [(&network.ipam, "Ipv4Subnets"), (&network.ipam6, "Ipv6Subnets")] {
+        if let Some(subnets) = subnets(ipam) {
+            document[member] = subnets.into();
+        }
+    }
+    match &network.kind {
+        NetworkKind::Macvlan(options) => document["MacvlanMode"] = options.mode.name().into(),
+        NetworkKind::Ipvlan(options) => {
+            document["IpvlanMode"] = options.mode.name().into();
+            document["IpvlanFlag"] = options.flag.name().into();
+        }
+        _ => return None,
+    }
+    Some(document)
+}
+
 /// The bridge driver's document; `None` for a network of another driver.
 pub(crate) fn bridge(network: &Network) -> Option<Value> {
     let NetworkKind::Bridge(bridge) = &network.kind else {
@@ -317,7 +359,7 @@ mod tests {
             });
             read(document.to_string().as_bytes(), None, 1500).unwrap_err()
         };
-        assert_eq!(text("macvlan"), "its driver \"macvlan\" is not served");
+        assert_eq!(text("overlay"), "its driver \"overlay\" is not served");
         assert_eq!(text("bridge"), "it has no addresses");
         assert!(read(b"{}", None, 1500).unwrap_err().contains("missing field"));
     }

@@ -29,11 +29,22 @@ pub(crate) trait Driver: Debug + Send + Sync {
     /// Makes them vanish.
     fn remove(&self, network: &Network) -> Result<(), Error>;
 
-    /// Makes the interface `link` in the namespace, with address and routes, and connects it.
+    /// Makes the interface `link` in the namespace, with its address, and connects it. The default route is not its
+    /// business.
     fn attach(&self, network: &Network, link: &Link, namespace: &Namespace) -> Result<(), Error>;
+
+    /// The network's kernel objects had gone and were made anew: connects an interface that is still there.
+    fn rejoin(&self, _network: &Network, _link: &Link) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// Cuts the interface off from the network, at once; its destruction may come later, with the namespace's.
     fn detach(&self, network: &Network, link: &Link) -> Result<(), Error>;
+
+    /// Destroys the interface of a sandbox that goes on, after [`Driver::detach`]. One that is gone is no error.
+    fn withdraw(&self, link: &Link, namespace: &Namespace) -> Result<(), Error> {
+        namespace.route.delete(&link.interface)
+    }
 
     /// Members of the packet filter's sets that stand for the network, in table `table`.
     fn rules(&self, network: &Network, table: &str) -> Vec<Elements>;

@@ -29,9 +29,9 @@ pub struct EndpointInfo {
 pub struct Link {
     /// Name inside, `eth0`.
     pub interface: String,
-    /// Name of the host's end of the veth pair.
+    /// Name of the host's end of the veth pair; empty where there is none.
     pub peer: String,
-    /// MAC inside.
+    /// MAC inside; all zero where it is the parent's.
     pub mac: Mac,
     /// IPv4 address inside.
     #[serde(default)]
@@ -39,7 +39,7 @@ pub struct Link {
     /// Prefix length of the IPv4 subnet.
     #[serde(default)]
     pub prefix_length: u8,
-    /// Default gateway; `None` in internal networks.
+    /// The network's gateway, whether the default route leads there or not; `None` in internal networks.
     #[serde(default)]
     pub gateway: Option<Ipv4Addr>,
     /// IPv6 address inside.
@@ -48,9 +48,12 @@ pub struct Link {
     /// Prefix length of the IPv6 subnet.
     #[serde(default)]
     pub prefix_length6: u8,
-    /// Default gateway of IPv6.
+    /// The network's IPv6 gateway.
     #[serde(default)]
     pub gateway6: Option<Ipv6Addr>,
+    /// A default route leads out by the interface, without a gateway.
+    #[serde(default)]
+    pub routes_by_itself: bool,
 }
 
 impl Link {
@@ -66,6 +69,7 @@ impl Link {
             address6: None,
             prefix_length6: 0,
             gateway6: None,
+            routes_by_itself: false,
         }
     }
 
@@ -79,6 +83,20 @@ impl Link {
     pub fn gateways(&self) -> impl Iterator<Item = IpAddr> {
         let four = self.gateway.map(IpAddr::from);
         four.into_iter().chain(self.gateway6.map(IpAddr::from))
+    }
+
+    /// Where a default route of IPv4 by it leads; unspecified: to no gateway.
+    pub(crate) fn way_out(&self) -> Option<IpAddr> {
+        let by_itself = self.routes_by_itself && self.address.is_some();
+        let gateway = self.gateway.or(by_itself.then_some(Ipv4Addr::UNSPECIFIED));
+        gateway.map(IpAddr::from)
+    }
+
+    /// The same of IPv6.
+    pub(crate) fn way_out6(&self) -> Option<IpAddr> {
+        let by_itself = self.routes_by_itself && self.address6.is_some();
+        let gateway = self.gateway6.or(by_itself.then_some(Ipv6Addr::UNSPECIFIED));
+        gateway.map(IpAddr::from)
     }
 
     /// Its addresses with their prefix lengths.

@@ -34,9 +34,31 @@ pub enum Error {
     /// The container has a sandbox already.
     #[error("container {0} is already joined to its networks")]
     AlreadyJoined(String),
+    /// The container is in that network.
+    #[error("endpoint with name {container} already exists in network {network}")]
+    AlreadyConnected {
+        /// Its name.
+        container: String,
+        /// The network's.
+        network: String,
+    },
+    /// The container is not in that network.
+    #[error("container {container} is not connected to network {network}")]
+    NotConnected {
+        /// Its id.
+        container: String,
+        /// The network's name.
+        network: String,
+    },
+    /// The container has no sandbox (by id).
+    #[error("container {0} has no network sandbox: it does not run")]
+    NotJoined(String),
     /// No driver of that name.
     #[error("plugin {0:?} not found")]
     UnknownDriver(String),
+    /// A driver refuses, in dockerd's words and with its status.
+    #[error("{0}")]
+    Driver(String),
     /// The request asks for something impossible.
     #[error("{0}")]
     Invalid(String),
@@ -175,17 +197,24 @@ impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::NetworkNotFound(_) | Self::UnknownDriver(_) => Kind::NotFound,
-            Self::NameTaken(_) | Self::AlreadyJoined(_) => Kind::Conflict,
+            Self::NameTaken(_) | Self::AlreadyJoined(_) | Self::NotJoined(_) => Kind::Conflict,
             Self::Predefined(_)
             | Self::CannotRemove(_)
             | Self::InUse { .. }
             | Self::PoolOverlaps { .. }
             | Self::SeveralSubnets
-            | Self::AddressTaken(..) => Kind::Forbidden,
+            | Self::AddressTaken(..)
+            | Self::AlreadyConnected { .. } => Kind::Forbidden,
             Self::Invalid(_) | Self::Ambiguous(..) => Kind::Invalid,
             Self::PoolsExhausted(_) | Self::AddressesExhausted { .. } => Kind::Exhausted,
-            // Docker answers 500 to a taken port; clients match on the text.
-            Self::Publish { .. } | Self::File { .. } | Self::Reserved(_) | Self::OnlyInternal => Kind::Internal,
+            // Docker answers 500 to a taken port, a network that a container is not in, and a driver's refusal; clients match
+            // on the text.
+            Self::Publish { .. }
+            | Self::NotConnected { .. }
+            | Self::Driver(_)
+            | Self::File { .. }
+            | Self::Reserved(_)
+            | Self::OnlyInternal => Kind::Internal,
             Self::Kernel { cause, .. } => match kind_of_io(&cause.error) {
                 Kind::Exhausted => Kind::Exhausted,
                 _ => Kind::Internal,

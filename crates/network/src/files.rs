@@ -47,15 +47,20 @@ pub fn hosts(input: &Hosts<'_>) -> String {
             let _ = writeln!(text, "{address}\t{name}");
         }
     }
-    let names = if input.domainname.is_empty() {
-        input.hostname.to_owned()
-    } else {
-        format!("{0}.{1} {0}", input.hostname, input.domainname)
-    };
+    let names = host_names(input.hostname, input.domainname);
     for address in input.addresses {
         let _ = writeln!(text, "{address}\t{names}");
     }
     text
+}
+
+/// What a container's own lines of its hosts file say behind the address.
+pub fn host_names(hostname: &str, domainname: &str) -> String {
+    if domainname.is_empty() {
+        hostname.to_owned()
+    } else {
+        format!("{hostname}.{domainname} {hostname}")
+    }
 }
 
 /// `name:address` or `name=address` (IPv6 addresses contain colons: the first separator counts).

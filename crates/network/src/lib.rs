@@ -25,11 +25,14 @@ mod driver;
 mod drivers;
 mod endpoint;
 mod error;
+#[cfg_attr(debug_assertions, doc(hidden))]
+pub mod failpoint;
 pub mod files;
 mod ipam;
 mod names;
 mod netns;
 mod network;
+mod parent;
 mod portmap;
 mod records;
 mod request;
@@ -37,15 +40,21 @@ mod rtnetlink;
 mod sandbox;
 #[cfg(test)]
 mod tests;
+mod wishes;
 
 pub use config::{Config, DefaultBridge, DefaultBridge6, DnsServer, Firewall, HostPolicy, Pool};
 pub use controller::{Alive, Controller, Entrance, PortReach, Watching, reach, watch};
 pub use diagnosis::collect::diagnose;
 pub use drivers::bridge::{GatewayMode, Options as BridgeOptions};
+pub use drivers::ipvlan::{Flag as IpvlanFlag, Mode as IpvlanMode, Options as IpvlanOptions};
+pub use drivers::macvlan::{Mode as MacvlanMode, Options as MacvlanOptions};
 pub use endpoint::{EndpointInfo, Link};
 pub use error::{Error, PortError};
 pub use network::{Ipam, Network, NetworkKind};
-pub use request::{Attachment, Join, Mac, Mode, NetworkSpec, Port, Protocol, Publication, SubnetSpec};
+pub use request::{
+    Attachment, Connect, InterfaceSysctl, Join, Mac, Mode, NetworkSpec, Port, Protocol, Publication, SubnetSpec,
+};
 pub use sandbox::{NameServer, Published, Sandbox};
 pub use tierce_dns::ADDRESS as DNS_ADDRESS;
 pub use tierce_firewall::{Choice as FirewallChoice, Passage};
+pub use wishes::check_endpoint;

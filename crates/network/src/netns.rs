@@ -15,7 +15,7 @@ use crate::rtnetlink::{Plan, Rtnetlink};
 /// The namespace file of the calling thread (not of the process: they differ).
 const OWN: &str = "/proc/thread-self/ns/net";
 
-/// A new sandbox's namespace while it is furnished.
+/// A sandbox's namespace while it is furnished or changed.
 #[derive(Debug)]
 pub(crate) struct Namespace {
     /// A socket inside.
@@ -52,6 +52,20 @@ impl Namespace {
                 Err(error)
             }
         }
+    }
+
+    /// One that is pinned there.
+    pub(crate) fn open(pin: &Path) -> Result<Self, Error> {
+        Ok(Self {
+            route: inside(pin, Rtnetlink::open)?,
+            home: open_own()?,
+            pin: pin.to_owned(),
+        })
+    }
+
+    /// The namespace itself.
+    pub(crate) fn file(&self) -> Result<File, Error> {
+        File::open(&self.pin).map_err(|cause| Error::file("open", &self.pin, cause))
     }
 
     /// The namespace of the daemon.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::drivers::{self, bridge::Options};
+use crate::drivers::{self, bridge::Options, ipvlan, macvlan};
 
 /// A network as it is known to callers; [`crate::document`] is its form on disk.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,10 +35,40 @@ pub struct Network {
 pub enum NetworkKind {
     /// Linux bridge.
     Bridge(Options),
+    /// Interfaces upon a parent, with hardware addresses of their own.
+    Macvlan(macvlan::Options),
+    /// Interfaces upon a parent, with its hardware address.
+    Ipvlan(ipvlan::Options),
     /// The host's stack.
     Host,
     /// Only `lo`.
     None,
+}
+
+impl NetworkKind {
+    /// The interface of the host that a network's interfaces sit upon.
+    pub(crate) fn parent(&self) -> Option<&str> {
+        match self {
+            Self::Macvlan(options) => Some(&options.parent),
+            Self::Ipvlan(options) => Some(&options.parent),
+            _ => None,
+        }
+    }
+
+    /// Whether interfaces have another end on the host, where traffic can be redirected.
+    pub(crate) fn has_host_end(&self) -> bool {
+        matches!(self, Self::Bridge(_))
+    }
+
+    /// Whether interfaces have hardware addresses of their own.
+    pub(crate) fn has_own_mac(&self) -> bool {
+        !matches!(self, Self::Ipvlan(_))
+    }
+
+    /// Whether the default route needs no gateway.
+    pub(crate) fn routes_by_itself(&self) -> bool {
+        matches!(self, Self::Ipvlan(options) if options.mode != ipvlan::Mode::L2)
+    }
 }
 
 /// Addresses of a network, of one family.

@@ -84,6 +84,7 @@ impl Records {
         let count = serde_json::json!({ "Count": 0 });
         let documents = [
             ("bridge", document::bridge(network)),
+            (network.driver(), document::upper(network)),
             ("endpoint_count", Some(count)),
             ("network", Some(document::network(network))),
         ];
@@ -101,7 +102,7 @@ impl Records {
     pub(crate) fn forget_network(&self, network: &Network) -> Result<(), Error> {
         let mut database = self.lock();
         let bucket = database.root.bucket(BUCKET);
-        for kind in ["bridge", "endpoint_count", "network"] {
+        for kind in ["bridge", "endpoint_count", "network", "macvlan", "ipvlan"] {
             bucket.remove(&key_of(kind, &network.id));
         }
         Ok(database.save()?)

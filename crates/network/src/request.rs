@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tierce_oci::container::PortMap;
 
 use crate::Error;
+use crate::drivers::bridge::interface_name;
 use crate::files::ResolverOverrides;
 
 /// `HostConfig.NetworkMode`, parsed.
@@ -72,9 +73,79 @@ pub struct Attachment {
     pub aliases: Vec<String>,
     /// `--link`, as given.
     pub links: Vec<String>,
+    /// `gw-priority`: the highest has the default route.
+    #[serde(default)]
+    pub priority: i64,
+    /// Addresses beside the network's, `--link-local-ip`.
+    #[serde(default)]
+    pub link_local: Vec<Ipv4Addr>,
+    /// Name of the interface inside, when it shall not be the next `eth…`.
+    #[serde(default)]
+    pub interface: Option<String>,
+    /// Kernel parameters of the interface.
+    #[serde(default)]
+    pub sysctls: Vec<InterfaceSysctl>,
 }
 
+/// A kernel parameter of an interface: `net.FAMILY.GROUP.IFNAME.NAME=VALUE`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceSysctl {
+    /// `ipv4`, `ipv6` or `mpls`.
+    pub family: String,
+    /// `conf` or `neigh`.
+    pub group: String,
+    /// Its own name.
+    pub name: String,
+    /// What it is set to.
+    pub value: String,
+}
+
+/// A running container that is to be connected to, or disconnected from, one network.
+#[derive(Debug, Clone, Default)]
+pub struct Connect {
+    /// The container's id.
+    pub container: String,
+    /// The network, and what is wished there.
+    pub attachment: Attachment,
+    /// What the container publishes, if it does not yet and can now.
+    pub ports: Vec<Publication>,
+    /// What it wants of `resolv.conf`.
+    pub resolver: ResolverOverrides,
+}
+
+/// Option with the name of the interface.
+const INTERFACE: &str = "com.docker.network.endpoint.ifname";
+
 impl Attachment {
+    /// Option with kernel parameters of the interface, [`InterfaceSysctl`]s with commas between them.
+    pub const SYSCTLS: &str = "com.docker.network.endpoint.sysctls";
+
+    /// Names that answer in a user-defined network: the container's name, its aliases there, its short id.
+    pub fn dns_names(&self, name: &str, container: &str) -> Vec<String> {
+        let mut names = vec![name.to_owned()];
+        let short = container.get(..12).unwrap_or(container).to_owned();
+        for name in self.aliases.iter().cloned().chain([short]) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// Takes Docker's options of an endpoint (`--network name=…,driver-opt=…`); unknown ones are for others.
+    pub fn with_options(mut self, options: &BTreeMap<String, String>) -> Result<Self, Error> {
+        if let Some(name) = options.get(INTERFACE).filter(|name| !name.is_empty()) {
+            let valid =
+                interface_name(name).ok_or_else(|| Error::Invalid(format!("invalid interface name {name:?}")))?;
+            self.interface = Some(valid);
+        }
+        let sysctls = options.get(Self::SYSCTLS).map_or("", String::as_str);
+        for sysctl in sysctls.split(',').filter(|sysctl| !sysctl.is_empty()) {
+            self.sysctls.push(sysctl.parse()?);
+        }
+        Ok(self)
+    }
+
     /// The plain wish for `network`.
     pub fn to(network: impl Into<String>) -> Self {
         Self {
@@ -84,8 +155,38 @@ impl Attachment {
     }
 }
 
+impl FromStr for InterfaceSysctl {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let parts: Vec<_> = text.splitn(5, '.').collect();
+        let [_, family @ ("ipv4" | "ipv6" | "mpls"), group, "IFNAME" | "ifname", rest] = parts[..] else {
+            return Err(Error::Invalid(format!(
+                "unrecognised network interface sysctl '{text}'; represent 'net.X.Y.ethN.Z=V' as 'net.X.Y.IFNAME.Z=V', 'X' \
+                 must be 'ipv4', 'ipv6' or 'mpls'"
+            )));
+        };
+        let (name, value) = rest
+            .split_once('=')
+            .ok_or_else(|| Error::Invalid(format!("expected sysctl '{text}' to have format name=value")))?;
+        // They become parts of a path.
+        if [group, name]
+            .iter()
+            .any(|part| part.is_empty() || part.starts_with('.') || part.contains('/'))
+        {
+            return Err(Error::Invalid(format!("{text} is not a sysctl of an interface")));
+        }
+        Ok(Self {
+            family: family.to_owned(),
+            group: group.to_owned(),
+            name: name.to_owned(),
+            value: value.to_owned(),
+        })
+    }
+}
+
 /// A MAC address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Mac(pub [u8; 6]);
 
@@ -281,7 +382,7 @@ fn parse_host_port(text: &str) -> Result<Option<(u16, u16)>, Error> {
 pub struct NetworkSpec {
     /// Its name; must not be a predefined one.
     pub name: String,
-    /// `bridge` (also when empty).
+    /// `bridge` (also when empty), `macvlan` or `ipvlan`.
     pub driver: String,
     /// IPv4 addresses for containers; as a rule.
     pub ipv4: Option<bool>,

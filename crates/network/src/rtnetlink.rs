@@ -4,6 +4,9 @@
 //! A [`Plan`] collects requests; [`Rtnetlink::apply`] sends them in one go. The kernel does not undo the earlier ones
 //! when a later one fails; callers do.
 
+mod port;
+mod upper;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
@@ -13,6 +16,7 @@ use tierce_sys::netlink::{Attributed, Attributes, Batch, Family, Reply, Socket, 
 
 use crate::Error;
 use crate::request::Mac;
+pub(crate) use upper::Upper;
 
 mod entry;
 
@@ -33,6 +37,7 @@ const IFLA_MTU: u16 = 4;
 const IFLA_MASTER: u16 = 10;
 const IFLA_PROTINFO: u16 = 12;
 const IFLA_LINKINFO: u16 = 18;
+const IFLA_IFALIAS: u16 = 20;
 const IFLA_AF_SPEC: u16 = 26;
 const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_INFO_KIND: u16 = 1;
@@ -57,6 +62,8 @@ pub(crate) struct LinkEntry {
     pub(crate) master: Option<u32>,
     /// `bridge`, `veth`, …; empty for hardware.
     pub(crate) kind: String,
+    /// What somebody wrote down in it.
+    pub(crate) alias: String,
     /// Its MTU.
     pub(crate) mtu: u32,
     /// It is switched on.
@@ -213,47 +220,6 @@ impl Plan {
         )
     }
 
-    /// The port exchanges no frames with the other isolated ports of its bridge (`icc=false`).
-    pub(crate) fn isolate(&mut self, name: &str, index: u32) -> &mut Self {
-        const ISOLATED: u16 = 33;
-        self.bridge_port("isolate bridge port", name, index, |m| {
-            m.u8(ISOLATED, 1);
-        })
-    }
-
-    /// The port may get its own frames back: a container that calls its own published port is translated on the
-    /// bridge itself where br_netfilter is at work.
-    pub(crate) fn hairpin(&mut self, name: &str, index: u32) -> &mut Self {
-        const MODE: u16 = 4;
-        self.bridge_port("set hairpin mode of bridge port", name, index, |m| {
-            m.u8(MODE, 1);
-        })
-    }
-
-    /// The port passes nothing any more, and the bridge forgets what it learned from it. Needs no RCU grace period,
-    /// unlike taking the port out or the link down.
-    pub(crate) fn silence(&mut self, name: &str, index: u32) -> &mut Self {
-        const STATE: u16 = 1;
-        const FLUSH: u16 = 24;
-        self.bridge_port("disable bridge port", name, index, |m| {
-            m.u8(STATE, 0).bytes(FLUSH, &[]);
-        })
-    }
-
-    fn bridge_port(
-        &mut self,
-        verb: &'static str,
-        name: &str,
-        index: u32,
-        write: impl FnOnce(&mut Attributed<'_>),
-    ) -> &mut Self {
-        let mut header = link_header(index, 0, 0);
-        header[0] = AF_BRIDGE;
-        self.add(verb, name, SET_LINK, 0, &header, |m| {
-            m.nest(IFLA_PROTINFO, write);
-        })
-    }
-
     /// An address; one that is there already is no error. An IPv6 one is not asked for before it is used: nobody else
     /// has it, and the answer would take seconds.
     pub(crate) fn address(&mut self, link: &LinkEntry, address: IpNet) -> &mut Self {
@@ -276,19 +242,38 @@ impl Plan {
         })
     }
 
-    /// The default route.
+    /// The default route of the gateway's family, in place of any other; an unspecified gateway means that everything is
+    /// taken for a neighbour.
     pub(crate) fn default_route(&mut self, link: &LinkEntry, gateway: IpAddr) -> &mut Self {
         const BOOT: u8 = 3;
         const UNICAST: u8 = 1;
-        let header = [family_of(gateway), 0, 0, 0, TABLE_MAIN, BOOT, 0, UNICAST, 0, 0, 0, 0];
+        const SCOPE_LINK: u8 = 253;
+        let scope = if gateway.is_unspecified() { SCOPE_LINK } else { 0 };
+        let header = [
+            family_of(gateway),
+            0,
+            0,
+            0,
+            TABLE_MAIN,
+            BOOT,
+            scope,
+            UNICAST,
+            0,
+            0,
+            0,
+            0,
+        ];
         self.add(
             "add default route by",
             &link.name,
             NEW_ROUTE,
-            flags::CREATE | flags::EXCL,
+            flags::CREATE | flags::REPLACE,
             &header,
             |m| {
-                m.bytes(5, &octets(gateway)).u32(4, link.index);
+                if !gateway.is_unspecified() {
+                    m.bytes(5, &octets(gateway));
+                }
+                m.u32(4, link.index);
             },
         )
     }

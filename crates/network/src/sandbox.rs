@@ -1,6 +1,7 @@
 //! The sandbox: a container's network stack, with its endpoints and published ports. Also its record in
 //! `<state>/<container id>.json`, from which a restarted daemon finds everything again.
 
+use std::cmp::Reverse;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +33,9 @@ pub struct Sandbox {
     /// Its DNS server; none where no network has names.
     #[serde(default)]
     pub name_server: Option<NameServer>,
+    /// Id of the endpoint that is being connected or disconnected.
+    #[serde(default)]
+    pub changing: Option<String>,
 }
 
 /// The DNS server of a sandbox, at [`tierce_dns::ADDRESS`].
@@ -64,14 +68,46 @@ impl Sandbox {
             .find_map(|endpoint| Some((endpoint, endpoint.link.as_ref()?)))
     }
 
+    /// The endpoint that has the default route, that of IPv4 if there are two.
+    pub fn way_out(&self) -> Option<(&EndpointInfo, &Link)> {
+        let (endpoint, link, _) = self.best(Link::way_out).or_else(|| self.best(Link::way_out6))?;
+        Some((endpoint, link))
+    }
+
+    /// The default routes of both families: the interface and the gateway, which is unspecified where there is none.
+    pub(crate) fn ways_out(&self) -> impl Iterator<Item = (&Link, IpAddr)> {
+        let ways = [self.best(Link::way_out), self.best(Link::way_out6)];
+        ways.into_iter().flatten().map(|(_, link, gateway)| (link, gateway))
+    }
+
+    /// Of the endpoints that lead out, the one of the highest priority; between equals the network's name decides, as with
+    /// dockerd.
+    fn best(&self, way: fn(&Link) -> Option<IpAddr>) -> Option<(&EndpointInfo, &Link, IpAddr)> {
+        let ways = self.endpoints.iter().filter_map(|endpoint| {
+            let link = endpoint.link.as_ref()?;
+            Some((endpoint, link, way(link)?))
+        });
+        ways.min_by_key(|(endpoint, ..)| (Reverse(endpoint.wish.priority), endpoint.network_name.as_str()))
+    }
+
+    /// Where published ports lead: to the endpoint that has the default route. Where that is none, or leads by a wire
+    /// that passes the host's packet filter by, nothing is published.
+    pub fn published_at(&self) -> Option<(&EndpointInfo, &Link)> {
+        self.way_out().filter(|(_, link)| !link.peer.is_empty())
+    }
+
     /// Inspect's `SandboxKey`: the pinned namespace, or `<netns directory>/default` in host mode.
     pub fn key_or_host(&self, netns: &Path) -> PathBuf {
         self.key.clone().unwrap_or_else(|| netns.join("default"))
     }
 
-    /// Inspect's `NetworkSettings.Ports`: published ports with their host side, exposed ones with `null`.
+    /// Inspect's `NetworkSettings.Ports`: published ports with their host side, exposed ones with `null`; none at all where
+    /// there is nowhere to publish them from.
     pub fn port_map(&self) -> PortMap {
         let mut map = PortMap::new();
+        if self.published_at().is_none() {
+            return map;
+        }
         for port in &self.exposed {
             map.insert(port.to_string(), None);
         }

@@ -101,6 +101,7 @@ pub fn create(config: &Config, host_config: &HostConfig, capacity: &Capacity) ->
         return invalid("can't create 'AutoRemove' container with restart policy");
     }
     modes(host_config)?;
+    shared_network(config, host_config)?;
     if host_config.uts_mode == "host" && !config.hostname.is_empty() {
         return invalid("conflicting options: hostname and the UTS mode");
     }
@@ -144,6 +145,45 @@ pub fn create(config: &Config, host_config: &HostConfig, capacity: &Capacity) ->
         warnings.push("Published ports are discarded when using host network mode".to_owned());
     }
     Ok(warnings)
+}
+
+/// What a container that shares another's network, or the host's, cannot have. Source: moby
+/// `daemon/pkg/runconfig/hostconfig.go`, `validateNetMode`.
+fn shared_network(config: &Config, host_config: &HostConfig) -> Result<()> {
+    let has_links = host_config.links.as_ref().is_some_and(|links| !links.is_empty());
+    if host_config.network_mode == "host" && has_links {
+        return invalid(
+            "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
+        );
+    }
+    let Some(other) = host_config.network_mode.strip_prefix("container:") else {
+        return Ok(());
+    };
+    if other.is_empty() {
+        return invalid("invalid network mode: invalid container format container:<name|id>");
+    }
+    let filled = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    let bindings = host_config.port_bindings.as_ref();
+    let publishes = bindings.is_some_and(|ports| !ports.is_empty()) || host_config.publish_all_ports;
+    let exposes = config.exposed_ports.as_ref().is_some_and(|ports| !ports.is_empty());
+    let conflicts = [
+        (!config.hostname.is_empty(), "hostname and the network mode"),
+        (
+            has_links,
+            "container type network can't be used with links. This would result in undefined behavior",
+        ),
+        (filled(&host_config.dns), "dns and the network mode"),
+        (
+            filled(&host_config.extra_hosts),
+            "custom host-to-IP mapping and the network mode",
+        ),
+        (publishes, "port publishing and the container type network mode"),
+        (exposes, "port exposing and the container type network mode"),
+    ];
+    match conflicts.iter().find(|(holds, _)| *holds) {
+        Some((_, what)) => invalid(format!("conflicting options: {what}")),
+        None => Ok(()),
+    }
 }
 
 fn check_config(config: &Config) -> Result<()> {
@@ -516,5 +556,27 @@ mod tests {
                 prop_assert!(list.len() <= 2 << 16);
             }
         }
+    }
+
+    #[test]
+    fn row_152_what_cannot_stand_beside_anothers_network() {
+        let refusal = |edit: fn(&mut Config, &mut HostConfig)| {
+            let (mut config, mut host_config) = (Config::default(), HostConfig::default());
+            host_config.network_mode = "container:x".into();
+            edit(&mut config, &mut host_config);
+            shared_network(&config, &host_config).unwrap_err().to_string()
+        };
+        assert_eq!(
+            refusal(|c, _| c.hostname = "a".into()),
+            "conflicting options: hostname and the network mode"
+        );
+        assert_eq!(
+            refusal(|_, h| h.publish_all_ports = true),
+            "conflicting options: port publishing and the container type network mode"
+        );
+        assert_eq!(
+            refusal(|_, h| h.network_mode = "container:".into()),
+            "invalid network mode: invalid container format container:<name|id>"
+        );
     }
 }

@@ -56,7 +56,7 @@ pub(crate) fn create(
 }
 
 /// What is asked of an endpoint; addresses that only a running container has are not taken over.
-fn endpoint_wish(wire: EndpointSettings) -> record::EndpointSettings {
+pub(crate) fn endpoint_wish(wire: EndpointSettings) -> record::EndpointSettings {
     record::EndpointSettings {
         ipam_config: wire.ipam_config.and_then(|ipam| serde_json::to_value(ipam).ok()),
         links: wire.links,

@@ -1,13 +1,14 @@
 //! Networks.
 
 use hyper::StatusCode;
-use tierce_api_types::network::{Network, NetworkCreate, NetworkCreated, NetworksPruned};
+use tierce_api_types::network::{
+    Network, NetworkConnect, NetworkCreate, NetworkCreated, NetworkDisconnect, NetworksPruned,
+};
 
 use crate::convert;
 use crate::reply::Reply;
 use crate::router::Outcome;
 use crate::routes::{Call, Table};
-use crate::status::Failure;
 
 /// The routes of this group.
 pub(super) fn routes(table: &mut Table<'_>) {
@@ -16,7 +17,7 @@ pub(super) fn routes(table: &mut Table<'_>) {
     table.post("/networks/create", create);
     table.post("/networks/prune", prune);
     table.post("/networks/{id}/connect", connect);
-    table.post("/networks/{id}/disconnect", connect);
+    table.post("/networks/{id}/disconnect", disconnect);
     table.delete("/networks/{id}", remove);
 }
 
@@ -58,12 +59,18 @@ async fn prune(call: Call) -> Outcome {
     })
 }
 
-/// Joining and leaving networks of a container that exists is not offered by the engine yet.
-async fn connect(call: Call) -> Outcome {
-    call.engine.networks.inspect(&call.name)?;
-    Err(Failure::not_implemented(format!(
-        "{} {}: this daemon joins containers to networks only when they start",
-        call.head.method,
-        call.head.uri.path()
-    )))
+async fn connect(mut call: Call) -> Outcome {
+    let wire: NetworkConnect = call.json_or_default().await?;
+    let wish = convert::container::endpoint_wish(wire.endpoint_config.unwrap_or_default());
+    call.engine.networks.connect(&call.name, &wire.container, wish).await?;
+    Ok(Reply::empty())
+}
+
+async fn disconnect(mut call: Call) -> Outcome {
+    let wire: NetworkDisconnect = call.json_or_default().await?;
+    call.engine
+        .networks
+        .disconnect(&call.name, &wire.container, wire.force)
+        .await?;
+    Ok(Reply::empty())
 }

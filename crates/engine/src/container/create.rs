@@ -64,7 +64,7 @@ pub(crate) async fn create(context: &Arc<Context>, request: Create) -> Result<Cr
             host_config.runtime
         )));
     }
-    check_addresses(&endpoints)?;
+    check_endpoints(context, &endpoints)?;
     links::check(context, &host_config)?;
     let networks = resolve_references(context, &mut host_config, endpoints)?;
     let donated = donated(context, &host_config)?;
@@ -183,16 +183,6 @@ fn resolve_references(
         }
     }
     let shares = host_config.network_mode.starts_with("container:");
-    if shares
-        && host_config
-            .port_bindings
-            .as_ref()
-            .is_some_and(|ports| !ports.is_empty())
-    {
-        return Err(Error::Invalid(
-            "conflicting options: port publishing and the container type network mode".to_owned(),
-        ));
-    }
     if shares {
         return Ok(BTreeMap::new());
     }
@@ -213,8 +203,9 @@ fn referred(context: &Context, name: &str, before: &str) -> Result<Arc<Container
         .map_err(|error| Error::Invalid(format!("{before}{error}")))
 }
 
-/// Addresses are chosen by the user only on networks whose subnets are the user's, too.
-fn check_addresses(endpoints: &BTreeMap<String, EndpointSettings>) -> Result<()> {
+/// What is asked of endpoints, as far as their networks are known. Addresses are chosen by the user only on networks whose
+/// subnets are the user's, too.
+fn check_endpoints(context: &Context, endpoints: &BTreeMap<String, EndpointSettings>) -> Result<()> {
     let wanted = |settings: &EndpointSettings| {
         let member = |name| {
             settings
@@ -235,6 +226,13 @@ fn check_addresses(endpoints: &BTreeMap<String, EndpointSettings>) -> Result<()>
              user configured subnets"
                 .to_owned(),
         ));
+    }
+    for (name, wish) in endpoints {
+        if let Ok(network) = context.sandboxes.network(name)
+            && let Err(error) = tierce_network::check_endpoint(&network, wish)
+        {
+            return Err(Error::Invalid(format!("invalid config for network {name}: {error}")));
+        }
     }
     Ok(())
 }
@@ -260,11 +258,6 @@ fn donated(context: &Context, host_config: &HostConfig) -> Result<Vec<MountPoint
 /// The host name: the one asked for, the host's, the one of the container whose network is shared, or the short id.
 fn set_hostname(context: &Context, id: &str, config: &mut Config, host_config: &HostConfig) -> Result<()> {
     if let Some(donor) = host_config.network_mode.strip_prefix("container:") {
-        if !config.hostname.is_empty() {
-            return Err(Error::Invalid(
-                "conflicting options: hostname and the network mode".to_owned(),
-            ));
-        }
         let donor = context.find(donor)?.snapshot();
         config.hostname.clone_from(&donor.record.config.hostname);
         config.domainname.clone_from(&donor.record.config.domainname);

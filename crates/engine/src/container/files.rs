@@ -7,7 +7,9 @@ use crate::error::{Error, Result};
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use tierce_network::files::{AskingFrom, Hosts, ResolverOverrides, hostname, hosts, internal_resolv_conf, resolv_conf};
+use tierce_network::files::{
+    AskingFrom, Hosts, ResolverOverrides, host_names, hostname, hosts, internal_resolv_conf, resolv_conf,
+};
 use tierce_network::{Link, Sandbox};
 use tierce_oci::Digest;
 use tierce_oci::container::HostConfig;
@@ -66,12 +68,7 @@ pub(crate) fn write(
     let files = Files::own(directory);
     let config = &snapshot.record.config;
     let host_config = &snapshot.host_config;
-    let addresses: Vec<IpAddr> = sandbox
-        .into_iter()
-        .flat_map(|sandbox| &sandbox.endpoints)
-        .filter_map(|endpoint| endpoint.link.as_ref())
-        .flat_map(Link::addresses)
-        .collect();
+    let addresses = addresses(sandbox);
     // Docker's choice: an address of the host that is the same for all containers.
     let default_bridge = || context.sandboxes.network("bridge").ok()?.ipam.as_ref()?.gateway;
     let host_gateway = context.config.presets.host_gateway.or_else(default_bridge);
@@ -90,28 +87,92 @@ pub(crate) fn write(
             without_ipv6: false,
         })
     };
+    let resolver = resolver_text(context, host_config, sandbox);
+    put(&files.hostname, &hostname(&config.hostname))?;
+    put(&files.hosts, &hosts_text)?;
+    put(&files.resolv_conf, &resolver)?;
+    put_hash(directory, &resolver)?;
+    Ok(files)
+}
+
+/// The addresses of all its interfaces.
+fn addresses(sandbox: Option<&Sandbox>) -> Vec<IpAddr> {
+    let endpoints = sandbox.into_iter().flat_map(|sandbox| &sandbox.endpoints);
+    let links = endpoints.filter_map(|endpoint| endpoint.link.as_ref());
+    links.flat_map(Link::addresses).collect()
+}
+
+fn resolver_text(context: &Context, host_config: &HostConfig, sandbox: Option<&Sandbox>) -> String {
     let source = &context.config.host_resolv_conf;
     let resolver = std::fs::read_to_string(source).unwrap_or_default();
     let overrides = resolver_overrides(context, host_config);
     let path = source.to_string_lossy();
-    let resolver = if sandbox.is_some_and(|sandbox| sandbox.name_server.is_some()) {
+    if sandbox.is_some_and(|sandbox| sandbox.name_server.is_some()) {
         internal_resolv_conf(&resolver, &path, &overrides).text
     } else {
-        let from = if on_host {
+        let from = if host_config.network_mode == "host" {
             AskingFrom::Host
         } else {
-            let ipv6 = addresses.iter().any(IpAddr::is_ipv6);
-            AskingFrom::Own { ipv6 }
+            AskingFrom::Own {
+                ipv6: addresses(sandbox).iter().any(IpAddr::is_ipv6),
+            }
         };
         resolv_conf(&resolver, &path, &overrides, from)
-    };
-    put(&files.hostname, &hostname(&config.hostname))?;
-    put(&files.hosts, &hosts_text)?;
-    put(&files.resolv_conf, &resolver)?;
-    // By it dockerd tells whether somebody has edited the file.
+    }
+}
+
+/// By it dockerd, too, tells whether somebody has edited the file.
+fn put_hash(directory: &Path, resolver: &str) -> Result<()> {
     let hash = Digest::sha256_of(resolver.as_bytes()).to_string();
-    put(&directory.join("resolv.conf.hash"), &hash)?;
-    Ok(files)
+    put(&directory.join("resolv.conf.hash"), &hash)
+}
+
+/// The networks of a container that runs have changed: its own lines of the hosts file come and go, and its resolv.conf
+/// names the server of its sandbox, unless somebody has edited it.
+///
+/// * `before`: the container with the addresses that it had.
+pub(crate) fn update(context: &Context, directory: &Path, before: &Snapshot, sandbox: &Sandbox) -> Result<()> {
+    let files = Files::own(directory);
+    let config = &before.record.config;
+    let old: Vec<&str> = before
+        .record
+        .network_settings
+        .networks
+        .values()
+        .flat_map(|settings| [settings.ip_address.as_str(), settings.global_ipv6_address.as_str()])
+        .collect();
+    let new: Vec<String> = addresses(Some(sandbox)).iter().map(IpAddr::to_string).collect();
+    let text = std::fs::read_to_string(&files.hosts).map_err(Error::file("read", &files.hosts))?;
+    let names = host_names(&config.hostname, &config.domainname);
+    let changed = move_hosts(&text, &names, &old, &new);
+    if changed != text {
+        put(&files.hosts, &changed)?;
+    }
+    let resolver = std::fs::read_to_string(&files.resolv_conf).unwrap_or_default();
+    let hash = std::fs::read_to_string(directory.join("resolv.conf.hash")).unwrap_or_default();
+    let wanted = resolver_text(context, &before.host_config, Some(sandbox));
+    if hash == Digest::sha256_of(resolver.as_bytes()).to_string() && wanted != resolver {
+        put(&files.resolv_conf, &wanted)?;
+        put_hash(directory, &wanted)?;
+    }
+    Ok(())
+}
+
+/// A hosts file without the lines of the container at addresses that it has no more, with lines for those that are new.
+fn move_hosts(text: &str, names: &str, old: &[&str], new: &[String]) -> String {
+    let own = |line: &str, address: &str| line == format!("{address}\t{names}");
+    let gone = |line: &&str| {
+        let mut gone = old.iter().filter(|address| !new.iter().any(|new| new == *address));
+        gone.any(|address| own(line, address))
+    };
+    let mut lines: Vec<String> = text.lines().filter(|line| !gone(line)).map(str::to_owned).collect();
+    for address in new {
+        if !lines.iter().any(|line| own(line, address)) {
+            lines.push(format!("{address}\t{names}"));
+        }
+    }
+    lines.push(String::new());
+    lines.join("\n")
 }
 
 /// What a container wants of `resolv.conf`, the daemon's own wishes where it has none.
@@ -140,4 +201,20 @@ fn put(path: &Path, text: &str) -> Result<()> {
         .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .map_err(Error::file("write", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_the_container_follow_its_addresses_and_no_other_line_moves() {
+        let text = "127.0.0.1\tlocalhost\n10.0.0.2\tweb\n10.0.0.2\tedited by hand\n";
+        let moved = move_hosts(text, "web", &["10.0.0.2", ""], &["10.1.0.2".to_owned()]);
+        assert_eq!(moved, "127.0.0.1\tlocalhost\n10.0.0.2\tedited by hand\n10.1.0.2\tweb\n");
+        assert_eq!(
+            move_hosts(&moved, "web", &["10.1.0.2"], &["10.1.0.2".to_owned()]),
+            moved
+        );
+    }
 }

@@ -6,6 +6,7 @@
 mod archive;
 pub(crate) mod attach;
 mod changes;
+pub(crate) mod connect;
 pub(crate) mod context;
 mod create;
 mod defaults;

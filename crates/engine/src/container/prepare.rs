@@ -177,54 +177,29 @@ fn find_user(context: &Context, snapshot: &Snapshot) -> Result<User> {
     Ok(user::resolve_in(view.root(), &snapshot.record.config.user, groups)?)
 }
 
-/// An address that the user chose.
-fn address<T: std::str::FromStr>(text: Option<&str>, family: &str) -> Result<Option<T>> {
-    let text = text.filter(|text| !text.is_empty());
-    let parsed = text.map(|text| {
-        text.parse()
-            .map_err(|_| Error::Invalid(format!("invalid {family} address: {text}")))
-    });
-    parsed.transpose()
-}
-
 /// What the network is asked for.
 pub(super) fn wish(context: &Context, snapshot: &Snapshot) -> Result<Join> {
     let (record, host_config) = (&snapshot.record, &snapshot.host_config);
     let disabled = record.config.network_disabled;
     let mut attachments = Vec::new();
+    // The network of `--network`, which may be named there by its id or the beginning of it.
+    let is_own = |name: &str| {
+        let mode = host_config.network_mode.as_str();
+        let settings = record.network_settings.networks.get(name);
+        let id = settings.map_or("", |settings| settings.network_id.as_str());
+        name == mode || (!mode.is_empty() && id.starts_with(mode))
+    };
     if !disabled {
         for (network, settings) in &record.network_settings.networks {
-            let text = |key: &str| {
-                settings
-                    .ipam_config
-                    .as_ref()
-                    .and_then(|config| config.get(key)?.as_str())
+            let mac = if is_own(network) {
+                record.config.mac_address.as_str()
+            } else {
+                ""
             };
-            // While the container runs, `MacAddress` is the one it has; what was asked for is kept beside it.
-            let mac = [&settings.desired_mac_address, &record.config.mac_address]
-                .into_iter()
-                .find(|text| !text.is_empty());
-            attachments.push(Attachment {
-                network: network.clone(),
-                address: address(text("IPv4Address"), "IPv4")?,
-                address6: address(text("IPv6Address"), "IPv6")?,
-                mac: mac.map(|text| text.parse().map_err(Error::below)).transpose()?,
-                aliases: settings.aliases.clone().unwrap_or_default(),
-                links: settings.links.clone().unwrap_or_default(),
-            });
+            attachments.push(Attachment::from_settings(network, settings, mac).map_err(Error::below)?);
         }
-        // The network of `--network` gives `eth0` and the default route, unless another has a higher priority.
-        let priority = |attachment: &Attachment| {
-            let settings = record.network_settings.networks.get(&attachment.network);
-            settings.map_or(0, |settings| settings.gw_priority)
-        };
-        attachments.sort_by_key(|attachment| {
-            (
-                -priority(attachment),
-                attachment.network != host_config.network_mode,
-                attachment.network.clone(),
-            )
-        });
+        // It gives `eth0`.
+        attachments.sort_by_key(|attachment| (!is_own(&attachment.network), attachment.network.clone()));
     }
     let exposed = record
         .config

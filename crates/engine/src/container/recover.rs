@@ -7,7 +7,7 @@ use super::context::{Container, Context, blocking};
 use super::record::Record;
 use super::restart_policy::Policy;
 use super::state::{Change, Status};
-use super::{disk, health, on_exit, prepare, release, remove, start};
+use super::{connect, disk, health, on_exit, prepare, release, remove, start};
 use crate::error::{Error, Result};
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -253,6 +253,7 @@ async fn take_up(context: &Arc<Context>, container: &Arc<Container>) {
             tracing::warn!(container = %container.id, volume = %point.name, %error, "a used volume cannot be found");
         }
     }
+    connect::settle(context, container).await;
     if let Some(sandbox) = context.sandboxes.sandbox(&container.id) {
         let netns = context.config.exec_root.join("netns");
         let snapshot =

@@ -8,6 +8,7 @@ use crate::metrics::Action;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tierce_fault::{Fault, Kind};
+use tierce_network::{Attachment, Connect};
 use tierce_snapshot::Layout;
 use tierce_store::Resource;
 use tierce_task::ProcessId;
@@ -25,6 +26,9 @@ pub(super) async fn release(context: &Arc<Context>, container: &Arc<Container>) 
         .collect();
     let (whole, own_shm) = (Arc::clone(context), container.directory.join("mounts/shm"));
     let done: Result<()> = blocking(move || {
+        if is_shared(&whole, &record.id) {
+            strip(&whole, &record.id);
+        }
         let left = || whole.sandboxes.leave(&record.id);
         if let Err(error) = whole.metrics.time_blocking(Action::Release, left) {
             tracing::warn!(container = %record.id, %error, "a network could not be left");
@@ -74,6 +78,33 @@ pub(super) async fn release(context: &Arc<Context>, container: &Arc<Container>) 
         context
             .events
             .publish(Subject::Volume, "unmount", &point.name, attributes);
+    }
+}
+
+/// Whether another container is in this one's network stack.
+fn is_shared(context: &Context, id: &str) -> bool {
+    let mode = format!("container:{id}");
+    context.all().iter().any(|other| {
+        let snapshot = other.snapshot();
+        snapshot.record.state.is_alive() && snapshot.host_config.network_mode == mode
+    })
+}
+
+/// Takes the interfaces away. The namespace lives on with those who share it, and they shall not use addresses that
+/// others may have next.
+fn strip(context: &Context, id: &str) {
+    let Some(sandbox) = context.sandboxes.sandbox(id) else {
+        return;
+    };
+    for endpoint in &sandbox.endpoints {
+        let asked = Connect {
+            container: id.to_owned(),
+            attachment: Attachment::to(&endpoint.network),
+            ..Connect::default()
+        };
+        if let Err(error) = context.sandboxes.disconnect(asked) {
+            tracing::warn!(container = id, network = endpoint.network_name, %error, "an interface stays with the containers that share it");
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 use tierce_logs::Source;
-use tierce_network::Sandbox;
+use tierce_network::{Mac, Sandbox};
 use tierce_spec::Inputs;
 use tierce_store::Lease;
 use tierce_task::{Create, ProcessId};
@@ -322,13 +322,23 @@ pub(crate) fn fill_network(settings: &mut NetworkSettings, sandbox: &Sandbox, ne
     settings.sandbox_key = sandbox.key_or_host(netns).to_string_lossy().into_owned();
     settings.ports = Some(sandbox.port_map());
     for endpoint in &sandbox.endpoints {
+        // It may have been asked for by its id, or the beginning of it.
+        if endpoint.wish.network != endpoint.network_name
+            && let Some(asked) = settings.networks.remove(&endpoint.wish.network)
+        {
+            settings.networks.insert(endpoint.network_name.clone(), asked);
+        }
         let own: &mut EndpointSettings = settings.networks.entry(endpoint.network_name.clone()).or_default();
         own.network_id.clone_from(&endpoint.network);
         own.endpoint_id.clone_from(&endpoint.id);
         // Only networks that a user made have names.
         own.dns_names = Some(endpoint.dns_names.clone()).filter(|names| !names.is_empty());
         let Some(link) = &endpoint.link else { continue };
-        own.mac_address = link.mac.to_string();
+        own.mac_address = if link.mac == Mac::default() {
+            String::new()
+        } else {
+            link.mac.to_string()
+        };
         own.ip_address = text(link.address);
         own.ip_prefix_len = link.prefix_length.into();
         own.gateway = text(link.gateway);

@@ -5,12 +5,16 @@
 //! join in parallel, and two joins of one container cannot.
 
 mod address;
+mod assembly;
+mod connect;
+mod endpoint;
 mod filter;
 mod join;
 mod naming;
 mod networks;
 mod plan;
 mod predefined;
+mod publish;
 mod reach;
 mod restore;
 mod routes;

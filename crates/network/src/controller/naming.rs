@@ -8,19 +8,22 @@ use tierce_dns::Membership;
 use crate::endpoint::EndpointInfo;
 use crate::files::{ResolverOverrides, internal_resolv_conf};
 use crate::names::Names;
-use crate::network::{Network, NetworkKind};
 use crate::records::Records;
-use crate::request::Attachment;
 use crate::sandbox::NameServer;
 use crate::{Error, Sandbox};
 
-/// Gives a sandbox its DNS server, if it is in a network that has names. `host`: the host's resolv.conf.
+/// Gives a sandbox its DNS server, if it is in a network that has names; one that has a server already keeps it, and the
+/// server is told of its networks. `host`: the host's resolv.conf.
 pub(super) fn serve(
     names: &Arc<Names>,
     host: &Path,
     sandbox: &mut Sandbox,
     wanted: &ResolverOverrides,
 ) -> Result<(), Error> {
+    if let Some(server) = &sandbox.name_server {
+        names.serve(known(sandbox), server.port)?;
+        return Ok(());
+    }
     if sandbox.key.is_none() || sandbox.endpoints.iter().all(|endpoint| endpoint.dns_names.is_empty()) {
         return Ok(());
     }
@@ -63,39 +66,11 @@ pub(super) fn restore(names: &Arc<Names>, records: &Records, adopted: &mut [Arc<
     failures
 }
 
-/// The name of the next interface inside: those of one beginning are counted.
-pub(super) fn interface(network: &Network, endpoints: &[EndpointInfo]) -> String {
-    let prefix = match &network.kind {
-        NetworkKind::Bridge(options) => options.interface_prefix.as_str(),
-        _ => "eth",
-    };
-    let is_taken = |name: &str| {
-        let mut links = endpoints.iter().filter_map(|endpoint| endpoint.link.as_ref());
-        links.any(|link| link.interface == name)
-    };
-    (0..=endpoints.len())
-        .map(|number| format!("{prefix}{number}"))
-        .find(|name| !is_taken(name))
-        .unwrap_or_default()
-}
-
-/// Names that answer in a user-defined network: the container's name, its aliases there, its short id.
-pub(super) fn names(name: &str, container: &str, wish: &Attachment) -> Vec<String> {
-    let mut names = vec![name.to_owned()];
-    let short = container.get(..12).unwrap_or(container).to_owned();
-    for name in wish.aliases.iter().cloned().chain([short]) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
-}
-
 /// The container of a sandbox has another name. Addresses and ports stay under the one that took them.
 pub(super) fn rename(sandbox: &mut Sandbox, name: &str) {
     for endpoint in &mut sandbox.endpoints {
         if !endpoint.dns_names.is_empty() {
-            endpoint.dns_names = names(name, &sandbox.container, &endpoint.wish);
+            endpoint.dns_names = endpoint.wish.dns_names(name, &sandbox.container);
         }
     }
 }

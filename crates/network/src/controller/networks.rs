@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::filter::{apply, ensure_ipv6, rules_of};
-use super::{Controller, plan, random_id};
-use crate::drivers::{self, bridge};
+use super::{Controller, State, plan, random_id};
+use crate::drivers::{self, bridge, ipvlan, macvlan};
 use crate::ipam::Occupied;
 use crate::network::{NetworkKind, is_predefined};
+use crate::parent;
 use crate::rtnetlink::Rtnetlink;
 use crate::{Error, Network, NetworkSpec, Sandbox};
 use tierce_firewall::Change;
@@ -51,7 +52,7 @@ impl Controller {
             return Err(Error::Predefined(spec.name));
         }
         match spec.driver.as_str() {
-            "" | "bridge" => {}
+            "" | "bridge" | "macvlan" | "ipvlan" => {}
             "host" | "none" | "null" => {
                 return Err(Error::Invalid(format!(
                     "only one instance of {:?} network is allowed",
@@ -66,39 +67,35 @@ impl Controller {
                 spec.name
             )));
         }
-        for (name, value) in self.config.default_options.get("bridge").into_iter().flatten() {
+        let driver = if spec.driver.is_empty() { "bridge" } else { &spec.driver };
+        for (name, value) in self.config.default_options.get(driver).into_iter().flatten() {
             spec.options.entry(name.clone()).or_insert_with(|| value.clone());
         }
         let id = random_id()?;
-        let options = bridge::Options::parse(
-            &spec.options,
-            format!("br-{}", &id[..12]),
-            self.config.bridge.mtu,
-            spec.internal,
-        )?;
-        let occupied = host_routes(Some(&options.bridge))?;
+        let kind = kind_of(&spec, &id, self.config.bridge.mtu)?;
+        let occupied = match &kind {
+            NetworkKind::Bridge(options) => host_routes(Some(&options.bridge))?,
+            // Of the wire of its parent the host has a route itself.
+            _ if !spec.subnets.is_empty() => Vec::new(),
+            _ => host_routes(None)?,
+        };
         let network = {
             // Name and subnet are claimed together, so that two creations cannot both win.
             let mut state = self.lock();
             if state.networks.values().any(|other| other.name == spec.name) {
                 return Err(Error::NameTaken(spec.name));
             }
-            let same_bridge =
-                |other: &&Arc<Network>| matches!(&other.kind, NetworkKind::Bridge(o) if o.bridge == options.bridge);
-            if let Some(other) = state.networks.values().find(same_bridge) {
-                return Err(Error::Invalid(format!(
-                    "bridge name {} is in use by network {}",
-                    options.bridge, other.name
-                )));
+            for other in state.networks.values() {
+                refuse_same_interface(&kind, other)?;
             }
             let mut occupied = occupied;
             occupied.extend(state.networks.values().flat_map(|other| occupied_by(other)));
-            let (ipam, ipam6) = plan::addresses(&self.config.pools, &spec, &options, &occupied)?;
+            let (ipam, ipam6) = plan::addresses(&self.config.pools, &spec, &kind, &occupied)?;
             let network = Arc::new(Network {
                 id: id.clone(),
                 name: spec.name,
                 created: jiff::Timestamp::now(),
-                kind: NetworkKind::Bridge(options),
+                kind,
                 ipam,
                 ipam6,
                 internal: spec.internal,
@@ -165,10 +162,67 @@ impl Controller {
         let mut failures = Vec::new();
         let rules = rules_of(self, network).into_iter().map(Change::Remove).collect();
         failures.extend(apply(self, rules).err());
-        failures.extend(driver.remove(network).err());
+        if !self.lock().shares_parent(network) {
+            failures.extend(driver.remove(network).err());
+        }
         self.addresses.close(network);
         failures.extend(self.records.forget_network(network).err());
         Error::gather(failures)
+    }
+}
+
+impl State {
+    /// Whether another network is on the same parent, which must stay for it.
+    fn shares_parent(&self, network: &Network) -> bool {
+        let parent = network.kind.parent();
+        let mut others = self.networks.values().filter(|other| other.id != network.id);
+        parent.is_some() && others.any(|other| other.kind.parent() == parent)
+    }
+}
+
+/// The driver's options, as the request has them. `mtu`: of bridges.
+fn kind_of(spec: &NetworkSpec, id: &str, mtu: u32) -> Result<NetworkKind, Error> {
+    let options = &spec.options;
+    Ok(match spec.driver.as_str() {
+        "macvlan" => NetworkKind::Macvlan(macvlan::Options::parse(options, id)?),
+        "ipvlan" => NetworkKind::Ipvlan(ipvlan::Options::parse(options, id)?),
+        _ => NetworkKind::Bridge(bridge::Options::parse(
+            options,
+            format!("br-{}", &id[..12]),
+            mtu,
+            spec.internal,
+        )?),
+    })
+}
+
+/// Two networks cannot have one bridge, nor one parent where one of them wants it to itself. In dockerd's words.
+fn refuse_same_interface(kind: &NetworkKind, other: &Network) -> Result<(), Error> {
+    match (kind, &other.kind) {
+        (NetworkKind::Bridge(one), NetworkKind::Bridge(two)) if one.bridge == two.bridge => Err(Error::Invalid(
+            format!("bridge name {} is in use by network {}", one.bridge, other.name),
+        )),
+        (NetworkKind::Macvlan(one), NetworkKind::Macvlan(two)) if one.parent == two.parent => {
+            let (id, parent) = (&other.id, &two.parent);
+            if one.mode == macvlan::Mode::Passthru {
+                return Err(Error::Driver(format!(
+                    "cannot use mode passthru, macvlan network {id} is already using parent interface {parent}"
+                )));
+            }
+            if two.mode == macvlan::Mode::Passthru {
+                return Err(Error::Driver(format!(
+                    "macvlan network {id} is already using parent interface {parent} in mode passthru"
+                )));
+            }
+            Ok(())
+        }
+        (NetworkKind::Ipvlan(one), NetworkKind::Ipvlan(two)) if one.parent == two.parent => {
+            Err(Error::Driver(format!(
+                "network {} is already using parent interface {}",
+                parent::dummy_of(&other.id),
+                two.parent
+            )))
+        }
+        _ => Ok(()),
     }
 }
 

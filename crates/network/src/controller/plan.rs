@@ -5,20 +5,20 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::config::Pool;
-use crate::drivers::bridge::{GatewayMode, Options};
+use crate::drivers::bridge::GatewayMode;
 use crate::ipam::{self, Occupied, first_host};
-use crate::network::Ipam;
+use crate::network::{Ipam, NetworkKind};
 use crate::request::SubnetSpec;
 use crate::{Error, NetworkSpec};
 
 /// Below it the kernel switches IPv6 off.
 const IPV6_MTU: u32 = 1280;
 
-/// Subnets of both families.
+/// Subnets of both families, as the network's driver can have them.
 pub(super) fn addresses(
     pools: &[Pool],
     spec: &NetworkSpec,
-    options: &Options,
+    kind: &NetworkKind,
     occupied: &[Occupied],
 ) -> Result<(Option<Ipam>, Option<Ipam>), Error> {
     check(spec)?;
@@ -26,11 +26,12 @@ pub(super) fn addresses(
     if !ipv4 && !ipv6 {
         return Err(Error::Invalid("IPv4 or IPv6 must be enabled".to_owned()));
     }
-    if ipv6 && options.mtu < IPV6_MTU {
-        let text = format!(
-            "an MTU of {} is too small for IPv6, which needs {IPV6_MTU}",
-            options.mtu
-        );
+    let (mtu, mode, mode6) = match kind {
+        NetworkKind::Bridge(options) => (options.mtu, options.gateway_mode, options.gateway_mode6),
+        _ => (IPV6_MTU, GatewayMode::Nat, GatewayMode::Nat),
+    };
+    if ipv6 && mtu < IPV6_MTU {
+        let text = format!("an MTU of {mtu} is too small for IPv6, which needs {IPV6_MTU}");
         return Err(Error::Invalid(text));
     }
     let family = |wanted: bool, is_ipv6: bool, mode: GatewayMode| {
@@ -44,10 +45,7 @@ pub(super) fn addresses(
             ..ipam
         }))
     };
-    Ok((
-        family(ipv4, false, options.gateway_mode)?,
-        family(ipv6, true, options.gateway_mode6)?,
-    ))
+    Ok((family(ipv4, false, mode)?, family(ipv6, true, mode6)?))
 }
 
 fn subnet(pools: &[Pool], asked: Option<&SubnetSpec>, ipv6: bool, occupied: &[Occupied]) -> Result<Ipam, Error> {

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use tierce_firewall::{Change, Family};
 
+use super::assembly::Assembly;
 use super::filter::{ensure_forwarding, in_force, whole_table};
 use super::ways::ways;
 use super::{Alive, Controller, address, naming, predefined, watch};
@@ -43,6 +44,11 @@ impl Controller {
                 other => failures.extend(other.err()),
             }
         }
+        for sandbox in adopted.iter_mut().filter(|sandbox| sandbox.changing.is_some()) {
+            let mut assembly = Assembly::of(self, Sandbox::clone(sandbox));
+            failures.extend(assembly.resume().err());
+            *sandbox = Arc::new(assembly.sandbox);
+        }
         for sandbox in &adopted {
             self.adopt(sandbox, &mut failures);
         }
@@ -54,7 +60,7 @@ impl Controller {
         }
         in_force(self, changes)?;
         for sandbox in &dead {
-            failures.extend(self.dismantle(sandbox).err());
+            failures.extend(Assembly::of(self, Sandbox::clone(sandbox)).dismantle().err());
         }
         failures.extend(naming::restore(&self.names, &self.records, &mut adopted));
         failures.extend(remove_stray_pins(&self.config.netns, &adopted).err());
@@ -91,6 +97,8 @@ impl Controller {
         for endpoint in &sandbox.endpoints {
             let network = self.lock().networks.get(&endpoint.network).cloned();
             if let (Some(network), Some(link)) = (network, &endpoint.link) {
+                // The bridge may be another one than before.
+                failures.extend(drivers::of(&network.kind).rejoin(&network, link).err());
                 failures.extend(address::take_again(self, &network, link, &sandbox.name));
             }
         }

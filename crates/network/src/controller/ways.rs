@@ -33,9 +33,16 @@ impl Ways {
     }
 }
 
+impl Ways {
+    /// Whether the same ports of the host would lead to another endpoint just so.
+    pub(super) fn publishes_as(&self, other: &Self) -> bool {
+        self.families == other.families && self.default_address == other.default_address
+    }
+}
+
 /// `None`: there is no interface that ports could lead to.
 pub(super) fn ways(controller: &Controller, sandbox: &Sandbox) -> Option<Ways> {
-    let (endpoint, link) = sandbox.primary()?;
+    let (endpoint, link) = sandbox.published_at()?;
     let network = controller.lock().networks.get(&endpoint.network).cloned()?;
     let NetworkKind::Bridge(options) = &network.kind else {
         return None;

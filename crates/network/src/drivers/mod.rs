@@ -2,6 +2,8 @@
 
 pub(crate) mod bridge;
 mod host;
+pub(crate) mod ipvlan;
+pub(crate) mod macvlan;
 mod none;
 
 use crate::driver::Driver;
@@ -11,6 +13,8 @@ use crate::network::NetworkKind;
 pub(crate) fn of(kind: &NetworkKind) -> &'static dyn Driver {
     match kind {
         NetworkKind::Bridge(_) => &bridge::Bridge,
+        NetworkKind::Macvlan(_) => &macvlan::Macvlan,
+        NetworkKind::Ipvlan(_) => &ipvlan::Ipvlan,
         NetworkKind::Host => &host::Host,
         NetworkKind::None => &none::None,
     }
@@ -18,6 +22,12 @@ pub(crate) fn of(kind: &NetworkKind) -> &'static dyn Driver {
 
 /// All drivers, one of each.
 #[cfg(test)]
-pub(crate) fn all() -> [&'static dyn Driver; 3] {
-    [&bridge::Bridge, &host::Host, &none::None]
+pub(crate) fn all() -> [&'static dyn Driver; 5] {
+    [
+        &bridge::Bridge,
+        &macvlan::Macvlan,
+        &ipvlan::Ipvlan,
+        &host::Host,
+        &none::None,
+    ]
 }

@@ -8,7 +8,7 @@ mod stream;
 mod thread;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -51,6 +51,7 @@ struct State {
 #[derive(Debug)]
 struct Listener {
     container: String,
+    host: IpAddr,
     socket: OwnedFd,
     protocol: Protocol,
     target: SocketAddr,
@@ -70,6 +71,7 @@ impl Relay {
             };
             let listener = Listener {
                 container: container.to_owned(),
+                host: held.published.address,
                 socket: held.socket,
                 protocol: held.published.port.protocol,
                 target: SocketAddr::new(target, held.published.port.number),
@@ -89,6 +91,20 @@ impl Relay {
             state.listeners.insert(token, listener);
         }
         Ok(())
+    }
+
+    /// The container has other addresses. Its sockets stay; connections to the old ones end.
+    pub(crate) fn retarget(&self, container: &str, targets: Targets) {
+        let Some(shared) = self.shared.get() else { return };
+        let mut state = shared.lock();
+        for listener in state.listeners.values_mut() {
+            if listener.container == container {
+                let host = listener.host;
+                listener.target.set_ip(targets.for_relay(host).unwrap_or(host));
+            }
+        }
+        state.gone.push(container.to_owned());
+        shared.wake();
     }
 
     /// Closes a container's sockets at once, and its connections soon.

@@ -6,7 +6,8 @@ use ipnet::IpNet;
 use tierce_sys::netlink::Attributes;
 
 use super::{
-    AF_INET, AF_INET6, IFF_UP, IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU, LinkEntry, RouteEntry,
+    AF_INET, AF_INET6, IFF_UP, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
+    LinkEntry, RouteEntry,
 };
 
 /// A route that is no default route, no link-local one and no address of the host's own.
@@ -33,6 +34,7 @@ pub(super) fn link_entry(payload: &[u8]) -> Option<LinkEntry> {
         name: text(Attributes::find(attributes, IFLA_IFNAME)?),
         master: Attributes::find(attributes, IFLA_MASTER).and_then(|master| field(master, 0)),
         kind: kind.map(text).unwrap_or_default(),
+        alias: Attributes::find(attributes, IFLA_IFALIAS).map(text).unwrap_or_default(),
         mtu: Attributes::find(attributes, IFLA_MTU)
             .and_then(|mtu| field(mtu, 0))
             .unwrap_or(0),

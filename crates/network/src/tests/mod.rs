@@ -1,11 +1,13 @@
 //! Rows of the requirements, each on a machine of its own (see [`world`]).
 
+mod connect;
 mod failures;
 mod modes;
 mod others;
 mod ports;
 mod six;
 mod speed;
+mod upper;
 pub(crate) mod world;
 
 use world::*;
@@ -222,7 +224,8 @@ fn a_container_on_two_networks_has_two_interfaces_and_one_default_route() {
         assert_eq!(sandbox.endpoints[0].dns_names, ["c1", "000100010001"]);
         let routes = inside(sandbox.key.as_ref().unwrap(), || ip("route"));
         assert_eq!(routes.matches("default").count(), 1, "{routes}");
-        assert!(routes.contains("dev eth1"), "{routes}");
+        // Of equals the one whose name comes first leads out.
+        assert!(routes.contains("default via 172.17.0.1 dev eth1"), "{routes}");
     });
 }
 

@@ -267,7 +267,11 @@ fn names_sizes_bindings_and_the_absent_bridge_address_are_as_asked() {
         ];
         networks.create(dual("own", &options)).unwrap();
         let ports = publish("9928", "991/tcp");
-        let attachments = vec![Attachment::to("own"), Attachment::to("bridge")];
+        let first = Attachment {
+            priority: 1,
+            ..Attachment::to("own")
+        };
+        let attachments = vec![first, Attachment::to("bridge")];
         let sandbox = networks
             .join(Join {
                 attachments,

@@ -22,6 +22,7 @@ mod write;
 use crate::Error;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tierce_fsops::FileLock;
 
 /// Size of a page in files that this program makes; those that it finds keep theirs.
@@ -122,11 +123,9 @@ impl Database {
     /// - `mode`: permission bits of the file that [`Self::save`] writes.
     ///
     /// # Errors
-    /// [`Error::Locked`] when another process has it open; [`Error::BoltDamaged`]; file errors.
+    /// [`Error::Locked`] when another process has it open and keeps it; [`Error::BoltDamaged`]; file errors.
     pub fn open(path: &Path, mode: u32) -> Result<Self, Error> {
-        let Some(lock) = tierce_fsops::try_lock(path)? else {
-            return Err(Error::Locked { path: path.to_owned() });
-        };
+        let lock = take_lock(path)?;
         let bytes = tierce_fsops::read(path)?;
         let contents = if bytes.is_empty() {
             read::Contents::default()
@@ -156,6 +155,20 @@ impl Database {
         self.transaction += 2;
         Ok(())
     }
+}
+
+/// A program that this process is starting at the moment has all its descriptors, locks with them, until it executes: so
+/// a lock that is taken is asked for again for a second. dockerd waits ten.
+fn take_lock(path: &Path) -> Result<FileLock, Error> {
+    const TRIES: usize = 50;
+    const PAUSE: Duration = Duration::from_millis(20);
+    for _ in 0..TRIES {
+        if let Some(lock) = tierce_fsops::try_lock(path)? {
+            return Ok(lock);
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Err(Error::Locked { path: path.to_owned() })
 }
 
 /// FNV-1a of 64 bits, bbolt's checksum of a meta page.

@@ -14,7 +14,7 @@ use crate::Error;
 use crate::endpoint::Link;
 use crate::netns::Namespace;
 use crate::network::{Ipam, Network};
-use crate::rtnetlink::{Plan, Rtnetlink};
+use crate::rtnetlink::{LinkEntry, Plan, Rtnetlink};
 
 /// The bridge's link-local address. From no other the kernel asks for the neighbour that a forwarded packet is for.
 const ROUTER: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1), 64);
@@ -62,52 +62,63 @@ pub(super) fn remove_bridge(name: &str) -> Result<(), Error> {
     Rtnetlink::open()?.delete(name)
 }
 
-/// Makes the veth pair with `eth0` in the namespace, and joins the other end to the bridge.
+/// Makes the veth pair with `eth0` in the namespace, and joins the other end to the bridge. A bridge that is not there is
+/// found out before anything is made.
 pub(super) fn attach(options: &Options, link: &Link, namespace: &Namespace) -> Result<(), Error> {
+    let host = Rtnetlink::open()?;
+    let bridge = found(&host, &options.bridge)?;
     let inside = &namespace.route;
     let mut plan = Plan::default();
     plan.create_veth(&link.interface, link.mac, options.mtu, &link.peer, namespace.home())
         .look_up(&link.interface);
     let entry = inside.apply(&plan)?.into_iter().next();
-    let Some(entry) = entry else {
-        return Err(Error::Invalid(format!(
-            "interface {} vanished while it was set up",
-            link.interface
-        )));
-    };
-    let host = Rtnetlink::open()?;
-    let found = host.apply(Plan::default().look_up(&options.bridge).look_up(&link.peer))?;
-    let [bridge, peer] = &found[..] else {
-        return Err(Error::Invalid(format!(
-            "bridge {} or interface {} vanished",
-            options.bridge, link.peer
-        )));
-    };
-    let mut plan = Plan::default();
-    plan.enslave(&link.peer, bridge.index);
-    if bridged_frames_are_filtered() {
-        plan.hairpin(&link.peer, peer.index);
-    } else if !options.icc {
-        plan.isolate(&link.peer, peer.index);
-    }
-    // Looking a link up makes the kernel act on a new carrier at once (linkwatch); otherwise that may take a second, in
-    // which port, bridge or interface drop everything.
-    plan.look_up(&link.peer).look_up(&options.bridge);
-    // Before the port is up, so that it never gets a link-local address.
-    let _ = host.apply(Plan::default().no_link_local(&link.peer));
-    host.apply(&plan)?;
+    let entry = entry.ok_or_else(|| vanished(&link.interface))?;
+    let peer = found(&host, &link.peer)?;
+    join(&host, options, &bridge, &peer)?;
     let mut plan = Plan::default();
     for address in link.networks() {
         plan.address(&entry, address);
-    }
-    for gateway in link.gateways() {
-        plan.default_route(&entry, gateway);
     }
     plan.look_up(&link.interface);
     if link.address6.is_some() {
         namespace.switch_ipv6_on(&link.interface)?;
     }
     inside.apply(&plan).map(drop)
+}
+
+/// Joins the host's end to the bridge again, if it is no port of it any more.
+pub(super) fn rejoin(options: &Options, link: &Link) -> Result<(), Error> {
+    let host = Rtnetlink::open()?;
+    let bridge = found(&host, &options.bridge)?;
+    match host.link(&link.peer)? {
+        Some(peer) if peer.master != Some(bridge.index) => join(&host, options, &bridge, &peer),
+        _ => Ok(()),
+    }
+}
+
+fn join(host: &Rtnetlink, options: &Options, bridge: &LinkEntry, peer: &LinkEntry) -> Result<(), Error> {
+    let mut plan = Plan::default();
+    plan.enslave(&peer.name, bridge.index);
+    if bridged_frames_are_filtered() {
+        plan.hairpin(&peer.name, peer.index);
+    } else if !options.icc {
+        plan.isolate(&peer.name, peer.index);
+    }
+    // Looking a link up makes the kernel act on a new carrier at once (linkwatch); otherwise that may take a second, in
+    // which port, bridge or interface drop everything.
+    plan.look_up(&peer.name).look_up(&options.bridge);
+    // Before the port is up, so that it never gets a link-local address.
+    let _ = host.apply(Plan::default().no_link_local(&peer.name));
+    host.apply(&plan).map(drop)
+}
+
+fn found(host: &Rtnetlink, name: &str) -> Result<LinkEntry, Error> {
+    let entry = host.apply(Plan::default().look_up(name))?.into_iter().next();
+    entry.ok_or_else(|| vanished(name))
+}
+
+fn vanished(name: &str) -> Error {
+    Error::Invalid(format!("interface {name} vanished while it was set up"))
 }
 
 /// The bridge has addresses of IPv6, and listens to no router.
@@ -137,4 +148,9 @@ pub(super) fn detach(link: &Link) -> Result<(), Error> {
         Err(Error::Kernel { cause, .. }) if cause.is(Errno::NODEV) || cause.is(Errno::OPNOTSUPP) => Ok(()),
         other => other.map(drop),
     }
+}
+
+/// Destroys both ends of the pair.
+pub(super) fn delete(link: &Link) -> Result<(), Error> {
+    Rtnetlink::open()?.delete(&link.peer)
 }

@@ -50,6 +50,18 @@ impl Driver for Bridge {
         link::detach(link)
     }
 
+    fn rejoin(&self, network: &Network, link: &Link) -> Result<(), Error> {
+        match &network.kind {
+            NetworkKind::Bridge(options) => link::rejoin(options, link),
+            _ => Ok(()),
+        }
+    }
+
+    /// By its other end, whose name nobody inside can change.
+    fn withdraw(&self, link: &Link, _: &Namespace) -> Result<(), Error> {
+        link::delete(link)
+    }
+
     fn rules(&self, network: &Network, table: &str) -> Vec<Elements> {
         match &network.kind {
             NetworkKind::Bridge(options) => rules::network_elements(options, network, table),

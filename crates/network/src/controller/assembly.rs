@@ -1,0 +1,74 @@
+//! A sandbox under work: furnished when its container joins, changed while it runs, taken apart.
+//!
+//! What is done stands in the sandbox, so that [`Assembly::dismantle`] can undo it from any point.
+
+use std::sync::Arc;
+
+use super::endpoint::lead_out;
+use super::{Controller, naming, watch};
+use crate::files::ResolverOverrides;
+use crate::netns::{self, Namespace};
+use crate::{Error, Join, Network, Sandbox};
+
+/// The sandbox, and the controller whose addresses, ports and rules it takes.
+pub(super) struct Assembly<'a> {
+    pub(super) controller: &'a Controller,
+    pub(super) sandbox: Sandbox,
+}
+
+impl<'a> Assembly<'a> {
+    pub(super) fn of(controller: &'a Controller, sandbox: Sandbox) -> Self {
+        Self { controller, sandbox }
+    }
+
+    /// Fills an empty sandbox step by step.
+    pub(super) fn furnish(&mut self, join: &Join, networks: &[Arc<Network>]) -> Result<(), Error> {
+        for (attachment, network) in join.attachments.iter().zip(networks) {
+            let endpoint = self.plan(attachment, network)?;
+            self.sandbox.endpoints.push(endpoint);
+        }
+        // Ports first: they are what fails most often, and cost nothing to give back.
+        let sockets = self.reserve_ports(&join.ports)?;
+        if let Some(key) = &self.sandbox.key {
+            let namespace = Namespace::create(key)?;
+            for (endpoint, network) in self.sandbox.endpoints.iter().zip(networks) {
+                self.attach(network, endpoint, &namespace, key)?;
+            }
+            lead_out(&self.sandbox, &namespace)?;
+        }
+        self.publish(sockets)?;
+        self.serve_names(&join.resolver)?;
+        self.controller.records.save_sandbox(&self.sandbox)
+    }
+
+    /// Tells the DNS server of the sandbox as it is, if it is in a network that has names.
+    pub(super) fn serve_names(&mut self, wanted: &ResolverOverrides) -> Result<(), Error> {
+        let controller = self.controller;
+        let host = &controller.config.host_resolv_conf;
+        naming::serve(&controller.names, host, &mut self.sandbox, wanted)
+    }
+
+    /// Undoes whatever of the sandbox exists; goes on after failures.
+    pub(super) fn dismantle(&self) -> Result<(), Error> {
+        let (controller, sandbox) = (self.controller, &self.sandbox);
+        let mut failures = Vec::new();
+        failures.extend(self.unpublish().err());
+        if sandbox.name_server.is_some() {
+            failures.extend(controller.names.leave(&sandbox.container).err());
+        }
+        controller.ports.release(&sandbox.ports, &sandbox.name);
+        for endpoint in &sandbox.endpoints {
+            failures.extend(self.cut_off(endpoint).err());
+        }
+        failures.extend(self.take_out_those_without_host_end().err());
+        if let Some(key) = &sandbox.key {
+            failures.extend(netns::unpin(key).err());
+        }
+        watch::depart(controller, sandbox);
+        for endpoint in &sandbox.endpoints {
+            self.free(endpoint);
+        }
+        failures.extend(controller.records.forget_sandbox(sandbox).err());
+        Error::gather(failures)
+    }
+}

@@ -1,0 +1,176 @@
+//! A container that runs is connected to one more network, or disconnected from one.
+//!
+//! The record says what is under way before the kernel is touched ([`Sandbox::changing`]): a daemon that is killed
+//! between any two steps takes that endpoint off at its next start ([`Assembly::resume`]). So a connection that nobody
+//! was told of is undone, and a disconnection that began is finished.
+
+use std::sync::Arc;
+
+use super::assembly::Assembly;
+use super::endpoint::lead_out;
+use super::{Controller, State};
+use crate::failpoint::{Point, reach};
+use crate::netns::Namespace;
+use crate::request::Connect;
+use crate::{Error, Network, Sandbox};
+
+impl Controller {
+    /// Connects a container to a network: interface, default route, names and ports change while it runs. All or
+    /// nothing.
+    pub fn connect(&self, connect: &Connect) -> Result<Arc<Sandbox>, Error> {
+        let network = self.network(&connect.attachment.network)?;
+        let sandbox = self.lock().hold(&connect.container, &network)?;
+        let outcome = if sandbox.endpoints.iter().any(|known| known.network == network.id) {
+            Err(Error::AlreadyConnected {
+                container: sandbox.name.clone(),
+                network: network.name.clone(),
+            })
+        } else {
+            Assembly::of(self, Sandbox::clone(&sandbox)).connect(connect, &network)
+        };
+        let connected = self.let_go(&connect.container, outcome)?;
+        reach(Point::ConnectDone);
+        Ok(connected)
+    }
+
+    /// Disconnects a container from a network (by id). Goes on after failures and reports them together; in any case the
+    /// endpoint is gone from the records. What it publishes moves to the network that has the default route then.
+    pub fn disconnect(&self, disconnect: &Connect) -> Result<Arc<Sandbox>, Error> {
+        let network = self.network(&disconnect.attachment.network)?;
+        let sandbox = self.lock().hold(&disconnect.container, &network)?;
+        let Some(position) = sandbox.endpoints.iter().position(|known| known.network == network.id) else {
+            let refusal = Error::NotConnected {
+                container: disconnect.container.clone(),
+                network: network.name.clone(),
+            };
+            return self.let_go(&disconnect.container, Err(refusal));
+        };
+        let mut assembly = Assembly::of(self, Sandbox::clone(&sandbox));
+        let done = assembly.disconnect(position, disconnect);
+        let kept = self.let_go(&disconnect.container, Ok(assembly.sandbox));
+        reach(Point::DisconnectDone);
+        done.and(kept)
+    }
+
+    /// Ends the claim, and enters what the sandbox has become.
+    fn let_go(&self, container: &str, outcome: Result<Sandbox, Error>) -> Result<Arc<Sandbox>, Error> {
+        let mut state = self.lock();
+        state.joining.remove(container);
+        let sandbox = Arc::new(outcome?);
+        state.sandboxes.insert(container.to_owned(), Arc::clone(&sandbox));
+        Ok(sandbox)
+    }
+}
+
+impl State {
+    /// Claims a sandbox for a change; the network stays meanwhile.
+    fn hold(&mut self, container: &str, network: &Network) -> Result<Arc<Sandbox>, Error> {
+        let Some(sandbox) = self.sandboxes.get(container).cloned() else {
+            return Err(Error::NotJoined(container.to_owned()));
+        };
+        if self.joining.contains_key(container) {
+            return Err(Error::AlreadyJoined(sandbox.name.clone()));
+        }
+        if !self.networks.contains_key(&network.id) {
+            return Err(Error::NetworkNotFound(network.name.clone()));
+        }
+        self.joining.insert(container.to_owned(), vec![network.id.clone()]);
+        Ok(sandbox)
+    }
+}
+
+impl Assembly<'_> {
+    fn connect(mut self, connect: &Connect, network: &Arc<Network>) -> Result<Sandbox, Error> {
+        let before = self.sandbox.clone();
+        let endpoint = self.plan(&connect.attachment, network)?;
+        self.sandbox.changing = Some(endpoint.id.clone());
+        self.sandbox.endpoints.push(endpoint);
+        match self.connect_last(&before, connect, network) {
+            Ok(()) => Ok(self.sandbox),
+            Err(error) => {
+                let position = self.sandbox.endpoints.len() - 1;
+                if let Err(also) = self.disconnect(position, connect) {
+                    tracing::warn!(container = self.sandbox.name, error = %also, "cannot undo a connection completely");
+                }
+                // The table of sandboxes still has it as it was before; the record shall say the same.
+                self.controller.records.save_sandbox(&before)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes the last endpoint of the sandbox what it says.
+    fn connect_last(&mut self, before: &Sandbox, connect: &Connect, network: &Arc<Network>) -> Result<(), Error> {
+        reach(Point::ConnectPlanned);
+        self.controller.records.save_sandbox(&self.sandbox)?;
+        reach(Point::ConnectRecorded);
+        if let (Some(key), Some(endpoint)) = (&self.sandbox.key, self.sandbox.endpoints.last()) {
+            let namespace = Namespace::open(key)?;
+            self.attach(network, endpoint, &namespace, key)?;
+            reach(Point::ConnectAttached);
+            lead_out(&self.sandbox, &namespace)?;
+        }
+        reach(Point::ConnectLedOut);
+        self.move_ports(before, &connect.ports)?;
+        reach(Point::ConnectPublished);
+        self.serve_names(&connect.resolver)?;
+        reach(Point::ConnectNamed);
+        self.sandbox.changing = None;
+        self.controller.records.save_sandbox(&self.sandbox)
+    }
+
+    /// Takes the endpoint at `position` off; goes on after failures.
+    fn disconnect(&mut self, position: usize, wish: &Connect) -> Result<(), Error> {
+        let controller = self.controller;
+        let mut failures = Vec::new();
+        self.sandbox.changing = Some(self.sandbox.endpoints[position].id.clone());
+        failures.extend(controller.records.save_sandbox(&self.sandbox).err());
+        reach(Point::DisconnectRecorded);
+        let before = self.sandbox.clone();
+        let endpoint = self.sandbox.endpoints.remove(position);
+        failures.extend(self.cut_off(&endpoint).err());
+        reach(Point::DisconnectCutOff);
+        if let Some(key) = &self.sandbox.key {
+            let inside = Namespace::open(key).and_then(|namespace| {
+                self.take_out(&endpoint, &namespace)?;
+                reach(Point::DisconnectTakenOut);
+                lead_out(&self.sandbox, &namespace)
+            });
+            failures.extend(inside.err());
+        }
+        reach(Point::DisconnectLedOut);
+        failures.extend(self.move_ports(&before, &wish.ports).err());
+        reach(Point::DisconnectPublished);
+        failures.extend(self.serve_names(&wish.resolver).err());
+        self.free(&endpoint);
+        reach(Point::DisconnectNamed);
+        self.sandbox.changing = None;
+        failures.extend(controller.records.save_sandbox(&self.sandbox).err());
+        Error::gather(failures)
+    }
+
+    /// After a start of the daemon: finishes what an earlier life had under way. Addresses are not taken yet, ports and
+    /// names are seen to for all sandboxes together.
+    pub(super) fn resume(&mut self) -> Result<(), Error> {
+        let Some(id) = self.sandbox.changing.take() else {
+            return Ok(());
+        };
+        let mut failures = Vec::new();
+        if let Some(position) = self.sandbox.endpoints.iter().position(|endpoint| endpoint.id == id) {
+            let endpoint = self.sandbox.endpoints.remove(position);
+            failures.extend(self.cut_off(&endpoint).err());
+            if let Some(key) = &self.sandbox.key {
+                let inside = Namespace::open(key).and_then(|namespace| {
+                    self.take_out(&endpoint, &namespace)?;
+                    lead_out(&self.sandbox, &namespace)
+                });
+                failures.extend(inside.err());
+            }
+        }
+        if self.sandbox.way_out().is_none() {
+            self.sandbox.ports.clear();
+        }
+        failures.extend(self.controller.records.save_sandbox(&self.sandbox).err());
+        Error::gather(failures)
+    }
+}

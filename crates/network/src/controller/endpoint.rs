@@ -1,0 +1,211 @@
+//! One endpoint of a sandbox: planned, attached, cut off, freed. Joining does this for all of a container's networks,
+//! connecting and disconnecting for one.
+
+use std::path::Path;
+
+use ipnet::{IpNet, Ipv4Net};
+use rustix::io::Errno;
+
+use super::assembly::Assembly;
+use super::{address, random_id};
+use crate::drivers;
+use crate::drivers::bridge::address::peer_name;
+use crate::endpoint::{EndpointInfo, Link};
+use crate::netns::{self, Namespace};
+use crate::network::NetworkKind;
+use crate::parent;
+use crate::request::{Attachment, InterfaceSysctl, Mac};
+use crate::rtnetlink::{LinkEntry, Plan};
+use crate::{Error, Network, Sandbox};
+
+/// The subnet of 169.254.0.0.
+const LINK_LOCAL_PREFIX: u8 = 16;
+
+impl Assembly<'_> {
+    /// Decides everything about a new endpoint, and takes its address. The sandbox does not have it yet.
+    pub(super) fn plan(&self, attachment: &Attachment, network: &Network) -> Result<EndpointInfo, Error> {
+        let (controller, sandbox) = (self.controller, &self.sandbox);
+        let id = random_id()?;
+        let link = if network.subnets().next().is_some() {
+            let peer = if network.kind.has_host_end() {
+                peer_name(&controller.config.veth_prefix, &id)
+            } else {
+                String::new()
+            };
+            let names = (interface(attachment, network, sandbox)?, peer);
+            let mut link = address::take(controller, attachment, network, &sandbox.name, names)?;
+            if !network.kind.has_own_mac() {
+                link.mac = Mac::default();
+            }
+            // The dummy of a network without a parent leads nowhere.
+            let leads_out = !network.internal && network.kind.parent() != Some(&parent::dummy_of(&network.id));
+            link.routes_by_itself = leads_out && network.kind.routes_by_itself();
+            if !leads_out || link.routes_by_itself {
+                (link.gateway, link.gateway6) = (None, None);
+            }
+            Some(link)
+        } else {
+            None
+        };
+        Ok(EndpointInfo {
+            id,
+            network: network.id.clone(),
+            network_name: network.name.clone(),
+            wish: attachment.clone(),
+            link,
+            dns_names: if network.is_predefined() {
+                // The default bridge has no names.
+                Vec::new()
+            } else {
+                attachment.dns_names(&sandbox.name, &sandbox.container)
+            },
+        })
+    }
+
+    /// Makes an endpoint's interface in the namespace of its sandbox, connected, without a default route. Where the
+    /// network has lost its kernel objects (somebody deleted the bridge), they are made again first.
+    pub(super) fn attach(
+        &self,
+        network: &Network,
+        endpoint: &EndpointInfo,
+        namespace: &Namespace,
+        pin: &Path,
+    ) -> Result<(), Error> {
+        let Some(link) = &endpoint.link else {
+            return Ok(());
+        };
+        let driver = drivers::of(&network.kind);
+        match driver.attach(network, link, namespace) {
+            Err(Error::Kernel { cause, .. }) if cause.is(Errno::NODEV) => {
+                tracing::warn!(
+                    network = network.name,
+                    "a network's interface was gone and is made again"
+                );
+                self.mend(network)?;
+                driver.attach(network, link, namespace)?;
+            }
+            attached => attached?,
+        }
+        adorn(&endpoint.wish, link, namespace, pin)
+    }
+
+    /// Makes what a network has in the kernel again, and joins its endpoints to that.
+    fn mend(&self, network: &Network) -> Result<(), Error> {
+        let driver = drivers::of(&network.kind);
+        driver.create(network)?;
+        for sandbox in self.controller.members(network) {
+            let endpoints = sandbox.endpoints.iter().filter(|known| known.network == network.id);
+            for link in endpoints.filter_map(|endpoint| endpoint.link.as_ref()) {
+                driver.rejoin(network, link)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts an endpoint off from its network; its interface goes later, with the namespace.
+    pub(super) fn cut_off(&self, endpoint: &EndpointInfo) -> Result<(), Error> {
+        let network = self.controller.lock().networks.get(&endpoint.network).cloned();
+        match (network, &endpoint.link) {
+            (Some(network), Some(link)) => drivers::of(&network.kind).detach(&network, link),
+            _ => Ok(()),
+        }
+    }
+
+    /// Destroys its interface; the namespace stays.
+    pub(super) fn take_out(&self, endpoint: &EndpointInfo, namespace: &Namespace) -> Result<(), Error> {
+        let network = self.controller.lock().networks.get(&endpoint.network).cloned();
+        match (network, &endpoint.link) {
+            (Some(network), Some(link)) => drivers::of(&network.kind).withdraw(link, namespace),
+            _ => Ok(()),
+        }
+    }
+
+    /// Interfaces without an end on the host can be silenced only by their destruction.
+    pub(super) fn take_out_those_without_host_end(&self) -> Result<(), Error> {
+        let is_one = |endpoint: &&EndpointInfo| endpoint.link.as_ref().is_some_and(|link| link.peer.is_empty());
+        let mut endpoints = self.sandbox.endpoints.iter().filter(is_one).peekable();
+        let Some(key) = self.sandbox.key.as_ref().filter(|key| netns::is_pinned(key)) else {
+            return Ok(());
+        };
+        if endpoints.peek().is_none() {
+            return Ok(());
+        }
+        let namespace = Namespace::open(key)?;
+        let taken = endpoints.map(|endpoint| self.take_out(endpoint, &namespace));
+        Error::gather(taken.filter_map(Result::err).collect())
+    }
+
+    /// Gives the addresses of an endpoint back, when nobody can use them any more.
+    pub(super) fn free(&self, endpoint: &EndpointInfo) {
+        if let Some(link) = &endpoint.link {
+            address::give_back(self.controller, &endpoint.network, link, &self.sandbox.name);
+        }
+    }
+}
+
+/// What an interface has beside its network's address: link-local addresses and kernel parameters.
+fn adorn(wish: &Attachment, link: &Link, namespace: &Namespace, pin: &Path) -> Result<(), Error> {
+    if !wish.link_local.is_empty() {
+        let entry = entry(namespace, link)?;
+        let mut plan = Plan::default();
+        for address in &wish.link_local {
+            if let Ok(address) = Ipv4Net::new(*address, LINK_LOCAL_PREFIX) {
+                plan.address(&entry, IpNet::from(address));
+            }
+        }
+        namespace.route.apply(&plan)?;
+    }
+    if wish.sysctls.is_empty() {
+        return Ok(());
+    }
+    netns::inside(pin, || {
+        for sysctl in &wish.sysctls {
+            let InterfaceSysctl {
+                family,
+                group,
+                name,
+                value,
+            } = sysctl;
+            let file = format!("/proc/sys/net/{family}/{group}/{}/{name}", link.interface);
+            std::fs::write(&file, value).map_err(|cause| Error::file("set", file, cause))?;
+        }
+        Ok(())
+    })
+}
+
+fn entry(namespace: &Namespace, link: &Link) -> Result<LinkEntry, Error> {
+    namespace
+        .route
+        .link(&link.interface)?
+        .ok_or_else(|| Error::Invalid(format!("interface {} vanished while it was set up", link.interface)))
+}
+
+/// Has the default routes of a namespace lead by the endpoints that shall have them ([`Sandbox::ways_out`]), whatever
+/// they were.
+pub(super) fn lead_out(sandbox: &Sandbox, namespace: &Namespace) -> Result<(), Error> {
+    for (link, gateway) in sandbox.ways_out() {
+        let entry = entry(namespace, link)?;
+        namespace.route.apply(Plan::default().default_route(&entry, gateway))?;
+    }
+    Ok(())
+}
+
+/// The wanted name, else the first of the network's prefix that the sandbox has not: `eth0`, `eth1`, …
+fn interface(wish: &Attachment, network: &Network, sandbox: &Sandbox) -> Result<String, Error> {
+    let taken = |name: &str| {
+        let mut links = sandbox.endpoints.iter().filter_map(|endpoint| endpoint.link.as_ref());
+        name == "lo" || links.any(|link| link.interface == name)
+    };
+    if let Some(name) = &wish.interface {
+        if taken(name) {
+            return Err(Error::Invalid(format!("the container has an interface {name} already")));
+        }
+        return Ok(name.clone());
+    }
+    let prefix = match &network.kind {
+        NetworkKind::Bridge(options) => options.interface_prefix.as_str(),
+        _ => "eth",
+    };
+    let mut names = (0..=sandbox.endpoints.len()).map(|number| format!("{prefix}{number}"));
+    Ok(names.find(|name| !taken(name)).unwrap_or_default())
+}

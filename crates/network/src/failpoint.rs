@@ -1,0 +1,80 @@
+//! Failpoints: named places between two steps where a test ends this process, to see what is left.
+//!
+//! `TIERCE_FAILPOINT=NAME=kill` in the environment of a debug build names the place. A unit test arms its own thread
+//! instead, which then panics there. Release builds have neither.
+
+macro_rules! points {
+    ($($list:ident: $($point:ident = $name:literal),+;)+) => {
+        /// A place in the code.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Point { $($($point,)+)+ }
+
+        impl Point {
+            #[cfg(debug_assertions)]
+            fn name(self) -> &'static str {
+                match self { $($(Self::$point => $name,)+)+ }
+            }
+        }
+
+        $(
+            /// Names of the places that this verb passes, in order.
+            #[cfg(debug_assertions)]
+            pub const $list: &[&str] = &[$($name),+];
+        )+
+    };
+}
+
+points! {
+    CONNECT:
+        ConnectPlanned = "connect/planned",
+        ConnectRecorded = "connect/recorded",
+        ConnectAttached = "connect/attached",
+        ConnectLedOut = "connect/led out",
+        ConnectPublished = "connect/published",
+        ConnectNamed = "connect/named";
+    DISCONNECT:
+        DisconnectRecorded = "disconnect/recorded",
+        DisconnectCutOff = "disconnect/cut off",
+        DisconnectTakenOut = "disconnect/taken out",
+        DisconnectLedOut = "disconnect/led out",
+        DisconnectPublished = "disconnect/published",
+        DisconnectNamed = "disconnect/named";
+    DONE:
+        ConnectDone = "connect/done",
+        DisconnectDone = "disconnect/done";
+}
+
+/// A place between two steps.
+#[cfg(debug_assertions)]
+pub(crate) fn reach(point: Point) {
+    #[cfg(test)]
+    tests::reach(point.name());
+    let wanted = std::env::var("TIERCE_FAILPOINT").unwrap_or_default();
+    if wanted.split_once('=') == Some((point.name(), "kill")) {
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    }
+}
+
+/// Nothing, in release builds.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+#[allow(clippy::inline_always)] // it is to vanish
+pub(crate) fn reach(_: Point) {}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::cell::Cell;
+
+    thread_local! {
+        static ARMED: Cell<Option<&'static str>> = const { Cell::new(None) };
+    }
+
+    /// What this thread does dies at the place of that name.
+    pub(crate) fn arm(name: &'static str) {
+        ARMED.set(Some(name));
+    }
+
+    pub(super) fn reach(name: &str) {
+        assert_ne!(ARMED.get(), Some(name), "failpoint");
+    }
+}
