@@ -95,6 +95,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("flags", &["format", "api-types", "oci"]),
     ("settings", &["api-types", "tar", "fsops", "oci"]),
     ("client", &["api-types", "tls"]),
+    ("lxc", &["api-types", "oci"]),
     (
         "cli",
         &[
@@ -102,6 +103,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "copy",
             "flags",
             "format",
+            "lxc",
             "settings",
             "registry",
             "api-types",
