@@ -57,6 +57,8 @@ impl Drop for Exclusive {
 fn daemon_of(pidfile: &Path) -> Option<u32> {
     let pid: u32 = std::fs::read_to_string(pidfile).ok()?.trim().parse().ok()?;
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    // A dead one that nobody has waited for yet has its name still, and no program any more.
+    std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
     (pid != std::process::id() && matches!(name.trim(), "tierced" | "dockerd")).then_some(pid)
 }
 
@@ -102,5 +104,22 @@ mod tests {
         // The number of a program that is no daemon is a leftover.
         std::fs::write(&pidfile, std::os::unix::process::parent_id().to_string()).unwrap();
         Exclusive::acquire(&data, &exec, &pidfile).unwrap();
+    }
+
+    #[test]
+    fn a_daemon_that_was_killed_and_not_waited_for_is_no_obstacle() {
+        let directory = tempfile::tempdir().unwrap();
+        let (program, pidfile) = (directory.path().join("tierced"), directory.path().join("pid"));
+        std::fs::copy("/bin/sleep", &program).unwrap();
+        let mut daemon = std::process::Command::new(&program).arg("100").spawn().unwrap();
+        std::fs::write(&pidfile, daemon.id().to_string()).unwrap();
+        assert_eq!(daemon_of(&pidfile), Some(daemon.id()));
+        daemon.kill().unwrap();
+        // Not waited for: it stays a zombie.
+        while std::fs::read_link(format!("/proc/{}/exe", daemon.id())).is_ok() {
+            std::thread::yield_now();
+        }
+        assert_eq!(daemon_of(&pidfile), None);
+        daemon.wait().unwrap();
     }
 }
