@@ -94,7 +94,7 @@ pub struct DnsServer {
 /// The network that containers join when none is named.
 #[derive(Debug, Clone)]
 pub struct DefaultBridge {
-    /// Interface name (`--bridge`).
+    /// Interface name (`--bridge`); [`Self::OFF`]: there is no default bridge.
     pub name: String,
     /// Address and prefix (`--bip`); `None`: from the pools.
     pub address: Option<Ipv4Net>,
@@ -112,10 +112,21 @@ pub struct DefaultBridge {
     pub masquerade: bool,
 }
 
+impl DefaultBridge {
+    /// The interface, unless another is named.
+    pub const NAME: &str = "docker0";
+    /// The word that switches it off. Source: moby `daemon/daemon_unix.go` (`DisableNetworkBridge`).
+    pub const OFF: &str = "none";
+
+    pub(crate) fn is_off(&self) -> bool {
+        self.name == Self::OFF
+    }
+}
+
 impl Default for DefaultBridge {
     fn default() -> Self {
         Self {
-            name: "docker0".to_owned(),
+            name: Self::NAME.to_owned(),
             address: None,
             allocation: None,
             gateway: None,

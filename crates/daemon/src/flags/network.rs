@@ -11,7 +11,7 @@ use super::values;
 #[derive(Debug, Clone, Default, clap::Args, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct NetworkFlags {
-    /// Interface of the default bridge [default: docker0]
+    /// Interface of the default bridge; none: there is no default bridge [default: docker0]
     #[arg(short = 'b', long, value_name = "INTERFACE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     bridge: Option<String>,

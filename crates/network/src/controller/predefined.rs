@@ -1,4 +1,4 @@
-//! The networks that are always there: `bridge`, `host`, `none`.
+//! The networks that are always there: `bridge` unless it is switched off, `host`, `none`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,10 @@ use crate::{Config, Error, Network};
 
 /// Those whose record is missing or no longer what the configuration says.
 pub(super) fn networks(config: &Config, known: &[Arc<Network>]) -> Result<Vec<Network>, Error> {
-    let mut wanted = vec![default_bridge(config, known)?];
+    let mut wanted = Vec::new();
+    if !config.bridge.is_off() {
+        wanted.push(default_bridge(config, known)?);
+    }
     for (name, kind) in [("host", NetworkKind::Host), ("none", NetworkKind::None)] {
         if !known.iter().any(|network| network.name == name) {
             wanted.push(predefined(name, kind, None, BTreeMap::new())?);

@@ -10,6 +10,7 @@ use super::assembly::Assembly;
 use super::filter::{ensure_forwarding, in_force, whole_table};
 use super::ways::ways;
 use super::{Alive, Controller, address, naming, predefined, watch};
+use crate::config::DefaultBridge;
 use crate::drivers;
 use crate::netns;
 use crate::network::NetworkKind;
@@ -17,6 +18,30 @@ use crate::rtnetlink::{LinkEntry, Rtnetlink};
 use crate::{Error, Network, Sandbox};
 
 impl Controller {
+    /// The default bridge is switched off: it goes, unless a container is on it.
+    fn forget_default_bridge(&self, alive: &HashSet<&str>) -> Result<(), Error> {
+        let Some(network) = self.networks().into_iter().find(|network| network.name == "bridge") else {
+            return Ok(());
+        };
+        let members = self.members(&network);
+        if let Some(member) = members
+            .iter()
+            .find(|sandbox| alive.contains(sandbox.container.as_str()))
+        {
+            tracing::warn!(
+                container = member.name,
+                "the default bridge is switched off, and stays since a container is on it"
+            );
+            return Ok(());
+        }
+        self.lock().networks.remove(&network.id);
+        // A bridge of another name is the administrator's, as for dockerd.
+        if matches!(&network.kind, NetworkKind::Bridge(options) if options.bridge == DefaultBridge::NAME) {
+            drivers::of(&network.kind).remove(&network)?;
+        }
+        self.records.forget_network(&network)
+    }
+
     /// Makes the kernel agree with the records: bridges and rules exist, sandboxes of `alive` containers are adopted,
     /// everything else that is ours is removed. Returns what could not be mended (and is worth a warning).
     pub fn restore(&self, alive: &[Alive]) -> Result<Vec<Error>, Error> {
@@ -27,6 +52,9 @@ impl Controller {
         }
         ensure_forwarding(&self.config, Family::Ip, &mut failures);
         let alive: HashSet<_> = alive.iter().map(|alive| alive.container.as_str()).collect();
+        if self.config.bridge.is_off() {
+            failures.extend(self.forget_default_bridge(&alive).err());
+        }
         let (mut adopted, dead): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.lock().sandboxes)
                 .into_values()

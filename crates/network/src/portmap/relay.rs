@@ -99,8 +99,9 @@ impl Relay {
         let mut state = shared.lock();
         for listener in state.listeners.values_mut() {
             if listener.container == container {
-                let host = listener.host;
-                listener.target.set_ip(targets.for_relay(host).unwrap_or(host));
+                // One that can be reached no more keeps its old target, where nobody is.
+                let target = targets.for_relay(listener.host);
+                listener.target.set_ip(target.unwrap_or(listener.target.ip()));
             }
         }
         state.gone.push(container.to_owned());

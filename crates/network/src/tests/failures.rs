@@ -163,6 +163,39 @@ fn a_foreign_drop_policy_is_reported() {
 }
 
 #[test]
+fn a_default_bridge_that_is_switched_off_goes_when_nobody_is_on_it() {
+    on_own_machine(|world| {
+        let networks = world.controller();
+        let sandbox = networks.join(wish(1)).unwrap();
+        drop(networks);
+        let open = |alive: &[Alive]| {
+            let mut config = world.config();
+            config.bridge.name = DefaultBridge::OFF.to_owned();
+            let controller = Controller::open(config).unwrap();
+            assert_eq!(controller.restore(alive).unwrap().len(), 0);
+            let names: Vec<_> = controller
+                .networks()
+                .iter()
+                .map(|network| network.name.clone())
+                .collect();
+            (controller, names)
+        };
+        let container = sandbox.container.clone();
+        let (networks, names) = open(&[Alive { container }]);
+        assert!(names.contains(&"bridge".to_owned()), "{names:?}");
+        networks.leave(&sandbox.container).unwrap();
+        drop(networks);
+        let (networks, mut names) = open(&[]);
+        names.sort();
+        assert_eq!(names, ["host", "none"]);
+        let refused = networks.join(wish(2)).unwrap_err().to_string();
+        assert_eq!(refused, "network bridge not found");
+        let links = ip("-o link");
+        assert!(!links.contains("docker0") && !links.contains(" none"), "{links}");
+    });
+}
+
+#[test]
 fn predefined_networks_are_protected_and_names_unique() {
     on_own_machine(|world| {
         let networks = world.controller();
