@@ -4,10 +4,14 @@ use crate::template::from_go;
 use gotmpl::Value as GoValue;
 use serde_json::Value;
 
+/// Widest filling, as Go's own functions have a bound: a template may come over the API.
+const WIDEST: i64 = 65_535;
+
 /// Adds them to a template.
 pub(crate) fn functions(template: gotmpl::Template) -> gotmpl::Template {
     let text = |value: Option<&GoValue>| value.map(ToString::to_string).unwrap_or_default();
-    let number = |value: Option<&GoValue>| value.and_then(GoValue::as_int).unwrap_or_default().max(0) as usize;
+    let number =
+        |value: Option<&GoValue>| value.and_then(GoValue::as_int).unwrap_or_default().clamp(0, WIDEST) as usize;
     let string = |text: String| Ok(GoValue::String(text.into()));
     template
         .func("json", move |words| {

@@ -28,9 +28,24 @@ const CAPABILITIES: [&str; 14] = [
     "audit_write",
 ];
 
+/// The devices that every container has, as Docker allows them; all others are forbidden.
+const DEVICES: [&str; 11] = [
+    "c *:* m",
+    "b *:* m",
+    "c 1:3 rwm",
+    "c 1:5 rwm",
+    "c 1:7 rwm",
+    "c 1:8 rwm",
+    "c 1:9 rwm",
+    "c 5:0 rwm",
+    "c 5:1 rwm",
+    "c 5:2 rwm",
+    "c 136:* rwm",
+];
+
 /// A value that LXC's syntax has no room for.
 #[derive(Debug, thiserror::Error)]
-#[error("write an LXC configuration: {key} cannot have a value of several lines: {value:?}")]
+#[error("write an LXC configuration: {key:?} = {value:?} would be more than one line")]
 pub struct Error {
     /// The key of the configuration.
     pub key: String,
@@ -55,7 +70,9 @@ impl Lines {
     /// One `key = value`; a value of several lines would be keys of its own.
     fn set(&mut self, key: &str, value: impl Display) -> Result<(), Error> {
         let value = value.to_string();
-        if value.contains(['\n', '\r', '\0']) {
+        // A name of the user's may be part of the key.
+        let is_odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '=' | '#');
+        if key.contains(is_odd) || value.contains(['\n', '\r', '\0']) {
             return Err(Error {
                 key: key.to_owned(),
                 value,
@@ -145,7 +162,12 @@ fn program(lines: &mut Lines, container: &ContainerInspect) -> Result<(), Error>
         }
     }
     for variable in config.env.iter().flatten() {
-        lines.set("lxc.environment", variable)?;
+        // Without a value LXC would take the host's.
+        if variable.contains('=') {
+            lines.set("lxc.environment", variable)?;
+        } else {
+            lines.leave_out(format!("the variable {variable}, which has no value"));
+        }
     }
     let signal = Some(config.stop_signal.as_str()).filter(|signal| !signal.is_empty());
     lines.set("lxc.signal.halt", signal.unwrap_or("SIGTERM"))
@@ -264,7 +286,44 @@ fn limits(lines: &mut Lines, host_config: &HostConfig) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whatever of a container's separation is not written is named.
+fn separation(lines: &mut Lines, host_config: &HostConfig) -> Result<(), Error> {
+    if !host_config.privileged {
+        for version in ["cgroup", "cgroup2"] {
+            lines.set(&format!("lxc.{version}.devices.deny"), "a")?;
+            for rule in DEVICES {
+                lines.set(&format!("lxc.{version}.devices.allow"), rule)?;
+            }
+        }
+        lines.leave_out("the paths of /proc and /sys that are masked or read-only");
+    }
+    let is_given = |count: usize| count > 0;
+    let own = [
+        (
+            "its devices",
+            is_given(host_config.resources.devices.iter().flatten().count()),
+        ),
+        (
+            "its device rules",
+            is_given(host_config.resources.device_cgroup_rules.iter().flatten().count()),
+        ),
+        ("its process namespace", !host_config.pid_mode.is_empty()),
+        (
+            "its IPC namespace",
+            !matches!(host_config.ipc_mode.as_str(), "" | "private" | "shareable"),
+        ),
+        ("its user namespace", !host_config.userns_mode.is_empty()),
+    ];
+    for (what, given) in own {
+        if given {
+            lines.leave_out(what);
+        }
+    }
+    Ok(())
+}
+
 fn rights(lines: &mut Lines, host_config: &HostConfig) -> Result<(), Error> {
+    separation(lines, host_config)?;
     if host_config.privileged {
         return Ok(());
     }
@@ -399,7 +458,13 @@ mod tests {
         let refused = of(serde_json::json!({
             "Name": "/x", "Path": "true", "Config": {"Env": ["A=1\nlxc.hook.pre-start = /evil"]},
         }));
-        assert!(refused.unwrap_err().to_string().contains("several lines"));
+        assert!(refused.unwrap_err().to_string().contains("more than one line"));
+        let refused = of(serde_json::json!({
+            "Name": "/x", "Path": "true", "HostConfig": {"Sysctls": {"a = 1\nlxc.hook.pre-start": "/evil"}},
+        }));
+        assert!(refused.unwrap_err().to_string().contains("more than one line"));
+        let text = of(serde_json::json!({"Name": "/x", "Path": "true", "Config": {"Env": ["SECRET_OF_THE_HOST"]}}));
+        assert!(!text.unwrap().contains("lxc.environment"));
         let text = of(serde_json::json!({
             "Name": "/x", "Path": "sh", "Args": ["-c", "it's\nlxc.hook.pre-start = /evil", ""],
             "HostConfig": {"NetworkMode": "none", "SecurityOpt": ["x\nlxc.hook.stop = /evil"]},

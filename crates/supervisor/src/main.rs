@@ -139,7 +139,12 @@ fn listen(address: &Path) -> Result<UnixListener> {
     if std::os::unix::net::UnixStream::connect(address).is_ok() {
         bail!("another program serves there");
     }
-    let _ = std::fs::remove_file(address);
+    if let Ok(left) = std::fs::symlink_metadata(address) {
+        if !left.file_type().is_socket() {
+            bail!("it exists and is no socket");
+        }
+        let _ = std::fs::remove_file(address);
+    }
     let old = umask(Mode::XUSR | Mode::XGRP | Mode::RWXO);
     let bound = UnixListener::bind(address);
     umask(old);

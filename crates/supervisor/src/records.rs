@@ -80,8 +80,11 @@ impl Records {
             return Err(missing("Runtime.Name"));
         }
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.get(&container.id).is_ok() {
-            return Err(Error::Exists(ProcessId::init(&container.id)));
+        match self.get(&container.id) {
+            Ok(_) => return Err(Error::Exists(ProcessId::init(&container.id))),
+            Err(error) if error.kind() == Kind::NotFound => {}
+            // One that cannot be read is somebody's all the same.
+            Err(error) => return Err(error),
         }
         let now = Timestamp::from(SystemTime::now());
         (container.created_at, container.updated_at) = (Some(now), Some(now));

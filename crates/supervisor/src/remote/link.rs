@@ -7,7 +7,7 @@ use std::time::Duration;
 use tierce_fault::{Fault as _, Kind};
 use tierce_grpc::{Channel, Stream};
 use tierce_task::messages::{Empty, Envelope};
-use tierce_task::services::containers::{ContainerId, ListContainersRequest, ListContainersResponse};
+use tierce_task::services::containers::{ContainerId, ListContainersRequest, OneContainer};
 use tierce_task::services::daemon::{Namespace, OneNamespace, VersionResponse};
 use tierce_task::services::tasks::{DeleteResponse, KillRequest, ListTasksRequest, ListTasksResponse, ProcessRequest};
 use tierce_task::services::{NAMESPACE, SubscribeRequest};
@@ -149,13 +149,7 @@ impl Remote {
         // Events first, so that none is missed between the list and here; they wait in the stream.
         let subscribe = "/containerd.services.events.v1.Events/Subscribe";
         let events = step(channel.stream(subscribe, &SubscribeRequest::default())).await?;
-        let list = "/containerd.services.containers.v1.Containers/List";
-        let records: ListContainersResponse = step(channel.call(list, &ListContainersRequest::default())).await?;
-        let ours = records
-            .containers
-            .into_iter()
-            .filter(|record| record.labels.contains_key(LABEL));
-        let mut ours: BTreeSet<String> = ours.map(|record| record.id).collect();
+        let mut ours = self.recorded(&channel).await?;
         let list = "/containerd.services.tasks.v1.Tasks/List";
         let tasks: ListTasksResponse = step(channel.call(list, &ListTasksRequest::default())).await?;
         let (mut known, mut doubtful) = (Vec::new(), Vec::new());
@@ -169,10 +163,12 @@ impl Remote {
                 known.push(task);
             }
         }
-        for id in doubtful {
-            self.take_back(&channel, &id).await;
+        // Those that were doubtful before this connection; more may come meanwhile.
+        let looked_at = self.doubtful().clone();
+        for id in &doubtful {
+            self.take_back(&channel, id).await;
         }
-        self.doubtful().clear();
+        self.doubtful().retain(|id| !looked_at.contains(id));
         // Records without a task: of containers that ended when nobody could forget them.
         for id in ours {
             if !forget_record(&channel, &id).await {
@@ -182,6 +178,20 @@ impl Remote {
         }
         self.catch_up(&known, first);
         Ok((channel, events))
+    }
+
+    /// Ids of the containers that are an engine's. One by one: with their documents they may be more than a message holds.
+    async fn recorded(&self, channel: &Channel) -> Result<BTreeSet<String>> {
+        let list = "/containerd.services.containers.v1.Containers/ListStream";
+        let mut records: Stream<OneContainer> = step(channel.stream(list, &ListContainersRequest::default())).await?;
+        let mut ours = BTreeSet::new();
+        while let Some(record) = step(records.next()).await? {
+            let container = record.container.unwrap_or_default();
+            if container.labels.contains_key(LABEL) {
+                ours.insert(container.id);
+            }
+        }
+        Ok(ours)
     }
 
     /// One that the supervisor does not have would look as if it were empty.

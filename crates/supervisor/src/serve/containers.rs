@@ -100,6 +100,7 @@ impl Server {
     pub(super) async fn record_strays(&self) {
         for task in self.supervisor.list() {
             let id = task.id.clone();
+            // `create` looks again, and does not replace one that cannot be read.
             if self.with_records(move |records| records.get(&id)).await.is_ok() {
                 continue;
             }
