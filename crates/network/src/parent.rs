@@ -38,8 +38,8 @@ pub(crate) fn create(parent: &str, network: &str) -> Result<(), Error> {
     }
     plan.alias(parent, ALIAS).up(parent);
     match route.apply(&plan) {
-        // Another network made it at the same time.
-        Err(Error::Kernel { cause, .. }) if cause.is(Errno::EXIST) => Ok(()),
+        // Another network made it at the same time. (The kernel also says so of a VLAN that exists under another name.)
+        Err(Error::Kernel { cause, .. }) if cause.is(Errno::EXIST) && route.link(parent)?.is_some() => Ok(()),
         Err(error) => {
             let _ = route.delete(parent);
             Err(lacking(

@@ -105,6 +105,8 @@ pub struct InterfaceSysctl {
 pub struct Connect {
     /// The container's id.
     pub container: String,
+    /// Its name without a slash, by which others find it in the network.
+    pub name: String,
     /// The network, and what is wished there.
     pub attachment: Attachment,
     /// What the container publishes, if it does not yet and can now.

@@ -303,8 +303,9 @@ impl Rtnetlink {
     pub(crate) fn open_with_news() -> Result<Self, Error> {
         const LINKS: u32 = 1;
         const IPV4_ROUTES: u32 = 7;
+        const IPV6_ROUTES: u32 = 11;
         let opened = Self::open()?;
-        for group in [LINKS, IPV4_ROUTES] {
+        for group in [LINKS, IPV4_ROUTES, IPV6_ROUTES] {
             let joined = opened.socket.join(group);
             joined.map_err(|cause| Error::file("watch", "rtnetlink", cause))?;
         }

@@ -6,7 +6,7 @@
 //! ```
 //! It may end in any way and come back: containers run on, and what ended meanwhile is known afterwards.
 
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;

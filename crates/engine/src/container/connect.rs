@@ -81,7 +81,8 @@ pub(crate) async fn connect(
         record.network_settings.networks.remove(&network.id);
         record.network_settings.networks.insert(network.name.clone(), wish);
     });
-    enter(context, container, &snapshot, &sandbox).await?;
+    // It is connected, whatever becomes of its files.
+    let entered = enter(context, container, &snapshot, &sandbox).await;
     context.leases.hold(
         Resource::network(&network.id),
         Lease::new(&container.id)
@@ -89,7 +90,7 @@ pub(crate) async fn connect(
             .running(true),
     );
     crate::network::publish(context, "connect", &network, &[("container", &container.id)]);
-    Ok(())
+    entered
 }
 
 /// Disconnects a container from a network. With `force` also from one that does not exist any more.
@@ -136,12 +137,13 @@ pub(crate) async fn disconnect(
     let sandboxes = Arc::clone(&context.sandboxes);
     let left = blocking(move || sandboxes.disconnect(asked).map_err(Error::below)).await;
     container.change_record(|record| drop(record.network_settings.networks.remove(&network.name)));
-    if let Some(sandbox) = context.sandboxes.sandbox(&container.id) {
-        enter(context, container, &snapshot, &sandbox).await?;
-    }
+    let entered = match context.sandboxes.sandbox(&container.id) {
+        Some(sandbox) => enter(context, container, &snapshot, &sandbox).await,
+        None => Ok(()),
+    };
     context.leases.release(&Resource::network(&network.id), &container.id);
     crate::network::publish(context, "disconnect", &network, &[("container", &container.id)]);
-    left.map(drop)
+    left.map(drop).and(entered)
 }
 
 /// After a start of the daemon: record and sandbox of a living container are made to agree. A connection that is in one of
@@ -200,6 +202,7 @@ fn change(context: &Context, snapshot: &Snapshot, attachment: Attachment) -> Res
     let whole = prepare::wish(context, snapshot)?;
     Ok(Connect {
         container: whole.container,
+        name: whole.name,
         attachment,
         ports: whole.ports,
         resolver: whole.resolver,

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::endpoint::lead_out;
+use super::ways::{Ways, ways};
 use super::{Controller, naming, watch};
 use crate::files::ResolverOverrides;
 use crate::netns::{self, Namespace};
@@ -14,17 +15,24 @@ use crate::{Error, Join, Network, Sandbox};
 pub(super) struct Assembly<'a> {
     pub(super) controller: &'a Controller,
     pub(super) sandbox: Sandbox,
+    /// Where its ports lead at the moment, whatever the sandbox has become meanwhile.
+    pub(super) published: Option<Ways>,
 }
 
 impl<'a> Assembly<'a> {
+    /// One that is as it says, or one that is empty.
     pub(super) fn of(controller: &'a Controller, sandbox: Sandbox) -> Self {
-        Self { controller, sandbox }
+        Self {
+            controller,
+            published: ways(controller, &sandbox),
+            sandbox,
+        }
     }
 
     /// Fills an empty sandbox step by step.
     pub(super) fn furnish(&mut self, join: &Join, networks: &[Arc<Network>]) -> Result<(), Error> {
         for (attachment, network) in join.attachments.iter().zip(networks) {
-            let endpoint = self.plan(attachment, network)?;
+            let endpoint = self.plan(attachment, network, &join.name)?;
             self.sandbox.endpoints.push(endpoint);
         }
         // Ports first: they are what fails most often, and cost nothing to give back.
@@ -49,10 +57,10 @@ impl<'a> Assembly<'a> {
     }
 
     /// Undoes whatever of the sandbox exists; goes on after failures.
-    pub(super) fn dismantle(&self) -> Result<(), Error> {
-        let (controller, sandbox) = (self.controller, &self.sandbox);
+    pub(super) fn dismantle(&mut self) -> Result<(), Error> {
         let mut failures = Vec::new();
         failures.extend(self.unpublish().err());
+        let (controller, sandbox) = (self.controller, &self.sandbox);
         if sandbox.name_server.is_some() {
             failures.extend(controller.names.leave(&sandbox.container).err());
         }

@@ -20,17 +20,19 @@ impl Controller {
     pub fn connect(&self, connect: &Connect) -> Result<Arc<Sandbox>, Error> {
         let network = self.network(&connect.attachment.network)?;
         let sandbox = self.lock().hold(&connect.container, &network)?;
-        let outcome = if sandbox.endpoints.iter().any(|known| known.network == network.id) {
-            Err(Error::AlreadyConnected {
+        if sandbox.endpoints.iter().any(|known| known.network == network.id) {
+            let refusal = Error::AlreadyConnected {
                 container: sandbox.name.clone(),
                 network: network.name.clone(),
-            })
-        } else {
-            Assembly::of(self, Sandbox::clone(&sandbox)).connect(connect, &network)
-        };
-        let connected = self.let_go(&connect.container, outcome)?;
+            };
+            return self.let_go(&connect.container, Err(refusal));
+        }
+        let mut assembly = Assembly::of(self, Sandbox::clone(&sandbox));
+        let done = assembly.connect(connect, &network);
+        // Also after a failure: its ports may be others than before.
+        let kept = self.let_go(&connect.container, Ok(assembly.sandbox));
         reach(Point::ConnectDone);
-        Ok(connected)
+        done.and(kept)
     }
 
     /// Disconnects a container from a network (by id). Goes on after failures and reports them together; in any case the
@@ -80,27 +82,20 @@ impl State {
 }
 
 impl Assembly<'_> {
-    fn connect(mut self, connect: &Connect, network: &Arc<Network>) -> Result<Sandbox, Error> {
-        let before = self.sandbox.clone();
-        let endpoint = self.plan(&connect.attachment, network)?;
+    fn connect(&mut self, connect: &Connect, network: &Arc<Network>) -> Result<(), Error> {
+        let endpoint = self.plan(&connect.attachment, network, &connect.name)?;
         self.sandbox.changing = Some(endpoint.id.clone());
         self.sandbox.endpoints.push(endpoint);
-        match self.connect_last(&before, connect, network) {
-            Ok(()) => Ok(self.sandbox),
-            Err(error) => {
-                let position = self.sandbox.endpoints.len() - 1;
-                if let Err(also) = self.disconnect(position, connect) {
-                    tracing::warn!(container = self.sandbox.name, error = %also, "cannot undo a connection completely");
-                }
-                // The table of sandboxes still has it as it was before; the record shall say the same.
-                self.controller.records.save_sandbox(&before)?;
-                Err(error)
+        self.connect_last(connect, network).inspect_err(|_| {
+            let position = self.sandbox.endpoints.len() - 1;
+            if let Err(also) = self.disconnect(position, connect) {
+                tracing::warn!(container = self.sandbox.name, error = %also, "cannot undo a connection completely");
             }
-        }
+        })
     }
 
     /// Makes the last endpoint of the sandbox what it says.
-    fn connect_last(&mut self, before: &Sandbox, connect: &Connect, network: &Arc<Network>) -> Result<(), Error> {
+    fn connect_last(&mut self, connect: &Connect, network: &Arc<Network>) -> Result<(), Error> {
         reach(Point::ConnectPlanned);
         self.controller.records.save_sandbox(&self.sandbox)?;
         reach(Point::ConnectRecorded);
@@ -111,7 +106,7 @@ impl Assembly<'_> {
             lead_out(&self.sandbox, &namespace)?;
         }
         reach(Point::ConnectLedOut);
-        self.move_ports(before, &connect.ports)?;
+        self.move_ports(&connect.ports)?;
         reach(Point::ConnectPublished);
         self.serve_names(&connect.resolver)?;
         reach(Point::ConnectNamed);
@@ -126,20 +121,21 @@ impl Assembly<'_> {
         self.sandbox.changing = Some(self.sandbox.endpoints[position].id.clone());
         failures.extend(controller.records.save_sandbox(&self.sandbox).err());
         reach(Point::DisconnectRecorded);
-        let before = self.sandbox.clone();
         let endpoint = self.sandbox.endpoints.remove(position);
         failures.extend(self.cut_off(&endpoint).err());
         reach(Point::DisconnectCutOff);
         if let Some(key) = &self.sandbox.key {
-            let inside = Namespace::open(key).and_then(|namespace| {
-                self.take_out(&endpoint, &namespace)?;
-                reach(Point::DisconnectTakenOut);
-                lead_out(&self.sandbox, &namespace)
-            });
-            failures.extend(inside.err());
+            match Namespace::open(key) {
+                Ok(namespace) => {
+                    failures.extend(self.take_out(&endpoint, &namespace).err());
+                    reach(Point::DisconnectTakenOut);
+                    failures.extend(lead_out(&self.sandbox, &namespace).err());
+                }
+                Err(error) => failures.push(error),
+            }
         }
         reach(Point::DisconnectLedOut);
-        failures.extend(self.move_ports(&before, &wish.ports).err());
+        failures.extend(self.move_ports(&wish.ports).err());
         reach(Point::DisconnectPublished);
         failures.extend(self.serve_names(&wish.resolver).err());
         self.free(&endpoint);
@@ -167,7 +163,7 @@ impl Assembly<'_> {
                 failures.extend(inside.err());
             }
         }
-        if self.sandbox.way_out().is_none() {
+        if self.sandbox.published_at().is_none() {
             self.sandbox.ports.clear();
         }
         failures.extend(self.controller.records.save_sandbox(&self.sandbox).err());

@@ -23,7 +23,8 @@ const LINK_LOCAL_PREFIX: u8 = 16;
 
 impl Assembly<'_> {
     /// Decides everything about a new endpoint, and takes its address. The sandbox does not have it yet.
-    pub(super) fn plan(&self, attachment: &Attachment, network: &Network) -> Result<EndpointInfo, Error> {
+    /// `name`: the container's as it is now, by which others find it; addresses stay under the one that took the first.
+    pub(super) fn plan(&self, attachment: &Attachment, network: &Network, name: &str) -> Result<EndpointInfo, Error> {
         let (controller, sandbox) = (self.controller, &self.sandbox);
         let id = random_id()?;
         let link = if network.subnets().next().is_some() {
@@ -57,7 +58,7 @@ impl Assembly<'_> {
                 // The default bridge has no names.
                 Vec::new()
             } else {
-                attachment.dns_names(&sandbox.name, &sandbox.container)
+                attachment.dns_names(name, &sandbox.container)
             },
         })
     }

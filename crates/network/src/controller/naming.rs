@@ -81,7 +81,7 @@ pub(super) fn known(sandbox: &Sandbox) -> tierce_dns::Join {
         endpoint
             .link
             .as_ref()
-            .is_some_and(|link| link.gateways().next().is_some())
+            .is_some_and(|link| link.way_out().or(link.way_out6()).is_some())
     });
     let server = sandbox.name_server.as_ref();
     tierce_dns::Join {

@@ -6,9 +6,9 @@ use tierce_firewall::{Change, Elements};
 use super::assembly::Assembly;
 use super::filter::apply;
 use super::ways::{Ways, ways};
+use crate::Error;
 use crate::portmap::{Held, nat};
 use crate::request::Publication;
-use crate::{Error, Sandbox};
 
 impl Assembly<'_> {
     /// Takes the host's ports, which then stand in the sandbox; nothing is led there yet.
@@ -28,19 +28,20 @@ impl Assembly<'_> {
     }
 
     /// Has the packet filter and the relay lead the sandbox's ports to it.
-    pub(super) fn publish(&self, sockets: Vec<Held>) -> Result<(), Error> {
-        let Some(ways) = self.ways() else {
+    pub(super) fn publish(&mut self, sockets: Vec<Held>) -> Result<(), Error> {
+        self.published = self.ways();
+        let Some(ways) = &self.published else {
             return Ok(());
         };
         let controller = self.controller;
-        apply(controller, self.filter_changes(&ways, Change::Add))?;
+        apply(controller, self.filter_changes(ways, Change::Add))?;
         controller.relay.serve(&self.sandbox.container, ways.targets, sockets)
     }
 
     /// The reverse. The ports stay reserved.
-    pub(super) fn unpublish(&self) -> Result<(), Error> {
+    pub(super) fn unpublish(&mut self) -> Result<(), Error> {
         let controller = self.controller;
-        let removed = match self.ways() {
+        let removed = match self.published.take() {
             Some(ways) => apply(controller, self.filter_changes(&ways, Change::Remove)),
             None => Ok(()),
         };
@@ -48,11 +49,11 @@ impl Assembly<'_> {
         removed
     }
 
-    /// The default route leads elsewhere than `before`, or there is one now, or none any more: so do published ports. They
+    /// The default route may lead elsewhere than it did, or there is one now, or none any more: so do published ports. They
     /// stay the same ones where both networks publish in the same way.
-    pub(super) fn move_ports(&mut self, before: &Sandbox, wishes: &[Publication]) -> Result<(), Error> {
+    pub(super) fn move_ports(&mut self, wishes: &[Publication]) -> Result<(), Error> {
         let controller = self.controller;
-        match (ways(controller, before), self.ways()) {
+        match (self.published.clone(), self.ways()) {
             (None, None) => Ok(()),
             (Some(from), Some(to)) if from.endpoint == to.endpoint => Ok(()),
             (Some(from), Some(to)) if from.publishes_as(&to) => {
@@ -60,11 +61,12 @@ impl Assembly<'_> {
                 changes.extend(self.filter_changes(&to, Change::Add));
                 apply(controller, changes)?;
                 controller.relay.retarget(&self.sandbox.container, to.targets);
+                self.published = Some(to);
                 Ok(())
             }
             _ => {
-                let withdrawn = Assembly::of(controller, before.clone()).unpublish();
-                controller.ports.release(&before.ports, &before.name);
+                let withdrawn = self.unpublish();
+                controller.ports.release(&self.sandbox.ports, &self.sandbox.name);
                 self.sandbox.ports.clear();
                 let sockets = self.reserve_ports(wishes)?;
                 self.publish(sockets)?;

@@ -62,7 +62,7 @@ pub fn reach(controller: &Controller) -> Result<Vec<PortReach>, Error> {
     sandboxes.sort_by(|one, other| one.name.cmp(&other.name));
     let mut all = Vec::new();
     for sandbox in &sandboxes {
-        let Some((endpoint, link)) = sandbox.primary() else {
+        let Some((endpoint, link)) = sandbox.published_at() else {
             continue;
         };
         // Who reaches a container without IPv4 is not judged yet.

@@ -102,6 +102,7 @@ pub(super) fn repair(controller: &Controller, thoroughly: bool) -> Result<(), Er
 /// Notes the host's ends of a sandbox's interfaces, to be swept if the kernel keeps them.
 pub(super) fn depart(controller: &Controller, sandbox: &Sandbox) {
     let links = sandbox.endpoints.iter().filter_map(|endpoint| endpoint.link.as_ref());
+    let links = links.filter(|link| !link.peer.is_empty());
     let mut departed = controller.departed.lock().unwrap_or_else(PoisonError::into_inner);
     departed.extend(links.map(|link| link.peer.clone()));
 }

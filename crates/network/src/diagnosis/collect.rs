@@ -133,11 +133,9 @@ impl Collected<'_> {
 /// What is so inside; nothing where the container has no stack of its own.
 fn inside(network: &Network, sandbox: &Sandbox, servers: &[IpAddr]) -> Result<Option<ContainerFacts>, Error> {
     let Some(key) = &sandbox.key else { return Ok(None) };
-    let way_out = sandbox
-        .endpoints
-        .iter()
-        .find(|endpoint| endpoint.link.as_ref().is_some_and(|link| link.gateway.is_some()));
-    let is_way_out = way_out.is_some_and(|endpoint| endpoint.network == network.id);
+    let is_way_out = sandbox
+        .way_out()
+        .is_some_and(|(endpoint, _)| endpoint.network == network.id);
     let (gateway, answers) = netns::inside(key, || {
         let gateway = Rtnetlink::open()?.default_gateway()?;
         Ok((gateway, servers.iter().map(|server| ask(*server)).collect()))

@@ -232,6 +232,68 @@ fn a_connection_that_fails_leaves_nothing() {
 }
 
 #[test]
+fn a_connection_that_fails_leaves_ports_where_they_were() {
+    on_own_machine(|world| {
+        let networks = networks(world);
+        let spec = NetworkSpec {
+            name: "aaa".into(),
+            options: [(
+                "com.docker.network.bridge.gateway_mode_ipv4".to_owned(),
+                "routed".to_owned(),
+            )]
+            .into(),
+            ..NetworkSpec::default()
+        };
+        networks.create(spec).unwrap();
+        let before = networks
+            .join(Join {
+                attachments: vec![Attachment::to("beta")],
+                ports: publish("", "80/tcp"),
+                ..wish(1)
+            })
+            .unwrap();
+        let host_port = before.ports[0].host_port;
+        let bad = "com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.nosuch=1";
+        let (key, value) = bad.split_once('=').unwrap();
+        for network in ["aaa", "alpha"] {
+            let mut connect = to(1, network);
+            connect.ports = publish("", "80/tcp");
+            connect.attachment = connect
+                .attachment
+                .with_options(&[(key.to_owned(), value.to_owned())].into())
+                .unwrap();
+            networks.connect(&connect).unwrap_err();
+            let after = networks.sandbox(&before.container).unwrap();
+            assert_eq!((&after.ports, after.endpoints.len()), (&before.ports, 1), "{network}");
+            assert!(
+                ruleset().contains(&format!("tcp . {host_port} : 10.72.0.2 . 80")),
+                "{network}: {}",
+                ruleset()
+            );
+        }
+        networks.leave(&before.container).unwrap();
+        assert!(!ruleset().contains(" . 80"), "{}", ruleset());
+    });
+}
+
+#[test]
+fn a_container_that_was_renamed_connects_under_its_new_name() {
+    on_own_machine(|world| {
+        let networks = networks(world);
+        let attachments = vec![Attachment::to("beta")];
+        let sandbox = networks.join(Join { attachments, ..wish(1) }).unwrap();
+        networks.rename(&sandbox.container, "new").unwrap();
+        let mut connect = to(1, "alpha");
+        connect.name = "new".to_owned();
+        let connected = networks.connect(&connect).unwrap();
+        for endpoint in &connected.endpoints {
+            assert_eq!(endpoint.dns_names[0], "new");
+        }
+        networks.leave(&sandbox.container).unwrap();
+    });
+}
+
+#[test]
 fn a_daemon_killed_between_any_two_steps_leaves_no_half_connection() {
     on_own_machine(|world| {
         drop(networks(world));
