@@ -1,6 +1,7 @@
 //! The networks that are always there: `bridge` unless it is switched off, `host`, `none`.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -35,8 +36,14 @@ fn default_bridge(config: &Config, known: &[Arc<Network>]) -> Result<Network, Er
     let recorded = known.iter().find(|network| network.name == "bridge");
     let own = |ipv6| bridge_address(config, &name, ipv6, recorded, known);
     let four = own(false)?;
+    // Another router's address is nobody else's. The names are Docker's.
+    let router = |name: &str, address: Option<IpAddr>, own: IpNet| {
+        let address = address.filter(|address| *address != own.addr() && own.contains(address));
+        address.map(|address| (name.to_owned(), address)).into_iter().collect()
+    };
     let ipam = Ipam {
         gateway: Some(four.addr()),
+        auxiliary: router("DefaultGatewayIPv4", wish.gateway.map(IpAddr::from), four),
         allocation: wish.allocation.map(IpNet::from),
         ..Ipam::of(four.trunc())
     };
@@ -45,6 +52,7 @@ fn default_bridge(config: &Config, known: &[Arc<Network>]) -> Result<Network, Er
             let six = own(true)?;
             Some(Ipam {
                 gateway: Some(six.addr()),
+                auxiliary: router("DefaultGatewayIPv6", wish.gateway.map(IpAddr::from), six),
                 allocation: wish.allocation.map(IpNet::from),
                 ..Ipam::of(six.trunc())
             })
@@ -108,7 +116,7 @@ fn bridge_address(
 }
 
 /// `address` with the prefix length of `subnet`.
-fn with_length(address: std::net::IpAddr, subnet: IpNet) -> IpNet {
+fn with_length(address: IpAddr, subnet: IpNet) -> IpNet {
     IpNet::new(address, subnet.prefix_len()).unwrap_or(subnet)
 }
 

@@ -80,7 +80,12 @@ pub fn reach(controller: &Controller) -> Result<Vec<PortReach>, Error> {
             bridge: &bridge,
             target,
         };
-        all.extend(sandbox.ports.iter().map(|published| judge.port(sandbox, *published)));
+        // Nor are ports that answer at the container's own address, and those of IPv6 that the packet filter leads.
+        let is_judged = |published: &&Published| {
+            published.host_port != 0 && (published.address.is_ipv4() || link.address6.is_none())
+        };
+        let judged = sandbox.ports.iter().filter(is_judged);
+        all.extend(judged.map(|published| judge.port(sandbox, *published)));
     }
     Ok(all)
 }

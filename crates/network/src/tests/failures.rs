@@ -196,6 +196,22 @@ fn a_default_bridge_that_is_switched_off_goes_when_nobody_is_on_it() {
 }
 
 #[test]
+fn the_address_of_another_router_is_given_to_nobody() {
+    on_own_machine(|world| {
+        let mut config = world.config();
+        config.bridge.address = Some("172.30.0.1/24".parse().unwrap());
+        config.bridge.gateway = Some("172.30.0.2".parse().unwrap());
+        let networks = Controller::open(config).unwrap();
+        networks.restore(&[]).unwrap();
+        let sandbox = networks.join(wish(1)).unwrap();
+        let link = sandbox.endpoints[0].link.clone().unwrap();
+        assert_eq!(link.address, Some("172.30.0.3".parse().unwrap()));
+        assert_eq!(link.gateway, Some("172.30.0.2".parse().unwrap()));
+        networks.leave(&sandbox.container).unwrap();
+    });
+}
+
+#[test]
 fn predefined_networks_are_protected_and_names_unique() {
     on_own_machine(|world| {
         let networks = world.controller();
