@@ -3,7 +3,6 @@
 use crate::container::context::Context;
 use crate::container::{Containers, recover, stop_all};
 use crate::error::Result;
-use crate::events::Events;
 use crate::exec::Execs;
 use crate::image::Images;
 use crate::network::Networks;
@@ -17,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tierce_events::Events;
 use tierce_store::Leases;
 use tierce_task::{TaskControl, Tasks};
 

@@ -103,6 +103,12 @@ impl Fault for Error {
     }
 }
 
+impl From<tierce_events::InvalidFilter> for Error {
+    fn from(error: tierce_events::InvalidFilter) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
 impl From<tierce_spec::Error> for Error {
     fn from(error: tierce_spec::Error) -> Self {
         Self::below(error)

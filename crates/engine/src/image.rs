@@ -2,11 +2,11 @@
 
 use crate::container::context::{Context, blocking};
 use crate::error::{Error, Result};
-use crate::events::Subject;
-use crate::filters::Filters;
 use crate::image_list;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tierce_events::Filters;
+use tierce_events::Subject;
 
 pub use crate::archives::Saving;
 pub use crate::commit::CommitRequest;

@@ -4,8 +4,8 @@
 
 use crate::container::{moment, prune_until};
 use crate::error::{Error, Result};
-use crate::filters::Filters;
 use jiff::Timestamp;
+use tierce_events::Filters;
 use tierce_image::{Images, Prune, Summary};
 use tierce_oci::Pattern;
 

@@ -5,10 +5,10 @@ use crate::container::context::{Container, Context, blocking, run_to_end};
 use crate::container::record::EndpointSettings;
 use crate::container::requests::Pruned;
 use crate::error::{Error, Result};
-use crate::events::Subject;
-use crate::filters::Filters;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tierce_events::Filters;
+use tierce_events::Subject;
 use tierce_network::Controller;
 
 pub use crate::diagnosis::{Diagnosis, reach};

@@ -2,11 +2,11 @@
 
 use crate::container::context::{Context, blocking};
 use crate::error::Result;
-use crate::events::Subject;
 use crate::metrics::Metrics;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tierce_events::Subject;
 
 /// How many containers there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -3,11 +3,11 @@
 use crate::container::requests::{Create, List, Remove, Stop, WaitCondition};
 use crate::container::state::Status;
 use crate::error::Error;
-use crate::events::{EventStream, Watch};
 use crate::exec::{ExecCreate, ExecStart};
 use crate::testing::Bench;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use tierce_events::{EventStream, Watch};
 use tierce_fault::{Fault, Kind};
 use tierce_oci::container::{Config, HostConfig, RestartPolicy};
 use tierce_store::Resource;

@@ -3,10 +3,10 @@
 use crate::container::context::{Context, blocking};
 use crate::container::requests::Pruned;
 use crate::error::{Error, Result};
-use crate::events::Subject;
-use crate::filters::Filters;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tierce_events::Filters;
+use tierce_events::Subject;
 
 pub use tierce_volume::{Create as VolumeCreate, Volume};
 

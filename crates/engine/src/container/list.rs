@@ -7,9 +7,9 @@ use super::inspect;
 use super::requests::{List, Summary};
 use super::state::Status;
 use crate::error::{Error, Result};
-use crate::filters::Filters;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use tierce_events::Filters;
 
 /// Keys that the filters of `ps` may have.
 const FILTERS: [&str; 15] = [

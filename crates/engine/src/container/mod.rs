@@ -64,7 +64,6 @@ pub use wait::Waiting;
 pub use why::Reason;
 
 use crate::error::Result;
-use crate::filters::Filters;
 use crate::metrics::Action;
 use context::Context;
 use requests::{
@@ -72,6 +71,7 @@ use requests::{
     WaitCondition,
 };
 use std::sync::Arc;
+use tierce_events::Filters;
 
 /// The container verbs. `name` is everywhere a name (with or without slash), an id, or a unique id prefix.
 #[derive(Clone)]

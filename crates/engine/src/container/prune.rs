@@ -4,11 +4,11 @@ use super::context::Context;
 use super::remove;
 use super::requests::Pruned;
 use crate::error::{Error, Result};
-use crate::events::Subject;
-use crate::filters::Filters;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tierce_events::Filters;
+use tierce_events::Subject;
 
 /// See [`super::Containers::prune`].
 pub(crate) async fn prune(context: &Arc<Context>, filters: &Filters) -> Result<Pruned> {

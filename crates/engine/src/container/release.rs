@@ -3,10 +3,10 @@
 use super::context::{Container, Context, blocking};
 use super::prepare;
 use crate::error::{Error, Result};
-use crate::events::Subject;
 use crate::metrics::Action;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tierce_events::Subject;
 use tierce_fault::{Fault, Kind};
 use tierce_network::{Attachment, Connect};
 use tierce_snapshot::Layout;

@@ -1,9 +1,9 @@
 //! The typed requests and answers of the container verbs. Wire forms (query strings, JSON bodies) end in `api`.
 
 use crate::container::record::{EndpointSettings, MountPoint, Record};
-use crate::filters::Filters;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tierce_events::Filters;
 use tierce_oci::container::{Config, HostConfig};
 use tierce_task::TraceId;
 

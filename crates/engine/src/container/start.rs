@@ -296,7 +296,7 @@ fn remember(context: &Context, container: &Container, ready: &Ready) {
         ]);
         context
             .events
-            .publish(crate::events::Subject::Volume, "mount", &point.name, attributes);
+            .publish(tierce_events::Subject::Volume, "mount", &point.name, attributes);
     }
     for endpoint in ready.sandbox.iter().flat_map(|sandbox| &sandbox.endpoints) {
         context.leases.hold(

@@ -3,7 +3,10 @@
 //! Only the engine publishes; rooms below return outcomes. The last [`REMEMBERED`] events are kept, so that `since` can
 //! be answered; a watcher that does not read loses the oldest events of its own queue and never delays anybody.
 
-use crate::filters::Filters;
+mod filters;
+
+pub use filters::{Filters, InvalidFilter};
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -135,7 +138,7 @@ impl Events {
     }
 
     /// What is remembered about one object, oldest first.
-    pub(crate) fn about(&self, subject: Subject, id: &str) -> Vec<Event> {
+    pub fn about(&self, subject: Subject, id: &str) -> Vec<Event> {
         let past = self.past();
         let events = past.iter().filter(|event| event.subject == subject && event.id == id);
         events.cloned().collect()
