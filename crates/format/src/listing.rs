@@ -40,6 +40,22 @@ pub struct Listing<'a> {
     pub quiet: Option<&'a str>,
 }
 
+impl Listing<'_> {
+    /// Whether that field of a row can be seen: a row of many need not have the others.
+    pub fn shows(&self, name: &str) -> bool {
+        match (self.quiet, self.format) {
+            (Some(only), "" | "table") => name == only,
+            (None, "" | "table") => self.default_columns().any(|column| column.name == name),
+            _ => true,
+        }
+    }
+
+    fn default_columns(&self) -> impl Iterator<Item = &Column> {
+        let shown = |column: &&Column| column.shown || self.also.contains(&column.name);
+        self.columns.iter().filter(shown)
+    }
+}
+
 /// The rows as they are printed.
 ///
 /// # Errors
@@ -53,7 +69,7 @@ pub fn text(listing: &Listing<'_>, rows: &[Map<String, Value>]) -> Result<String
             .collect());
     }
     match listing.format {
-        "" | "table" => table_text(&default_table(listing), listing, rows),
+        "" | "table" => Ok(default_table(listing, rows)),
         "json" => Ok(rows.iter().map(|row| template::compact(&apart(row).0) + "\n").collect()),
         format => match format.strip_prefix("table ") {
             Some(format) => table_text(&unescape(format), listing, rows),
@@ -62,15 +78,24 @@ pub fn text(listing: &Listing<'_>, rows: &[Map<String, Value>]) -> Result<String
     }
 }
 
-fn default_table(listing: &Listing<'_>) -> String {
-    let shown = listing
-        .columns
-        .iter()
-        .filter(|column| column.shown || listing.also.contains(&column.name));
-    shown
-        .map(|column| format!("{{{{.{}}}}}", column.name))
-        .collect::<Vec<_>>()
-        .join("\t")
+/// The default columns. No template has to be filled for them, which a list of a thousand feels.
+fn default_table(listing: &Listing<'_>, rows: &[Map<String, Value>]) -> String {
+    let heads: Vec<&str> = listing.default_columns().map(|column| column.head).collect();
+    let mut text = heads.join("\t") + "\n";
+    for row in rows {
+        for (index, column) in listing.default_columns().enumerate() {
+            if index > 0 {
+                text.push('\t');
+            }
+            match row.get(column.name) {
+                Some(Value::String(cell)) => text.push_str(cell),
+                Some(cell) => text.push_str(&cell.to_string()),
+                None => {}
+            }
+        }
+        text.push('\n');
+    }
+    table::lay_out(&text)
 }
 
 fn table_text(format: &str, listing: &Listing<'_>, rows: &[Map<String, Value>]) -> Result<String, Error> {
@@ -145,7 +170,9 @@ mod tests {
             format,
             quiet: quiet.then_some("ID"),
         };
-        text(&listing, &[row("1", "a"), row("2", "b")]).unwrap()
+        // What is not shown may be missing.
+        let shown = |row: Map<String, Value>| row.into_iter().filter(|(name, _)| listing.shows(name)).collect();
+        text(&listing, &[row("1", "a"), row("2", "b")].map(shown)).unwrap()
     }
 
     #[test]

@@ -91,22 +91,41 @@ impl Ps {
             filters: filter::collect(&self.filter),
         };
         let found = context.client.containers().list(&options).await?;
-        let rows: Vec<Map<String, Value>> = found.iter().map(|container| row(container, !self.no_trunc)).collect();
-        let also: &[&str] = if self.size { &["Size"] } else { &[] };
-        output::print(
-            &Listing {
-                columns: COLUMNS,
-                also,
-                format: &format,
-                quiet: self.quiet.then_some("ID"),
-            },
-            &rows,
-        )
+        let listing = Listing {
+            columns: COLUMNS,
+            also: if self.size { &["Size"] } else { &[] },
+            format: &format,
+            quiet: self.quiet.then_some("ID"),
+        };
+        let rows = found
+            .iter()
+            .map(|container| row(container, !self.no_trunc, |name| listing.shows(name)));
+        output::print(&listing, &rows.collect::<Vec<_>>())
     }
 }
 
-/// The fields of a container.
-pub(in crate::commands) fn row(container: &ContainerSummary, truncate: bool) -> Map<String, Value> {
+/// The wanted fields of a container.
+pub(in crate::commands) fn row(
+    container: &ContainerSummary,
+    truncate: bool,
+    wanted: impl Fn(&str) -> bool,
+) -> Map<String, Value> {
+    let columns = COLUMNS.iter().map(Column::name).filter(|name| wanted(name));
+    let mut row: Map<String, Value> = columns
+        .map(|name| (name.to_owned(), Value::String(field(container, name, truncate))))
+        .collect();
+    // Docker tells it only where an image store keeps several platforms.
+    if wanted("Platform") {
+        row.insert("Platform".to_owned(), Value::Null);
+    }
+    if wanted(listing::LABEL) {
+        row.insert(listing::LABEL.to_owned(), labels_of(&container.labels));
+    }
+    row
+}
+
+/// One field of a container, by its column's name.
+fn field(container: &ContainerSummary, name: &str, truncate: bool) -> String {
     let short = |text: &str, length: usize| {
         if truncate {
             units::ellipsis(text, length)
@@ -114,61 +133,60 @@ pub(in crate::commands) fn row(container: &ContainerSummary, truncate: bool) -> 
             text.to_owned()
         }
     };
-    let names = container.names.iter().map(|name| name.trim_start_matches('/'));
-    // A name with a second slash is a link of another container; shown only in full.
-    let names: Vec<&str> = names.filter(|name| !truncate || !name.contains('/')).collect();
-    let created = time::from_unix(container.created);
-    let volumes = container.mounts.iter().filter(|mount| mount.kind == "volume").count();
-    let mounts = container.mounts.iter().map(|mount| {
-        let name = if mount.name.is_empty() {
-            &mount.source
-        } else {
-            &mount.name
-        };
-        short(name, 15)
-    });
-    let networks = container
-        .network_settings
-        .iter()
-        .flat_map(|settings| settings.networks.keys());
-    let labels = container.labels.iter().map(|(name, value)| format!("{name}={value}"));
-    let size = units::size(container.size_rw as f64);
-    let size = if container.size_root_fs > 0 {
-        format!("{size} (virtual {})", units::size(container.size_root_fs as f64))
-    } else {
-        size
-    };
-    let fields = [
-        (
-            "ID",
-            if truncate {
-                container.id.chars().take(12).collect()
+    match name {
+        "ID" if truncate => container.id.chars().take(12).collect(),
+        "ID" => container.id.clone(),
+        "Image" => image(container, truncate),
+        "Command" => format!("\"{}\"", short(&container.command, 20)),
+        "RunningFor" => format!("{} ago", time::since(time::from_unix(container.created))),
+        "CreatedAt" => time::local(time::from_unix(container.created)),
+        "Status" => container.status.clone(),
+        "State" => container.state.clone(),
+        "Ports" => ports::summary(&container.ports),
+        "Names" => {
+            let names = container.names.iter().map(|name| name.trim_start_matches('/'));
+            // A name with a second slash is a link of another container; shown only in full.
+            joined(names.filter(|name| !truncate || !name.contains('/')))
+        }
+        "Size" => size(container),
+        "Labels" => joined(container.labels.iter().map(|(name, value)| format!("{name}={value}"))),
+        "Mounts" => joined(container.mounts.iter().map(|mount| {
+            let name = if mount.name.is_empty() {
+                &mount.source
             } else {
-                container.id.clone()
-            },
-        ),
-        ("Image", image(container, truncate)),
-        ("Command", format!("\"{}\"", short(&container.command, 20))),
-        ("RunningFor", format!("{} ago", time::since(created))),
-        ("CreatedAt", time::local(created)),
-        ("Status", container.status.clone()),
-        ("State", container.state.clone()),
-        ("Ports", ports::summary(&container.ports)),
-        ("Names", names.join(",")),
-        ("Size", size),
-        ("Labels", labels.collect::<Vec<_>>().join(",")),
-        ("Mounts", mounts.collect::<Vec<_>>().join(",")),
-        ("Networks", networks.cloned().collect::<Vec<_>>().join(",")),
-        ("LocalVolumes", volumes.to_string()),
-    ];
-    let mut row: Map<String, Value> = fields
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), Value::String(value)))
-        .collect();
-    // Docker tells it only where an image store keeps several platforms.
-    row.insert("Platform".to_owned(), Value::Null);
-    row.insert(listing::LABEL.to_owned(), labels_of(&container.labels));
-    row
+                &mount.name
+            };
+            short(name, 15)
+        })),
+        "Networks" => {
+            let settings = container.network_settings.iter();
+            joined(settings.flat_map(|settings| settings.networks.keys()))
+        }
+        "LocalVolumes" => {
+            let volumes = container.mounts.iter().filter(|mount| mount.kind == "volume");
+            volumes.count().to_string()
+        }
+        _ => String::new(),
+    }
+}
+
+fn joined<S: AsRef<str>>(words: impl Iterator<Item = S>) -> String {
+    let mut text = String::new();
+    for (index, word) in words.enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        text.push_str(word.as_ref());
+    }
+    text
+}
+
+fn size(container: &ContainerSummary) -> String {
+    let own = units::size(container.size_rw as f64);
+    match container.size_root_fs {
+        whole if whole > 0 => format!("{own} (virtual {})", units::size(whole as f64)),
+        _ => own,
+    }
 }
 
 /// Labels for the method of a row.

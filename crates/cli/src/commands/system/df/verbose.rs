@@ -124,7 +124,7 @@ fn rows_of_containers(usage: &DiskUsage, truncate: bool) -> Vec<Row> {
         let mut container = container.clone();
         // The image's bytes are shown with the image.
         container.size_root_fs = 0;
-        ps::row(&container, truncate)
+        ps::row(&container, truncate, |_| true)
     };
     usage.containers.iter().flatten().map(row).collect()
 }
