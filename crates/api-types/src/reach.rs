@@ -13,13 +13,14 @@ pub struct PortReach {
     pub name: String,
     /// Host address that was asked for: `0.0.0.0` and `::` are all of a family.
     pub host_ip: String,
-    /// Host port.
+    /// Host port; 0: none, the port answers at the container's own address.
     pub host_port: u16,
     /// `80/tcp`: the container's port.
     pub port: String,
     /// Its address.
     pub target: String,
-    /// `kernel`: the packet filter leads packets to the container; `relay`: the daemon carries them.
+    /// `kernel`: the packet filter leads packets to the container; `relay`: the daemon carries them; `route`: they are sent
+    /// to the container's own address.
     pub way: String,
     /// Programs of this host reach it.
     pub this_host: bool,
@@ -64,6 +65,8 @@ pub struct NetworkDiagnosis {
     pub checked: Vec<String>,
     /// What is wrong, in the order in which packets meet it.
     pub findings: Vec<NetworkFinding>,
+    /// What could not be judged, each with the reason.
+    pub not_judged: Vec<String>,
 }
 
 /// Something that is wrong.

@@ -9,7 +9,7 @@ use tierce_network::diagnosis::{Finding, Subject};
 
 /// The network room's own words.
 pub mod reach {
-    pub use tierce_network::{Entrance, Passage, PortReach};
+    pub use tierce_network::{Carrier, Entrance, Passage, PortReach};
 }
 
 /// What was looked at, and what of it is wrong.
@@ -21,6 +21,8 @@ pub struct Diagnosis {
     pub checked: Vec<Subject>,
     /// What is wrong.
     pub findings: Vec<Finding>,
+    /// What could not be judged, each with the reason.
+    pub not_judged: Vec<String>,
 }
 
 impl Networks {
@@ -53,12 +55,14 @@ impl Networks {
             .into_iter()
             .filter(|subject| *subject != Subject::Dns || !servers.is_empty());
         let checked = checked.collect();
-        let findings =
+        let found =
             blocking(move || tierce_network::diagnose(&controller, id.as_deref(), &servers).map_err(Error::below));
+        let tierce_network::diagnosis::Diagnosis { findings, not_judged } = found.await?;
         Ok(Diagnosis {
             container: shown,
             checked,
-            findings: findings.await?,
+            findings,
+            not_judged,
         })
     }
 }

@@ -20,10 +20,10 @@ pub trait Backend: Debug + Send + Sync {
     /// Tells of changes that others make, from now on; `None`: there is nothing to watch.
     fn watch(&self) -> Result<Option<Watch>, Error>;
 
-    /// Base chains of other tables that drop forwarded IPv4 packets unless told otherwise, as `ip filter FORWARD`. An
-    /// acceptance in our table does not overrule them.
+    /// Base chains of other tables that drop forwarded packets unless told otherwise, as `ip filter FORWARD`: those of
+    /// IPv4, of both families, and of IPv6. An acceptance in our table does not overrule them.
     fn foreign_forward_drops(&self, own: &str) -> Result<Vec<String>, Error>;
 
-    /// What all programs have in force for IPv4.
+    /// What all programs have in force.
     fn live(&self) -> Result<LiveRules, Error>;
 }

@@ -340,6 +340,11 @@ fn foreign_drop_policies_are_found() {
             "add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }",
         ]);
         assert_eq!(backend.foreign_forward_drops("example").unwrap(), ["ip filter FORWARD"]);
+        nft(&["add table ip6 f; add chain ip6 f f { type filter hook forward priority 0; policy drop; }"]);
+        assert_eq!(
+            backend.foreign_forward_drops("example").unwrap(),
+            ["ip filter FORWARD", "ip6 f f"]
+        );
     });
 }
 

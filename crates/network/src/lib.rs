@@ -43,7 +43,7 @@ mod tests;
 mod wishes;
 
 pub use config::{Config, DefaultBridge, DefaultBridge6, DnsServer, Firewall, HostPolicy, Pool};
-pub use controller::{Alive, Controller, Entrance, PortReach, Watching, reach, watch};
+pub use controller::{Alive, Carrier, Controller, Entrance, PortReach, Watching, reach, watch};
 pub use diagnosis::collect::diagnose;
 pub use drivers::bridge::{GatewayMode, Options as BridgeOptions};
 pub use drivers::ipvlan::{Flag as IpvlanFlag, Mode as IpvlanMode, Options as IpvlanOptions};

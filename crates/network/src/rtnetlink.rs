@@ -7,7 +7,7 @@
 mod port;
 mod upper;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use ipnet::IpNet;
@@ -20,7 +20,8 @@ pub(crate) use upper::Upper;
 
 mod entry;
 
-use entry::{address_of, family_of, field, is_link_local, link_entry, octets, route_entry};
+pub(crate) use entry::is_link_local;
+use entry::{address_of, family_of, field, link_entry, octets, route_entry};
 
 const NEW_LINK: u16 = 16;
 const DELETE_LINK: u16 = 17;
@@ -376,11 +377,13 @@ impl Rtnetlink {
     /// The addresses of a link, but for the link-local ones of IPv6.
     pub(crate) fn addresses(&self, link: u32) -> Result<Vec<IpNet>, Error> {
         let all = self.all_addresses()?;
-        let of_link = all.into_iter().filter(|(index, _)| *index == link);
+        let of_link = all
+            .into_iter()
+            .filter(|(index, address)| *index == link && !is_link_local(address.addr()));
         Ok(of_link.map(|(_, address)| address).collect())
     }
 
-    /// The addresses of all links, with the links' numbers.
+    /// The addresses of all links, with the links' numbers; the link-local ones, too.
     pub(crate) fn all_addresses(&self) -> Result<Vec<(u32, IpNet)>, Error> {
         let replies = self.dump("list", "addresses", GET_ADDRESS, &[0; 8])?;
         let addresses = replies.iter().filter_map(|reply| {
@@ -390,36 +393,38 @@ impl Rtnetlink {
             let bytes = Attributes::find(attributes, 2).or_else(|| Attributes::find(attributes, 1))?;
             Some((field(&reply.payload, 4)?, IpNet::new(address_of(bytes)?, length).ok()?))
         });
-        Ok(addresses.filter(|(_, address)| !is_link_local(address)).collect())
+        Ok(addresses.collect())
     }
 
     /// The routes of all tables, without the default and the link-local ones.
     pub(crate) fn routes(&self) -> Result<Vec<RouteEntry>, Error> {
         let mut all = Vec::new();
         for family in [AF_INET, AF_INET6] {
-            let header = [family, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-            let replies = match self.dump("list", "routes", GET_ROUTE, &header) {
-                // A kernel without IPv6.
-                Err(_) if family == AF_INET6 => continue,
-                other => other?,
-            };
-            all.extend(replies.iter().filter_map(|reply| route_entry(&reply.payload)));
+            all.extend(
+                self.routes_of(family)?
+                    .iter()
+                    .filter_map(|reply| route_entry(&reply.payload)),
+            );
         }
         Ok(all)
     }
 
     /// Number of the link by which the host sends to an address; `None`: there is no route.
-    pub(crate) fn link_to(&self, address: Ipv4Addr) -> Result<Option<u32>, Error> {
+    pub(crate) fn link_to(&self, address: IpAddr) -> Result<Option<u32>, Error> {
         let mut batch = Batch::default();
-        let header = [AF_INET, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let octets = octets(address);
+        let bits = 8 * octets.len() as u8;
+        let header = [family_of(address), bits, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         batch.message(GET_ROUTE, flags::REQUEST | flags::ACK, &header, |m| {
-            m.bytes(1, &address.octets());
+            m.bytes(1, &octets);
         });
+        // The last: a kernel without IPv6.
+        let no_route = [Errno::NETUNREACH, Errno::HOSTUNREACH, Errno::OPNOTSUPP];
         match self.socket.exchange(&batch) {
             Ok(replies) => Ok(replies
                 .iter()
                 .find_map(|reply| field(Attributes::find(reply.payload.get(12..)?, 4)?, 0))),
-            Err(cause) if cause.is(Errno::NETUNREACH) || cause.is(Errno::HOSTUNREACH) => Ok(None),
+            Err(cause) if no_route.iter().any(|errno| cause.is(*errno)) => Ok(None),
             Err(cause) => Err(Error::Kernel {
                 verb: "look up route to",
                 object: address.to_string(),
@@ -428,15 +433,27 @@ impl Rtnetlink {
         }
     }
 
-    /// Where the default route leads.
-    pub(crate) fn default_gateway(&self) -> Result<Option<Ipv4Addr>, Error> {
-        let replies = self.dump("list", "routes", GET_ROUTE, &[AF_INET, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])?;
-        let gateway = |reply: &Reply| -> Option<Ipv4Addr> {
+    /// Where the default routes lead, of both families.
+    pub(crate) fn default_gateways(&self) -> Result<Vec<IpAddr>, Error> {
+        let gateway = |reply: &Reply| -> Option<IpAddr> {
             let is_default = *reply.payload.get(1)? == 0 && *reply.payload.get(4)? == TABLE_MAIN;
-            let bytes: [u8; 4] = Attributes::find(reply.payload.get(12..)?, 5)?.try_into().ok()?;
-            is_default.then_some(bytes.into())
+            let bytes = Attributes::find(reply.payload.get(12..)?, 5)?;
+            address_of(bytes).filter(|_| is_default)
         };
-        Ok(replies.iter().find_map(gateway))
+        let mut gateways = Vec::new();
+        for family in [AF_INET, AF_INET6] {
+            gateways.extend(self.routes_of(family)?.iter().find_map(gateway));
+        }
+        Ok(gateways)
+    }
+
+    /// All routes of a family; none where the kernel does not have it.
+    fn routes_of(&self, family: u8) -> Result<Vec<Reply>, Error> {
+        let header = [family, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        match self.dump("list", "routes", GET_ROUTE, &header) {
+            Err(_) if family == AF_INET6 => Ok(Vec::new()),
+            other => other,
+        }
     }
 
     fn dump(&self, verb: &'static str, object: &str, kind: u16, header: &[u8]) -> Result<Vec<Reply>, Error> {

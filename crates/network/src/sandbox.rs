@@ -74,10 +74,11 @@ impl Sandbox {
         Some((endpoint, link))
     }
 
-    /// The default routes of both families: the interface and the gateway, which is unspecified where there is none.
-    pub(crate) fn ways_out(&self) -> impl Iterator<Item = (&Link, IpAddr)> {
-        let ways = [self.best(Link::way_out), self.best(Link::way_out6)];
-        ways.into_iter().flatten().map(|(_, link, gateway)| (link, gateway))
+    /// The default routes of both families: endpoint, interface and gateway, which is unspecified where there is none.
+    pub(crate) fn ways_out(&self) -> impl Iterator<Item = (&EndpointInfo, &Link, IpAddr)> {
+        [self.best(Link::way_out), self.best(Link::way_out6)]
+            .into_iter()
+            .flatten()
     }
 
     /// Of the endpoints that lead out, the one of the highest priority; between equals the network's name decides, as with

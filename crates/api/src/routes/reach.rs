@@ -34,6 +34,7 @@ async fn diagnose(call: Call) -> Outcome {
         container: diagnosis.container,
         checked: diagnosis.checked.into_iter().map(|one| one.name().to_owned()).collect(),
         findings: findings.collect(),
+        not_judged: diagnosis.not_judged,
     })
 }
 
@@ -51,7 +52,12 @@ fn port(port: reach::PortReach) -> PortReach {
         host_port: port.published.host_port,
         port: port.published.port.to_string(),
         target: port.target.to_string(),
-        way: if port.translated { "kernel" } else { "relay" }.to_owned(),
+        way: match port.carrier {
+            reach::Carrier::Kernel => "kernel",
+            reach::Carrier::Relay => "relay",
+            reach::Carrier::Route => "route",
+        }
+        .to_owned(),
         this_host: port.this_host,
         containers: passage(port.containers),
         outside: entrances.collect(),

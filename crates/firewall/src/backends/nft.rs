@@ -221,7 +221,7 @@ impl Backend for Nft {
     fn foreign_forward_drops(&self, own: &str) -> Result<Vec<String>, Error> {
         const FORWARD: u32 = 2;
         let mut found = Vec::new();
-        for (number, family) in [(2u8, "ip"), (1, "inet")] {
+        for (number, family) in [(2u8, "ip"), (1, "inet"), (10, "ip6")] {
             let mut batch = Batch::default();
             batch.message(GET_CHAIN, flags::REQUEST | flags::DUMP, &[number, 0, 0, 0], |_| {});
             for payload in self.query("list", "chains", &batch)? {
@@ -248,6 +248,7 @@ impl Backend for Nft {
         let chains = everything(GET_CHAIN, "chains")?;
         let mut live = LiveRules {
             chains: chains.iter().filter_map(|payload| decode::chain(payload)).collect(),
+            unread: tables_of_before(),
             ..LiveRules::default()
         };
         for payload in everything(GET_RULE, "rules")? {
@@ -269,6 +270,19 @@ impl Backend for Nft {
         }
         Ok(live)
     }
+}
+
+/// Tables of the packet filter before nf_tables that filter what is forwarded or comes in. They are there once a program
+/// asked for them, be there rules in them or not.
+fn tables_of_before() -> Vec<String> {
+    const FILTERING: [&str; 3] = ["filter", "mangle", "security"];
+    let of_family = |family: &str| {
+        // The file is there only where such a table was ever asked for.
+        let names = std::fs::read_to_string(format!("/proc/thread-self/net/{family}_tables_names")).unwrap_or_default();
+        let names = names.lines().filter(|name| FILTERING.contains(name));
+        names.map(|name| format!("{family} {name}")).collect::<Vec<_>>()
+    };
+    [of_family("ip"), of_family("ip6")].concat()
 }
 
 /// An attribute of an answer, which starts with `struct nfgenmsg`.

@@ -4,11 +4,12 @@ use tierce_sys::netlink::Attributes;
 
 use super::{Expression, Field, LiveBase, LiveChain, LiveElement, LiveVerdict};
 
-/// The family of a message, when it sees IPv4 packets, as `nft` names it.
+/// The family of a message, when it sees packets of IPv4 or IPv6, as `nft` names it.
 fn family(payload: &[u8]) -> Option<&'static str> {
     match payload.first()? {
         1 => Some("inet"),
         2 => Some("ip"),
+        10 => Some("ip6"),
         _ => None,
     }
 }
@@ -122,7 +123,7 @@ fn expression(name: &str, data: &[u8]) -> Option<Expression> {
             Expression::Load {
                 to: register(1)?,
                 length: length as usize,
-                what: payload(number(2)?, number(3)?, length),
+                what: payload(number(2)?, number(3)?, length)?,
             }
         }
         "ct" if at(4).is_some() => Expression::Nothing,
@@ -189,14 +190,15 @@ fn meta(key: u32) -> Field {
     }
 }
 
-fn payload(base: u32, offset: u32, length: u32) -> Field {
-    match (base, offset, length) {
-        (1, 9, 1) => Field::TransportProtocol,
-        (1, 12, 1..=4) => Field::Source,
-        (1, 16, 1..=4) => Field::Destination,
-        (2, 2, 2) => Field::DestinationPort,
+/// What a place of a packet says depends on its family, which the rule does not know.
+fn payload(base: u32, offset: u32, length: u32) -> Option<Field> {
+    const NETWORK: u32 = 1;
+    const TRANSPORT: u32 = 2;
+    Some(match (base, offset, length) {
+        (NETWORK, at, _) => Field::NetworkHeader(usize::try_from(at).ok()?),
+        (TRANSPORT, 2, 2) => Field::DestinationPort,
         _ => Field::Other,
-    }
+    })
 }
 
 /// Matches of iptables that are not translated into nf_tables' own.
@@ -204,6 +206,8 @@ fn extension(name: &str, revision: u32, info: &[u8]) -> Option<Expression> {
     let half = |at: usize| Some(u16::from_ne_bytes(info.get(at..at + 2)?.try_into().ok()?));
     match (name, revision) {
         ("comment", _) => Some(Expression::Nothing),
+        // A header of IPv6 that only attacks have (ufw drops them).
+        ("rt", _) => Some(Expression::Never),
         ("conntrack", 2 | 3) => {
             const STATE: u16 = 1;
             let (matched, inverted, states) = (half(146)?, half(148)?, half(150)?);

@@ -1,5 +1,7 @@
 //! What live rules do to a packet: three-valued, since not everything of a rule is understood.
 
+use std::net::IpAddr;
+
 use super::{Expression, Field, LiveBase, LiveChain, LiveElement, LiveRules, LiveVerdict, Packet, Passage};
 
 /// Rules looked at for one packet; what takes more is not judged.
@@ -39,14 +41,27 @@ impl From<bool> for Answer {
     }
 }
 
-/// What the filter chains at a hook do with a packet, as far as `counts` says that their table counts.
-pub(super) fn passage(rules: &LiveRules, point: u32, packet: &Packet, counts: &dyn Fn(&str) -> bool) -> Passage {
+/// What all filter chains at a hook do with a packet. Tables that cannot be read may do anything.
+pub(super) fn passage(rules: &LiveRules, point: u32, packet: &Packet) -> Passage {
+    let unread = rules.unread(packet.destination.is_ipv6());
+    match chains(rules, point, packet, &|_| true) {
+        Passage::Open if !unread.is_empty() => Passage::Depends(unread),
+        Passage::Depends(mut doubtful) => {
+            doubtful.extend(unread);
+            Passage::Depends(doubtful)
+        }
+        decided => decided,
+    }
+}
+
+/// The same of the chains that can be read, as far as `counts` says that their table counts.
+pub(super) fn chains(rules: &LiveRules, point: u32, packet: &Packet, counts: &dyn Fn(&str) -> bool) -> Passage {
     let is_here = |base: &LiveBase| base.point == point && base.kind == "filter";
     let mut here: Vec<_> = rules
         .chains
         .iter()
         .filter_map(|chain| Some((chain.base.as_ref().filter(|base| is_here(base))?, chain)))
-        .filter(|(_, chain)| counts(&chain.table))
+        .filter(|(_, chain)| packet.is_seen_by(&chain.table) && counts(&chain.table))
         .collect();
     here.sort_by_key(|(base, _)| base.priority);
     let mut doubtful = Vec::new();
@@ -194,6 +209,7 @@ impl Judge<'_> {
                     Answer::Yes
                 }
                 Expression::Nothing => Answer::Yes,
+                Expression::Never => Answer::No,
                 Expression::Unknown(_) => Answer::Maybe,
             };
             match step {
@@ -218,11 +234,13 @@ impl Judge<'_> {
             Field::InterfaceOut => Some(name(&packet.interface_out)),
             Field::NumberIn => packet.number_in.map(|number| number.to_ne_bytes().to_vec()),
             Field::Mark => Some(vec![0; 4]),
-            Field::NetworkProtocol => Some(vec![2]),
+            Field::NetworkProtocol => Some(vec![if packet.destination.is_ipv4() { 2 } else { 10 }]),
             Field::TransportProtocol => Some(vec![packet.protocol]),
-            Field::EtherType => Some(vec![8, 0]),
-            Field::Source => packet.source.map(|address| address.octets().to_vec()),
-            Field::Destination => Some(packet.destination.octets().to_vec()),
+            Field::EtherType if packet.destination.is_ipv4() => Some(vec![0x08, 0x00]),
+            Field::EtherType => Some(vec![0x86, 0xdd]),
+            Field::NetworkHeader(from) => header(packet)
+                .get(from..from + length)
+                .and_then(|bytes| bytes.iter().copied().collect()),
             Field::DestinationPort => Some(packet.port.to_be_bytes().to_vec()),
             Field::State => Some(8u32.to_ne_bytes().to_vec()),
             Field::Status => Some(u32::to_ne_bytes(if translated { 1 << 5 | 1 << 8 } else { 0 }).to_vec()),
@@ -260,6 +278,29 @@ impl Judge<'_> {
             found.and_then(|element| element.verdict.clone()),
         )
     }
+}
+
+/// The header of IPv4 or IPv6, as far as it is known.
+fn header(packet: &Packet) -> Vec<Option<u8>> {
+    let (length, protocol, source, destination) = match packet.destination {
+        IpAddr::V4(_) => (20, 9, 12, 16),
+        IpAddr::V6(_) => (40, 6, 8, 24),
+    };
+    let mut header = vec![None; length];
+    let mut put = |from: usize, bytes: &[u8]| {
+        for (place, byte) in header.iter_mut().skip(from).zip(bytes) {
+            *place = Some(*byte);
+        }
+    };
+    put(protocol, &[packet.protocol]);
+    for (from, address) in [(source, packet.source), (destination, Some(packet.destination))] {
+        match address {
+            Some(IpAddr::V4(address)) => put(from, &address.octets()),
+            Some(IpAddr::V6(address)) => put(from, &address.octets()),
+            None => {}
+        }
+    }
+    header
 }
 
 /// The element that a key is in.

@@ -9,14 +9,16 @@ mod judge;
 mod tests;
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use crate::{Value, encode};
 
-/// Everything of IPv4 that filters, in every table.
+/// Everything that filters packets of IPv4 and IPv6, in every table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LiveRules {
     pub(crate) chains: Vec<LiveChain>,
+    /// Tables that filter and cannot be read here: those of the packet filter before nf_tables, as `ip filter`.
+    pub(crate) unread: Vec<String>,
     /// By table and name.
     pub(crate) sets: HashMap<(String, String), Vec<LiveElement>>,
 }
@@ -89,6 +91,8 @@ pub(crate) enum Expression {
     Verdict(LiveVerdict),
     /// Counts, logs, names: changes nothing.
     Nothing,
+    /// Matches no packet that is thought of here.
+    Never,
     /// May match or not; its name.
     Unknown(String),
 }
@@ -103,8 +107,8 @@ pub(crate) enum Field {
     NetworkProtocol,
     TransportProtocol,
     EtherType,
-    Source,
-    Destination,
+    /// From this byte on.
+    NetworkHeader(usize),
     DestinationPort,
     State,
     Status,
@@ -124,9 +128,9 @@ pub struct Packet {
     /// Transport protocol's number.
     pub protocol: u8,
     /// Who sends it; `None`: anybody.
-    pub source: Option<Ipv4Addr>,
-    /// Where it goes, after translation.
-    pub destination: Ipv4Addr,
+    pub source: Option<IpAddr>,
+    /// Where it goes, after translation; of the packet's family.
+    pub destination: IpAddr,
     /// Port, after translation.
     pub port: u16,
     /// Port that the sender named, when it was translated.
@@ -144,17 +148,36 @@ pub enum Passage {
     Depends(Vec<String>),
 }
 
+impl Packet {
+    /// Whether rules of a table (family and name) see it.
+    fn is_seen_by(&self, table: &str) -> bool {
+        let family = table.split(' ').next().unwrap_or_default();
+        family == "inet" || family == if self.destination.is_ipv4() { "ip" } else { "ip6" }
+    }
+}
+
 impl LiveRules {
     /// What the chains of all tables at the forward hook do with a packet.
     pub fn forwarded(&self, packet: &Packet) -> Passage {
-        judge::passage(self, 2, packet, &|_| true)
+        judge::passage(self, 2, packet)
     }
 
-    /// As [`Self::forwarded`], by the tables of others alone; `own` is the name of ours.
+    /// As [`Self::forwarded`], by the tables of others that can be read alone; `own` is the name of ours.
     pub fn forwarded_by_others(&self, packet: &Packet, own: &str) -> Passage {
-        judge::passage(self, 2, packet, &|table| {
+        judge::chains(self, 2, packet, &|table| {
             table.split_once(' ').is_none_or(|(_, name)| name != own)
         })
+    }
+
+    /// Tables that filter packets of a family and cannot be read here, as `ip filter (iptables-legacy)`.
+    pub fn unread(&self, ipv6: bool) -> Vec<String> {
+        let (family, program) = if ipv6 {
+            ("ip6 ", "ip6tables")
+        } else {
+            ("ip ", "iptables")
+        };
+        let of_family = self.unread.iter().filter(|table| table.starts_with(family));
+        of_family.map(|table| format!("{table} ({program}-legacy)")).collect()
     }
 
     /// Whether a set or map of table `table` (family and name, as `ip filter`) has this key.
@@ -173,8 +196,18 @@ impl LiveRules {
         rules.any(|rule| rule.iter().any(looks_up) && rule.contains(&Expression::Unknown("masq".to_owned())))
     }
 
+    /// Whether any rule may give a packet that leaves another source.
+    pub fn may_translate(&self, packet: &Packet) -> bool {
+        let translating = |chain: &&LiveChain| {
+            let leaving = |base: &LiveBase| base.point == 4 && base.kind == "nat";
+            packet.is_seen_by(&chain.table) && chain.base.as_ref().is_some_and(leaving)
+        };
+        let mut chains = self.chains.iter().filter(translating);
+        chains.any(|chain| !chain.rules.is_empty())
+    }
+
     /// What the chains of all tables at the input hook do with a packet.
     pub fn incoming(&self, packet: &Packet) -> Passage {
-        judge::passage(self, 1, packet, &|_| true)
+        judge::passage(self, 1, packet)
     }
 }

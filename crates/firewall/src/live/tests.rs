@@ -17,11 +17,26 @@ fn packet() -> Packet {
     }
 }
 
+fn packet6() -> Packet {
+    Packet {
+        destination: "fd00:17::2".parse().unwrap(),
+        ..packet()
+    }
+}
+
 fn judged(script: &'static str, expected: Passage) {
+    judged_of(packet(), script, expected);
+}
+
+fn judged6(script: &'static str, expected: Passage) {
+    judged_of(packet6(), script, expected);
+}
+
+fn judged_of(packet: Packet, script: &'static str, expected: Passage) {
     in_own_network(move || {
         nft_script(script);
         let live = open(Choice::Nft).live().unwrap();
-        assert_eq!(live.forwarded(&packet()), expected, "{script}\n{live:#?}");
+        assert_eq!(live.forwarded(&packet), expected, "{script}\n{live:#?}");
     });
 }
 
@@ -99,6 +114,53 @@ fn jumps_sets_and_maps_are_followed() {
 }
 
 #[test]
+fn packets_of_ipv6_are_judged_by_rules_that_see_them() {
+    judged6(
+        "table ip f { chain f { type filter hook forward priority 0; policy drop; }; }",
+        Passage::Open,
+    );
+    judged6(
+        "table ip6 f { chain f { type filter hook forward priority 0; policy drop; }; }",
+        blocked("ip6 f f"),
+    );
+    judged6(
+        "table inet f { chain f { type filter hook forward priority 0; policy drop; meta nfproto ipv4 accept; }; }",
+        blocked("inet f f"),
+    );
+    judged6(
+        "table inet f { chain f { type filter hook forward priority 0; policy drop; ip6 daddr fd00:17::/64 accept; }; }",
+        Passage::Open,
+    );
+    judged6(
+        "table inet f { chain f { type filter hook forward priority 0; ip daddr 0.0.0.0/0 drop; meta protocol ip6 accept; drop; }; }",
+        Passage::Open,
+    );
+    judged6(
+        "table ip6 f {
+            set inside { type ipv6_addr; flags interval; elements = { fd00:16::/64, fd00:17::/64 }; }
+            chain f { type filter hook forward priority 0; ip6 daddr @inside tcp dport . ip6 daddr { 80 . fd00:17::2 } drop; }; }",
+        blocked("ip6 f f"),
+    );
+    judged6(
+        "table ip6 f { chain f { type filter hook forward priority 0; policy drop; ip6 saddr fd00::/8 accept; }; }",
+        Passage::Depends(vec!["ip6 f f".into()]),
+    );
+}
+
+#[test]
+fn tables_that_cannot_be_read_make_every_answer_doubtful() {
+    let live = LiveRules {
+        unread: vec!["ip6 filter".to_owned()],
+        ..LiveRules::default()
+    };
+    assert_eq!(live.forwarded(&packet()), Passage::Open);
+    let doubtful = Passage::Depends(vec!["ip6 filter (ip6tables-legacy)".into()]);
+    assert_eq!(live.forwarded(&packet6()), doubtful);
+    assert_eq!(live.incoming(&packet6()), doubtful);
+    assert_eq!(live.forwarded_by_others(&packet6(), "tierce"), Passage::Open);
+}
+
+#[test]
 fn what_is_not_known_is_said() {
     let depends = Passage::Depends(vec!["ip f f".into()]);
     judged(
@@ -128,21 +190,34 @@ fn rules_of_iptables_are_understood() {
             "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
             "-A FORWARD -m comment --comment hello -p tcp --dport 443 -j ACCEPT",
         ] {
-            iptables(rule);
+            iptables("iptables-nft", rule);
         }
         let live = || open(Choice::Nft).live().unwrap();
         assert_eq!(live().forwarded(&packet()), blocked(FORWARD), "{:#?}", live());
-        iptables("-I FORWARD -m conntrack --ctstate DNAT -j ACCEPT");
+        iptables("iptables-nft", "-I FORWARD -m conntrack --ctstate DNAT -j ACCEPT");
         assert_eq!(live().forwarded(&packet()), Passage::Open, "{:#?}", live());
+        // What ufw has for IPv6.
+        iptables("ip6tables-nft", "-A FORWARD -m rt --rt-type 0 -j DROP");
+        assert_eq!(live().forwarded(&packet6()), Passage::Open, "{:#?}", live());
+        iptables(
+            "ip6tables-nft",
+            "-A FORWARD -d fd00:17::/64 -p tcp --dport 80 -j REJECT",
+        );
+        assert_eq!(
+            live().forwarded(&packet6()),
+            blocked("ip6 filter FORWARD"),
+            "{:#?}",
+            live()
+        );
     });
 }
 
-fn iptables(arguments: &str) {
-    let status = std::process::Command::new("iptables-nft")
+fn iptables(program: &str, arguments: &str) {
+    let status = std::process::Command::new(program)
         .args(arguments.split(' '))
         .status()
         .unwrap();
-    assert!(status.success(), "iptables-nft {arguments}");
+    assert!(status.success(), "{program} {arguments}");
 }
 
 fn missing(program: &str) -> Option<String> {

@@ -184,7 +184,7 @@ fn entry(namespace: &Namespace, link: &Link) -> Result<LinkEntry, Error> {
 /// Has the default routes of a namespace lead by the endpoints that shall have them ([`Sandbox::ways_out`]), whatever
 /// they were.
 pub(super) fn lead_out(sandbox: &Sandbox, namespace: &Namespace) -> Result<(), Error> {
-    for (link, gateway) in sandbox.ways_out() {
+    for (_, link, gateway) in sandbox.ways_out() {
         let entry = entry(namespace, link)?;
         namespace.route.apply(Plan::default().default_route(&entry, gateway))?;
     }

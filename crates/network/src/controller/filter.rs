@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use tierce_firewall::{Change, Choice, Elements, Family, Table};
 
 use super::ways::ways;
-use super::{Controller, FORWARDING, watch};
+use super::{Controller, FORWARDING, FORWARDING6, watch};
 use crate::drivers;
 use crate::drivers::bridge::rules::{self, Situation};
 use crate::portmap::nat;
@@ -118,7 +118,7 @@ fn forwarding(family: Family) -> Forwarding {
             mark: "forwarding-enabled",
         },
         Family::Ip6 => Forwarding {
-            switch: "/proc/sys/net/ipv6/conf/all/forwarding",
+            switch: FORWARDING6,
             mark: "forwarding6-enabled",
         },
     }

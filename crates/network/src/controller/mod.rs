@@ -30,12 +30,13 @@ use tierce_firewall::Backend;
 
 use crate::ipam::Addresses;
 use crate::names::Names;
+use crate::network::NetworkKind;
 use crate::portmap::Ports;
 use crate::portmap::relay::Relay;
 use crate::records::Records;
 use crate::{Config, Error, Network, Sandbox};
 pub(crate) use reach::live_rules;
-pub use reach::{Entrance, PortReach, reach};
+pub use reach::{Carrier, Entrance, PortReach, reach};
 pub use watch::{Watching, watch};
 
 /// A container that runs, as the supervisor reports it at start-up.
@@ -128,18 +129,28 @@ impl Controller {
     /// leads elsewhere what a network has.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if std::fs::read_to_string(FORWARDING).is_ok_and(|value| value.trim() == "0") {
+        let six = bridge_with_ipv6(&self.networks());
+        let is_off = |switch: &str| std::fs::read_to_string(switch).is_ok_and(|value| value.trim() == "0");
+        if is_off(FORWARDING) {
             warnings.push("IPv4 forwarding is disabled".to_owned());
         }
+        if six.is_some() && is_off(FORWARDING6) {
+            warnings.push("IPv6 forwarding is disabled".to_owned());
+        }
+        let told = |chain: String| {
+            let bridge = if chain.starts_with("ip6 ") {
+                six.as_ref()?
+            } else {
+                &self.config.bridge.name
+            };
+            Some(format!(
+                "packet filter chain \"{chain}\" drops forwarded packets by policy; containers cannot reach the \
+                 outside and published ports answer on this host only, until it accepts packets from and to {bridge} \
+                 (nft insert rule {chain} iifname {bridge} accept; nft insert rule {chain} oifname {bridge} accept)"
+            ))
+        };
         match self.filter.foreign_forward_drops(&self.config.table) {
-            Ok(chains) => warnings.extend(chains.into_iter().map(|chain| {
-                let bridge = &self.config.bridge.name;
-                format!(
-                    "packet filter chain \"{chain}\" drops forwarded packets by policy; containers cannot reach the \
-                     outside and published ports answer on this host only, until it accepts packets from and to {bridge} \
-                     (nft insert rule {chain} iifname {bridge} accept; nft insert rule {chain} oifname {bridge} accept)"
-                )
-            })),
+            Ok(chains) => warnings.extend(chains.into_iter().filter_map(told)),
             Err(error) => warnings.push(error.to_string()),
         }
         match routes::all(self) {
@@ -156,6 +167,19 @@ impl Controller {
 
 /// The host's switch of IPv4 forwarding.
 const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
+/// The same of IPv6.
+const FORWARDING6: &str = "/proc/sys/net/ipv6/conf/all/forwarding";
+
+/// The bridge of the first network that has IPv6 and leads outwards.
+fn bridge_with_ipv6(networks: &[Arc<Network>]) -> Option<String> {
+    let mut leading = networks
+        .iter()
+        .filter(|network| network.ipam6.is_some() && !network.internal);
+    leading.find_map(|network| match &network.kind {
+        NetworkKind::Bridge(options) => Some(options.bridge.clone()),
+        _ => None,
+    })
+}
 
 /// 64 random hexadecimal digits.
 fn random_id() -> Result<String, Error> {

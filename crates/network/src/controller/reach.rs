@@ -1,17 +1,18 @@
 //! Who can reach published ports: judged by what is in force now, of all programs, not by what was asked for.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use ipnet::{IpNet, Ipv4Net};
 use tierce_firewall::{LiveRules, Packet, Passage, Value};
 
 use super::Controller;
+use super::ways::ways;
 use crate::network::NetworkKind;
-use crate::portmap::nat::{PUBLISH, PUBLISH_AT, SPAN, SPAN_AT};
-use crate::rtnetlink::{LinkEntry, Rtnetlink};
+use crate::portmap::nat::{PUBLISH, PUBLISH_AT, SPAN, SPAN_AT, Targets, address_value};
+use crate::request::Protocol;
+use crate::rtnetlink::{LinkEntry, Rtnetlink, is_link_local};
 use crate::sandbox::Published;
-use crate::{Error, Sandbox};
+use crate::{Error, Network, Sandbox};
 
 /// A published port, and who can reach it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,15 +24,26 @@ pub struct PortReach {
     /// What is published where.
     pub published: Published,
     /// The container's address.
-    pub target: Ipv4Addr,
-    /// The kernel carries packets to the container; otherwise the relay carries what they contain.
-    pub translated: bool,
+    pub target: IpAddr,
+    /// How what is sent to the port comes to the container.
+    pub carrier: Carrier,
     /// Programs of this host reach it.
     pub this_host: bool,
-    /// Containers reach it at the host's address.
+    /// Containers reach it, as a rule at the host's address.
     pub containers: Passage,
     /// Other hosts, by the interface they come by.
     pub outside: Vec<Entrance>,
+}
+
+/// How what is sent to a published port comes to the container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// The kernel rewrites the destination of packets.
+    Kernel,
+    /// The daemon carries what packets contain.
+    Relay,
+    /// It is sent to the container's own address (gateway mode `routed`).
+    Route,
 }
 
 /// A way into this host.
@@ -39,7 +51,7 @@ pub struct PortReach {
 pub struct Entrance {
     /// The interface.
     pub interface: String,
-    /// The address that others name.
+    /// The address that others name. A link-local one is named by neighbours alone.
     pub address: IpAddr,
     /// Whether they come in.
     pub passage: Passage,
@@ -54,181 +66,254 @@ pub(crate) fn live_rules(controller: &Controller) -> Result<LiveRules, Error> {
 
 /// Every published port, by container and port.
 pub fn reach(controller: &Controller) -> Result<Vec<PortReach>, Error> {
-    let live = live_rules(controller)?;
     let route = Rtnetlink::open()?;
+    let networks = controller.networks();
     let links = route.links()?;
-    let interfaces = interfaces(controller, &route, &links)?;
+    let host = HostFacts {
+        live: live_rules(controller)?,
+        interfaces: interfaces(&networks, &route, &links)?,
+        links,
+        bridges: networks
+            .iter()
+            .filter_map(|network| Some((bridge_of(network)?, network)))
+            .collect(),
+    };
     let mut sandboxes: Vec<_> = controller.lock().sandboxes.values().cloned().collect();
     sandboxes.sort_by(|one, other| one.name.cmp(&other.name));
     let mut all = Vec::new();
     for sandbox in &sandboxes {
-        let Some((endpoint, link)) = sandbox.published_at() else {
+        let (Some((endpoint, _)), Some(ways)) = (sandbox.published_at(), ways(controller, sandbox)) else {
             continue;
         };
-        // Who reaches a container without IPv4 is not judged yet.
-        let Some(target) = link.address else { continue };
-        let network = controller.lock().networks.get(&endpoint.network).cloned();
-        let bridge = match network.as_ref().map(|network| &network.kind) {
-            Some(NetworkKind::Bridge(options)) => options.bridge.clone(),
-            _ => continue,
+        let Some((bridge, _)) = host.bridges.iter().find(|(_, network)| network.id == endpoint.network) else {
+            continue;
         };
         let judge = Judge {
             controller,
-            live: &live,
-            links: &links,
-            interfaces: &interfaces,
-            bridge: &bridge,
-            target,
+            host: &host,
+            bridge,
+            targets: ways.targets,
         };
-        // Nor are ports that answer at the container's own address, and those of IPv6 that the packet filter leads.
-        let is_judged = |published: &&Published| {
-            published.host_port != 0 && (published.address.is_ipv4() || link.address6.is_none())
-        };
-        let judged = sandbox.ports.iter().filter(is_judged);
-        all.extend(judged.map(|published| judge.port(sandbox, *published)));
+        all.extend(
+            sandbox
+                .ports
+                .iter()
+                .filter_map(|published| judge.port(sandbox, *published)),
+        );
     }
     Ok(all)
 }
 
+/// What is so of the host.
+struct HostFacts<'a> {
+    live: LiveRules,
+    links: Vec<LinkEntry>,
+    /// By which other hosts may come, with an address of each.
+    interfaces: Vec<(String, IpAddr)>,
+    /// The bridges of our networks.
+    bridges: Vec<(&'a str, &'a Arc<Network>)>,
+}
+
 struct Judge<'a> {
     controller: &'a Controller,
-    live: &'a LiveRules,
-    links: &'a [LinkEntry],
-    interfaces: &'a [(String, Ipv4Net)],
+    host: &'a HostFacts<'a>,
+    /// The one that the container is on.
     bridge: &'a str,
-    target: Ipv4Addr,
+    targets: Targets,
 }
 
 impl Judge<'_> {
-    fn port(&self, sandbox: &Arc<Sandbox>, published: Published) -> PortReach {
-        // Where the host is obeyed, what does not come from the host itself is not translated.
-        let translated = self.is_translated(published) && !self.controller.config.host.obey_firewall;
-        let entrances = match published.address {
-            IpAddr::V4(address) => self.entrances(address),
-            // What comes over IPv6 is the relay's, and IPv6 rules are not judged here.
-            IpAddr::V6(_) => Vec::new(),
+    fn port(&self, sandbox: &Sandbox, published: Published) -> Option<PortReach> {
+        let target = self.targets.for_relay(published.address)?;
+        let carrier = self.carrier(published);
+        // The relay carries streams and datagrams; it only holds such a port.
+        let is_served = carrier != Carrier::Relay || published.port.protocol != Protocol::Sctp;
+        let outside = match carrier {
+            _ if !is_served => Vec::new(),
+            Carrier::Route => self.routed_entrances(published, target),
+            Carrier::Kernel | Carrier::Relay => self.entrances(published, target, carrier),
         };
-        let from_container = self.packet(published, self.bridge, translated);
-        let containers = if published.address.is_ipv6() || published.address.is_loopback() {
-            Passage::Blocked("no address that containers reach".to_owned())
-        } else if translated {
-            self.live.forwarded(&from_container)
+        let containers = if is_served {
+            self.containers(published, target, carrier)
         } else {
-            self.live.incoming(&from_container)
+            Passage::Blocked("SCTP is not relayed".to_owned())
         };
-        PortReach {
+        Some(PortReach {
             container: sandbox.container.clone(),
             name: sandbox.name.clone(),
             published,
-            target: self.target,
-            translated,
-            this_host: true,
+            target,
+            carrier,
+            this_host: is_served,
             containers,
-            outside: entrances
-                .into_iter()
-                .map(|(interface, address)| self.entrance(published, interface, address, translated))
-                .collect(),
-        }
+            outside,
+        })
     }
 
-    /// Interfaces by which others come to an address of this host.
-    fn entrances(&self, address: Ipv4Addr) -> Vec<(&str, Ipv4Addr)> {
-        let matches = |own: Ipv4Addr| address.is_unspecified() || address == own;
-        self.interfaces
-            .iter()
-            .filter(|(_, net)| matches(net.addr()))
-            .map(|(name, net)| (name.as_str(), net.addr()))
-            .collect()
-    }
-
-    fn entrance(&self, published: Published, interface: &str, address: Ipv4Addr, translated: bool) -> Entrance {
-        let as_incoming = Packet {
-            destination: address,
-            ..self.packet(published, interface, false)
-        };
-        let incoming = self.live.incoming(&as_incoming);
-        let (passage, bypasses) = if translated {
-            let passage = self.live.forwarded(&self.packet(published, interface, true));
-            let bypasses = match (&passage, incoming) {
-                (Passage::Blocked(_), _) | (_, Passage::Open) => None,
-                (_, Passage::Blocked(chain)) => Some(chain),
-                (_, Passage::Depends(chains)) => Some(chains.join(", ")),
-            };
-            (passage, bypasses)
+    fn carrier(&self, published: Published) -> Carrier {
+        if published.host_port == 0 {
+            Carrier::Route
+        } else if self.is_translated(published) && !self.controller.config.host.obey_firewall {
+            Carrier::Kernel
         } else {
-            (incoming, None)
-        };
-        Entrance {
-            interface: interface.to_owned(),
-            address: address.into(),
-            passage,
-            bypasses,
+            // Where the host is obeyed, what does not come from the host itself is not translated.
+            Carrier::Relay
         }
     }
 
-    fn packet(&self, published: Published, interface: &str, translated: bool) -> Packet {
-        let (out, port, original) = if translated {
-            (self.bridge, published.port.number, Some(published.host_port))
-        } else {
-            ("", published.host_port, None)
-        };
-        Packet {
-            interface_in: interface.to_owned(),
-            number_in: self
-                .links
-                .iter()
-                .find(|link| link.name == interface)
-                .map(|link| link.index),
-            interface_out: out.to_owned(),
-            protocol: published.port.protocol.number(),
-            source: None,
-            destination: self.target,
-            port,
-            original_port: original,
-        }
-    }
-
+    /// Whether the packet filter rewrites what comes to the port, by the maps in force.
     fn is_translated(&self, published: Published) -> bool {
-        let IpAddr::V4(address) = published.address else {
-            return false;
-        };
-        let table = format!("ip {}", self.controller.config.table);
+        let family = if published.address.is_ipv4() { "ip" } else { "ip6" };
+        let table = format!("{family} {}", self.controller.config.table);
         let mut key = vec![
             Value::Protocol(published.port.protocol.number()),
             Value::Port(published.host_port),
         ];
-        let maps = if address.is_unspecified() {
+        let maps = if published.address.is_unspecified() {
             [PUBLISH, SPAN]
         } else {
-            key.insert(0, Value::Ipv4(address));
+            key.insert(0, address_value(published.address));
             [PUBLISH_AT, SPAN_AT]
         };
-        maps.iter().any(|map| self.live.has(&table, map, &key))
+        maps.iter().any(|map| self.host.live.has(&table, map, &key))
+    }
+
+    /// What becomes of what other containers send to the port.
+    fn containers(&self, published: Published, target: IpAddr, carrier: Carrier) -> Passage {
+        let nowhere = || Passage::Blocked("no address that containers reach".to_owned());
+        if published.address.is_loopback() {
+            return nowhere();
+        }
+        match carrier {
+            Carrier::Kernel => self.forwarded(published, self.bridge, target, Some(published.host_port)),
+            Carrier::Route => self.forwarded(published, self.bridge, target, None),
+            Carrier::Relay => {
+                // Of the container's own network, or of another one that has the family.
+                let own_first = self.host.bridges.iter().filter(|(bridge, _)| *bridge == self.bridge);
+                let others = self.host.bridges.iter().filter(|(bridge, _)| *bridge != self.bridge);
+                let from = own_first.chain(others).find_map(|(bridge, network)| {
+                    let gateways = network.subnets().filter_map(|ipam| ipam.gateway);
+                    let gateway = gateways
+                        .into_iter()
+                        .find(|gateway| same_family(*gateway, published.address));
+                    Some((*bridge, gateway.filter(|_| !network.internal)?))
+                });
+                let Some((bridge, gateway)) = from else {
+                    return nowhere();
+                };
+                let named = Some(published.address).filter(|address| !address.is_unspecified());
+                self.incoming(published, bridge, named.unwrap_or(gateway))
+            }
+        }
+    }
+
+    /// The ways of others to a port of the host.
+    fn entrances(&self, published: Published, target: IpAddr, carrier: Carrier) -> Vec<Entrance> {
+        let is_meant = |own: IpAddr| {
+            let all = published.address.is_unspecified() && same_family(own, published.address);
+            all || own == published.address
+        };
+        let ways = self.host.interfaces.iter().filter(|(_, own)| is_meant(*own));
+        let entrance = |(interface, address): &(String, IpAddr)| {
+            let incoming = self.incoming(published, interface, *address);
+            // Neighbours at a link-local address are the relay's in any case.
+            let (passage, bypasses) = if carrier == Carrier::Kernel && !is_link_local(*address) {
+                let passage = self.forwarded(published, interface, target, Some(published.host_port));
+                let bypasses = match (&passage, incoming) {
+                    (Passage::Blocked(_), _) | (_, Passage::Open) => None,
+                    (_, Passage::Blocked(chain)) => Some(chain),
+                    (_, Passage::Depends(chains)) => Some(chains.join(", ")),
+                };
+                (passage, bypasses)
+            } else {
+                (incoming, None)
+            };
+            Entrance {
+                interface: interface.clone(),
+                address: *address,
+                passage,
+                bypasses,
+            }
+        };
+        ways.map(entrance).collect()
+    }
+
+    /// The ways of others to the container's own address: by every interface that has an address of the family.
+    fn routed_entrances(&self, published: Published, target: IpAddr) -> Vec<Entrance> {
+        let of_family = |(_, own): &&(String, IpAddr)| same_family(*own, target) && !is_link_local(*own);
+        let mut names: Vec<_> = self
+            .host
+            .interfaces
+            .iter()
+            .filter(of_family)
+            .map(|(name, _)| name)
+            .collect();
+        names.dedup();
+        let entrance = |interface: &String| Entrance {
+            interface: interface.clone(),
+            address: target,
+            passage: self.forwarded(published, interface, target, None),
+            bypasses: None,
+        };
+        names.into_iter().map(entrance).collect()
+    }
+
+    /// What becomes of a packet to the container, as it is when it is forwarded.
+    fn forwarded(&self, published: Published, interface: &str, target: IpAddr, original: Option<u16>) -> Passage {
+        self.host.live.forwarded(&Packet {
+            interface_out: self.bridge.to_owned(),
+            port: published.port.number,
+            original_port: original,
+            ..self.packet(published, interface, target)
+        })
+    }
+
+    /// What becomes of a packet to the host's own port.
+    fn incoming(&self, published: Published, interface: &str, address: IpAddr) -> Passage {
+        self.host.live.incoming(&self.packet(published, interface, address))
+    }
+
+    /// A packet to a port of this host.
+    fn packet(&self, published: Published, interface: &str, destination: IpAddr) -> Packet {
+        let link = self.host.links.iter().find(|link| link.name == interface);
+        Packet {
+            interface_in: interface.to_owned(),
+            number_in: link.map(|link| link.index),
+            interface_out: String::new(),
+            protocol: published.port.protocol.number(),
+            source: None,
+            destination,
+            port: published.host_port,
+            original_port: None,
+        }
+    }
+}
+
+fn same_family(one: IpAddr, other: IpAddr) -> bool {
+    one.is_ipv4() == other.is_ipv4()
+}
+
+fn bridge_of(network: &Network) -> Option<&str> {
+    match &network.kind {
+        NetworkKind::Bridge(options) => Some(&options.bridge),
+        _ => None,
     }
 }
 
 /// Interfaces by which other hosts may come, with their addresses: all but loopback and our own bridges.
 fn interfaces(
-    controller: &Controller,
+    networks: &[Arc<Network>],
     route: &Rtnetlink,
     links: &[LinkEntry],
-) -> Result<Vec<(String, Ipv4Net)>, Error> {
-    let own: Vec<_> = controller
-        .networks()
-        .iter()
-        .filter_map(|network| match &network.kind {
-            NetworkKind::Bridge(options) => Some(options.bridge.clone()),
-            _ => None,
-        })
-        .collect();
+) -> Result<Vec<(String, IpAddr)>, Error> {
+    let own: Vec<_> = networks.iter().filter_map(|network| bridge_of(network)).collect();
     let mut found = Vec::new();
     for (index, address) in route.all_addresses()? {
-        let IpNet::V4(address) = address else { continue };
         let name = links.iter().find(|link| link.index == index).map(|link| &link.name);
-        if let Some(name) = name.filter(|name| !own.contains(name))
+        if let Some(name) = name.filter(|name| !own.contains(&name.as_str()))
             && !address.addr().is_loopback()
         {
-            found.push((name.clone(), address));
+            found.push((name.clone(), address.addr()));
         }
     }
     Ok(found)

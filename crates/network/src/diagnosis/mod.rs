@@ -5,9 +5,9 @@ pub(crate) mod collect;
 #[cfg(test)]
 mod tests;
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use tierce_firewall::Passage;
 
 /// What is looked at, in the order in which a packet of a container meets it.
@@ -59,6 +59,15 @@ impl Subject {
     }
 }
 
+/// What was found out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Diagnosis {
+    /// What is wrong, in the order in which packets meet it.
+    pub findings: Vec<Finding>,
+    /// What could not be judged, each with the reason.
+    pub not_judged: Vec<String>,
+}
+
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -75,14 +84,34 @@ pub struct Finding {
 /// What is so on this host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
-    /// `net.ipv4.ip_forward`
-    pub(crate) forwarding: Option<bool>,
+    /// What is so of IPv4, and of IPv6.
+    pub(crate) families: [FamilyFacts; 2],
     /// Entries of the table of connections, and its size.
     pub(crate) connections: Option<(u64, u64)>,
-    /// The interface of the default route, with its MTU.
-    pub(crate) uplink: Option<(String, u32)>,
     /// The networks that are looked at.
     pub(crate) networks: Vec<NetworkFacts>,
+    /// The container that is asked about.
+    pub(crate) container: Option<ContainerFacts>,
+    /// What could not be looked at, each with the reason.
+    pub(crate) not_judged: Vec<String>,
+}
+
+/// What is so of a family on this host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct FamilyFacts {
+    /// `net.ipv4.ip_forward`, `net.ipv6.conf.all.forwarding`
+    pub(crate) forwarding: Option<bool>,
+    /// Where the default route leads.
+    pub(crate) uplink: Option<Uplink>,
+}
+
+/// The interface of a default route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Uplink {
+    pub(crate) name: String,
+    pub(crate) mtu: u32,
+    /// It has its addresses and routes from a router only as long as the host does not forward (`accept_ra` is 1).
+    pub(crate) listens: bool,
 }
 
 /// What is so of a bridge network.
@@ -90,28 +119,47 @@ pub(crate) struct Facts {
 pub(crate) struct NetworkFacts {
     pub(crate) name: String,
     pub(crate) bridge: String,
-    pub(crate) subnet: Ipv4Net,
-    pub(crate) gateway: Ipv4Addr,
     pub(crate) mtu: u32,
     pub(crate) internal: bool,
     /// The bridge is there, and up.
     pub(crate) is_up: Option<bool>,
-    /// Its addresses.
-    pub(crate) addresses: Vec<Ipv4Net>,
+    /// What is so of each family that it has.
+    pub(crate) sides: Vec<SideFacts>,
+}
+
+/// What is so of a family of a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SideFacts {
+    pub(crate) subnet: IpNet,
+    /// What the bridge shall have.
+    pub(crate) own_address: Option<IpNet>,
+    /// Addresses that it has.
+    pub(crate) addresses: Vec<IpNet>,
+    /// Packets of the containers leave by this host; otherwise by another router, or not at all.
+    pub(crate) leaves_here: bool,
     /// What happens to a packet from the bridge to the outside, by rules of others.
     pub(crate) outwards: Passage,
-    /// The network wants masquerading.
-    pub(crate) wants_masquerade: bool,
-    /// A rule that masquerades it is in force.
-    pub(crate) masquerades: bool,
-    /// The packet filter is left to the administrator.
-    pub(crate) unmanaged: bool,
+    /// The address that packets leave with.
+    pub(crate) source: Source,
     /// The interface by which the host sends to the subnet; empty: none.
     pub(crate) way_back: String,
-    /// `rp_filter` of the bridge as it counts: 0 off, 1 strict, 2 loose.
+    /// `rp_filter` of the bridge as it counts: 0 off, 1 strict, 2 loose. IPv6 has none.
     pub(crate) reverse_path: u32,
-    /// The container that is asked about.
-    pub(crate) container: Option<ContainerFacts>,
+    /// Where the container's default route shall lead, if it is by this network.
+    pub(crate) way_out: Option<IpAddr>,
+}
+
+/// The address that packets of a network leave with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// One of the host's.
+    Host,
+    /// One of the host's, if the rule for that were in force.
+    Missing,
+    /// The packet filter is the administrator's, and has no rule that could make it one of the host's.
+    Unmanaged,
+    /// The container's own, as the network was asked to; by this option.
+    Own(&'static str),
 }
 
 /// What is so inside of a container.
@@ -119,102 +167,142 @@ pub(crate) struct NetworkFacts {
 pub(crate) struct ContainerFacts {
     /// Where its namespace is pinned.
     pub(crate) key: String,
-    /// This network is the one of its default route.
-    pub(crate) is_way_out: bool,
-    /// Where its default route leads.
-    pub(crate) gateway: Option<Ipv4Addr>,
-    /// Answers of its servers: server, and what was wrong (`None`: nothing).
+    /// Where its default routes lead.
+    pub(crate) gateways: Vec<IpAddr>,
+    /// Answers of its servers: server, and what was wrong (`None`: nothing). Where nothing leads outwards none is asked.
     pub(crate) servers: Vec<(String, Option<String>)>,
+}
+
+impl SideFacts {
+    fn is_ipv6(&self) -> bool {
+        self.subnet.addr().is_ipv6()
+    }
+
+    /// The family as `nft` names it.
+    fn nft(&self) -> &'static str {
+        if self.is_ipv6() { "ip6" } else { "ip" }
+    }
 }
 
 /// What is wrong, in the order in which packets meet it.
 pub(crate) fn judge(facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if facts.forwarding == Some(false) && !facts.networks.is_empty() {
-        findings.push(Finding {
-            subject: Subject::Forwarding,
-            what: "this host does not forward packets: containers reach this host and each other only".to_owned(),
-            evidence: vec!["net.ipv4.ip_forward = 0".to_owned()],
-            mend: vec!["sysctl -w net.ipv4.ip_forward=1".to_owned()],
-        });
-    }
-    if let Some((used, size)) = facts.connections
-        && used.saturating_mul(100) >= size.saturating_mul(95)
-    {
-        findings.push(Finding {
-            subject: Subject::Connections,
-            what: "the kernel's table of connections is full: new connections are dropped".to_owned(),
-            evidence: vec![format!("nf_conntrack_count = {used}, nf_conntrack_max = {size}")],
-            mend: vec![format!("sysctl -w net.netfilter.nf_conntrack_max={}", size.max(1) * 4)],
-        });
-    }
+    findings.extend(forwarding(facts, false));
+    findings.extend(forwarding(facts, true));
+    findings.extend(connections(facts));
     for network in &facts.networks {
-        findings.extend(gateway(network));
-        findings.extend(forward_policy(network));
-        findings.extend(masquerade(network));
-        findings.extend(reverse_path(network));
-        findings.extend(mtu(network, facts.uplink.as_ref()));
-        findings.extend(dns(network));
+        findings.extend(bridge(network));
+        findings.extend(mtu(network, &facts.families));
+        for side in &network.sides {
+            findings.extend(gateway(network, side, facts.container.as_ref()));
+            findings.extend(forward_policy(network, side));
+            findings.extend(masquerade(network, side));
+            findings.extend(reverse_path(network, side));
+        }
     }
+    findings.extend(facts.container.as_ref().and_then(dns));
     findings.sort_by_key(|finding| finding.subject);
     findings
 }
 
-fn gateway(network: &NetworkFacts) -> Option<Finding> {
-    let NetworkFacts {
-        name,
-        bridge,
-        gateway,
-        subnet,
-        ..
-    } = network;
-    let found = |what: String, evidence: String, mend: String| Finding {
+fn forwarding(facts: &Facts, is_ipv6: bool) -> Option<Finding> {
+    let family = &facts.families[usize::from(is_ipv6)];
+    let mut sides = facts.networks.iter().flat_map(|network| &network.sides);
+    let concerns = sides.any(|side| side.leaves_here && side.is_ipv6() == is_ipv6);
+    if !concerns || family.forwarding != Some(false) {
+        return None;
+    }
+    let (name, switch) = if is_ipv6 {
+        ("IPv6", "net.ipv6.conf.all.forwarding")
+    } else {
+        ("IPv4", "net.ipv4.ip_forward")
+    };
+    // A host that forwards listens to no router any more, unless it is told to.
+    let listening = family.uplink.as_ref().filter(|uplink| uplink.listens);
+    let keep = listening.map(|uplink| format!("sysctl -w net.ipv6.conf.{}.accept_ra=2", uplink.name));
+    Some(Finding {
+        subject: Subject::Forwarding,
+        what: format!("this host does not forward packets of {name}: containers reach this host and each other only"),
+        evidence: vec![format!("{switch} = 0")],
+        mend: keep.into_iter().chain([format!("sysctl -w {switch}=1")]).collect(),
+    })
+}
+
+fn connections(facts: &Facts) -> Option<Finding> {
+    let (used, size) = facts.connections?;
+    let is_full = used.saturating_mul(100) >= size.saturating_mul(95);
+    is_full.then(|| Finding {
+        subject: Subject::Connections,
+        what: "the kernel's table of connections is full: new connections are dropped".to_owned(),
+        evidence: vec![format!("nf_conntrack_count = {used}, nf_conntrack_max = {size}")],
+        mend: vec![format!("sysctl -w net.netfilter.nf_conntrack_max={}", size.max(1) * 4)],
+    })
+}
+
+fn of_gateway(what: String, evidence: String, mend: String) -> Finding {
+    Finding {
         subject: Subject::Gateway,
         what,
         evidence: vec![evidence],
         mend: vec![mend],
-    };
-    match network.is_up {
-        None => {
-            return Some(found(
-                format!("the bridge of network {name} is gone: its containers are cut off"),
-                format!("there is no interface {bridge}"),
-                "restart the daemon, and then the network's containers".to_owned(),
-            ));
-        }
-        Some(false) => {
-            return Some(found(
-                format!("the bridge of network {name} is down"),
-                format!("interface {bridge} is not up"),
-                format!("ip link set {bridge} up"),
-            ));
-        }
-        Some(true) => {}
     }
-    if !network.addresses.iter().any(|address| address.addr() == *gateway) {
-        let address = format!("{gateway}/{}", subnet.prefix_len());
-        return Some(found(
+}
+
+fn bridge(network: &NetworkFacts) -> Option<Finding> {
+    let NetworkFacts { name, bridge, .. } = network;
+    match network.is_up {
+        None => Some(of_gateway(
+            format!("the bridge of network {name} is gone: its containers are cut off"),
+            format!("there is no interface {bridge}"),
+            "restart the daemon, and then the network's containers".to_owned(),
+        )),
+        Some(false) => Some(of_gateway(
+            format!("the bridge of network {name} is down"),
+            format!("interface {bridge} is not up"),
+            format!("ip link set {bridge} up"),
+        )),
+        Some(true) => None,
+    }
+}
+
+fn gateway(network: &NetworkFacts, side: &SideFacts, container: Option<&ContainerFacts>) -> Option<Finding> {
+    let NetworkFacts { name, bridge, .. } = network;
+    if network.is_up != Some(true) {
+        return None;
+    }
+    if let Some(own) = side.own_address
+        && !side.addresses.iter().any(|address| address.addr() == own.addr())
+    {
+        return Some(of_gateway(
             format!("nobody has the address of the gateway of network {name}"),
-            format!("{bridge} has {}, not {address}", list(&network.addresses)),
-            format!("ip address add {address} dev {bridge}"),
+            format!("{bridge} has {}, not {own}", list(&side.addresses)),
+            format!("ip address add {own} dev {bridge}"),
         ));
     }
-    let container = network.container.as_ref().filter(|inside| inside.is_way_out)?;
-    let wrong = match container.gateway {
-        Some(address) if address == *gateway => return None,
-        Some(address) => format!("its default route leads to {address}, the gateway is {gateway}"),
+    let (container, wanted) = container.zip(side.way_out)?;
+    let mut gateways = container.gateways.iter();
+    let wrong = match gateways.find(|gateway| gateway.is_ipv6() == side.is_ipv6()) {
+        Some(address) if *address == wanted => return None,
+        Some(address) => format!("its default route leads to {address}, the gateway is {wanted}"),
         None => "it has no default route".to_owned(),
     };
-    Some(found(
-        "the container does not know the way out".to_owned(),
+    let (family, flag) = if side.is_ipv6() { (" of IPv6", " -6") } else { ("", "") };
+    Some(of_gateway(
+        format!("the container does not know the way out{family}"),
         wrong,
-        format!("nsenter --net={} ip route replace default via {gateway}", container.key),
+        format!(
+            "nsenter --net={} ip{flag} route replace default via {wanted}",
+            container.key
+        ),
     ))
 }
 
-fn forward_policy(network: &NetworkFacts) -> Option<Finding> {
-    let bridge = &network.bridge;
-    let (what, chains) = match &network.outwards {
+fn forward_policy(network: &NetworkFacts, side: &SideFacts) -> Option<Finding> {
+    if !side.leaves_here {
+        return None;
+    }
+    let NetworkFacts { name, bridge, .. } = network;
+    let (what, chains) = match &side.outwards {
         Passage::Open => return None,
         Passage::Blocked(chain) => ("drops", vec![chain.clone()]),
         Passage::Depends(chains) => ("may drop", chains.clone()),
@@ -222,12 +310,10 @@ fn forward_policy(network: &NetworkFacts) -> Option<Finding> {
     let accept = |chain: &String| {
         ["iifname", "oifname"].map(|direction| format!("nft insert rule {chain} {direction} {bridge} accept"))
     };
+    let family = if side.is_ipv6() { " by IPv6" } else { "" };
     Some(Finding {
         subject: Subject::ForwardPolicy,
-        what: format!(
-            "a rule of another program {what} what network {} sends to the outside",
-            network.name
-        ),
+        what: format!("a rule of another program {what} what network {name} sends to the outside{family}"),
         evidence: chains
             .iter()
             .map(|chain| format!("packet filter chain {chain} ends without accepting packets from {bridge}"))
@@ -236,32 +322,32 @@ fn forward_policy(network: &NetworkFacts) -> Option<Finding> {
     })
 }
 
-fn masquerade(network: &NetworkFacts) -> Option<Finding> {
-    if network.internal || network.masquerades {
+fn masquerade(network: &NetworkFacts, side: &SideFacts) -> Option<Finding> {
+    if !side.leaves_here {
         return None;
     }
-    let NetworkFacts {
-        name, bridge, subnet, ..
-    } = network;
-    let by_hand = format!("nft add rule ip nat POSTROUTING ip saddr {subnet} oifname != {bridge} masquerade");
-    let (what, evidence, mend) = if !network.wants_masquerade {
-        (
+    let NetworkFacts { name, bridge, .. } = network;
+    let (subnet, nft) = (side.subnet, side.nft());
+    let by_hand = format!("nft add rule {nft} nat POSTROUTING {nft} saddr {subnet} oifname != {bridge} masquerade");
+    let (what, evidence, mend) = match side.source {
+        Source::Host => return None,
+        Source::Own(option) => (
             format!("network {name} does not masquerade, as it was asked to: others must know a route to {subnet}"),
-            "com.docker.network.bridge.enable_ip_masquerade = false".to_owned(),
+            option.to_owned(),
             format!("ip route add {subnet} via <this host>   (on the other host)"),
-        )
-    } else if network.unmanaged {
-        (
-            format!("nobody masquerades network {name}: the packet filter is the administrator's (--iptables=false)"),
-            "no rule of ours is in force".to_owned(),
+        ),
+        Source::Unmanaged => (
+            format!(
+                "nobody masquerades network {name}: the packet filter is the administrator's (--{nft}tables=false)"
+            ),
+            "no rule of ours is in force, and no other translates what leaves".to_owned(),
             by_hand,
-        )
-    } else {
-        (
+        ),
+        Source::Missing => (
             format!("the rule that masquerades network {name} is not in force: no answer finds back to its containers"),
-            format!("no masquerade of {bridge} in our table of the packet filter"),
+            format!("no masquerade of {bridge} in table {nft} of the packet filter that is ours"),
             "restart the daemon (its rules are put back then, and within a second while it runs)".to_owned(),
-        )
+        ),
     };
     Some(Finding {
         subject: Subject::Masquerade,
@@ -271,15 +357,10 @@ fn masquerade(network: &NetworkFacts) -> Option<Finding> {
     })
 }
 
-fn reverse_path(network: &NetworkFacts) -> Option<Finding> {
-    let NetworkFacts {
-        name,
-        bridge,
-        subnet,
-        way_back,
-        ..
-    } = network;
-    if network.is_up != Some(true) || way_back == bridge || network.addresses.is_empty() {
+fn reverse_path(network: &NetworkFacts, side: &SideFacts) -> Option<Finding> {
+    let NetworkFacts { name, bridge, .. } = network;
+    let SideFacts { subnet, way_back, .. } = side;
+    if network.is_up != Some(true) || way_back == bridge || side.addresses.is_empty() {
         return None;
     }
     let elsewhere = if way_back.is_empty() {
@@ -287,10 +368,11 @@ fn reverse_path(network: &NetworkFacts) -> Option<Finding> {
     } else {
         format!("this host sends what is for {subnet} to {way_back}, not to {bridge}")
     };
-    let strict = network.reverse_path == 1;
+    let flag = if side.is_ipv6() { " -6" } else { "" };
+    let strict = side.reverse_path == 1;
     let mut evidence = vec![elsewhere];
     let mut mend = vec![format!(
-        "ip route replace {subnet} dev {bridge} metric 0   (or withdraw the other route)"
+        "ip{flag} route replace {subnet} dev {bridge} metric 0   (or withdraw the other route)"
     )];
     if strict {
         evidence.push(format!("net.ipv4.conf.{bridge}.rp_filter = 1 (strict)"));
@@ -309,34 +391,36 @@ fn reverse_path(network: &NetworkFacts) -> Option<Finding> {
     })
 }
 
-fn mtu(network: &NetworkFacts, uplink: Option<&(String, u32)>) -> Option<Finding> {
-    let (interface, narrow) = uplink.filter(|(_, mtu)| *mtu < network.mtu && !network.internal)?;
+fn mtu(network: &NetworkFacts, families: &[FamilyFacts; 2]) -> Option<Finding> {
+    let leaving = network.sides.iter().filter(|side| side.leaves_here);
+    let uplinks = leaving.filter_map(|side| families[usize::from(side.is_ipv6())].uplink.as_ref());
+    let narrowest = uplinks.min_by_key(|uplink| uplink.mtu)?;
+    let Uplink { name, mtu, .. } = narrowest;
+    if *mtu >= network.mtu {
+        return None;
+    }
     Some(Finding {
         subject: Subject::Mtu,
         what: format!(
-            "packets of network {} may be larger than what {interface} takes: large transfers stall",
+            "packets of network {} may be larger than what {name} takes: large transfers stall",
             network.name
         ),
-        evidence: vec![format!(
-            "MTU of {} is {}, of {interface} {narrow}",
-            network.bridge, network.mtu
-        )],
+        evidence: vec![format!("MTU of {} is {}, of {name} {mtu}", network.bridge, network.mtu)],
         mend: vec![if network.name == "bridge" {
-            format!("start the daemon with --mtu {narrow}, and the containers anew")
+            format!("start the daemon with --mtu {mtu}, and the containers anew")
         } else {
-            format!("network create --opt com.docker.network.driver.mtu={narrow} … (in place of the old one)")
+            format!("network create --opt com.docker.network.driver.mtu={mtu} … (in place of the old one)")
         }],
     })
 }
 
-fn dns(network: &NetworkFacts) -> Option<Finding> {
-    let servers = &network.container.as_ref()?.servers;
+fn dns(container: &ContainerFacts) -> Option<Finding> {
+    let servers = &container.servers;
     let failed: Vec<_> = servers
         .iter()
         .filter_map(|(server, wrong)| Some(format!("{server}: {}", wrong.as_ref()?)))
         .collect();
-    // Where nothing leads outwards nobody of the outside is asked.
-    if network.internal || servers.is_empty() || failed.len() < servers.len() {
+    if servers.is_empty() || failed.len() < servers.len() {
         return None;
     }
     Some(Finding {
@@ -349,7 +433,7 @@ fn dns(network: &NetworkFacts) -> Option<Finding> {
     })
 }
 
-fn list(addresses: &[Ipv4Net]) -> String {
+fn list(addresses: &[IpNet]) -> String {
     if addresses.is_empty() {
         return "no address".to_owned();
     }

@@ -22,7 +22,7 @@ pub(super) fn route_entry(payload: &[u8]) -> Option<RouteEntry> {
     let link = Attributes::find(attributes, 4)
         .and_then(|link| field(link, 0))
         .unwrap_or(0);
-    (!is_link_local(&destination)).then_some(RouteEntry { destination, link })
+    (!is_link_local(destination.addr())).then_some(RouteEntry { destination, link })
 }
 
 pub(super) fn link_entry(payload: &[u8]) -> Option<LinkEntry> {
@@ -66,8 +66,8 @@ pub(super) fn address_of(bytes: &[u8]) -> Option<IpAddr> {
 }
 
 /// What every IPv6 link has, and the groups.
-pub(super) fn is_link_local(network: &IpNet) -> bool {
-    match network.addr() {
+pub(crate) fn is_link_local(address: IpAddr) -> bool {
+    match address {
         IpAddr::V4(_) => false,
         IpAddr::V6(address) => address.is_unicast_link_local() || address.is_multicast(),
     }

@@ -145,19 +145,22 @@ fn a_foreign_drop_policy_is_reported() {
     on_own_machine(|world| {
         let networks = world.controller();
         assert_eq!(networks.warnings(), Vec::<String>::new());
-        let script =
-            "add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }";
+        let nft = |script: &str| {
+            let status = std::process::Command::new("nft").arg(script).status();
+            assert!(status.unwrap().success(), "{script}");
+        };
+        nft("add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }");
+        let warnings = networks.warnings();
+        assert!(warnings[0].contains("\"ip filter FORWARD\" drops"), "{warnings:?}");
+        // What drops IPv6 is nothing to networks without it.
+        nft("add table ip6 f; add chain ip6 f f { type filter hook forward priority 0; policy drop; }");
+        assert_eq!(networks.warnings(), warnings);
+        let network = networks.create(dual("own", &[])).unwrap();
+        let warnings = networks.warnings();
+        assert!(warnings[1].contains("\"ip6 f f\" drops"), "{warnings:?}");
         assert!(
-            std::process::Command::new("nft")
-                .arg(script)
-                .status()
-                .unwrap()
-                .success()
-        );
-        assert!(
-            networks.warnings()[0].contains("\"ip filter FORWARD\" drops"),
-            "{:?}",
-            networks.warnings()
+            warnings[1].contains(&format!("iifname br-{} accept", &network.id[..12])),
+            "{warnings:?}"
         );
     });
 }

@@ -5,6 +5,7 @@ mod failures;
 mod modes;
 mod others;
 mod ports;
+mod reach;
 mod six;
 mod speed;
 mod upper;

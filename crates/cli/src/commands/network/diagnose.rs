@@ -11,7 +11,7 @@ pub(crate) struct Diagnose {
     /// A container that runs: its networks, its default route and its DNS servers are looked at (default: all networks)
     #[arg(value_name = "CONTAINER")]
     container: Option<String>,
-    /// Format output: 'json' prints the findings as JSON (fields: Container, Checked, Findings)
+    /// Format output: 'json' prints the findings as JSON (fields: Container, Checked, Findings, NotJudged)
     #[arg(short, long, value_name = "string", default_value = "", hide_default_value = true)]
     format: String,
 }
@@ -35,10 +35,10 @@ impl Diagnose {
 
 fn text(diagnosis: &NetworkDiagnosis) -> String {
     let checked = diagnosis.checked.join(", ");
-    if diagnosis.findings.is_empty() {
-        return format!("Nothing is wrong. Looked at: {checked}.\n");
-    }
     let mut text = String::new();
+    if diagnosis.findings.is_empty() {
+        text.push_str("Nothing is wrong. ");
+    }
     for finding in &diagnosis.findings {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{}: {}", finding.subject, finding.what);
@@ -51,6 +51,9 @@ fn text(diagnosis: &NetworkDiagnosis) -> String {
         text.push('\n');
     }
     let _ = writeln!(text, "Looked at: {checked}.");
+    for line in &diagnosis.not_judged {
+        let _ = writeln!(text, "Not judged: {line}.");
+    }
     text
 }
 
@@ -69,11 +72,18 @@ mod tests {
                 evidence: vec!["net.ipv4.ip_forward = 0".into()],
                 mend: vec!["sysctl -w net.ipv4.ip_forward=1".into()],
             }],
+            not_judged: vec!["IPv6 beyond this host's neighbours: it has no default route".into()],
             ..NetworkDiagnosis::default()
         };
         assert_eq!(
             text(&diagnosis),
-            "forwarding: it is off\n    net.ipv4.ip_forward = 0\n  → sysctl -w net.ipv4.ip_forward=1\n\nLooked at: forwarding, MTU.\n"
+            "forwarding: it is off\n    net.ipv4.ip_forward = 0\n  → sysctl -w net.ipv4.ip_forward=1\n\nLooked at: forwarding, MTU.\n\
+             Not judged: IPv6 beyond this host's neighbours: it has no default route.\n"
         );
+        let sound = NetworkDiagnosis {
+            checked: vec!["MTU".into()],
+            ..NetworkDiagnosis::default()
+        };
+        assert_eq!(text(&sound), "Nothing is wrong. Looked at: MTU.\n");
     }
 }

@@ -6,6 +6,7 @@ use crate::help::{self, FORMAT};
 use crate::output;
 use clap::Args;
 use serde_json::{Map, Value, json};
+use std::net::IpAddr;
 use tierce_api_types::reach::{Entrance, Passage, PortReach};
 use tierce_format::listing::{Column, Listing};
 
@@ -64,16 +65,23 @@ fn is(port: &PortReach, name: &str) -> bool {
 }
 
 fn row(port: &PortReach) -> Map<String, Value> {
-    let host = if port.host_ip.contains(':') {
-        format!("[{}]", port.host_ip)
+    let bracketed = |address: &str| {
+        if address.contains(':') {
+            format!("[{address}]")
+        } else {
+            address.to_owned()
+        }
+    };
+    let published = if port.way == "route" {
+        "-".to_owned()
     } else {
-        port.host_ip.clone()
+        format!("{}:{}", bracketed(&port.host_ip), port.host_port)
     };
     let fields = [
         ("ID", json!(port.id)),
         ("Name", json!(port.name)),
-        ("Published", json!(format!("{host}:{}", port.host_port))),
-        ("Target", json!(format!("{}:{}", port.target, port.port))),
+        ("Published", json!(published)),
+        ("Target", json!(format!("{}:{}", bracketed(&port.target), port.port))),
         ("Way", json!(port.way)),
         ("ReachableFrom", json!(reachable_from(port))),
         ("HostFirewall", json!(host_firewall(port))),
@@ -100,16 +108,27 @@ fn reachable_from(port: &PortReach) -> String {
     }
     for entrance in &port.outside {
         let Entrance { interface, address, .. } = entrance;
+        // To its link-local address come only those on the same wire.
+        let who = match address.parse() {
+            Ok(IpAddr::V6(address)) if address.is_unicast_link_local() => "neighbours",
+            _ => "other hosts",
+        };
+        let by = if port.way == "route" {
+            format!("{who} by {interface}, if they have a route")
+        } else {
+            format!("{who} by {interface} ({address})")
+        };
         match entrance.passage.verdict.as_str() {
-            "open" => from.push(format!("other hosts by {interface} ({address})")),
-            "depends" => from.push(format!("some other hosts by {interface} ({address})")),
+            "open" => from.push(by),
+            "depends" => from.push(format!("some {by}")),
             _ => {}
         }
     }
-    if port.host_ip.contains(':') && port.host_ip != "::1" {
-        from.push("other hosts by IPv6, as the host's rules for incoming packets let them".to_owned());
+    if from.is_empty() {
+        "nobody".to_owned()
+    } else {
+        from.join(", ")
     }
-    from.join(", ")
 }
 
 /// What the host's own rules have to do with it.
@@ -186,5 +205,40 @@ mod tests {
             "blocked by ip filter FORWARD; decided by ip filter FORWARD"
         );
         assert_eq!(host_firewall(&port(&[])), "-");
+        let mut near = port(&[("eth0", "open", "")]);
+        near.outside[0].address = "fe80::1".into();
+        assert_eq!(
+            reachable_from(&near),
+            "this host, containers, neighbours by eth0 (fe80::1)"
+        );
+        near.way = "route".into();
+        near.outside[0].address = "fd00::2".into();
+        near.outside[0].passage.verdict = "depends".into();
+        assert_eq!(
+            reachable_from(&near),
+            "this host, containers, some other hosts by eth0, if they have a route"
+        );
+        let nobody = PortReach {
+            containers: Passage {
+                verdict: "blocked".into(),
+                chains: vec![],
+            },
+            ..PortReach::default()
+        };
+        assert_eq!(reachable_from(&nobody), "nobody");
+    }
+
+    #[test]
+    fn addresses_of_ipv6_are_told_from_ports() {
+        let mut six = port(&[]);
+        (six.host_ip, six.host_port) = ("::".into(), 8080);
+        (six.target, six.port, six.way) = ("fd00::2".into(), "80/tcp".into(), "kernel".into());
+        let fields = row(&six);
+        assert_eq!(
+            (&fields["Published"], &fields["Target"]),
+            (&json!("[::]:8080"), &json!("[fd00::2]:80/tcp"))
+        );
+        six.way = "route".into();
+        assert_eq!(row(&six)["Published"], json!("-"));
     }
 }

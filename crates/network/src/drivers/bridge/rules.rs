@@ -48,7 +48,7 @@ const BRIDGES: &str = "bridges";
 const PEERS: &str = "peers";
 const HAIRPIN: &str = "hairpin";
 /// Bridges whose packets get the host's address when they leave.
-pub(crate) const MASQUERADE: &str = "masquerade";
+const MASQUERADE: &str = "masquerade";
 const SOURCE: &str = "source";
 const INTERNAL: &str = "internal";
 const DIRECT: &str = "direct";
@@ -109,9 +109,11 @@ pub(crate) fn network_elements(options: &Options, network: &Network, table: &str
     all
 }
 
-/// Whether the rule for members of [`MASQUERADE`] is in force in a table, given as `ip name`.
-pub(crate) fn is_masqueraded(live: &LiveRules, table: &str) -> bool {
-    live.masquerades(table, MASQUERADE)
+/// Whether what leaves a bridge gets an address of the host's, by the rules in force of a table, given as `ip name`.
+pub(crate) fn gets_host_address(live: &LiveRules, table: &str, bridge: &str) -> bool {
+    let bridge = [Value::Interface(bridge.to_owned())];
+    let masquerades = live.masquerades(table, MASQUERADE) && live.has(table, MASQUERADE, &bridge);
+    masquerades || live.has(table, SOURCE, &bridge)
 }
 
 /// The same, and published ports answer at the containers' own addresses (`--allow-direct-routing`).
