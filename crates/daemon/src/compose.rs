@@ -163,7 +163,6 @@ fn network(settings: &Settings) -> Result<tierce_network::Config> {
     set(&mut config.relay, document.userland_proxy);
     set(&mut config.host.obey_firewall, document.firewall_obey_host);
     config.publish_address = network.publish_address;
-    config.host_gateway = network.host_gateway;
     config.default_options = document.default_network_opts.clone().unwrap_or_default();
     if document.iptables == Some(false) {
         config.firewall.ipv4 = tierce_network::FirewallChoice::None;

@@ -96,6 +96,21 @@ impl Client {
         self.ask(&Request::Leave(container.to_owned())).map(drop)
     }
 
+    /// Tells a server that an engine before this one left that it serves nobody any more: it ends soon. Where none runs
+    /// there is nothing to do.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn dismiss(&self) -> Result<(), Error> {
+        let Ok(stream) = UnixStream::connect(&self.socket) else {
+            return Ok(());
+        };
+        let told = stream
+            .set_read_timeout(Some(PATIENCE))
+            .and_then(|()| exchange(&mut BufReader::new(stream), &Request::Everything(Vec::new())));
+        told.map(drop).map_err(|cause| self.talk(cause))
+    }
+
     /// The end of the server that was reached, to be waited for.
     pub fn end(&self) -> Option<End> {
         let open = self.connection.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,7 +11,8 @@ pub trait Backend: Debug + Send + Sync {
     /// Its name in configuration and `info`.
     fn name(&self) -> &'static str;
 
-    /// Applies all changes in one transaction, or none of them.
+    /// Applies all changes in one transaction, or none of them. Where a table, set or element is gone that one of them is
+    /// about, that is a refusal of kind `ENOENT`: whoever knows what shall be there replaces the table.
     fn apply(&self, changes: &[Change]) -> Result<(), Error>;
 
     /// Whether the table is in force.

@@ -306,27 +306,24 @@ fn a_refusal_names_the_object_and_undoes_everything() {
 }
 
 #[test]
-fn removing_goes_on_where_elements_are_gone() {
+fn what_is_gone_cannot_be_removed_and_nothing_else_is() {
     in_own_network(|| {
         let backend = open(Choice::Nft);
         backend.apply(&[Change::Replace(example())]).unwrap();
-        backend
-            .apply(&[Change::Remove(elements(
-                "publish",
-                false,
-                vec![port_element(1), port_element(8080)],
-            ))])
-            .unwrap();
-        assert!(!nft(&["list", "ruleset"]).contains("8080"));
+        let refused = |ports: &[u16]| {
+            let gone = ports.iter().copied().map(port_element).collect();
+            let refusal = backend.apply(&[Change::Remove(elements("publish", false, gone))]);
+            matches!(refusal, Err(Error::Refused { cause, .. }) if cause.is(rustix::io::Errno::NOENT))
+        };
+        assert!(refused(&[1, 8080]));
+        assert!(nft(&["list", "ruleset"]).contains("8080"));
         backend
             .apply(&[Change::RemoveTable {
                 family: Family::Ip,
                 name: "example".into(),
             }])
             .unwrap();
-        backend
-            .apply(&[Change::Remove(elements("publish", false, vec![port_element(1)]))])
-            .unwrap();
+        assert!(refused(&[8080]));
     });
 }
 

@@ -29,8 +29,6 @@ pub struct Config {
     pub publish_address: Option<IpAddr>,
     /// Relay connections that the kernel cannot bring to a container: IPv6 to an IPv4 container (`--userland-proxy`).
     pub relay: bool,
-    /// Address that `host-gateway` stands for; `None`: the default bridge's.
-    pub host_gateway: Option<IpAddr>,
     /// The host's resolver file.
     pub host_resolv_conf: PathBuf,
     /// Options of new networks that do not give them, by driver (`--default-network-opt`).
@@ -179,7 +177,6 @@ impl Config {
             host: HostPolicy::default(),
             publish_address: None,
             relay: true,
-            host_gateway: None,
             host_resolv_conf: PathBuf::from("/etc/resolv.conf"),
             default_options: BTreeMap::new(),
             veth_prefix: "veth".to_owned(),

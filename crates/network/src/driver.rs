@@ -26,7 +26,7 @@ pub(crate) trait Driver: Debug + Send + Sync {
     /// Makes the network's kernel objects exist.
     fn create(&self, network: &Network) -> Result<(), Error>;
 
-    /// Makes them vanish.
+    /// Makes them vanish; what is slow to go is given up, and goes later ([`crate::rtnetlink::Rtnetlink::sweep`]).
     fn remove(&self, network: &Network) -> Result<(), Error>;
 
     /// Makes the interface `link` in the namespace, with its address, and connects it. The default route is not its

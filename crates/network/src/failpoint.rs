@@ -25,6 +25,30 @@ macro_rules! points {
 }
 
 points! {
+    CREATE:
+        CreateRecorded = "create/recorded",
+        CreateMade = "create/made",
+        CreateDone = "create/done";
+    JOIN:
+        JoinClaimed = "join/claimed",
+        JoinPlanned = "join/planned",
+        JoinReserved = "join/reserved",
+        JoinPinned = "join/pinned",
+        JoinAttached = "join/attached",
+        JoinLedOut = "join/led out",
+        JoinPublished = "join/published",
+        JoinNamed = "join/named",
+        JoinRecorded = "join/recorded";
+    LEAVE:
+        LeaveUnpublished = "leave/unpublished",
+        LeaveUnnamed = "leave/unnamed",
+        LeaveCutOff = "leave/cut off",
+        LeaveUnpinned = "leave/unpinned",
+        LeaveForgotten = "leave/forgotten";
+    REMOVE:
+        RemoveUnruled = "remove/unruled",
+        RemoveGivenUp = "remove/given up",
+        RemoveDone = "remove/done";
     CONNECT:
         ConnectPlanned = "connect/planned",
         ConnectRecorded = "connect/recorded",

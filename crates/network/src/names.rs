@@ -102,6 +102,8 @@ impl Names {
             .map(|(join, port)| (join.container.clone(), Wanted { join, port }))
             .collect();
         if wanted.is_empty() {
+            // It would keep the namespaces of containers that are gone.
+            self.client.dismiss()?;
             return Ok(Vec::new());
         }
         self.reach(&mut wanted)

@@ -72,9 +72,7 @@ impl Namespace {
     pub(crate) fn home(&self) -> BorrowedFd<'_> {
         self.home.as_fd()
     }
-}
 
-impl Namespace {
     /// Gives an interface IPv6, at once: nobody is asked whether somebody has its address.
     pub(crate) fn switch_ipv6_on(&self, interface: &str) -> Result<(), Error> {
         inside(&self.pin, || {

@@ -4,6 +4,7 @@
 //! A [`Plan`] collects requests; [`Rtnetlink::apply`] sends them in one go. The kernel does not undo the earlier ones
 //! when a later one fails; callers do.
 
+mod going;
 mod port;
 mod upper;
 
@@ -28,6 +29,7 @@ const DELETE_LINK: u16 = 17;
 const GET_LINK: u16 = 18;
 const SET_LINK: u16 = 19;
 const NEW_ADDRESS: u16 = 20;
+const DELETE_ADDRESS: u16 = 21;
 const GET_ADDRESS: u16 = 22;
 const NEW_ROUTE: u16 = 24;
 const GET_ROUTE: u16 = 26;
@@ -69,6 +71,8 @@ pub(crate) struct LinkEntry {
     pub(crate) mtu: u32,
     /// It is switched on.
     pub(crate) is_up: bool,
+    /// Number of the group it is in.
+    group: u32,
 }
 
 /// A route as the kernel lists it.
@@ -83,8 +87,10 @@ pub(crate) struct RouteEntry {
 /// What others did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum News {
-    /// A link of that name was deleted.
+    /// A link of that name was deleted that nobody had given up.
     LinkGone(String),
+    /// A link was given up.
+    LinkGoing(LinkEntry),
     /// A route came.
     Route(RouteEntry),
 }
@@ -320,7 +326,12 @@ impl Rtnetlink {
             // A port that leaves its bridge is told as a deleted link of the family "bridge".
             let of_any_family = message.payload.first() == Some(&0);
             let heard = match message.kind {
-                DELETE_LINK if of_any_family => link_entry(message.payload).map(|link| News::LinkGone(link.name)),
+                DELETE_LINK if of_any_family => link_entry(message.payload)
+                    .filter(|link| !link.is_going())
+                    .map(|link| News::LinkGone(link.name)),
+                NEW_LINK if of_any_family => link_entry(message.payload)
+                    .filter(LinkEntry::is_going)
+                    .map(News::LinkGoing),
                 NEW_ROUTE => route_entry(message.payload).map(News::Route),
                 _ => None,
             };

@@ -12,7 +12,7 @@ use tierce_sys::netlink::{Attributes, Batch, Family as Netlink, Socket, flags};
 
 use crate::encode::{Present, SUBSYSTEM, Transaction, family_number};
 use crate::live::{Expression, LiveRules, decode};
-use crate::{Backend, Change, Elements, Error, Family, Table, Watch};
+use crate::{Backend, Change, Error, Family, Table, Watch};
 
 const GET_TABLE: u16 = SUBSYSTEM + 1;
 const GET_CHAIN: u16 = SUBSYSTEM + 4;
@@ -156,23 +156,6 @@ impl Nft {
             other => other,
         }
     }
-
-    fn remove_what_is_there(&self, changes: &[Change]) -> Result<(), Error> {
-        for change in changes {
-            let Change::Remove(all) = change else { continue };
-            for element in &all.elements {
-                let one = Change::Remove(Elements {
-                    elements: vec![element.clone()],
-                    ..all.clone()
-                });
-                match self.with_socket(|socket| Self::transact(socket, &[one], &[])) {
-                    Err(Error::Refused { cause, .. }) if cause.is(Errno::NOENT) => {}
-                    other => other?,
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Backend for Nft {
@@ -190,12 +173,6 @@ impl Backend for Nft {
             // Made by another version of ours: what is there cannot become what shall be.
             Err(Error::Refused { cause, .. }) if cause.is(Errno::EXIST) && !present.is_empty() => {
                 self.with_socket(|socket| Self::transact(socket, changes, &[]))
-            }
-            // Somebody flushed our table or took elements out: what remains of a removal is done one by one.
-            Err(Error::Refused { cause, .. })
-                if cause.is(Errno::NOENT) && changes.iter().all(|change| matches!(change, Change::Remove(_))) =>
-            {
-                self.remove_what_is_there(changes)
             }
             other => other,
         }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::endpoint::lead_out;
 use super::ways::{Ways, ways};
-use super::{Controller, naming, watch};
+use super::{Controller, naming};
+use crate::failpoint::{Point, reach};
 use crate::files::ResolverOverrides;
 use crate::netns::{self, Namespace};
 use crate::{Error, Join, Network, Sandbox};
@@ -35,17 +36,24 @@ impl<'a> Assembly<'a> {
             let endpoint = self.plan(attachment, network, &join.name)?;
             self.sandbox.endpoints.push(endpoint);
         }
+        reach(Point::JoinPlanned);
         // Ports first: they are what fails most often, and cost nothing to give back.
         let sockets = self.reserve_ports(&join.ports)?;
+        reach(Point::JoinReserved);
         if let Some(key) = &self.sandbox.key {
             let namespace = Namespace::create(key)?;
+            reach(Point::JoinPinned);
             for (endpoint, network) in self.sandbox.endpoints.iter().zip(networks) {
                 self.attach(network, endpoint, &namespace, key)?;
             }
+            reach(Point::JoinAttached);
             lead_out(&self.sandbox, &namespace)?;
+            reach(Point::JoinLedOut);
         }
         self.publish(sockets)?;
+        reach(Point::JoinPublished);
         self.serve_names(&join.resolver)?;
+        reach(Point::JoinNamed);
         self.controller.records.save_sandbox(&self.sandbox)
     }
 
@@ -60,23 +68,27 @@ impl<'a> Assembly<'a> {
     pub(super) fn dismantle(&mut self) -> Result<(), Error> {
         let mut failures = Vec::new();
         failures.extend(self.unpublish().err());
+        reach(Point::LeaveUnpublished);
         let (controller, sandbox) = (self.controller, &self.sandbox);
         if sandbox.name_server.is_some() {
             failures.extend(controller.names.leave(&sandbox.container).err());
         }
+        reach(Point::LeaveUnnamed);
         controller.ports.release(&sandbox.ports, &sandbox.name);
         for endpoint in &sandbox.endpoints {
             failures.extend(self.cut_off(endpoint).err());
         }
         failures.extend(self.take_out_those_without_host_end().err());
+        reach(Point::LeaveCutOff);
         if let Some(key) = &sandbox.key {
             failures.extend(netns::unpin(key).err());
         }
-        watch::depart(controller, sandbox);
+        reach(Point::LeaveUnpinned);
         for endpoint in &sandbox.endpoints {
             self.free(endpoint);
         }
         failures.extend(controller.records.forget_sandbox(sandbox).err());
+        reach(Point::LeaveForgotten);
         Error::gather(failures)
     }
 }

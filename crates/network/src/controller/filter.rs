@@ -1,157 +1,228 @@
-//! What the packet filter of the host is told, and the host's forwarding, without which it has nothing to do.
+//! What the packet filter of the host shall hold, and how it comes to hold it.
+//!
+//! [`Filter`] knows at any time what shall be in force: the rules of networks, and where the published ports of
+//! sandboxes lead, of those that are just joining too. A change is noted and applied under one lock. So whoever finds that
+//! others took a table or a part of it away puts back all that belongs there, once, and needs to wait for nobody.
 
-use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
-use tierce_firewall::{Change, Choice, Elements, Family, Table};
+use tierce_firewall::{Backend, Change, Choice, Elements, Family, LiveRules, Table, Watch};
 
-use super::ways::ways;
-use super::{Controller, FORWARDING, FORWARDING6, watch};
+use super::forwarding;
 use crate::drivers;
 use crate::drivers::bridge::rules::{self, Situation};
-use crate::portmap::nat;
-use crate::{Config, Error, Network, Sandbox};
+use crate::portmap::nat::{self, Targets};
+use crate::sandbox::Published;
+use crate::{Config, Error, Network};
 
-/// Applies changes, without those of families whose packets are the administrator's.
-pub(super) fn in_force(controller: &Controller, mut changes: Vec<Change>) -> Result<(), Error> {
-    let firewall = controller.config.firewall;
-    changes.retain(|change| {
-        let choice = if change.family() == Family::Ip6 {
-            firewall.ipv6
-        } else {
-            firewall.ipv4
+/// The packet filter of the host, as far as it is ours.
+#[derive(Debug)]
+pub(super) struct Filter {
+    backend: Box<dyn Backend>,
+    config: Arc<Config>,
+    wanted: Mutex<Wanted>,
+}
+
+/// What shall be in force.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    /// By id.
+    pub(super) networks: BTreeMap<String, Arc<Network>>,
+    /// By container.
+    pub(super) ports: BTreeMap<String, Lead>,
+}
+
+/// Published ports, and where they lead.
+#[derive(Debug, Clone)]
+pub(super) struct Lead {
+    pub(super) published: Vec<Published>,
+    pub(super) targets: Targets,
+}
+
+impl Wanted {
+    /// There is a table of IPv6 as long as a network has IPv6.
+    pub(super) fn has_ipv6(&self) -> bool {
+        self.networks.values().any(|network| network.ipam6.is_some())
+    }
+
+    fn families(&self) -> impl Iterator<Item = Family> {
+        [Family::Ip].into_iter().chain(self.has_ipv6().then_some(Family::Ip6))
+    }
+}
+
+impl Filter {
+    pub(super) fn new(config: &Arc<Config>) -> Self {
+        Self {
+            backend: tierce_firewall::open(config.firewall.any()),
+            config: Arc::clone(config),
+            wanted: Mutex::default(),
+        }
+    }
+
+    /// Puts the rules of a network in force. With the first one that has IPv6 the host forwards that, and the table of
+    /// IPv6 comes.
+    pub(super) fn add_network(&self, network: &Arc<Network>) -> Result<(), Error> {
+        let mut wanted = self.lock();
+        let first = network.ipam6.is_some() && !wanted.has_ipv6();
+        if first {
+            forwarding::ensure(&self.config, Family::Ip6)?;
+        }
+        let is_known = wanted
+            .networks
+            .insert(network.id.clone(), Arc::clone(network))
+            .is_some();
+        let mut changes = Vec::new();
+        if first {
+            changes.push(Change::Replace(self.table(&wanted, Family::Ip6)));
+        }
+        let is_new = |elements: &Elements| !(first && elements.family == Family::Ip6);
+        changes.extend(self.rules_of(network).filter(is_new).map(Change::Add));
+        let done = self.change(&wanted, changes);
+        if done.is_err() && !is_known {
+            wanted.networks.remove(&network.id);
+        }
+        done
+    }
+
+    /// Takes them out. With the last network that has IPv6 the table of IPv6 goes.
+    pub(super) fn remove_network(&self, network: &Network) -> Result<(), Error> {
+        let mut wanted = self.lock();
+        if wanted.networks.remove(&network.id).is_none() {
+            return Ok(());
+        }
+        let last = network.ipam6.is_some() && !wanted.has_ipv6();
+        let stays = |elements: &Elements| !(last && elements.family == Family::Ip6);
+        let mut changes: Vec<_> = self.rules_of(network).filter(stays).map(Change::Remove).collect();
+        if last {
+            changes.push(Change::Withdraw(self.table(&wanted, Family::Ip6)));
+        }
+        self.change(&wanted, changes)
+    }
+
+    /// Leads the ports of a container there, and those that it had nowhere any more. A failure changes nothing, unless
+    /// nothing is to be led.
+    pub(super) fn lead(&self, container: &str, lead: Option<Lead>) -> Result<(), Error> {
+        let mut wanted = self.lock();
+        let before = wanted.ports.remove(container);
+        let elements = |lead: &Option<Lead>| lead.as_ref().map(|lead| self.elements(lead)).unwrap_or_default();
+        let mut changes: Vec<_> = elements(&before).into_iter().map(Change::Remove).collect();
+        changes.extend(elements(&lead).into_iter().map(Change::Add));
+        let Some(lead) = lead else {
+            return self.change(&wanted, changes);
         };
-        choice != Choice::None
-    });
-    Ok(controller.filter.apply(&changes)?)
-}
-
-/// The same; where a table that they need is gone, it is put back first.
-pub(super) fn apply(controller: &Controller, changes: Vec<Change>) -> Result<(), Error> {
-    match in_force(controller, changes.clone()) {
-        Err(Error::Firewall(tierce_firewall::Error::Refused { cause, .. })) if cause.is(Errno::NOENT) => {
-            watch::repair(controller, false)?;
-            in_force(controller, changes)
+        wanted.ports.insert(container.to_owned(), lead);
+        let done = self.change(&wanted, changes);
+        if done.is_err() {
+            wanted.ports.remove(container);
+            wanted.ports.extend(before.map(|before| (container.to_owned(), before)));
         }
-        other => other,
+        done
     }
-}
 
-/// The tables of all families that have one, as the networks and sandboxes want them.
-pub(super) fn whole_tables(
-    controller: &Controller,
-    networks: &[Arc<Network>],
-    sandboxes: &[Arc<Sandbox>],
-) -> Vec<Table> {
-    let six = *controller.ipv6_ready.lock().unwrap_or_else(PoisonError::into_inner);
-    let families = [Family::Ip].into_iter().chain(six.then_some(Family::Ip6));
-    families
-        .map(|family| whole_table(controller, family, networks, sandboxes))
-        .collect()
-}
-
-/// What stands for a network.
-pub(super) fn rules_of(controller: &Controller, network: &Network) -> Vec<Elements> {
-    let elements = drivers::of(&network.kind).rules(network, &controller.config.table);
-    if controller.config.firewall.direct_routing {
-        return rules::with_direct_routing(elements);
+    /// This shall be in force and nothing else, whatever an earlier life of the daemon left.
+    pub(super) fn restore(&self, all: Wanted) -> Result<(), Error> {
+        let mut wanted = self.lock();
+        *wanted = all;
+        let mut changes = self.whole(&wanted);
+        if !wanted.has_ipv6() && self.backend.has_table(Family::Ip6, &self.config.table).unwrap_or(false) {
+            changes.push(Change::Withdraw(self.table(&wanted, Family::Ip6)));
+        }
+        self.apply(changes)
     }
-    elements
-}
 
-/// Everything that shall be in force of a family, as one value.
-pub(super) fn whole_table(
-    controller: &Controller,
-    family: Family,
-    networks: &[Arc<Network>],
-    sandboxes: &[Arc<Sandbox>],
-) -> Table {
-    let name = &controller.config.table;
-    let situation = Situation {
-        forwarding_is_ours: tierce_fsops::exists(&controller.config.state.join(forwarding(family).mark)),
-        obey_host: controller.config.host.obey_firewall,
-    };
-    let mut table = rules::table(name, family, situation);
-    let of_networks = networks.iter().flat_map(|network| rules_of(controller, network));
-    let of_sandboxes = sandboxes.iter().filter_map(|sandbox| {
-        let ways = ways(controller, sandbox)?;
-        Some(nat::elements(name, &sandbox.ports, ways.targets))
-    });
-    let all = of_networks.chain(of_sandboxes.flatten());
-    for more in all.filter(|more| more.family == family) {
-        if let Some(set) = table.sets.iter_mut().find(|set| set.name == more.set) {
-            set.elements.extend(more.elements);
+    /// Puts back whatever others took away.
+    pub(super) fn put_back(&self) -> Result<(), Error> {
+        let wanted = self.lock();
+        self.apply(self.whole(&wanted))
+    }
+
+    /// Takes everything out.
+    pub(super) fn withdraw(&self) -> Result<(), Error> {
+        let mut wanted = self.lock();
+        let families: Vec<_> = wanted.families().collect();
+        *wanted = Wanted::default();
+        let tables = families.into_iter().map(|family| self.table(&wanted, family));
+        self.apply(tables.map(Change::Withdraw).collect())
+    }
+
+    /// What all programs have in force.
+    pub(super) fn live(&self) -> Result<LiveRules, tierce_firewall::Error> {
+        self.backend.live()
+    }
+
+    /// Tells what others change from now on.
+    pub(super) fn watch(&self) -> Result<Option<Watch>, tierce_firewall::Error> {
+        self.backend.watch()
+    }
+
+    /// Chains of others that drop forwarded packets by policy.
+    pub(super) fn foreign_forward_drops(&self) -> Result<Vec<String>, tierce_firewall::Error> {
+        self.backend.foreign_forward_drops(&self.config.table)
+    }
+
+    /// Applies changes that lead to `wanted`; where something of what is changed is gone, all is put back as wanted.
+    fn change(&self, wanted: &Wanted, changes: Vec<Change>) -> Result<(), Error> {
+        match self.apply(changes) {
+            Err(Error::Firewall(tierce_firewall::Error::Refused { cause, .. })) if cause.is(Errno::NOENT) => {
+                self.apply(self.whole(wanted))
+            }
+            other => other,
         }
     }
-    table
-}
 
-/// Before the first network with IPv6: the host forwards, and the packet filter has its table.
-pub(super) fn ensure_ipv6(controller: &Controller) -> Result<(), Error> {
-    let mut ready = controller.ipv6_ready.lock().unwrap_or_else(PoisonError::into_inner);
-    if *ready {
-        return Ok(());
+    /// Applies changes, without those of families whose packets are the administrator's.
+    fn apply(&self, mut changes: Vec<Change>) -> Result<(), Error> {
+        let firewall = self.config.firewall;
+        changes.retain(|change| {
+            let choice = if change.family() == Family::Ip6 {
+                firewall.ipv6
+            } else {
+                firewall.ipv4
+            };
+            choice != Choice::None
+        });
+        Ok(self.backend.apply(&changes)?)
     }
-    let mut failures = Vec::new();
-    ensure_forwarding(&controller.config, Family::Ip6, &mut failures);
-    Error::gather(failures)?;
-    in_force(
-        controller,
-        vec![Change::Replace(whole_table(controller, Family::Ip6, &[], &[]))],
-    )?;
-    *ready = true;
-    Ok(())
-}
 
-/// The host's switch of forwarding.
-struct Forwarding {
-    switch: &'static str,
-    /// Says, as long as the machine runs, that it was off before us.
-    mark: &'static str,
-}
+    /// The tables of all families that have one.
+    fn whole(&self, wanted: &Wanted) -> Vec<Change> {
+        let tables = wanted.families().map(|family| self.table(wanted, family));
+        tables.map(Change::Replace).collect()
+    }
 
-fn forwarding(family: Family) -> Forwarding {
-    match family {
-        Family::Ip | Family::Inet => Forwarding {
-            switch: FORWARDING,
-            mark: "forwarding-enabled",
-        },
-        Family::Ip6 => Forwarding {
-            switch: FORWARDING6,
-            mark: "forwarding6-enabled",
-        },
-    }
-}
-
-/// Switches forwarding on, as Docker does, and notes that this daemon did so: the host was no router before.
-pub(super) fn ensure_forwarding(config: &Config, family: Family, failures: &mut Vec<Error>) {
-    let Forwarding { switch, mark } = forwarding(family);
-    let off = std::fs::read_to_string(switch).is_ok_and(|value| value.trim() == "0");
-    if !config.host.forward || !off {
-        return;
-    }
-    if family == Family::Ip6 {
-        keep_router_advertisements();
-    }
-    match std::fs::write(switch, "1") {
-        Ok(()) => {
-            let written = tierce_fsops::write(&config.state.join(mark), b"", 0o600);
-            failures.extend(written.err().map(Error::from));
+    /// Everything that shall be in force of a family, as one value.
+    fn table(&self, wanted: &Wanted, family: Family) -> Table {
+        let situation = Situation {
+            forwarding_is_ours: forwarding::is_ours(&self.config, family),
+            obey_host: self.config.host.obey_firewall,
+        };
+        let mut table = rules::table(&self.config.table, family, situation);
+        let of_networks = wanted.networks.values().flat_map(|network| self.rules_of(network));
+        let of_ports = wanted.ports.values().flat_map(|lead| self.elements(lead));
+        for more in of_networks.chain(of_ports).filter(|more| more.family == family) {
+            if let Some(set) = table.sets.iter_mut().find(|set| set.name == more.set) {
+                set.elements.extend(more.elements);
+            }
         }
-        Err(cause) => failures.push(Error::file("enable forwarding in", switch, cause)),
+        table
     }
-}
 
-/// A host that forwards listens to no router any more, unless it is told to: its interfaces that listen go on.
-fn keep_router_advertisements() {
-    const INTERFACES: &str = "/proc/sys/net/ipv6/conf";
-    for name in tierce_fsops::names(Path::new(INTERFACES)).unwrap_or_default() {
-        let switch = Path::new(INTERFACES).join(&name).join("accept_ra");
-        let listens = std::fs::read_to_string(&switch).is_ok_and(|value| value.trim() == "1");
-        if listens && name != "all" && name != "default" {
-            // An interface that goes away at this moment needs nothing.
-            let _ = std::fs::write(&switch, "2");
+    /// What stands for a network.
+    fn rules_of(&self, network: &Network) -> impl Iterator<Item = Elements> + use<> {
+        let mut elements = drivers::of(&network.kind).rules(network, &self.config.table);
+        if self.config.firewall.direct_routing {
+            elements = rules::with_direct_routing(elements);
         }
+        elements.into_iter()
+    }
+
+    fn elements(&self, lead: &Lead) -> Vec<Elements> {
+        nat::elements(&self.config.table, &lead.published, lead.targets)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Wanted> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use super::assembly::Assembly;
 use super::{Controller, naming, random_id};
 use crate::drivers;
+use crate::failpoint::{Point, reach};
 use crate::{Error, Join, Network, Sandbox};
 
 impl Controller {
     /// Makes a container's sandbox: pinned namespace, interfaces, published ports. All or nothing.
     pub fn join(&self, join: Join) -> Result<Arc<Sandbox>, Error> {
         let networks = self.claim(&join)?;
+        reach(Point::JoinClaimed);
         let made = self.build(&join, &networks);
+        reach(Point::JoinRecorded);
         let mut state = self.lock();
         state.joining.remove(&join.container);
         let sandbox = Arc::new(made?);

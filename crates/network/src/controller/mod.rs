@@ -9,6 +9,7 @@ mod assembly;
 mod connect;
 mod endpoint;
 mod filter;
+mod forwarding;
 mod join;
 mod naming;
 mod networks;
@@ -23,10 +24,7 @@ mod ways;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use tierce_firewall::Backend;
 
 use crate::ipam::Addresses;
 use crate::names::Names;
@@ -35,6 +33,8 @@ use crate::portmap::Ports;
 use crate::portmap::relay::Relay;
 use crate::records::Records;
 use crate::{Config, Error, Network, Sandbox};
+use filter::Filter;
+use forwarding::{FORWARDING, FORWARDING6};
 pub(crate) use reach::live_rules;
 pub use reach::{Carrier, Entrance, PortReach, reach};
 pub use watch::{Watching, watch};
@@ -49,19 +49,14 @@ pub struct Alive {
 /// Owns all networks, sandboxes and published ports of one daemon.
 #[derive(Debug)]
 pub struct Controller {
-    config: Config,
+    config: Arc<Config>,
     records: Records,
-    filter: Box<dyn Backend>,
+    filter: Filter,
     state: Mutex<State>,
     addresses: Addresses,
     ports: Ports,
     relay: Relay,
     names: Arc<Names>,
-    /// Host's ends of interfaces of containers that left: the kernel takes them with their namespace, which a connection
-    /// that lost its other side keeps for minutes. See [`watch::sweep`].
-    departed: Mutex<Vec<String>>,
-    /// The packet filter has its table of IPv6.
-    ipv6_ready: Mutex<bool>,
 }
 
 #[derive(Debug)]
@@ -91,7 +86,8 @@ impl Controller {
                 .collect(),
             joining: HashMap::new(),
         };
-        let filter = tierce_firewall::open(config.firewall.any());
+        let config = Arc::new(config);
+        let filter = Filter::new(&config);
         let names = Names::new(&config);
         Ok(Arc::new(Self {
             config,
@@ -102,22 +98,12 @@ impl Controller {
             ports: Ports::default(),
             relay: Relay::default(),
             names,
-            departed: Mutex::default(),
-            ipv6_ready: Mutex::default(),
         }))
     }
 
     /// The sandbox of a container, if it has one.
     pub fn sandbox(&self, container: &str) -> Option<Arc<Sandbox>> {
         self.lock().sandboxes.get(container).cloned()
-    }
-
-    /// What `host-gateway` stands for in `--add-host`: the configured address, or the default bridge's.
-    pub fn host_gateway(&self) -> Option<IpAddr> {
-        self.config.host_gateway.or_else(|| {
-            let bridge = self.network("bridge").ok()?;
-            bridge.ipam.as_ref()?.gateway
-        })
     }
 
     /// The settings it was opened with.
@@ -149,7 +135,7 @@ impl Controller {
                  (nft insert rule {chain} iifname {bridge} accept; nft insert rule {chain} oifname {bridge} accept)"
             ))
         };
-        match self.filter.foreign_forward_drops(&self.config.table) {
+        match self.filter.foreign_forward_drops() {
             Ok(chains) => warnings.extend(chains.into_iter().filter_map(told)),
             Err(error) => warnings.push(error.to_string()),
         }
@@ -164,11 +150,6 @@ impl Controller {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// The host's switch of IPv4 forwarding.
-const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
-/// The same of IPv6.
-const FORWARDING6: &str = "/proc/sys/net/ipv6/conf/all/forwarding";
 
 /// The bridge of the first network that has IPv6 and leads outwards.
 fn bridge_with_ipv6(networks: &[Arc<Network>]) -> Option<String> {

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use super::filter::{apply, ensure_ipv6, rules_of};
 use super::{Controller, State, plan, random_id};
 use crate::drivers::{self, bridge, ipvlan, macvlan};
+use crate::failpoint::{Point, reach};
 use crate::ipam::Occupied;
 use crate::network::{NetworkKind, is_predefined};
 use crate::parent;
 use crate::rtnetlink::Rtnetlink;
 use crate::{Error, Network, NetworkSpec, Sandbox};
-use tierce_firewall::Change;
 
 impl Controller {
     /// All networks, by name.
@@ -145,28 +144,30 @@ impl Controller {
     }
 
     /// Kernel objects, rules, record.
-    fn establish(&self, network: &Network) -> Result<(), Error> {
-        let driver = drivers::of(&network.kind);
-        if network.ipam6.is_some() {
-            ensure_ipv6(self)?;
-        }
+    fn establish(&self, network: &Arc<Network>) -> Result<(), Error> {
         self.records.save_network(network)?;
+        reach(Point::CreateRecorded);
         self.addresses.open(network);
-        driver.create(network)?;
-        apply(self, rules_of(self, network).into_iter().map(Change::Add).collect())
+        drivers::of(&network.kind).create(network)?;
+        reach(Point::CreateMade);
+        self.filter.add_network(network)?;
+        reach(Point::CreateDone);
+        Ok(())
     }
 
     /// The reverse; goes on after failures.
     fn abolish(&self, network: &Network) -> Result<(), Error> {
         let driver = drivers::of(&network.kind);
         let mut failures = Vec::new();
-        let rules = rules_of(self, network).into_iter().map(Change::Remove).collect();
-        failures.extend(apply(self, rules).err());
+        failures.extend(self.filter.remove_network(network).err());
+        reach(Point::RemoveUnruled);
         if !self.lock().shares_parent(network) {
             failures.extend(driver.remove(network).err());
         }
+        reach(Point::RemoveGivenUp);
         self.addresses.close(network);
         failures.extend(self.records.forget_network(network).err());
+        reach(Point::RemoveDone);
         Error::gather(failures)
     }
 }

@@ -1,13 +1,11 @@
 //! Published ports of a sandbox: reserved, put in force, withdrawn. They lead to the endpoint through which the container
 //! reaches the outside ([`crate::Sandbox::published_at`]), and so move when that changes.
 
-use tierce_firewall::{Change, Elements};
-
 use super::assembly::Assembly;
-use super::filter::apply;
+use super::filter::Lead;
 use super::ways::{Ways, ways};
 use crate::Error;
-use crate::portmap::{Held, nat};
+use crate::portmap::Held;
 use crate::request::Publication;
 
 impl Assembly<'_> {
@@ -34,17 +32,17 @@ impl Assembly<'_> {
             return Ok(());
         };
         let controller = self.controller;
-        apply(controller, self.filter_changes(ways, Change::Add))?;
+        controller
+            .filter
+            .lead(&self.sandbox.container, Some(self.lead_to(ways)))?;
         controller.relay.serve(&self.sandbox.container, ways.targets, sockets)
     }
 
     /// The reverse. The ports stay reserved.
     pub(super) fn unpublish(&mut self) -> Result<(), Error> {
         let controller = self.controller;
-        let removed = match self.published.take() {
-            Some(ways) => apply(controller, self.filter_changes(&ways, Change::Remove)),
-            None => Ok(()),
-        };
+        self.published = None;
+        let removed = controller.filter.lead(&self.sandbox.container, None);
         controller.relay.withdraw(&self.sandbox.container);
         removed
     }
@@ -57,9 +55,9 @@ impl Assembly<'_> {
             (None, None) => Ok(()),
             (Some(from), Some(to)) if from.endpoint == to.endpoint => Ok(()),
             (Some(from), Some(to)) if from.publishes_as(&to) => {
-                let mut changes = self.filter_changes(&from, Change::Remove);
-                changes.extend(self.filter_changes(&to, Change::Add));
-                apply(controller, changes)?;
+                controller
+                    .filter
+                    .lead(&self.sandbox.container, Some(self.lead_to(&to)))?;
                 controller.relay.retarget(&self.sandbox.container, to.targets);
                 self.published = Some(to);
                 Ok(())
@@ -79,8 +77,10 @@ impl Assembly<'_> {
         ways(self.controller, &self.sandbox)
     }
 
-    fn filter_changes(&self, ways: &Ways, change: fn(Elements) -> Change) -> Vec<Change> {
-        let elements = nat::elements(&self.controller.config.table, &self.sandbox.ports, ways.targets);
-        elements.into_iter().map(change).collect()
+    fn lead_to(&self, ways: &Ways) -> Lead {
+        Lead {
+            published: self.sandbox.ports.clone(),
+            targets: ways.targets,
+        }
     }
 }

@@ -2,19 +2,20 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
-use tierce_firewall::{Change, Family};
+use rustix::io::Errno;
+use tierce_firewall::Family;
 
 use super::assembly::Assembly;
-use super::filter::{ensure_forwarding, in_force, whole_table};
+use super::filter::{Lead, Wanted};
 use super::ways::ways;
-use super::{Alive, Controller, address, naming, predefined, watch};
+use super::{Alive, Controller, address, forwarding, naming, predefined};
 use crate::config::DefaultBridge;
 use crate::drivers;
 use crate::netns;
 use crate::network::NetworkKind;
-use crate::rtnetlink::{LinkEntry, Rtnetlink};
+use crate::rtnetlink::{LinkEntry, Plan, Rtnetlink};
 use crate::{Error, Network, Sandbox};
 
 impl Controller {
@@ -38,6 +39,7 @@ impl Controller {
         // A bridge of another name is the administrator's, as for dockerd.
         if matches!(&network.kind, NetworkKind::Bridge(options) if options.bridge == DefaultBridge::NAME) {
             drivers::of(&network.kind).remove(&network)?;
+            Rtnetlink::open()?.sweep()?;
         }
         self.records.forget_network(&network)
     }
@@ -50,7 +52,7 @@ impl Controller {
             self.records.save_network(&network)?;
             self.lock().networks.insert(network.id.clone(), Arc::new(network));
         }
-        ensure_forwarding(&self.config, Family::Ip, &mut failures);
+        failures.extend(forwarding::ensure(&self.config, Family::Ip).err());
         let alive: HashSet<_> = alive.iter().map(|alive| alive.container.as_str()).collect();
         if self.config.bridge.is_off() {
             failures.extend(self.forget_default_bridge(&alive).err());
@@ -63,7 +65,9 @@ impl Controller {
                         && sandbox.key.as_ref().is_none_or(|key| netns::is_pinned(key))
                 });
         let networks = self.networks();
+        let mut wanted = Wanted::default();
         for network in &networks {
+            wanted.networks.insert(network.id.clone(), Arc::clone(network));
             self.addresses.open(network);
             let created = drivers::of(&network.kind).create(network);
             match created {
@@ -78,15 +82,13 @@ impl Controller {
             *sandbox = Arc::new(assembly.sandbox);
         }
         for sandbox in &adopted {
-            self.adopt(sandbox, &mut failures);
+            let lead = self.adopt(sandbox, &mut failures);
+            wanted.ports.extend(lead.map(|lead| (sandbox.container.clone(), lead)));
         }
-        let mut changes = vec![Change::Replace(whole_table(self, Family::Ip, &networks, &adopted))];
-        if networks.iter().any(|network| network.ipam6.is_some()) {
-            ensure_forwarding(&self.config, Family::Ip6, &mut failures);
-            changes.push(Change::Replace(whole_table(self, Family::Ip6, &networks, &adopted)));
-            *self.ipv6_ready.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        if wanted.has_ipv6() {
+            failures.extend(forwarding::ensure(&self.config, Family::Ip6).err());
         }
-        in_force(self, changes)?;
+        self.filter.restore(wanted)?;
         for sandbox in &dead {
             failures.extend(Assembly::of(self, Sandbox::clone(sandbox)).dismantle().err());
         }
@@ -111,17 +113,13 @@ impl Controller {
             return Ok(());
         }
         // Bridges stay, as dockerd's do: one that was there before us is not ours to take away.
-        watch::sweep(self);
-        let mut ready = self.ipv6_ready.lock().unwrap_or_else(PoisonError::into_inner);
-        let families = [Family::Ip].into_iter().chain(ready.then_some(Family::Ip6));
-        let tables = families.map(|family| Change::Withdraw(whole_table(self, family, &[], &[])));
-        in_force(self, tables.collect())?;
-        *ready = false;
-        Ok(())
+        let swept = Rtnetlink::open().and_then(|route| route.sweep());
+        let withdrawn = self.filter.withdraw();
+        Error::gather(swept.err().into_iter().chain(withdrawn.err()).collect())
     }
 
-    /// Claims again what an adopted sandbox holds.
-    fn adopt(&self, sandbox: &Sandbox, failures: &mut Vec<Error>) {
+    /// Claims again what an adopted sandbox holds. Gives where its ports lead.
+    fn adopt(&self, sandbox: &Sandbox, failures: &mut Vec<Error>) -> Option<Lead> {
         for endpoint in &sandbox.endpoints {
             let network = self.lock().networks.get(&endpoint.network).cloned();
             if let (Some(network), Some(link)) = (network, &endpoint.link) {
@@ -130,9 +128,7 @@ impl Controller {
                 failures.extend(address::take_again(self, &network, link, &sandbox.name));
             }
         }
-        let Some(ways) = ways(self, sandbox) else {
-            return;
-        };
+        let ways = ways(self, sandbox)?;
         let (sockets, refused) = self.ports.readopt(&sandbox.ports, ways.taker(&sandbox.name));
         failures.extend(refused.into_iter().map(|cause| Error::Publish {
             name: sandbox.name.clone(),
@@ -140,6 +136,10 @@ impl Controller {
             cause: Box::new(cause),
         }));
         failures.extend(self.relay.serve(&sandbox.container, ways.targets, sockets).err());
+        Some(Lead {
+            published: sandbox.ports.clone(),
+            targets: ways.targets,
+        })
     }
 }
 
@@ -173,14 +173,19 @@ fn remove_stray_links(prefix: &str, networks: &[Arc<Network>], adopted: &[Arc<Sa
     let links = route.links()?;
     let is_ours = |link: &&LinkEntry| bridges.contains(link.name.as_str());
     let ours: HashSet<_> = links.iter().filter(is_ours).map(|link| link.index).collect();
-    let mut failures = Vec::new();
+    let mut plan = Plan::default();
     for link in &links {
         let is_port = link.kind == "veth" && link.master.is_some_and(|master| ours.contains(&master));
         if is_port && link.name.starts_with(prefix) && !known.contains(link.name.as_str()) {
-            failures.extend(route.delete(&link.name).err());
+            plan.give_up(&link.name);
         }
     }
-    Error::gather(failures)
+    match route.apply(&plan) {
+        // Some go with their namespaces at this moment.
+        Err(Error::Kernel { cause, .. }) if cause.is(Errno::NODEV) => {}
+        other => drop(other?),
+    }
+    route.sweep()
 }
 
 /// Twelve hexadecimal digits: what [`Controller::join`] makes.

@@ -7,19 +7,18 @@
 
 use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
-use tierce_firewall::{Change, Table, Watch};
+use tierce_firewall::Watch;
 
 use super::Controller;
-use super::filter::{in_force, whole_tables};
 use crate::drivers::bridge::rules::ADMIN;
 use crate::network::NetworkKind;
 use crate::rtnetlink::{News, Rtnetlink};
-use crate::{Error, Network, Sandbox};
+use crate::{Error, Network};
 
 /// Between a change of the table and its repair.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -28,8 +27,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A table that was left alone for so long is repaired after [`PAUSE`] again.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// How long the kernel is given to take apart what a container leaves.
+/// How long the kernel is given to take apart what a container leaves: most is gone by then, which costs less.
 const LINGER: Duration = Duration::from_secs(3);
+/// Between the removal of a network and the end of its bridge, so that the removal of the next one is not in its way.
+const SOON: Duration = Duration::from_millis(200);
 
 /// The watch, as long as this lives.
 #[derive(Debug)]
@@ -61,7 +62,8 @@ pub fn watch(controller: &Arc<Controller>) -> Result<Watching, Error> {
         touched: None,
         repaired: None,
         pause: PAUSE,
-        sweep: None,
+        // An earlier life may have left some.
+        sweep: Some(Sweep::after(Duration::ZERO)),
         told: HashSet::new(),
     };
     let thread = std::thread::Builder::new()
@@ -72,54 +74,6 @@ pub fn watch(controller: &Arc<Controller>) -> Result<Watching, Error> {
         end,
         thread: Some(thread),
     })
-}
-
-/// Puts the table in force as the networks and sandboxes of this moment want it.
-///
-/// These may change meanwhile, and a container that is joining has rules in force that nobody else knows of yet: so this
-/// goes on until nothing changed; `thoroughly`: and nobody was joining.
-pub(super) fn repair(controller: &Controller, thoroughly: bool) -> Result<(), Error> {
-    let wanted = || -> (Vec<Table>, bool) {
-        let state = controller.lock();
-        let networks: Vec<_> = state.networks.values().cloned().collect();
-        let sandboxes: Vec<_> = state.sandboxes.values().cloned().collect();
-        let joining = thoroughly && !state.joining.is_empty();
-        drop(state);
-        (whole_tables(controller, &networks, &sandboxes), joining)
-    };
-    let (mut tables, mut joining) = wanted();
-    loop {
-        in_force(controller, tables.iter().cloned().map(Change::Replace).collect())?;
-        let after = wanted();
-        if !joining && !after.1 && after.0 == tables {
-            return Ok(());
-        }
-        (tables, joining) = after;
-        std::thread::sleep(PAUSE / 2);
-    }
-}
-
-/// Notes the host's ends of a sandbox's interfaces, to be swept if the kernel keeps them.
-pub(super) fn depart(controller: &Controller, sandbox: &Sandbox) {
-    let links = sandbox.endpoints.iter().filter_map(|endpoint| endpoint.link.as_ref());
-    let links = links.filter(|link| !link.peer.is_empty());
-    let mut departed = controller.departed.lock().unwrap_or_else(PoisonError::into_inner);
-    departed.extend(links.map(|link| link.peer.clone()));
-}
-
-/// Deletes links of containers that left which the kernel still keeps. Most are gone by themselves, which costs less.
-pub(super) fn sweep(controller: &Controller) {
-    let departed = std::mem::take(&mut *controller.departed.lock().unwrap_or_else(PoisonError::into_inner));
-    if departed.is_empty() {
-        return;
-    }
-    let swept = Rtnetlink::open().and_then(|route| {
-        let failures = departed.iter().filter_map(|link| route.delete(link).err());
-        Error::gather(failures.collect())
-    });
-    if let Err(error) = swept {
-        tracing::warn!(%error, "cannot delete links of containers that left");
-    }
 }
 
 /// The thread's own.
@@ -133,10 +87,35 @@ struct Watcher {
     touched: Option<(Instant, String)>,
     repaired: Option<Instant>,
     pause: Duration,
-    /// When links change, those of containers that left are swept after [`LINGER`].
-    sweep: Option<Instant>,
+    /// When links that were given up are taken apart, if there may be any.
+    sweep: Option<Sweep>,
     /// Routes that were told of.
     told: HashSet<String>,
+}
+
+/// A time at which there is something to sweep.
+#[derive(Debug, Clone, Copy)]
+struct Sweep {
+    due: Instant,
+    /// It is put off no longer.
+    latest: Instant,
+}
+
+impl Sweep {
+    fn after(pause: Duration) -> Self {
+        let now = Instant::now();
+        Self {
+            due: now + pause,
+            latest: now + LINGER,
+        }
+    }
+
+    fn put_off(self, pause: Duration) -> Self {
+        Self {
+            due: (Instant::now() + pause).min(self.latest),
+            ..self
+        }
+    }
 }
 
 impl Watcher {
@@ -146,7 +125,9 @@ impl Watcher {
                 .touched
                 .as_ref()
                 .map(|(since, _)| self.pause.saturating_sub(since.elapsed()));
-            let sweeping = self.sweep.map(|since| LINGER.saturating_sub(since.elapsed()));
+            let sweeping = self
+                .sweep
+                .map(|sweep| sweep.due.saturating_duration_since(Instant::now()));
             let left = [repair, sweeping].into_iter().flatten().min();
             let (ended, rules, links) = match self.wait(left) {
                 Ok(ready) => ready,
@@ -166,11 +147,10 @@ impl Watcher {
             };
             if links {
                 self.hear_of_links(&controller);
-                self.sweep.get_or_insert_with(Instant::now);
+                self.sweep.get_or_insert_with(|| Sweep::after(LINGER));
             }
-            if self.sweep.is_some_and(|since| since.elapsed() >= LINGER) {
-                self.sweep = None;
-                sweep(&controller);
+            if self.sweep.is_some_and(|sweep| sweep.due <= Instant::now()) {
+                self.sweep = sweep_some();
             }
             if self
                 .touched
@@ -226,7 +206,7 @@ impl Watcher {
     fn mend(&mut self, controller: &Controller) {
         let Some((_, by)) = self.touched.take() else { return };
         let table = &self.table;
-        match repair(controller, true) {
+        match controller.filter.put_back() {
             Ok(()) => tracing::warn!("{by} changed the packet filter's table {table}: its rules were put back"),
             Err(error) => {
                 tracing::error!(%error, "{by} changed the packet filter's table {table}, and its rules cannot be put back");
@@ -254,6 +234,12 @@ impl Watcher {
                         );
                     }
                 }
+                // What a container left goes by itself, as a rule.
+                News::LinkGoing(link) if link.kind == "bridge" => {
+                    let sweep = self.sweep.unwrap_or_else(|| Sweep::after(SOON));
+                    self.sweep = Some(sweep.put_off(SOON));
+                }
+                News::LinkGoing(_) => {}
                 News::Route(route) => {
                     for collision in super::routes::collisions(controller, std::slice::from_ref(&route)) {
                         let text = collision.to_string();
@@ -263,6 +249,26 @@ impl Watcher {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Takes apart one of the bridges that were given up, or everything else; gives when the rest is to go. One bridge
+/// keeps all who work with links waiting for as long as it takes to make ten, so they have their turn in between.
+fn sweep_some() -> Option<Sweep> {
+    let swept = Rtnetlink::open().and_then(|route| {
+        let links = route.links()?;
+        let mut bridges = links.iter().filter(|link| link.is_going() && link.kind == "bridge");
+        match bridges.next() {
+            Some(bridge) => route.take_apart(bridge).map(|()| true),
+            None => route.sweep().map(|()| false),
+        }
+    });
+    match swept {
+        Ok(more) => more.then(|| Sweep::after(Duration::ZERO)),
+        Err(error) => {
+            tracing::warn!(%error, "cannot delete links of networks and containers that are gone");
+            None
         }
     }
 }

@@ -31,9 +31,7 @@ impl Ways {
             default_address: self.default_address,
         }
     }
-}
 
-impl Ways {
     /// Whether the same ports of the host would lead to another endpoint just so.
     pub(super) fn publishes_as(&self, other: &Self) -> bool {
         self.families == other.families && self.default_address == other.default_address

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use tierce_sys::netlink::Attributes;
 
+use super::going::IFLA_GROUP;
 use super::{
     AF_INET, AF_INET6, IFF_UP, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU,
     LinkEntry, RouteEntry,
@@ -39,6 +40,9 @@ pub(super) fn link_entry(payload: &[u8]) -> Option<LinkEntry> {
             .and_then(|mtu| field(mtu, 0))
             .unwrap_or(0),
         is_up: field(payload, 8)? & IFF_UP != 0,
+        group: Attributes::find(attributes, IFLA_GROUP)
+            .and_then(|group| field(group, 0))
+            .unwrap_or(0),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Rows of the requirements, each on a machine of its own (see [`world`]).
 
 mod connect;
+mod crashes;
 mod failures;
 mod modes;
 mod others;
@@ -205,6 +206,8 @@ fn row_148_networks_are_isolated_from_each_other() {
             networks.leave(&sandbox.container).unwrap();
         }
         let bridge = format!("br-{}", &networks.remove("red").unwrap().id[..12]);
+        assert!(!ip("address").contains("172.17.1.1"), "what it had is free at once");
+        Rtnetlink::open().unwrap().sweep().unwrap();
         assert_eq!(Rtnetlink::open().unwrap().link(&bridge).unwrap(), None);
         assert!(!ruleset().contains(&bridge));
     });

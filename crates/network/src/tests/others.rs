@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::world::*;
 use crate::*;
 
-fn nft(arguments: &str) {
+pub(super) fn nft(arguments: &str) {
     let output = std::process::Command::new("nft")
         .args(arguments.split(' '))
         .output()
@@ -17,7 +17,7 @@ fn nft(arguments: &str) {
     );
 }
 
-fn until(what: &str, mut done: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
         assert!(start.elapsed() < Duration::from_secs(20), "{what} did not come");

@@ -34,7 +34,7 @@ impl Driver for Bridge {
 
     fn remove(&self, network: &Network) -> Result<(), Error> {
         match &network.kind {
-            NetworkKind::Bridge(options) => link::remove_bridge(&options.bridge),
+            NetworkKind::Bridge(options) => link::remove_bridge(options, network),
             _ => Ok(()),
         }
     }
