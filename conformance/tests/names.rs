@@ -212,6 +212,93 @@ fn row_159_servers_domains_options_and_hosts_of_a_container_are_those_asked_for(
 }
 
 #[test]
+fn row_159_host_gateway_stands_for_the_hosts_addresses_of_both_families() {
+    let mut daemon = Daemon::start_with(&["--ipv6", "--bip6", "fd00:17::1/64"]);
+    let image = daemon.add_image(&tierce_testkit::ImageBuilder::busybox(), "busybox");
+    daemon.docker(&["network", "create", "--ipv6", "front"]).ok();
+    let add = ["--add-host", "host.docker.internal:host-gateway"];
+    for network in ["bridge", "front", "none", "host"] {
+        let words = [
+            &["run", "--rm", "--network", network],
+            &add[..],
+            &[&image, "cat", "/etc/hosts"],
+        ];
+        let told = daemon.docker(&words.concat()).ok();
+        let lines: Vec<_> = told
+            .lines()
+            .filter(|line| line.ends_with("\thost.docker.internal"))
+            .collect();
+        assert_eq!(lines.len(), 2, "{network}: {told}");
+        assert!(
+            lines[0].starts_with("172.17.") && lines[1].starts_with("fd00:17::1\t"),
+            "{lines:?}"
+        );
+    }
+    // Programs that ask a server instead of the file get the same answer.
+    let words = [
+        &["run", "-d", "--name", "ann", "--network", "front"],
+        &add[..],
+        &[&image, "sleep", "1000"],
+    ];
+    daemon.docker(&words.concat()).ok();
+    let addresses = lookup(&daemon, "ann", "host.docker.internal");
+    assert_eq!(addresses.len(), 2, "{addresses:?}");
+    assert_eq!(addresses[1], "fd00:17::1");
+    // A container that switches IPv6 off has no line of it.
+    let words = [
+        &["run", "--rm", "--sysctl", "net.ipv6.conf.all.disable_ipv6=1"],
+        &add[..],
+        &[&image, "cat", "/etc/hosts"],
+    ];
+    let told = daemon.docker(&words.concat()).ok();
+    assert!(
+        told.contains("\thost.docker.internal\n") && !told.contains("::"),
+        "{told}"
+    );
+}
+
+#[test]
+fn row_159_host_gateway_of_a_host_without_one_is_refused() {
+    let mut daemon = Daemon::start_with(&["--bridge", "none"]);
+    let image = daemon.add_image(&tierce_testkit::ImageBuilder::busybox(), "busybox");
+    let run = [
+        "run",
+        "--name",
+        "c1",
+        "--network",
+        "host",
+        "--add-host",
+        "h:host-gateway",
+        &image,
+        "true",
+    ];
+    let refused = daemon.docker(&run);
+    assert!(
+        refused
+            .stderr
+            .contains("unable to derive the IP value for host-gateway"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(daemon.inspect("c1", "{{.State.Status}}"), "created");
+    // Of two addresses both are used, in their order.
+    daemon.stop();
+    let mut daemon = Daemon::start_with(&["--host-gateway-ip", "2001:db8::7", "--host-gateway-ip", "192.0.2.7"]);
+    let image = daemon.add_image(&tierce_testkit::ImageBuilder::busybox(), "busybox");
+    let run = [
+        "run",
+        "--rm",
+        "--add-host",
+        "h:host-gateway",
+        &image,
+        "cat",
+        "/etc/hosts",
+    ];
+    let told = daemon.docker(&run).ok();
+    assert!(told.contains("2001:db8::7\th\n192.0.2.7\th\n"), "{told}");
+}
+
+#[test]
 fn row_159_a_dns_server_that_dies_is_replaced() {
     let (daemon, image) = Daemon::with_busybox();
     daemon.docker(&["network", "create", "front"]).ok();

@@ -211,7 +211,7 @@ fn presets(settings: &Settings) -> tierce_engine::Presets {
         dns: servers.collect(),
         dns_options: document.dns_opts.clone().unwrap_or_default(),
         dns_search: document.dns_search.clone().unwrap_or_default(),
-        host_gateway: settings.network.host_gateway,
+        host_gateway: settings.network.host_gateway.clone(),
     }
 }
 

@@ -106,7 +106,7 @@ pub(crate) struct NetworkSettings {
     pub(crate) gateway: Option<std::net::Ipv4Addr>,
     pub(crate) ipv6: Option<DefaultBridge6>,
     pub(crate) publish_address: Option<IpAddr>,
-    pub(crate) host_gateway: Option<IpAddr>,
+    pub(crate) host_gateway: Vec<IpAddr>,
     pub(crate) mtu: Option<u32>,
     pub(crate) pools: Option<Vec<Pool>>,
 }
@@ -272,16 +272,15 @@ fn default_bridge6(document: &Document) -> Result<Option<DefaultBridge6>> {
     Ok(Some(wish).filter(|_| document.ipv6 == Some(true)))
 }
 
-/// At most one address of each family; IPv4 goes first.
-fn host_gateway(document: &Document) -> Result<Option<IpAddr>> {
+/// At most one address of each family.
+fn host_gateway(document: &Document) -> Result<Vec<IpAddr>> {
     let given = document.host_gateway_ips.as_deref().unwrap_or_default();
-    let (four, six): (Vec<&IpAddr>, Vec<&IpAddr>) = given.iter().partition(|address| address.is_ipv4());
-    for (addresses, family) in [(&four, "IPv4"), (&six, "IPv6")] {
-        if addresses.len() > 1 {
+    for (is_ipv4, family) in [(true, "IPv4"), (false, "IPv6")] {
+        if given.iter().filter(|address| address.is_ipv4() == is_ipv4).count() > 1 {
             bail!("only one {family} host gateway IP address can be specified");
         }
     }
-    Ok(four.into_iter().chain(six).next().copied())
+    Ok(given.to_vec())
 }
 
 fn given<T>(key: &str, text: Option<&str>) -> Result<Option<T>>

@@ -50,6 +50,9 @@ pub struct Join {
     pub upstreams: Vec<Upstream>,
     /// Names without a dot that no network has are not asked for elsewhere: the resolver's search list comes first.
     pub only_dotted: bool,
+    /// Names that it alone knows, as its hosts file does; they come before all others.
+    #[serde(default)]
+    pub hosts: Vec<(String, IpAddr)>,
 }
 
 /// A container's place in a network.

@@ -11,7 +11,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     /// By container.
-    containers: BTreeMap<String, Vec<Membership>>,
+    containers: BTreeMap<String, Known>,
+}
+
+/// What is known of a container.
+#[derive(Debug, Default)]
+struct Known {
+    memberships: Vec<Membership>,
+    /// Names that it alone knows.
+    hosts: Vec<(String, IpAddr)>,
 }
 
 /// What is known of a question.
@@ -39,7 +47,15 @@ impl Table {
                 name.make_ascii_lowercase();
             }
         }
-        self.containers.insert(join.container.clone(), memberships);
+        let hosts = join
+            .hosts
+            .iter()
+            .map(|(name, address)| (name.to_ascii_lowercase(), *address));
+        let known = Known {
+            memberships,
+            hosts: hosts.collect(),
+        };
+        self.containers.insert(join.container.clone(), known);
     }
 
     /// Takes a container out.
@@ -49,9 +65,14 @@ impl Table {
 
     /// Looks a question of `container` up. `name` is in lower case, without the final dot.
     pub(crate) fn find(&self, container: &str, name: &str, kind: u16) -> Found {
-        let Some(seen) = self.containers.get(container) else {
+        let Some(known) = self.containers.get(container) else {
             return Found::Elsewhere;
         };
+        let own: Vec<_> = known.hosts.iter().filter(|(host, _)| host == name).collect();
+        if !own.is_empty() {
+            return of_kind(own.into_iter().map(|(_, address)| *address), kind);
+        }
+        let seen = &known.memberships;
         if kind == kind::PTR
             && let Some(address) = reversed(name)
         {
@@ -69,22 +90,13 @@ impl Table {
             if addresses.is_empty() {
                 continue;
             }
-            let wanted = |address: &IpAddr| match address {
-                IpAddr::V4(_) => kind == kind::A,
-                IpAddr::V6(_) => kind == kind::AAAA,
-            };
-            let addresses: Vec<_> = addresses.into_iter().filter(wanted).collect();
-            return if addresses.is_empty() {
-                Found::Nothing
-            } else {
-                Found::Addresses(addresses)
-            };
+            return of_kind(addresses.into_iter(), kind);
         }
         Found::Elsewhere
     }
 
     fn members(&self, network: &str) -> impl Iterator<Item = &Membership> {
-        let all = self.containers.values().flatten();
+        let all = self.containers.values().flat_map(|known| &known.memberships);
         all.filter(move |membership| membership.network == network)
     }
 
@@ -104,6 +116,20 @@ impl Table {
                 .find(|membership| membership.addresses.contains(&address))?;
             Some(format!("{}.{}", member.names.first()?, network.network_name))
         })
+    }
+}
+
+/// Those of a name's addresses that were asked for.
+fn of_kind(addresses: impl Iterator<Item = IpAddr>, kind: u16) -> Found {
+    let wanted = |address: &IpAddr| match address {
+        IpAddr::V4(_) => kind == kind::A,
+        IpAddr::V6(_) => kind == kind::AAAA,
+    };
+    let addresses: Vec<_> = addresses.filter(wanted).collect();
+    if addresses.is_empty() {
+        Found::Nothing
+    } else {
+        Found::Addresses(addresses)
     }
 }
 
@@ -235,6 +261,25 @@ mod tests {
         table.enter(&linked);
         assert_eq!(addresses(&table.find("c3", "database", kind::A)), ["10.0.1.3"]);
         assert_eq!(table.find("c1", "database", kind::A), Found::Elsewhere);
+    }
+
+    #[test]
+    fn row_159_a_name_of_the_hosts_file_is_its_own_containers_alone_and_comes_first() {
+        let mut table = table();
+        let mut with_hosts = join("c3", &[("front", &["web3"], &["10.0.1.4"])]);
+        let entry = |name: &str, address: &str| (name.to_owned(), address.parse().unwrap());
+        with_hosts.hosts = vec![
+            entry("Host.Docker.Internal", "172.17.0.1"),
+            entry("Host.Docker.Internal", "fd00:17::1"),
+            entry("db-front", "192.0.2.9"),
+        ];
+        table.enter(&with_hosts);
+        let name = "host.docker.internal";
+        assert_eq!(addresses(&table.find("c3", name, kind::A)), ["172.17.0.1"]);
+        assert_eq!(addresses(&table.find("c3", name, kind::AAAA)), ["fd00:17::1"]);
+        assert_eq!(addresses(&table.find("c3", "db-front", kind::A)), ["192.0.2.9"]);
+        assert_eq!(table.find("c3", "db-front", kind::AAAA), Found::Nothing);
+        assert_eq!(table.find("c1", name, kind::A), Found::Elsewhere);
     }
 
     #[test]

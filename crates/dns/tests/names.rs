@@ -55,6 +55,7 @@ fn join(container: &str, host: &Host, address: &str, upstreams: &[SocketAddr]) -
             links: Vec::new(),
         }],
         port: None,
+        hosts: Vec::new(),
         upstreams: upstreams
             .iter()
             .map(|address| Upstream {

@@ -24,8 +24,8 @@ pub struct Presets {
     pub dns_options: Vec<String>,
     /// Domains in which names are looked for.
     pub dns_search: Vec<String>,
-    /// What `host-gateway` of `--add-host` stands for; `None`: the gateway of the container's network.
-    pub host_gateway: Option<IpAddr>,
+    /// What `host-gateway` of `--add-host` stands for; empty: the default bridge's addresses.
+    pub host_gateway: Vec<IpAddr>,
 }
 
 impl Presets {

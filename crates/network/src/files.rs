@@ -14,16 +14,13 @@ pub struct Hosts<'a> {
     pub domainname: &'a str,
     /// The container's addresses, one line each.
     pub addresses: &'a [IpAddr],
-    /// `HostConfig.ExtraHosts`: `name:address` or `name=address`; the address may be `host-gateway`.
-    pub extra: &'a [String],
-    /// What `host-gateway` stands for.
-    pub host_gateway: Option<IpAddr>,
-    /// Leave the IPv6 lines out (the sandbox has IPv6 switched off on `lo`).
+    /// Names of others with their addresses.
+    pub extra: &'a [(String, IpAddr)],
+    /// Leave the IPv6 lines out (the container has IPv6 switched off).
     pub without_ipv6: bool,
 }
 
-/// Docker's hosts file: loopback and multicast names, `--add-host`, then the container itself. Extra hosts that are not
-/// understood are left out (the API refuses them earlier).
+/// Docker's hosts file: loopback and multicast names, those of others, then the container itself.
 pub fn hosts(input: &Hosts<'_>) -> String {
     let mut text = String::from("127.0.0.1\tlocalhost\n");
     if !input.without_ipv6 {
@@ -35,23 +32,31 @@ pub fn hosts(input: &Hosts<'_>) -> String {
             "ff02::2\tip6-allrouters\n",
         ));
     }
-    for extra in input.extra {
-        let Some((name, address)) = parse_extra_host(extra) else {
-            continue;
-        };
-        let address = match address {
-            "host-gateway" => input.host_gateway,
-            text => text.trim_matches(['[', ']']).parse().ok(),
-        };
-        if let Some(address) = address {
-            let _ = writeln!(text, "{address}\t{name}");
-        }
-    }
     let names = host_names(input.hostname, input.domainname);
-    for address in input.addresses {
-        let _ = writeln!(text, "{address}\t{names}");
+    let others = input.extra.iter().map(|(name, address)| (name, address));
+    let own = input.addresses.iter().map(|address| (&names, address));
+    for (name, address) in others
+        .chain(own)
+        .filter(|(_, address)| address.is_ipv4() || !input.without_ipv6)
+    {
+        let _ = writeln!(text, "{address}\t{name}");
     }
     text
+}
+
+/// `HostConfig.ExtraHosts`, each `name:address` or `name=address`; `host-gateway` in place of the address stands for all
+/// addresses of `gateway`. What is not understood is left out (the API refuses it earlier). `None`: there is no gateway.
+pub fn extra_hosts(wanted: &[String], gateway: &[IpAddr]) -> Option<Vec<(String, IpAddr)>> {
+    let mut hosts = Vec::new();
+    for (name, address) in wanted.iter().filter_map(|text| parse_extra_host(text)) {
+        let addresses = match address {
+            "host-gateway" if gateway.is_empty() => return None,
+            "host-gateway" => gateway.to_vec(),
+            text => text.trim_matches(['[', ']']).parse().into_iter().collect(),
+        };
+        hosts.extend(addresses.into_iter().map(|address| (name.to_owned(), address)));
+    }
+    Some(hosts)
 }
 
 /// What a container's own lines of its hosts file say behind the address.
@@ -75,7 +80,7 @@ pub fn hostname(name: &str) -> String {
     format!("{name}\n")
 }
 
-/// `--dns`, `--dns-search`, `--dns-option`.
+/// `--dns`, `--dns-search`, `--dns-option`, `--add-host`: what a container wants of names.
 #[derive(Debug, Clone, Default)]
 pub struct ResolverOverrides {
     /// Replaces the host's servers when not empty.
@@ -84,6 +89,8 @@ pub struct ResolverOverrides {
     pub search: Vec<String>,
     /// Replaces the host's options when not empty.
     pub options: Vec<String>,
+    /// Names that it alone knows. No resolver file has them.
+    pub hosts: Vec<(String, IpAddr)>,
 }
 
 /// Docker's choice where no server is left.
@@ -301,15 +308,23 @@ mod tests {
     #[test]
     fn row_159_hosts_is_dockers() {
         let extra = ["foo:1.2.3.4", "hd:host-gateway", "six=[2001:db8::1]", "bad", ":1.2.3.4"].map(str::to_owned);
+        let gateway = ["172.17.0.1", "fd00:17::1"].map(|address| address.parse().unwrap());
+        let extra = extra_hosts(&extra, &gateway).unwrap();
         let input = Hosts {
             hostname: "hh",
             addresses: &["172.17.0.2".parse().unwrap()],
             extra: &extra,
-            host_gateway: Some("172.17.0.1".parse().unwrap()),
             ..Hosts::default()
         };
-        let rest = "1.2.3.4\tfoo\n172.17.0.1\thd\n2001:db8::1\tsix\n172.17.0.2\thh\n";
+        let rest = "1.2.3.4\tfoo\n172.17.0.1\thd\nfd00:17::1\thd\n2001:db8::1\tsix\n172.17.0.2\thh\n";
         assert_eq!(hosts(&input), format!("{LOOPBACK}{rest}"));
+        let without_ipv6 = Hosts {
+            without_ipv6: true,
+            ..input.clone()
+        };
+        let rest = "127.0.0.1\tlocalhost\n1.2.3.4\tfoo\n172.17.0.1\thd\n172.17.0.2\thh\n";
+        assert_eq!(hosts(&without_ipv6), rest);
+        assert_eq!(extra_hosts(&["hd:host-gateway".to_owned()], &[]), None);
         let input = Hosts {
             domainname: "ex.org",
             extra: &[],
@@ -380,6 +395,7 @@ mod tests {
             servers: vec!["9.9.9.9".to_owned()],
             search: vec!["foo.bar".to_owned()],
             options: vec!["ndots:3".to_owned()],
+            hosts: Vec::new(),
         }
     }
 

@@ -47,6 +47,9 @@ pub struct NameServer {
     pub upstreams: Vec<Upstream>,
     /// Names without a dot are not asked for elsewhere.
     pub only_dotted: bool,
+    /// Names that this container alone knows.
+    #[serde(default)]
+    pub hosts: Vec<(String, IpAddr)>,
 }
 
 /// A published port as it stands.

@@ -115,7 +115,8 @@ pub(super) struct AddressFlags {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     firewall_obey_host: Option<bool>,
-    /// Address that `host-gateway` of --add-host stands for [default: the default bridge's] (may be given several times)
+    /// Address that `host-gateway` of --add-host stands for, one of each family [default: the default bridge's] (may be
+    /// given several times)
     #[arg(long = "host-gateway-ip", value_name = "ADDRESS", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     host_gateway_ips: Vec<IpAddr>,

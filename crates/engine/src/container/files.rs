@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use tierce_network::files::{
-    AskingFrom, Hosts, ResolverOverrides, host_names, hostname, hosts, internal_resolv_conf, resolv_conf,
+    AskingFrom, Hosts, ResolverOverrides, extra_hosts, host_names, hostname, hosts, internal_resolv_conf, resolv_conf,
 };
 use tierce_network::{Link, Sandbox};
 use tierce_oci::Digest;
@@ -69,10 +69,7 @@ pub(crate) fn write(
     let config = &snapshot.record.config;
     let host_config = &snapshot.host_config;
     let addresses = addresses(sandbox);
-    // Docker's choice: an address of the host that is the same for all containers.
-    let default_bridge = || context.sandboxes.network("bridge").ok()?.ipam.as_ref()?.gateway;
-    let host_gateway = context.config.presets.host_gateway.or_else(default_bridge);
-    let mut extra = host_config.extra_hosts.clone().unwrap_or_default();
+    let mut extra = added_hosts(context, host_config)?;
     extra.extend(links.iter().flat_map(links::Link::hosts));
     let on_host = host_config.network_mode == "host";
     let hosts_text = if on_host && extra.is_empty() {
@@ -83,16 +80,40 @@ pub(crate) fn write(
             domainname: &config.domainname,
             addresses: &addresses,
             extra: &extra,
-            host_gateway,
-            without_ipv6: false,
+            without_ipv6: has_ipv6_off(host_config),
         })
     };
-    let resolver = resolver_text(context, host_config, sandbox);
+    let resolver = resolver_text(context, host_config, sandbox)?;
     put(&files.hostname, &hostname(&config.hostname))?;
     put(&files.hosts, &hosts_text)?;
     put(&files.resolv_conf, &resolver)?;
     put_hash(directory, &resolver)?;
     Ok(files)
+}
+
+/// The names of `--add-host`, with their addresses.
+fn added_hosts(context: &Context, host_config: &HostConfig) -> Result<Vec<(String, IpAddr)>> {
+    let mut gateway = context.config.presets.host_gateway.clone();
+    if gateway.is_empty()
+        && let Ok(bridge) = context.sandboxes.network("bridge")
+    {
+        // Docker's choice: addresses of the host that are the same for all containers.
+        gateway.extend(bridge.subnets().filter_map(|ipam| ipam.gateway));
+    }
+    let wanted = host_config.extra_hosts.as_deref().unwrap_or_default();
+    let hosts = extra_hosts(wanted, &gateway);
+    hosts.ok_or_else(|| Error::Internal("unable to derive the IP value for host-gateway".to_owned()))
+}
+
+/// Whether the container switches IPv6 off, on `lo`, too.
+fn has_ipv6_off(host_config: &HostConfig) -> bool {
+    let sysctls = host_config.sysctls.iter().flatten();
+    let mut off = sysctls.filter(|(_, value)| *value == "1").map(|(name, _)| name);
+    off.any(|name| {
+        ["all", "lo"]
+            .iter()
+            .any(|interface| *name == format!("net.ipv6.conf.{interface}.disable_ipv6"))
+    })
 }
 
 /// The addresses of all its interfaces.
@@ -102,12 +123,12 @@ fn addresses(sandbox: Option<&Sandbox>) -> Vec<IpAddr> {
     links.flat_map(Link::addresses).collect()
 }
 
-fn resolver_text(context: &Context, host_config: &HostConfig, sandbox: Option<&Sandbox>) -> String {
+fn resolver_text(context: &Context, host_config: &HostConfig, sandbox: Option<&Sandbox>) -> Result<String> {
     let source = &context.config.host_resolv_conf;
     let resolver = std::fs::read_to_string(source).unwrap_or_default();
-    let overrides = resolver_overrides(context, host_config);
+    let overrides = resolver_overrides(context, host_config)?;
     let path = source.to_string_lossy();
-    if sandbox.is_some_and(|sandbox| sandbox.name_server.is_some()) {
+    let text = if sandbox.is_some_and(|sandbox| sandbox.name_server.is_some()) {
         internal_resolv_conf(&resolver, &path, &overrides).text
     } else {
         let from = if host_config.network_mode == "host" {
@@ -118,7 +139,8 @@ fn resolver_text(context: &Context, host_config: &HostConfig, sandbox: Option<&S
             }
         };
         resolv_conf(&resolver, &path, &overrides, from)
-    }
+    };
+    Ok(text)
 }
 
 /// By it dockerd, too, tells whether somebody has edited the file.
@@ -150,7 +172,7 @@ pub(crate) fn update(context: &Context, directory: &Path, before: &Snapshot, san
     }
     let resolver = std::fs::read_to_string(&files.resolv_conf).unwrap_or_default();
     let hash = std::fs::read_to_string(directory.join("resolv.conf.hash")).unwrap_or_default();
-    let wanted = resolver_text(context, &before.host_config, Some(sandbox));
+    let wanted = resolver_text(context, &before.host_config, Some(sandbox))?;
     if hash == Digest::sha256_of(resolver.as_bytes()).to_string() && wanted != resolver {
         put(&files.resolv_conf, &wanted)?;
         put_hash(directory, &wanted)?;
@@ -175,18 +197,19 @@ fn move_hosts(text: &str, names: &str, old: &[&str], new: &[String]) -> String {
     lines.join("\n")
 }
 
-/// What a container wants of `resolv.conf`, the daemon's own wishes where it has none.
-pub(crate) fn resolver_overrides(context: &Context, host_config: &HostConfig) -> ResolverOverrides {
+/// What a container wants of names, the daemon's own wishes where it has none.
+pub(crate) fn resolver_overrides(context: &Context, host_config: &HostConfig) -> Result<ResolverOverrides> {
     let presets = &context.config.presets;
     let own_or = |own: &Option<Vec<String>>, preset: &[String]| match own {
         Some(own) if !own.is_empty() => own.clone(),
         _ => preset.to_vec(),
     };
-    ResolverOverrides {
+    Ok(ResolverOverrides {
         servers: own_or(&host_config.dns, &presets.dns),
         search: own_or(&host_config.dns_search, &presets.dns_search),
         options: own_or(&host_config.dns_options, &presets.dns_options),
-    }
+        hosts: added_hosts(context, host_config)?,
+    })
 }
 
 /// Writes in place: a container that joined this one's network has the same file mounted, and a new inode would not be

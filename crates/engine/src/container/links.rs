@@ -6,6 +6,7 @@
 
 use super::context::{Context, Snapshot};
 use crate::error::{Error, Result};
+use std::net::IpAddr;
 use std::sync::Arc;
 use tierce_network::Port;
 use tierce_oci::container::HostConfig;
@@ -110,9 +111,9 @@ impl Link {
             .filter(|address| !address.is_empty())
     }
 
-    /// `name:address` lines for the hosts file.
-    pub(super) fn hosts(&self) -> Vec<String> {
-        let Some(address) = self.address() else {
+    /// For the hosts file.
+    pub(super) fn hosts(&self) -> Vec<(String, IpAddr)> {
+        let Some(address) = self.address().and_then(|address| address.parse().ok()) else {
             return Vec::new();
         };
         let mut names = vec![
@@ -121,7 +122,7 @@ impl Link {
             self.child.record.plain_name(),
         ];
         names.dedup();
-        names.iter().map(|name| format!("{name}:{address}")).collect()
+        names.into_iter().map(|name| (name.to_owned(), address)).collect()
     }
 
     /// Variables for the one that links, whose name (with slash) is `parent`.
@@ -193,7 +194,11 @@ mod tests {
             child: container.snapshot(),
             alias: "my-db".into(),
         };
-        assert_eq!(link.hosts(), ["my-db:172.17.0.5", "host:172.17.0.5", "db:172.17.0.5"]);
+        let address: IpAddr = "172.17.0.5".parse().unwrap();
+        assert_eq!(
+            link.hosts(),
+            ["my-db", "host", "db"].map(|name| (name.to_owned(), address))
+        );
         let variables = link.environment("/web");
         for expected in [
             "MY_DB_PORT=udp://172.17.0.5:53",

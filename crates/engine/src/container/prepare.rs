@@ -223,7 +223,7 @@ pub(super) fn wish(context: &Context, snapshot: &Snapshot) -> Result<Join> {
         attachments,
         ports,
         exposed,
-        resolver: files::resolver_overrides(context, host_config),
+        resolver: files::resolver_overrides(context, host_config)?,
     })
 }
 

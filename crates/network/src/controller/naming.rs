@@ -34,6 +34,7 @@ pub(super) fn serve(
         port: 0,
         upstreams: internal.upstreams,
         only_dotted: internal.only_dotted,
+        hosts: wanted.hosts.clone(),
     });
     let port = names.serve(known(sandbox), 0)?;
     if let Some(server) = &mut sandbox.name_server {
@@ -95,6 +96,7 @@ pub(super) fn known(sandbox: &Sandbox) -> tierce_dns::Join {
             .map(|server| server.upstreams.clone())
             .unwrap_or_default(),
         only_dotted: server.is_some_and(|server| server.only_dotted),
+        hosts: server.map(|server| server.hosts.clone()).unwrap_or_default(),
     }
 }
 
