@@ -93,6 +93,34 @@ fn row_076_what_was_logged_comes_before_what_is_said_now() {
 }
 
 #[test]
+fn row_076_between_what_was_logged_and_what_is_said_now_nothing_is_missing_and_nothing_comes_twice() {
+    let (daemon, image) = Daemon::with_busybox();
+    // In bursts, so that a client does not find the same moment each time.
+    let script = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo $i; [ $((i % 50)) = 0 ] && usleep 3000; done";
+    let id = daemon.docker(&["create", "-t", &image, "sh", "-c", script]).ok();
+    daemon.docker(&["start", &id]).ok();
+    let clients: Vec<_> = (0..40)
+        .map(|_| attach(&daemon, "v1.51", &id, "logs=1&stream=1&stdout=1").1)
+        .collect();
+    let expected: Vec<String> = (1..=20_000).map(|number| number.to_string()).collect();
+    for stream in clients {
+        let text = String::from_utf8(read_all(stream)).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let wrong = lines
+            .iter()
+            .zip(&expected)
+            .position(|(found, expected)| found != expected);
+        assert_eq!(
+            wrong,
+            None,
+            "{:?}",
+            wrong.map(|at| &lines[at.saturating_sub(2)..at + 2])
+        );
+        assert_eq!(lines.len(), expected.len());
+    }
+}
+
+#[test]
 fn row_076_a_terminal_is_raw_has_a_size_and_can_be_left() {
     let (daemon, image) = Daemon::with_busybox();
     let script = "while read line; do stty size; done";

@@ -322,7 +322,7 @@ async fn run(
                 stderr: exec.request.attach_stderr,
                 ..Attach::default()
             };
-            Some(attach::connect(&io, &exec.id, wanted).await?)
+            Some(attach::connect(&io, &exec.id, wanted).await?.stream)
         };
         let pid = context.tasks.start(&id).await.map_err(failed)?;
         context.execs.running(&exec.id, pid);

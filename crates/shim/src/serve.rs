@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use prost::Message;
 use tierce_logs::Compression;
@@ -188,7 +188,8 @@ impl Shim {
                             let Some(process) = self.processes.get_mut(&process) else {
                                 return;
                             };
-                            let _ = rustix::io::write(&socket, b"ok\n");
+                            let answer = tierce_task::attach::accepted(SystemTime::now());
+                            let _ = rustix::io::write(&socket, answer.as_bytes());
                             process.streams.add_peer(&self.poll, socket, role);
                         }
                         Err(error) => newcomer::refuse(&socket, &error.to_string()),

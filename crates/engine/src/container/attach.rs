@@ -9,7 +9,8 @@ use super::state::Status;
 use crate::error::{Error, Result};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use tierce_task::attach::Attach as Line;
+use std::time::SystemTime;
+use tierce_task::attach::{self, Attach as Line};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
@@ -27,36 +28,59 @@ pub struct Attached {
 
 /// A stream to the shim that exists now or when the container starts.
 #[derive(Debug)]
-pub struct PendingStream {
-    receiver: oneshot::Receiver<UnixStream>,
+pub struct PendingStream(Pending);
+
+#[derive(Debug)]
+enum Pending {
+    Connected(Connected),
+    Promised(oneshot::Receiver<Connected>),
+}
+
+/// A stream to the shim.
+#[derive(Debug)]
+pub(crate) struct Connected {
+    pub(crate) stream: UnixStream,
+    /// It has the output that is logged after this time.
+    since: SystemTime,
 }
 
 impl PendingStream {
     /// The connected stream: bytes written are stdin (shut the write half down for end-of-file), bytes read are output
     /// until its end. `None` when the container was removed, or could not be started.
     pub async fn connected(self) -> Option<UnixStream> {
-        self.receiver.await.ok()
+        match self.0 {
+            Pending::Connected(connected) => Some(connected.stream),
+            Pending::Promised(receiver) => Some(receiver.await.ok()?.stream),
+        }
+    }
+
+    /// It has the output that is logged after this time. One that is promised will have all that is still to come.
+    fn since(&self) -> SystemTime {
+        match &self.0 {
+            Pending::Connected(connected) => connected.since,
+            Pending::Promised(_) => SystemTime::now(),
+        }
     }
 }
 
 /// Clients that wait for the task of a container.
 #[derive(Debug, Default)]
 pub(crate) struct Attachers {
-    waiting: Mutex<Vec<(Attach, oneshot::Sender<UnixStream>)>>,
+    waiting: Mutex<Vec<(Attach, oneshot::Sender<Connected>)>>,
 }
 
 impl Attachers {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Attach, oneshot::Sender<UnixStream>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Attach, oneshot::Sender<Connected>)>> {
         // The list is consistent between any two statements.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, request: Attach) -> PendingStream {
+    fn add(&self, request: Attach) -> oneshot::Receiver<Connected> {
         let (sender, receiver) = oneshot::channel();
         let mut waiting = self.lock();
         waiting.retain(|(_, sender)| !sender.is_closed());
         waiting.push((request, sender));
-        PendingStream { receiver }
+        receiver
     }
 
     /// Lets every waiting client go without a stream.
@@ -72,7 +96,7 @@ impl Attachers {
                 continue;
             }
             match connect(io, "", request).await {
-                Ok(stream) => drop(sender.send(stream)),
+                Ok(connected) => drop(sender.send(connected)),
                 Err(error) => tracing::warn!(%error, io = %io.display(), "could not attach a waiting client"),
             }
         }
@@ -80,7 +104,7 @@ impl Attachers {
 }
 
 /// Connects to a shim's I/O socket and asks for the streams of one process (`""`: the container's first).
-pub(crate) async fn connect(io: &Path, process: &str, request: Attach) -> Result<UnixStream> {
+pub(crate) async fn connect(io: &Path, process: &str, request: Attach) -> Result<Connected> {
     let failed = |cause: String| Error::Internal(format!("attach to {}: {cause}", io.display()));
     let mut stream = UnixStream::connect(io)
         .await
@@ -100,10 +124,10 @@ pub(crate) async fn connect(io: &Path, process: &str, request: Attach) -> Result
     while answer.last() != Some(&b'\n') && answer.len() < 4096 {
         answer.push(stream.read_u8().await.map_err(|error| failed(error.to_string()))?);
     }
-    match String::from_utf8_lossy(&answer).trim_end() {
-        "ok" => Ok(stream),
-        refusal => Err(failed(refusal.to_owned())),
-    }
+    let since = attach::parse_answer(&String::from_utf8_lossy(&answer))
+        .map_err(|refusal| failed(refusal.to_owned()))?
+        .unwrap_or_else(SystemTime::now);
+    Ok(Connected { stream, since })
 }
 
 /// See [`super::Containers::attach`].
@@ -123,26 +147,20 @@ pub(crate) async fn attach(context: &Arc<Context>, name: &str, request: Attach) 
         }
         _ => {}
     }
-    let logs = if request.logs {
-        let LogRequest { stdout, stderr, .. } = LogRequest {
-            stdout: request.stdout,
-            stderr: request.stderr,
-            ..LogRequest::default()
-        };
-        Some(super::logs::logs(
-            context,
-            name,
-            LogRequest {
-                stdout,
-                stderr,
-                ..LogRequest::default()
-            },
-        )?)
+    let stream = if request.stream {
+        Some(live(context, &container, request).await?)
     } else {
         None
     };
-    let stream = if request.stream {
-        Some(live(context, &container, request).await?)
+    let logs = if request.logs {
+        let wanted = LogRequest {
+            stdout: request.stdout,
+            stderr: request.stderr,
+            // Up to where the stream begins.
+            until: stream.as_ref().map(PendingStream::since),
+            ..LogRequest::default()
+        };
+        Some(super::logs::logs(context, name, wanted)?)
     } else {
         None
     };
@@ -159,7 +177,7 @@ pub(crate) async fn attach(context: &Arc<Context>, name: &str, request: Attach) 
 /// The live stream of a container: at once if it runs, otherwise when it starts.
 async fn live(context: &Context, container: &Arc<Container>, request: Attach) -> Result<PendingStream> {
     // Registered first and looked at second: a start in between finds the waiting client.
-    let pending = container.attachers.add(request);
+    let mut receiver = container.attachers.add(request);
     if container.snapshot().record.state.is_alive()
         && let Ok(task) = context.tasks.state(&container.id)
     {
@@ -171,5 +189,8 @@ async fn live(context: &Context, container: &Arc<Container>, request: Attach) ->
         })
         .await?;
     }
-    Ok(pending)
+    Ok(PendingStream(match receiver.try_recv() {
+        Ok(connected) => Pending::Connected(connected),
+        Err(_) => Pending::Promised(receiver),
+    }))
 }
