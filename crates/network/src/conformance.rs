@@ -6,8 +6,8 @@ use crate::drivers;
 use crate::endpoint::Link;
 use crate::netns::Namespace;
 use crate::network::{Ipam, Network, NetworkKind};
-use crate::rtnetlink::Rtnetlink;
 use crate::tests::world::on_own_machine;
+use tierce_links::Rtnetlink;
 
 fn network(driver: &str) -> Network {
     let id = "f".repeat(64);

@@ -26,7 +26,7 @@ pub(crate) trait Driver: Debug + Send + Sync {
     /// Makes the network's kernel objects exist.
     fn create(&self, network: &Network) -> Result<(), Error>;
 
-    /// Makes them vanish; what is slow to go is given up, and goes later ([`crate::rtnetlink::Rtnetlink::sweep`]).
+    /// Makes them vanish; what is slow to go is given up, and goes later ([`tierce_links::Rtnetlink::sweep`]).
     fn remove(&self, network: &Network) -> Result<(), Error>;
 
     /// Makes the interface `link` in the namespace, with its address, and connects it. The default route is not its
@@ -43,7 +43,7 @@ pub(crate) trait Driver: Debug + Send + Sync {
 
     /// Destroys the interface of a sandbox that goes on, after [`Driver::detach`]. One that is gone is no error.
     fn withdraw(&self, link: &Link, namespace: &Namespace) -> Result<(), Error> {
-        namespace.route.delete(&link.interface)
+        Ok(namespace.route.delete(&link.interface)?)
     }
 
     /// Members of the packet filter's sets that stand for the network, in table `table`.

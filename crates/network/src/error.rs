@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use tierce_fault::{Fault, Kind, kind_of_io};
+use tierce_fault::{Fault, Kind};
 
 /// Any failure of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -110,15 +110,8 @@ pub enum Error {
         cause: Box<PortError>,
     },
     /// The kernel refused a network configuration step.
-    #[error("{verb} {object}: {cause}")]
-    Kernel {
-        /// What was tried.
-        verb: &'static str,
-        /// On what.
-        object: String,
-        /// The kernel's words.
-        cause: tierce_sys::netlink::Refusal,
-    },
+    #[error(transparent)]
+    Links(#[from] tierce_links::Error),
     /// A file or system call failed.
     #[error("{verb} {}: {cause}", path.display())]
     File {
@@ -215,10 +208,7 @@ impl Fault for Error {
             | Self::File { .. }
             | Self::Reserved(_)
             | Self::OnlyInternal => Kind::Internal,
-            Self::Kernel { cause, .. } => match kind_of_io(&cause.error) {
-                Kind::Exhausted => Kind::Exhausted,
-                _ => Kind::Internal,
-            },
+            Self::Links(cause) => cause.kind(),
             Self::Record { .. } => Kind::DataLoss,
             Self::Store(cause) => cause.kind(),
             Self::Database(error) => error.kind(),

@@ -36,7 +36,6 @@ mod parent;
 mod portmap;
 mod records;
 mod request;
-mod rtnetlink;
 mod sandbox;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use rustix::mount::{UnmountFlags, mount_bind, unmount};
 use tierce_sys::namespaces::{Kinds, join, unshare};
 
 use crate::Error;
-use crate::rtnetlink::{Plan, Rtnetlink};
+use tierce_links::{Plan, Rtnetlink};
 
 /// The namespace file of the calling thread (not of the process: they differ).
 const OWN: &str = "/proc/thread-self/ns/net";
@@ -57,7 +57,7 @@ impl Namespace {
     /// One that is pinned there.
     pub(crate) fn open(pin: &Path) -> Result<Self, Error> {
         Ok(Self {
-            route: inside(pin, Rtnetlink::open)?,
+            route: inside(pin, || Ok(Rtnetlink::open()?))?,
             home: open_own()?,
             pin: pin.to_owned(),
         })

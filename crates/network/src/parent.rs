@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use crate::Error;
 use crate::endpoint::Link;
 use crate::netns::Namespace;
-use crate::rtnetlink::{Plan, Rtnetlink, Upper};
+use tierce_links::{Plan, Rtnetlink, Upper};
 
 /// Alias of interfaces that are ours.
 const ALIAS: &str = "tierce network parent";
@@ -39,7 +39,7 @@ pub(crate) fn create(parent: &str, network: &str) -> Result<(), Error> {
     plan.alias(parent, ALIAS).up(parent);
     match route.apply(&plan) {
         // Another network made it at the same time. (The kernel also says so of a VLAN that exists under another name.)
-        Err(Error::Kernel { cause, .. }) if cause.is(Errno::EXIST) && route.link(parent)?.is_some() => Ok(()),
+        Err(error) if error.is(Errno::EXIST) && route.link(parent)?.is_some() => Ok(()),
         Err(error) => {
             let _ = route.delete(parent);
             Err(lacking(
@@ -76,14 +76,15 @@ pub(crate) fn attach(parent: &str, upper: Upper, link: &Link, namespace: &Namesp
     if link.address6.is_some() {
         namespace.switch_ipv6_on(&link.interface)?;
     }
-    inside.apply(&plan).map(drop)
+    inside.apply(&plan)?;
+    Ok(())
 }
 
 /// Removes the parent, if it was made here. One that is gone is no error.
 pub(crate) fn remove(parent: &str) -> Result<(), Error> {
     let route = Rtnetlink::open()?;
     match route.link(parent)? {
-        Some(link) if link.alias == ALIAS => route.delete(parent),
+        Some(link) if link.alias == ALIAS => Ok(route.delete(parent)?),
         _ => Ok(()),
     }
 }
@@ -91,23 +92,21 @@ pub(crate) fn remove(parent: &str) -> Result<(), Error> {
 /// Whether the kernel knows interfaces of this kind; an error that names the module if not.
 pub(crate) fn require(kind: &'static str) -> Result<(), Error> {
     match Rtnetlink::open()?.apply(Plan::default().probe(kind)) {
-        Err(error @ Error::Kernel { .. }) => match lacking(error, kind) {
-            lacking @ Error::Driver(_) => Err(lacking),
-            // It is known, and wants to know more.
-            _ => Ok(()),
-        },
-        other => other.map(drop),
+        Err(error) if error.is(Errno::OPNOTSUPP) => Err(lacking(error, kind)),
+        Err(error @ tierce_links::Error::Socket(..)) => Err(error.into()),
+        // It is known; a refusal says that it wants to know more.
+        _ => Ok(()),
     }
 }
 
 /// Says which module of the kernel is missing, if that is the reason.
-pub(crate) fn lacking(error: Error, module: &str) -> Error {
-    match &error {
-        Error::Kernel { cause, .. } if cause.is(Errno::OPNOTSUPP) => Error::Driver(format!(
+fn lacking(error: tierce_links::Error, module: &str) -> Error {
+    if error.is(Errno::OPNOTSUPP) {
+        return Error::Driver(format!(
             "{error}: this kernel has no interfaces of this kind; load its module {module}, or boot a kernel that has it"
-        )),
-        _ => error,
+        ));
     }
+    error.into()
 }
 
 /// Interface and VLAN id of `eth0.50`. In dockerd's words.

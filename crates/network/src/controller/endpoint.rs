@@ -15,8 +15,8 @@ use crate::netns::{self, Namespace};
 use crate::network::NetworkKind;
 use crate::parent;
 use crate::request::{Attachment, InterfaceSysctl, Mac};
-use crate::rtnetlink::{LinkEntry, Plan};
 use crate::{Error, Network, Sandbox};
+use tierce_links::{LinkEntry, Plan};
 
 /// The subnet of 169.254.0.0.
 const LINK_LOCAL_PREFIX: u8 = 16;
@@ -77,7 +77,7 @@ impl Assembly<'_> {
         };
         let driver = drivers::of(&network.kind);
         match driver.attach(network, link, namespace) {
-            Err(Error::Kernel { cause, .. }) if cause.is(Errno::NODEV) => {
+            Err(Error::Links(error)) if error.is(Errno::NODEV) => {
                 tracing::warn!(
                     network = network.name,
                     "a network's interface was gone and is made again"

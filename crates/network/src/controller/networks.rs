@@ -8,8 +8,8 @@ use crate::failpoint::{Point, reach};
 use crate::ipam::Occupied;
 use crate::network::{NetworkKind, is_predefined};
 use crate::parent;
-use crate::rtnetlink::Rtnetlink;
 use crate::{Error, Network, NetworkSpec, Sandbox};
+use tierce_links::Rtnetlink;
 
 impl Controller {
     /// All networks, by name.

@@ -11,8 +11,8 @@ use super::random_id;
 use crate::drivers::bridge::{self, interface_name};
 use crate::ipam::{self, first_host};
 use crate::network::{Ipam, NetworkKind};
-use crate::rtnetlink::Rtnetlink;
 use crate::{Config, Error, Network};
+use tierce_links::Rtnetlink;
 
 /// Those whose record is missing or no longer what the configuration says.
 pub(super) fn networks(config: &Config, known: &[Arc<Network>]) -> Result<Vec<Network>, Error> {

@@ -10,9 +10,9 @@ use super::ways::ways;
 use crate::network::NetworkKind;
 use crate::portmap::nat::{PUBLISH, PUBLISH_AT, SPAN, SPAN_AT, Targets, address_value};
 use crate::request::Protocol;
-use crate::rtnetlink::{LinkEntry, Rtnetlink, is_link_local};
 use crate::sandbox::Published;
 use crate::{Error, Network, Sandbox};
+use tierce_links::{LinkEntry, Rtnetlink, is_link_local};
 
 /// A published port, and who can reach it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,8 +15,8 @@ use crate::config::DefaultBridge;
 use crate::drivers;
 use crate::netns;
 use crate::network::NetworkKind;
-use crate::rtnetlink::{LinkEntry, Plan, Rtnetlink};
 use crate::{Error, Network, Sandbox};
+use tierce_links::{LinkEntry, Plan, Rtnetlink};
 
 impl Controller {
     /// The default bridge is switched off: it goes, unless a container is on it.
@@ -114,8 +114,8 @@ impl Controller {
         }
         // Bridges stay, as dockerd's do: one that was there before us is not ours to take away.
         let swept = Rtnetlink::open().and_then(|route| route.sweep());
-        let withdrawn = self.filter.withdraw();
-        Error::gather(swept.err().into_iter().chain(withdrawn.err()).collect())
+        self.filter.withdraw()?;
+        Ok(swept?)
     }
 
     /// Claims again what an adopted sandbox holds. Gives where its ports lead.
@@ -182,10 +182,10 @@ fn remove_stray_links(prefix: &str, networks: &[Arc<Network>], adopted: &[Arc<Sa
     }
     match route.apply(&plan) {
         // Some go with their namespaces at this moment.
-        Err(Error::Kernel { cause, .. }) if cause.is(Errno::NODEV) => {}
+        Err(error) if error.is(Errno::NODEV) => {}
         other => drop(other?),
     }
-    route.sweep()
+    Ok(route.sweep()?)
 }
 
 /// Twelve hexadecimal digits: what [`Controller::join`] makes.

@@ -6,8 +6,8 @@ use ipnet::IpNet;
 
 use super::Controller;
 use crate::network::NetworkKind;
-use crate::rtnetlink::{RouteEntry, Rtnetlink};
 use crate::{Error, ipam};
+use tierce_links::{RouteEntry, Rtnetlink};
 
 /// A network and a route of the host to the same addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,8 +17,8 @@ use tierce_firewall::Watch;
 use super::Controller;
 use crate::drivers::bridge::rules::ADMIN;
 use crate::network::NetworkKind;
-use crate::rtnetlink::{News, Rtnetlink};
 use crate::{Error, Network};
+use tierce_links::{News, Rtnetlink};
 
 /// Between a change of the table and its repair.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -12,8 +12,8 @@ use crate::controller::{Controller, live_rules};
 use crate::drivers::bridge::rules::gets_host_address;
 use crate::drivers::bridge::{GatewayMode, Options};
 use crate::network::{Ipam, NetworkKind};
-use crate::rtnetlink::{LinkEntry, Rtnetlink};
 use crate::{Error, Network, Sandbox, netns};
+use tierce_links::{LinkEntry, Rtnetlink};
 
 /// How long a DNS server may take.
 const PATIENCE: Duration = Duration::from_secs(2);

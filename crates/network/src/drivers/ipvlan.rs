@@ -11,7 +11,7 @@ use crate::endpoint::Link;
 use crate::netns::Namespace;
 use crate::network::{Network, NetworkKind};
 use crate::parent;
-use crate::rtnetlink::Upper;
+use tierce_links::Upper;
 
 /// How an ipvlan network behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use crate::endpoint::Link;
 use crate::netns::Namespace;
 use crate::network::{Network, NetworkKind};
 use crate::parent;
-use crate::rtnetlink::Upper;
+use tierce_links::Upper;
 
 /// How a macvlan network behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +105,7 @@ impl Driver for Macvlan {
             NetworkKind::Macvlan(options) => {
                 let upper = Upper::Macvlan {
                     mode: options.mode as u32,
-                    mac: link.mac,
+                    mac: link.mac.0,
                 };
                 parent::attach(&options.parent, upper, link, namespace)
             }

@@ -2,8 +2,8 @@
 
 use super::world::*;
 use crate::failpoint::{self, tests::arm};
-use crate::rtnetlink::Rtnetlink;
 use crate::*;
+use tierce_links::Rtnetlink;
 
 /// Three networks: two with a way out, one internal.
 fn networks(world: &World) -> std::sync::Arc<Controller> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::others::{nft, until};
 use super::world::*;
 use crate::failpoint::{self, tests::arm};
-use crate::rtnetlink::Rtnetlink;
 use crate::*;
+use tierce_links::Rtnetlink;
 
 /// Does something that is cut short at that place. As a kill: nothing is undone, all that was in memory is lost.
 fn killed_at(point: &'static str, work: impl FnOnce()) {

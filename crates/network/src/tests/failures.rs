@@ -1,8 +1,8 @@
 //! The daemon dies, restarts, ends.
 
 use super::world::*;
-use crate::rtnetlink::Rtnetlink;
 use crate::*;
+use tierce_links::Rtnetlink;
 
 #[test]
 fn published_ports_live_while_the_daemon_is_dead_and_after_it_is_back() {

@@ -14,8 +14,8 @@ pub(crate) mod world;
 
 use world::*;
 
-use crate::rtnetlink::Rtnetlink;
 use crate::*;
+use tierce_links::Rtnetlink;
 
 #[test]
 fn row_143_sandbox_is_a_netns_with_a_veth_on_the_bridge() {

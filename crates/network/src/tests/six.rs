@@ -3,8 +3,8 @@
 use std::net::TcpListener;
 
 use super::world::*;
-use crate::rtnetlink::Rtnetlink;
 use crate::*;
+use tierce_links::Rtnetlink;
 
 fn six_only(name: &str) -> NetworkSpec {
     NetworkSpec {

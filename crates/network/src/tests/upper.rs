@@ -1,8 +1,8 @@
 //! Networks upon a parent interface: macvlan and ipvlan. This needs modules that many kernels of virtual machines lack.
 
 use super::world::*;
-use crate::rtnetlink::Rtnetlink;
 use crate::*;
+use tierce_links::Rtnetlink;
 
 /// The network, or nothing where the kernel cannot have it.
 fn create(

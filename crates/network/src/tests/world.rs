@@ -14,8 +14,8 @@ use rustix::mount::{MountPropagationFlags, mount_change};
 use tempfile::TempDir;
 use tierce_sys::namespaces::{Kinds, join, unshare};
 
-use crate::rtnetlink::{Plan, Rtnetlink};
 use crate::*;
+use tierce_links::{Plan, Rtnetlink};
 
 /// Address of this machine on the cable.
 pub(crate) const HERE: &str = "10.9.0.1";
@@ -54,7 +54,7 @@ impl World {
         let other_host = root.path().join("other-host");
         let other = netns::Namespace::create(&other_host).unwrap();
         let mut plan = Plan::default();
-        let mac = "02:00:00:00:00:02".parse().unwrap();
+        let mac = [2, 0, 0, 0, 0, 2];
         plan.create_veth("cable0", mac, 1500, "cable1", other.home())
             .look_up("cable0");
         let cable0 = other.route.apply(&plan).unwrap().remove(0);

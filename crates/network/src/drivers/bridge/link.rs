@@ -14,7 +14,7 @@ use crate::Error;
 use crate::endpoint::Link;
 use crate::netns::Namespace;
 use crate::network::{Ipam, Network};
-use crate::rtnetlink::{LinkEntry, Plan, Rtnetlink};
+use tierce_links::{LinkEntry, Plan, Rtnetlink};
 
 /// The bridge's link-local address. From no other the kernel asks for the neighbour that a forwarded packet is for.
 const ROUTER: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1), 64);
@@ -35,10 +35,10 @@ pub(super) fn create_bridge(options: &Options, network: &Network) -> Result<(), 
         _ => {}
     }
     let mut plan = Plan::default();
-    plan.create_bridge(name, mac_of_bridge(network), options.mtu);
+    plan.create_bridge(name, mac_of_bridge(network).0, options.mtu);
     match route.apply(&plan) {
-        Err(Error::Kernel { cause, .. }) if cause.is(Errno::EXIST) => {}
-        other => other.map(drop)?,
+        Err(error) if error.is(Errno::EXIST) => {}
+        other => drop(other?),
     }
     let Some(bridge) = route.link(name)? else {
         return Err(Error::Invalid(format!("bridge {name} vanished while it was set up")));
@@ -57,7 +57,8 @@ pub(super) fn create_bridge(options: &Options, network: &Network) -> Result<(), 
         plan.address(&bridge, address);
     }
     plan.up(name);
-    route.apply(&plan).map(drop)
+    route.apply(&plan)?;
+    Ok(())
 }
 
 /// Gives the bridge up. Its addresses are free at once; that nobody waits for the rest makes a removal ten times as fast.
@@ -80,10 +81,10 @@ fn own_addresses<'a>(options: &'a Options, network: &'a Network) -> impl Iterato
 }
 
 /// What somebody else has removed needs no removal.
-fn gone_already<T>(done: Result<T, Error>) -> Result<(), Error> {
+fn gone_already<T>(done: Result<T, tierce_links::Error>) -> Result<(), Error> {
     match done {
-        Err(Error::Kernel { cause, .. }) if cause.is(Errno::NODEV) || cause.is(Errno::ADDRNOTAVAIL) => Ok(()),
-        other => other.map(drop),
+        Err(error) if error.is(Errno::NODEV) || error.is(Errno::ADDRNOTAVAIL) => Ok(()),
+        other => Ok(other.map(drop)?),
     }
 }
 
@@ -94,7 +95,7 @@ pub(super) fn attach(options: &Options, link: &Link, namespace: &Namespace) -> R
     let bridge = found(&host, &options.bridge)?;
     let inside = &namespace.route;
     let mut plan = Plan::default();
-    plan.create_veth(&link.interface, link.mac, options.mtu, &link.peer, namespace.home())
+    plan.create_veth(&link.interface, link.mac.0, options.mtu, &link.peer, namespace.home())
         .look_up(&link.interface);
     let entry = inside.apply(&plan)?.into_iter().next();
     let entry = entry.ok_or_else(|| vanished(&link.interface))?;
@@ -108,7 +109,8 @@ pub(super) fn attach(options: &Options, link: &Link, namespace: &Namespace) -> R
     if link.address6.is_some() {
         namespace.switch_ipv6_on(&link.interface)?;
     }
-    inside.apply(&plan).map(drop)
+    inside.apply(&plan)?;
+    Ok(())
 }
 
 /// Joins the host's end to the bridge again, if it is no port of it any more.
@@ -134,7 +136,8 @@ fn join(host: &Rtnetlink, options: &Options, bridge: &LinkEntry, peer: &LinkEntr
     plan.look_up(&peer.name).look_up(&options.bridge);
     // Before the port is up, so that it never gets a link-local address.
     let _ = host.apply(Plan::default().no_link_local(&peer.name));
-    host.apply(&plan).map(drop)
+    host.apply(&plan)?;
+    Ok(())
 }
 
 fn found(host: &Rtnetlink, name: &str) -> Result<LinkEntry, Error> {
@@ -172,12 +175,12 @@ pub(super) fn detach(link: &Link) -> Result<(), Error> {
     // In this order: a port that has changed is no longer silent.
     match host.apply(Plan::default().give_up(&link.peer).silence(&link.peer, peer.index)) {
         // It went away in between, or is no port (then it cannot talk either).
-        Err(Error::Kernel { cause, .. }) if cause.is(Errno::NODEV) || cause.is(Errno::OPNOTSUPP) => Ok(()),
-        other => other.map(drop),
+        Err(error) if error.is(Errno::NODEV) || error.is(Errno::OPNOTSUPP) => Ok(()),
+        other => Ok(other.map(drop)?),
     }
 }
 
 /// Destroys both ends of the pair.
 pub(super) fn delete(link: &Link) -> Result<(), Error> {
-    Rtnetlink::open()?.delete(&link.peer)
+    Ok(Rtnetlink::open()?.delete(&link.peer)?)
 }

@@ -4,23 +4,23 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use tierce_sys::netlink::{Attributed, flags};
 
-use super::{
+use crate::Plan;
+use crate::numbers::{
     IFLA_ADDRESS, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_NET_NS_FD, NEW_LINK,
-    Plan, SET_LINK, link_header,
+    SET_LINK, link_header,
 };
-use crate::request::Mac;
 
 const IFLA_LINK: u16 = 5;
 
 /// An interface that sits upon another.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Upper {
+pub enum Upper {
     /// With a hardware address of its own.
     Macvlan {
         /// `enum macvlan_mode`.
         mode: u32,
         /// Its address.
-        mac: Mac,
+        mac: [u8; 6],
     },
     /// With its parent's.
     Ipvlan {
@@ -33,7 +33,7 @@ pub(crate) enum Upper {
 
 impl Upper {
     /// The kernel's name of the kind, and of its module.
-    pub(crate) fn kind(self) -> &'static str {
+    pub fn kind(self) -> &'static str {
         match self {
             Self::Macvlan { .. } => "macvlan",
             Self::Ipvlan { .. } => "ipvlan",
@@ -43,11 +43,11 @@ impl Upper {
 
 impl Plan {
     /// An interface upon another, in the namespace `home`; still down.
-    pub(crate) fn create_upper(&mut self, name: &str, parent: u32, home: BorrowedFd<'_>, upper: Upper) -> &mut Self {
+    pub fn create_upper(&mut self, name: &str, parent: u32, home: BorrowedFd<'_>, upper: Upper) -> &mut Self {
         self.create_of(upper.kind(), name, |m| {
             m.u32(IFLA_LINK, parent).u32(IFLA_NET_NS_FD, home.as_raw_fd() as u32);
             if let Upper::Macvlan { mac, .. } = upper {
-                m.bytes(IFLA_ADDRESS, &mac.0);
+                m.bytes(IFLA_ADDRESS, &mac);
             }
             m.nest(IFLA_LINKINFO, |m| {
                 m.text(IFLA_INFO_KIND, upper.kind())
@@ -64,7 +64,7 @@ impl Plan {
     }
 
     /// The sub-interface of a VLAN; still down.
-    pub(crate) fn create_vlan(&mut self, name: &str, parent: u32, id: u16) -> &mut Self {
+    pub fn create_vlan(&mut self, name: &str, parent: u32, id: u16) -> &mut Self {
         self.create_of("vlan", name, |m| {
             m.u32(IFLA_LINK, parent).nest(IFLA_LINKINFO, |m| {
                 m.text(IFLA_INFO_KIND, "vlan").nest(IFLA_INFO_DATA, |m| {
@@ -75,7 +75,7 @@ impl Plan {
     }
 
     /// An interface that leads nowhere; still down.
-    pub(crate) fn create_dummy(&mut self, name: &str) -> &mut Self {
+    pub fn create_dummy(&mut self, name: &str) -> &mut Self {
         self.create_of("dummy", name, |m| {
             m.nest(IFLA_LINKINFO, |m| {
                 m.text(IFLA_INFO_KIND, "dummy");
@@ -85,7 +85,7 @@ impl Plan {
 
     /// Asks for an interface of a kind without saying of which parent: refused with EOPNOTSUPP where the kernel does not
     /// know the kind, and otherwise with another error.
-    pub(crate) fn probe(&mut self, kind: &'static str) -> &mut Self {
+    pub fn probe(&mut self, kind: &'static str) -> &mut Self {
         self.create_of(kind, kind, |m| {
             m.nest(IFLA_LINKINFO, |m| {
                 m.text(IFLA_INFO_KIND, kind);
@@ -108,7 +108,7 @@ impl Plan {
     }
 
     /// Writes something down in an interface.
-    pub(crate) fn alias(&mut self, name: &str, alias: &str) -> &mut Self {
+    pub fn alias(&mut self, name: &str, alias: &str) -> &mut Self {
         self.add("name", name, SET_LINK, 0, &link_header(0, 0, 0), |m| {
             m.text(IFLA_IFNAME, name).bytes(IFLA_IFALIAS, alias.as_bytes());
         })

@@ -5,30 +5,31 @@
 use ipnet::IpNet;
 use rustix::io::Errno;
 
-use super::{DELETE_ADDRESS, DELETE_LINK, LinkEntry, Plan, Rtnetlink, SET_LINK, family_of, link_header, octets};
-use crate::Error;
+use crate::entry::{family_of, octets};
+use crate::numbers::{DELETE_ADDRESS, DELETE_LINK, IFLA_IFNAME, SET_LINK, link_header};
+use crate::{Error, LinkEntry, Plan, Rtnetlink};
 
-pub(super) const IFLA_GROUP: u16 = 27;
+pub(crate) const IFLA_GROUP: u16 = 27;
 /// The group of links that are to go; a number that nobody else has, as far as anybody knows.
 const GOING: u32 = 0x6465_7274;
 
 impl LinkEntry {
     /// It was given up, and will be gone soon.
-    pub(crate) fn is_going(&self) -> bool {
+    pub fn is_going(&self) -> bool {
         self.group == GOING
     }
 }
 
 impl Plan {
     /// Marks a link as one that is to go with the next [`Rtnetlink::sweep`].
-    pub(crate) fn give_up(&mut self, name: &str) -> &mut Self {
+    pub fn give_up(&mut self, name: &str) -> &mut Self {
         self.add("give up interface", name, SET_LINK, 0, &link_header(0, 0, 0), |m| {
-            m.text(super::IFLA_IFNAME, name).u32(IFLA_GROUP, GOING);
+            m.text(IFLA_IFNAME, name).u32(IFLA_GROUP, GOING);
         })
     }
 
     /// Takes an address from a link, and the routes that it brought.
-    pub(crate) fn remove_address(&mut self, link: &LinkEntry, address: IpNet) -> &mut Self {
+    pub fn remove_address(&mut self, link: &LinkEntry, address: IpNet) -> &mut Self {
         let mut header = [family_of(address.addr()), address.prefix_len(), 0, 0, 0, 0, 0, 0];
         header[4..].copy_from_slice(&link.index.to_ne_bytes());
         self.add("remove address from", &link.name, DELETE_ADDRESS, 0, &header, |m| {
@@ -39,7 +40,7 @@ impl Plan {
 
 impl Rtnetlink {
     /// Deletes a link that was given up, and not another that has its name by now.
-    pub(crate) fn take_apart(&self, link: &LinkEntry) -> Result<(), Error> {
+    pub fn take_apart(&self, link: &LinkEntry) -> Result<(), Error> {
         let mut plan = Plan::default();
         let header = link_header(link.index, 0, 0);
         plan.add("delete interface", &link.name, DELETE_LINK, 0, &header, |_| {});
@@ -47,7 +48,7 @@ impl Rtnetlink {
     }
 
     /// Deletes all links that were given up. Where there are none, nothing is to be done.
-    pub(crate) fn sweep(&self) -> Result<(), Error> {
+    pub fn sweep(&self) -> Result<(), Error> {
         let mut plan = Plan::default();
         plan.add("delete", "interfaces", DELETE_LINK, 0, &link_header(0, 0, 0), |m| {
             m.u32(IFLA_GROUP, GOING);
@@ -58,7 +59,7 @@ impl Rtnetlink {
 
 fn none_there<T>(done: Result<T, Error>) -> Result<(), Error> {
     match done {
-        Err(Error::Kernel { cause, .. }) if cause.is(Errno::NODEV) => Ok(()),
+        Err(error) if error.is(Errno::NODEV) => Ok(()),
         other => other.map(drop),
     }
 }
