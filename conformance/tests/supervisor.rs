@@ -63,6 +63,21 @@ fn row_097_engine_and_supervisor_die_and_restart_apart_from_each_other() {
 }
 
 #[test]
+fn row_097_an_engine_that_is_up_first_waits_for_the_supervisor_of_its_containers() {
+    let (mut daemon, image) = daemon_with_supervisor();
+    let running = run_ticker(&daemon, &image);
+    daemon.crash();
+    daemon.supervisor.crash();
+    daemon.launch_alone();
+    wait_until("it says what it waits for", PATIENCE, || {
+        daemon.log().contains("waiting for the supervisor; containers run on")
+    });
+    daemon.supervisor.launch();
+    assert_eq!(daemon.inspect("c1", "{{.State.Status}} {{.State.Pid}}"), running);
+    assert_eq!(daemon.docker(&["exec", "c1", "echo", "alive"]).ok(), "alive");
+}
+
+#[test]
 fn row_091_what_ends_while_the_supervisor_is_away_is_known_afterwards() {
     let (mut daemon, image) = daemon_with_supervisor();
     let script = "until [ -e /go ]; do sleep 0.05; done; echo last words; exit 42";

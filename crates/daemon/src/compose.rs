@@ -23,6 +23,10 @@ use crate::{identity, old_layouts, registry};
 
 /// How long a start waits for the supervisor: it may be started at the same moment.
 const WAIT_FOR_SUPERVISOR: Duration = Duration::from_secs(30);
+/// How long it is waited for in silence.
+const SILENCE: Duration = Duration::from_secs(1);
+/// How long whoever looks after the containers may take to end.
+const WAIT_FOR_CUSTODY: Duration = Duration::from_secs(2);
 
 /// What is open, as far as it is needed afterwards.
 pub(crate) struct Opened {
@@ -85,7 +89,7 @@ async fn open_supervisor(settings: &Settings) -> Result<Running> {
     if let Some(config) = &settings.supervisor {
         return open_remote(settings, config.clone()).await;
     }
-    let custody = Custody::take(&settings.exec_root)?;
+    let custody = Custody::take(&settings.exec_root, WAIT_FOR_CUSTODY)?;
     if !settings.shim.is_file() {
         bail!(
             "find the shim: {} is no file; name it with --shim",
@@ -105,8 +109,13 @@ async fn open_supervisor(settings: &Settings) -> Result<Running> {
 
 /// The supervisor in a process of its own. It may come up after this one.
 async fn open_remote(settings: &Settings, config: RemoteConfig) -> Result<Running> {
-    // Those would be taken for dead, and started a second time, on the same layers.
-    if let Ok(_free) = Custody::take(&settings.exec_root)
+    let address = config.address.clone();
+    let remote = open_patiently(config)
+        .await
+        .context("use the supervisor (--containerd)")?;
+    // It has custody of what it serves before it serves, so that only now it can be said whose the containers here are.
+    // Those of nobody would be taken for dead, and started a second time, on the same layers.
+    if let Ok(_free) = Custody::take(&settings.exec_root, Duration::ZERO)
         && let tasks = settings.exec_root.join("tasks")
         && std::fs::read_dir(&tasks).is_ok_and(|mut entries| entries.next().is_some())
     {
@@ -114,18 +123,30 @@ async fn open_remote(settings: &Settings, config: RemoteConfig) -> Result<Runnin
             "containers in {} run, and no supervisor looks after them: have the one at {} do so with --state {}, or \
              leave --containerd out",
             tasks.display(),
-            config.address.display(),
+            address.display(),
             settings.exec_root.display()
         );
     }
-    let remote = Remote::open(config, WAIT_FOR_SUPERVISOR)
-        .await
-        .context("use the supervisor (--containerd)")?;
     Ok(Running {
         tasks: Arc::clone(&remote) as _,
         control: remote,
         custody: None,
     })
+}
+
+/// Waits for the supervisor, and says so if that takes long.
+async fn open_patiently(config: RemoteConfig) -> tierce_task::Result<Arc<Remote>> {
+    let address = config.address.clone();
+    let mut opening = std::pin::pin!(Remote::open(config, WAIT_FOR_SUPERVISOR));
+    if let Ok(opened) = tokio::time::timeout(SILENCE, &mut opening).await {
+        return opened;
+    }
+    tracing::warn!(
+        address = %address.display(),
+        seconds = WAIT_FOR_SUPERVISOR.as_secs(),
+        "waiting for the supervisor; containers run on"
+    );
+    opening.await
 }
 
 /// The layer store and the name of its storage driver.

@@ -12,6 +12,9 @@ use std::path::Path;
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 
+/// Longest head or trailers of an answer.
+const MOST_METADATA: u32 = 64 << 10;
+
 /// Why a call gave nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -49,7 +52,11 @@ impl Channel {
                 .map_err(|_| Error::Malformed(format!("{name}: {value:?} is no header's value")))?;
             headers.insert(HeaderName::from_static(name), value);
         }
-        let (sender, connection) = h2::client::handshake(stream).await.map_err(|error| lost(&error))?;
+        let (sender, connection) = h2::client::Builder::new()
+            .max_header_list_size(MOST_METADATA)
+            .handshake(stream)
+            .await
+            .map_err(|error| lost(&error))?;
         let (tell, closed) = watch::channel(false);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

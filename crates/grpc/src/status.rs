@@ -3,6 +3,9 @@
 use http::{HeaderMap, HeaderValue};
 use std::fmt::Write as _;
 
+/// Longest message in bytes: as long as a header is that everybody takes, also with each byte escaped.
+const MOST_TEXT: usize = 4 << 10;
+
 /// A refusal: a code of `google.rpc.Code`, and words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -23,12 +26,14 @@ impl Status {
     /// Bytes do not follow the protocol.
     pub const INTERNAL: i32 = 13;
 
-    /// A refusal.
+    /// A refusal. Of a message that is longer than trailers should be its beginning is kept.
     pub fn new(code: i32, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
+        let mut message = message.into();
+        if message.len() > MOST_TEXT {
+            message.truncate(message.floor_char_boundary(MOST_TEXT - "…".len()));
+            message.push('…');
         }
+        Self { code, message }
     }
 
     /// The trailers that say it; `None`: success.
@@ -103,6 +108,10 @@ mod tests {
             assert_eq!(Status::read(&Status::trailers(Some(&status))), Err(status));
         }
         assert_eq!(Status::read(&Status::trailers(None)), Ok(()));
+        let long = Status::new(5, "größer".repeat(MOST_TEXT));
+        assert!(long.message.starts_with("größer") && long.message.ends_with('…'));
+        assert!((MOST_TEXT - 8..=MOST_TEXT).contains(&long.message.len()));
+        assert_eq!(Status::read(&Status::trailers(Some(&long))), Err(long));
         assert_eq!(Status::read(&HeaderMap::new()).unwrap_err().code, Status::UNKNOWN);
     }
 }

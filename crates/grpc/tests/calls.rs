@@ -10,6 +10,9 @@ use tierce_grpc::{Answer, Channel, Error, Request, Service, Status, serve};
 use tokio::net::UnixListener;
 use tokio::sync::{Notify, mpsc};
 
+/// What takes moments on an idle machine is waited for so long on a busy one.
+const PATIENCE: std::time::Duration = std::time::Duration::from_mins(1);
+
 #[derive(Clone, PartialEq, prost::Message)]
 struct Text {
     #[prost(string, tag = "1")]
@@ -18,6 +21,7 @@ struct Text {
 
 #[derive(Default)]
 struct Echo {
+    waiting: AtomicUsize,
     done: AtomicUsize,
     dropped: AtomicUsize,
     go_on: Notify,
@@ -50,6 +54,7 @@ impl Service for Echo {
             }
             "/t.T/Wait" => {
                 let _count = Count(&self.dropped);
+                self.waiting.fetch_add(1, Ordering::SeqCst);
                 std::future::pending().await
             }
             "/t.T/Many" => {
@@ -133,6 +138,61 @@ async fn row_098_who_goes_away_stops_a_wait_and_no_work() {
     while service.done.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
     }
+}
+
+async fn connect_and_call(path: &std::path::Path) -> Result<Channel, Error> {
+    let channel = Channel::connect(path, &[]).await?;
+    channel.call_raw("/t.T/Echo", Vec::new()).await?;
+    Ok(channel)
+}
+
+/// More connections than the server allows are told so, and those that go away make room.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_098_connections_have_a_bound() {
+    let (directory, _service, channel) = start().await;
+    let path = directory.path().join("sock");
+    channel.call_raw("/t.T/Echo", Vec::new()).await.unwrap();
+    let mut all = vec![channel];
+    let refused = loop {
+        assert!(all.len() < 1000, "as many as one likes are served");
+        match connect_and_call(&path).await {
+            Ok(channel) => all.push(channel),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, Error::Disconnected(_)), "{refused:?}");
+    assert!(all.len() > 100, "{}", all.len());
+    all[0].call_raw("/t.T/Echo", Vec::new()).await.unwrap();
+    drop(all);
+    let served = async { while connect_and_call(&path).await.is_err() {} };
+    tokio::time::timeout(PATIENCE, served).await.unwrap();
+}
+
+/// What is sent in many calls at once is not all kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_098_bytes_under_way_have_a_bound() {
+    const SIZE: usize = 15 << 20;
+    let (_directory, service, channel) = start().await;
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let channel = channel.clone();
+        calls.spawn(async move { channel.call_raw("/t.T/Wait", vec![0; SIZE]).await });
+    }
+    let all_wait = async {
+        while service.waiting.load(Ordering::SeqCst) < 4 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, all_wait).await.unwrap();
+    let one_more = channel.call_raw("/t.T/Echo", vec![0; SIZE]).await.map(drop);
+    assert!(
+        matches!(&one_more, Err(Error::Refused(status)) if status.code == Status::RESOURCE_EXHAUSTED),
+        "{one_more:?}"
+    );
+    channel.call_raw("/t.T/Echo", vec![7]).await.unwrap();
+    calls.shutdown().await;
+    let served = async { while channel.call_raw("/t.T/Echo", vec![0; SIZE]).await.is_err() {} };
+    tokio::time::timeout(PATIENCE, served).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@ use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use tierce_fault::Kind;
 use tierce_task::{Error, Result};
@@ -12,6 +13,8 @@ use crate::bundle;
 
 /// Name of the lock file below the exec root.
 const LOCK: &str = "supervisor.lock";
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Whoever has it looks after the containers of an exec root. Also a crash gives it back.
 #[derive(Debug)]
@@ -20,11 +23,12 @@ pub struct Custody {
 }
 
 impl Custody {
-    /// Takes it; the directory is made where it is missing.
+    /// Takes it; the directory is made where it is missing. Who has it is waited for as long as `patience`: one that is
+    /// ending, or that only looks whether anybody has it. Blocks.
     ///
     /// # Errors
     /// Kind `Conflict` with the process id of who has it; those of the files.
-    pub fn take(exec_root: &Path) -> Result<Self> {
+    pub fn take(exec_root: &Path, patience: Duration) -> Result<Self> {
         bundle::make_directory(exec_root)?;
         let path = exec_root.join(LOCK);
         let failed = |verb, source| Error::Bundle {
@@ -40,7 +44,7 @@ impl Custody {
             .mode(0o600)
             .open(&path)
             .map_err(|error| failed("open", error))?;
-        match file.try_lock() {
+        match try_until(&file, Instant::now() + patience) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
@@ -65,6 +69,15 @@ impl Custody {
     }
 }
 
+fn try_until(file: &File, deadline: Instant) -> std::result::Result<(), TryLockError> {
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(PAUSE),
+            outcome => return outcome,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,13 +86,25 @@ mod tests {
     fn row_097_two_do_not_look_after_the_same_containers() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("exec");
-        let first = Custody::take(&root).unwrap();
-        let refused = Custody::take(&root).unwrap_err().to_string();
+        let first = Custody::take(&root, Duration::ZERO).unwrap();
+        let refused = Custody::take(&root, Duration::ZERO).unwrap_err().to_string();
         assert!(
             refused.contains(&format!("process {} does", std::process::id())),
             "{refused}"
         );
         drop(first);
-        drop(Custody::take(&root).unwrap());
+        drop(Custody::take(&root, Duration::ZERO).unwrap());
+    }
+
+    #[test]
+    fn row_097_one_that_is_ending_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().to_owned();
+        let first = Custody::take(&root, Duration::ZERO).unwrap();
+        let next = std::thread::spawn(move || Custody::take(&root, Duration::from_mins(1)).map(drop));
+        // It is most likely waiting by then; if it is not, it has nothing to wait for.
+        std::thread::sleep(PAUSE * 3);
+        drop(first);
+        next.join().unwrap().unwrap();
     }
 }

@@ -6,7 +6,7 @@
 //! ```
 //! It may end in any way and come back: containers run on, and what ended meanwhile is known afterwards.
 
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -27,6 +27,8 @@ const MOST_WORKERS: usize = 2;
 const MOST_BLOCKING: usize = 64;
 /// How long an idle blocking thread is kept.
 const KEEP_BLOCKING: Duration = Duration::from_secs(5);
+/// How long a supervisor that is ending is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Starts, watches and ends the containers of an engine that runs apart from it (`tierced --containerd ADDRESS`).
 #[derive(Debug, Parser)]
@@ -77,7 +79,10 @@ fn run(flags: Flags) -> Result<()> {
         .with_env_filter(filter)
         .try_init()
         .map_err(|error| anyhow::anyhow!("open the log: {error}"))?;
-    for path in [&flags.root, &flags.state] {
+    // What others may not write they may not connect to, so that a socket is never open to more than its mode will say.
+    umask(Mode::WGRP | Mode::WOTH);
+    let address = flags.address.unwrap_or_else(|| flags.state.join("supervisor.sock"));
+    for path in [&flags.root, &flags.state, &address] {
         if !path.is_absolute() {
             bail!("the path {} must be absolute", path.display());
         }
@@ -89,10 +94,9 @@ fn run(flags: Flags) -> Result<()> {
     if !shim.is_file() {
         bail!("find the shim: {} is no file; name it with --shim", shim.display());
     }
-    let custody = Custody::take(&flags.state)?;
+    let custody = Custody::take(&flags.state, PATIENCE)?;
     let records = Records::open(&flags.root)?;
     let identity = identity(&flags.root)?;
-    let address = flags.address.unwrap_or_else(|| flags.state.join("supervisor.sock"));
     let mut config = Config::new(&flags.state, shim);
     config.namespace = flags.namespace;
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -145,10 +149,9 @@ fn listen(address: &Path) -> Result<UnixListener> {
         }
         let _ = std::fs::remove_file(address);
     }
-    let old = umask(Mode::XUSR | Mode::XGRP | Mode::RWXO);
-    let bound = UnixListener::bind(address);
-    umask(old);
-    Ok(bound?)
+    let bound = UnixListener::bind(address)?;
+    std::fs::set_permissions(address, std::fs::Permissions::from_mode(0o660))?;
+    Ok(bound)
 }
 
 /// The name of this supervisor, over its restarts.

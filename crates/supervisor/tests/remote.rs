@@ -70,6 +70,49 @@ fn container(id: &str) -> OneContainer {
     }
 }
 
+fn program(directory: &Path) -> std::process::Command {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tierce-supervisor"));
+    command.arg("--state").arg(directory.join("state"));
+    command.arg("--root").arg(directory.join("root"));
+    command.args(["--shim", "/bin/true"]);
+    command
+}
+
+#[test]
+fn row_099_a_socket_without_a_place_of_its_own_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let refused = program(directory.path()).args(["--address", "sock"]).output().unwrap();
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(text, "tierce-supervisor: the path sock must be absolute\n");
+    assert!(!refused.status.success());
+}
+
+#[test]
+fn row_099_the_socket_is_for_root_and_its_group_whatever_the_mask() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("state/supervisor.sock");
+    let mut masked = std::process::Command::new("sh");
+    masked.args(["-c", "umask 0; exec \"$@\"", "sh"]);
+    let own = program(directory.path());
+    masked.arg(own.get_program()).args(own.get_args());
+    let mut running = masked.spawn().unwrap();
+    while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+        assert!(running.try_wait().unwrap().is_none(), "it ended");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // Its mode is set right after it is made; that it may be connected to says that it is made.
+    let mode = || std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777;
+    let deadline = std::time::Instant::now() + Duration::from_mins(1);
+    while mode() != 0o660 {
+        assert_eq!(mode() & 0o002, 0, "it is open to everybody");
+        assert!(std::time::Instant::now() < deadline, "it stays {:o}", mode());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    running.kill().unwrap();
+    running.wait().unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn row_091_nobody_at_the_address_is_told_with_the_address() {
     let directory = tempfile::tempdir().unwrap();

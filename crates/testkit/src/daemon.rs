@@ -183,8 +183,16 @@ impl Daemon {
         self.launch();
     }
 
-    /// Starts it, after [`Self::crash`] or [`Self::stop`].
+    /// Starts it, after [`Self::crash`] or [`Self::stop`], and its supervisor where that is apart and does not live.
     pub fn launch(&mut self) {
+        if self.supervisor.apart && self.supervisor.pid() == 0 {
+            self.supervisor.launch();
+        }
+        self.launch_alone();
+    }
+
+    /// The same, whether its supervisor lives or not.
+    pub fn launch_alone(&mut self) {
         let log = fs::File::options()
             .create(true)
             .append(true)
@@ -206,9 +214,6 @@ impl Daemon {
         ]);
         command.args(&self.flags).envs(self.environment.iter().cloned());
         if self.supervisor.apart {
-            if self.supervisor.pid() == 0 {
-                self.supervisor.launch();
-            }
             command.arg("--containerd").arg(self.supervisor.socket());
         }
         command

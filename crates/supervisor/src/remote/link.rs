@@ -165,10 +165,14 @@ impl Remote {
         }
         // Those that were doubtful before this connection; more may come meanwhile.
         let looked_at = self.doubtful().clone();
-        for id in &doubtful {
-            self.take_back(&channel, id).await;
+        let mut stay = BTreeSet::new();
+        for id in doubtful {
+            if !self.take_back(&channel, &id).await {
+                stay.insert(id);
+            }
         }
-        self.doubtful().retain(|id| !looked_at.contains(id));
+        self.doubtful()
+            .retain(|id| !looked_at.contains(id) || stay.contains(id));
         // Records without a task: of containers that ended when nobody could forget them.
         for id in ours {
             if !forget_record(&channel, &id).await {
@@ -214,8 +218,8 @@ impl Remote {
         }
     }
 
-    /// Removes a container that was half made when the connection broke.
-    async fn take_back(&self, channel: &Channel, id: &str) {
+    /// Removes a container that was half made when the connection broke. `false`: it is still there.
+    async fn take_back(&self, channel: &Channel, id: &str) -> bool {
         tracing::info!(container = id, "what was made when the connection broke is taken back");
         let request = KillRequest {
             container_id: id.to_owned(),
@@ -238,9 +242,10 @@ impl Remote {
         if let Err(error) = deleted
             && error.kind() != Kind::NotFound
         {
-            tracing::warn!(container = id, %error, "a half made container could not be removed");
+            tracing::warn!(container = id, %error, "a half made container could not be removed; it is tried again");
+            return false;
         }
-        forget_record(channel, id).await;
+        forget_record(channel, id).await
     }
 }
 

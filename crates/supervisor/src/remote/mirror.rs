@@ -3,7 +3,7 @@
 //! Answers to calls and events come over streams of their own, so one may overtake the other. Process ids tell lives of
 //! a container apart: what is about another process than the one in the mirror is about an earlier life.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -36,6 +36,8 @@ pub(super) enum Known {
 #[derive(Debug)]
 pub(super) struct Mirror {
     tasks: Mutex<BTreeMap<String, Entry>>,
+    /// Containers whose making is asked for: their end may be told before the answer.
+    expected: Mutex<BTreeSet<String>>,
     changed: watch::Sender<()>,
     known: AtomicBool,
 }
@@ -44,6 +46,7 @@ impl Default for Mirror {
     fn default() -> Self {
         Self {
             tasks: Mutex::default(),
+            expected: Mutex::default(),
             changed: watch::Sender::new(()),
             known: AtomicBool::new(false),
         }
@@ -91,6 +94,19 @@ impl Mirror {
         }
     }
 
+    fn expected(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A task is about to be asked for, until what this gives is dropped.
+    pub(super) fn expect(&self, id: &str) -> Expected<'_> {
+        self.expected().insert(id.to_owned());
+        Expected {
+            mirror: self,
+            id: id.to_owned(),
+        }
+    }
+
     /// A task was made. Gives its end, where that was told before.
     pub(super) fn created(&self, id: &str, pid: u32, io: PathBuf) -> Option<Exit> {
         let mut tasks = self.tasks();
@@ -117,12 +133,15 @@ impl Mirror {
     }
 
     /// Notes an exit; `false` when nobody is to be told: it is known, or about an earlier life, or of a process that is
-    /// not known (yet: [`created`](Self::created) will tell).
+    /// not known: another client's, or [expected](Self::expect) ([`created`](Self::created) will tell).
     pub(super) fn set_exit(&self, process: &ProcessId, pid: u32, exit: Exit) -> bool {
         let mut tasks = self.tasks();
         let new = match &process.exec {
             None => {
                 let known = tasks.contains_key(&process.container);
+                if !known && !self.expected().contains(&process.container) {
+                    return false;
+                }
                 let entry = tasks
                     .entry(process.container.clone())
                     .or_insert_with(|| bare(&process.container, pid));
@@ -204,6 +223,19 @@ impl Mirror {
         drop(tasks);
         self.changed.send_replace(());
         events
+    }
+}
+
+/// As long as it lives, a task of this container is awaited.
+#[derive(Debug)]
+pub(super) struct Expected<'a> {
+    mirror: &'a Mirror,
+    id: String,
+}
+
+impl Drop for Expected<'_> {
+    fn drop(&mut self) {
+        self.mirror.expected().remove(&self.id);
     }
 }
 
@@ -315,6 +347,7 @@ mod tests {
     fn row_091_an_end_may_come_before_the_beginning_and_is_told_once() {
         let mirror = Mirror::default();
         let init = ProcessId::init("c");
+        let _expected = mirror.expect("c");
         assert!(!mirror.set_exit(&init, 7, exit(3)));
         assert_eq!(mirror.created("c", 7, PathBuf::from("/io")), Some(exit(3)));
         mirror.set_status("c", TaskStatus::Running);
@@ -330,9 +363,18 @@ mod tests {
     #[test]
     fn row_091_the_end_of_a_container_that_was_taken_back_is_not_told() {
         let mirror = Mirror::default();
+        let _expected = mirror.expect("c");
         assert!(!mirror.set_exit(&ProcessId::init("c"), 7, exit(137)));
         assert_eq!(mirror.created("c", 8, PathBuf::new()), None);
         assert_eq!(mirror.process(&ProcessId::init("c")), Known::Lives);
+    }
+
+    #[test]
+    fn row_098_the_end_of_a_task_of_somebody_else_is_no_task_of_ours() {
+        let mirror = Mirror::default();
+        drop(mirror.expect("theirs"));
+        assert!(!mirror.set_exit(&ProcessId::init("theirs"), 7, exit(0)));
+        assert_eq!(mirror.list(), []);
     }
 
     #[test]

@@ -161,6 +161,7 @@ impl Tasks for Remote {
         let asked = self.long("create", &create.id, "/containerd.services.tasks.v1.Tasks/Create");
         let mut after = 0;
         self.make_room(&create.id).await?;
+        let _expected = self.mirror.expect(&create.id);
         let mut tries = TRIES;
         loop {
             self.record(&create).await?;
