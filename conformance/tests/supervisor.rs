@@ -68,7 +68,8 @@ fn row_097_an_engine_that_is_up_first_waits_for_the_supervisor_of_its_containers
     let running = run_ticker(&daemon, &image);
     daemon.crash();
     daemon.supervisor.crash();
-    daemon.launch_alone();
+    daemon.supervisor.late = true;
+    daemon.launch();
     wait_until("it says what it waits for", PATIENCE, || {
         daemon.log().contains("waiting for the supervisor; containers run on")
     });

@@ -26,6 +26,8 @@ pub struct Facts {
     pub labels: Vec<String>,
     /// Whether containers outlive this daemon.
     pub live_restore: bool,
+    /// Whether features are served that Docker calls experimental: checkpoints.
+    pub experimental: bool,
     /// Directories with CDI documents.
     pub cdi_spec_dirs: Vec<String>,
     /// What the administrator should know.

@@ -27,17 +27,22 @@ static NEXT_REQUEST: AtomicU64 = AtomicU64::new(1);
 const SERVER: &str = concat!("Tierce/", env!("CARGO_PKG_VERSION"), " (linux)");
 
 /// Headers of every answer, as dockerd has them.
-pub(crate) fn common_headers() -> [(&'static str, &'static str); 4] {
+pub(crate) fn common_headers(experimental: bool) -> [(&'static str, &'static str); 4] {
     [
         ("Api-Version", "1.51"),
-        ("Docker-Experimental", "false"),
+        ("Docker-Experimental", if experimental { "true" } else { "false" }),
         ("Ostype", "linux"),
         ("Server", SERVER),
     ]
 }
 
-/// Answers one request.
-pub(crate) async fn handle(router: &Router, hijacker: Hijacker, request: hyper::Request<Incoming>) -> Response<Body> {
+/// Answers one request; `experimental` is whether such features are on.
+pub(crate) async fn handle(
+    router: &Router,
+    hijacker: Hijacker,
+    experimental: bool,
+    request: hyper::Request<Incoming>,
+) -> Response<Body> {
     let id = NEXT_REQUEST.fetch_add(1, Ordering::Relaxed);
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
@@ -74,7 +79,7 @@ pub(crate) async fn handle(router: &Router, hijacker: Hijacker, request: hyper::
             }
         };
         let mut response = reply.0;
-        for (name, value) in common_headers() {
+        for (name, value) in common_headers(experimental) {
             if let Ok(name) = HeaderName::try_from(name) {
                 response.headers_mut().insert(name, HeaderValue::from_static(value));
             }
@@ -95,19 +100,20 @@ async fn dispatch(router: &Router, hijacker: Hijacker, request: hyper::Request<I
     }
     let full_path = head.uri.path().to_owned();
     let (version, path) = split_version(&full_path)?;
-    let Some((route, name)) = router.find(&head.method, path) else {
+    let Some((route, [name, tail])) = router.find(&head.method, path) else {
         return Err(Failure::new(Kind::NotFound, "page not found"));
     };
     tracing::trace!(pattern = route.pattern(), "routed");
     let query = Query::parse(head.uri.query().unwrap_or_default());
-    let name = decode(name, false);
-    if name.contains('\0') {
+    let (name, tail) = (decode(name, false), decode(tail, false));
+    if name.contains('\0') || tail.contains('\0') {
         return Err(Failure::invalid("read request path: it contains a zero byte"));
     }
     route
         .run(Request {
             head,
             name,
+            tail,
             query,
             version,
             hijacker,
@@ -167,6 +173,6 @@ mod tests {
 
     #[test]
     fn headers_name_the_newest_version() {
-        assert_eq!(common_headers()[0].1, ApiVersion::MAX.to_string());
+        assert_eq!(common_headers(false)[0].1, ApiVersion::MAX.to_string());
     }
 }

@@ -45,7 +45,7 @@ impl Hijacker {
 
 /// The head that begins a hijacked stream. `multiplexed` = output comes in frames and the client knows that content
 /// type (API 1.42). Source: moby `daemon/server/router/container/container_routes.go`, `postContainersAttach`.
-pub(crate) fn stream_head(request: &HeaderMap, multiplexed: bool) -> String {
+pub(crate) fn stream_head(request: &HeaderMap, multiplexed: bool, experimental: bool) -> String {
     let mut head = if request.contains_key(UPGRADE) {
         let content_type = if multiplexed {
             "multiplexed-stream"
@@ -59,7 +59,7 @@ pub(crate) fn stream_head(request: &HeaderMap, multiplexed: bool) -> String {
     } else {
         "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n".to_owned()
     };
-    for (name, value) in common_headers() {
+    for (name, value) in common_headers(experimental) {
         head.push_str(name);
         head.push_str(": ");
         head.push_str(value);
@@ -78,16 +78,16 @@ mod tests {
     #[test]
     fn stream_heads_are_dockers() {
         let mut request = HeaderMap::new();
-        assert!(stream_head(&request, true).starts_with(
+        assert!(stream_head(&request, true, false).starts_with(
             "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\nApi-Version: 1.51\r\n"
         ));
         request.insert(UPGRADE, HeaderValue::from_static("tcp"));
-        let head = stream_head(&request, true);
+        let head = stream_head(&request, true, false);
         assert!(head.starts_with(
             "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.multiplexed-stream\r\nConnection: Upgrade\r\n\
              Upgrade: tcp\r\n"
         ));
         assert!(head.ends_with("\r\n\r\n"));
-        assert!(stream_head(&request, false).contains("vnd.docker.raw-stream"));
+        assert!(stream_head(&request, false, false).contains("vnd.docker.raw-stream"));
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct Request {
     pub(crate) head: Parts,
     /// What the wildcard of the route stands for, decoded.
     pub(crate) name: String,
+    /// What a second one at its end stands for, decoded.
+    pub(crate) tail: String,
     /// The query parameters.
     pub(crate) query: Query,
     /// The API version that the client speaks.

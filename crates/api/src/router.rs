@@ -1,8 +1,8 @@
 //! The table of routes: method and path to handler.
 //!
 //! A pattern is a path with at most one wildcard `{…}`, which may stand in the middle and matches slashes too, since
-//! image names have them (`/images/{name}/json`). The first route that fits wins, so a table lists what is exact before
-//! what is wild.
+//! image names have them (`/images/{name}/json`); and a second one at its end, which matches none. The first route that
+//! fits wins, so a table lists what is exact before what is wild.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -25,6 +25,8 @@ pub(crate) struct Route {
     prefix: &'static str,
     /// What follows the wildcard; `None` = there is none and the path must equal `prefix`.
     suffix: Option<&'static str>,
+    /// Whether a second wildcard follows that.
+    tail: bool,
     handler: Boxed,
 }
 
@@ -39,11 +41,13 @@ impl Route {
             Some((prefix, rest)) => (prefix, rest.split_once('}').map(|(_, suffix)| suffix)),
             None => (pattern, None),
         };
+        let second = suffix.and_then(|suffix| suffix.split_once('{'));
         Self {
             method,
             pattern,
             prefix,
-            suffix,
+            suffix: second.map(|(middle, _)| middle).or(suffix),
+            tail: second.is_some(),
             handler: Box::new(move |request| Box::pin(handler(request))),
         }
     }
@@ -58,15 +62,19 @@ impl Route {
         (self.handler)(request)
     }
 
-    /// What the wildcard stands for in `path` (empty without one); `None` = the pattern does not fit.
-    fn matches<'p>(&self, path: &'p str) -> Option<&'p str> {
-        match self.suffix {
-            None => (path == self.prefix).then_some(""),
-            Some(suffix) => path
-                .strip_prefix(self.prefix)?
-                .strip_suffix(suffix)
-                .filter(|name| !name.is_empty()),
-        }
+    /// What the wildcards stand for in `path` (empty where there is none); `None` = the pattern does not fit.
+    fn matches<'p>(&self, path: &'p str) -> Option<[&'p str; 2]> {
+        let Some(suffix) = self.suffix else {
+            return (path == self.prefix).then_some([""; 2]);
+        };
+        let rest = path.strip_prefix(self.prefix)?;
+        let (name, tail) = if self.tail {
+            let (name, tail) = rest.rsplit_once(suffix)?;
+            (name, Some(tail).filter(|tail| !tail.is_empty() && !tail.contains('/'))?)
+        } else {
+            (rest.strip_suffix(suffix)?, "")
+        };
+        (!name.is_empty()).then_some([name, tail])
     }
 }
 
@@ -79,8 +87,8 @@ impl Router {
         Self(routes)
     }
 
-    /// The route for a request and what its wildcard stands for (still percent-encoded).
-    pub(crate) fn find<'r, 'p>(&'r self, method: &Method, path: &'p str) -> Option<(&'r Route, &'p str)> {
+    /// The route for a request and what its wildcards stand for (still percent-encoded).
+    pub(crate) fn find<'r, 'p>(&'r self, method: &Method, path: &'p str) -> Option<(&'r Route, [&'p str; 2])> {
         self.0
             .iter()
             .filter(|route| route.method == *method)
@@ -97,6 +105,7 @@ mod tests {
         Router::new(vec![
             route(Method::GET, "/images/json"),
             route(Method::GET, "/images/{name}/json"),
+            route(Method::DELETE, "/containers/{id}/checkpoints/{checkpoint}"),
             route(Method::DELETE, "/images/{name}"),
             route(Method::GET, "/containers/{id}/attach/ws"),
         ])
@@ -106,9 +115,10 @@ mod tests {
     fn row_087_routes_are_found_by_method_and_path() {
         let table = table();
         let find = |method: Method, path: &str| {
-            table
-                .find(&method, path)
-                .map(|(route, name)| (route.pattern(), name.to_owned()))
+            table.find(&method, path).map(|(route, [name, tail])| {
+                assert_eq!(tail, "");
+                (route.pattern(), name.to_owned())
+            })
         };
         assert_eq!(find(Method::GET, "/images/json"), Some(("/images/json", String::new())));
         assert_eq!(
@@ -123,7 +133,12 @@ mod tests {
             find(Method::GET, "/containers/x/attach/ws"),
             Some(("/containers/{id}/attach/ws", "x".into()))
         );
+        let found = table.find(&Method::DELETE, "/containers/x/checkpoints/y");
+        assert_eq!(found.map(|(_, names)| names), Some(["x", "y"]));
         for (method, path) in [
+            (Method::DELETE, "/containers/x/checkpoints/"),
+            (Method::DELETE, "/containers/x/checkpoints/y/z"),
+            (Method::DELETE, "/containers//checkpoints/y"),
             (Method::POST, "/images/json"),
             (Method::GET, "/images"),
             (Method::GET, "/images//json"),

@@ -119,11 +119,12 @@ impl Server {
     /// Speaks HTTP on a connection until it ends or a handler takes it out of HTTP.
     async fn drive(self, socket: Socket) {
         let hijacker = Hijacker::default();
+        let experimental = self.facts.get().experimental;
         let service = service_fn(|request| {
             let (router, hijacker) = (Arc::clone(&self.router), hijacker.clone());
             let pending = Pending::new(&self.pending);
             Box::pin(async move {
-                let response = handle(&router, hijacker, request).await;
+                let response = handle(&router, hijacker, experimental, request).await;
                 drop(pending);
                 Ok::<_, Infallible>(response)
             })

@@ -97,7 +97,7 @@ fn routes() -> Vec<Route> {
             Ok(Reply::stream("application/json", ticks))
         }),
         Route::new(Method::POST, "/containers/{id}/attach", |request| async move {
-            let head = stream_head(&request.head.headers, request.speaks(42));
+            let head = stream_head(&request.head.headers, request.speaks(42), false);
             request
                 .hijacker
                 .take(move |socket: Socket, early| async move {

@@ -9,18 +9,6 @@ use std::process::Command;
 const MISSING: &[(&str, &str, &str)] = &[
     ("build", "", "images are not built yet"),
     ("image build", "", "images are not built yet"),
-    ("start", "checkpoint", "the daemon restores no checkpoints yet"),
-    ("start", "checkpoint-dir", "the daemon restores no checkpoints yet"),
-    (
-        "container start",
-        "checkpoint",
-        "the daemon restores no checkpoints yet",
-    ),
-    (
-        "container start",
-        "checkpoint-dir",
-        "the daemon restores no checkpoints yet",
-    ),
     (
         "volume update",
         "",
@@ -41,7 +29,8 @@ const MISSING: &[(&str, &str, &str)] = &[
 ];
 
 /// Groups that are walked with all that is in them.
-const GROUPS: [&str; 8] = [
+const GROUPS: [&str; 9] = [
+    "checkpoint",
     "container",
     "context",
     "image",
@@ -51,21 +40,9 @@ const GROUPS: [&str; 8] = [
     "volume",
     "completion",
 ];
-/// Commands at the top that belong to groups which are not walked: builds, swarm, plugins, trust, checkpoints.
-const ELSEWHERE: [&str; 13] = [
-    "builder",
-    "buildx",
-    "checkpoint",
-    "compose",
-    "config",
-    "node",
-    "plugin",
-    "secret",
-    "service",
-    "stack",
-    "swarm",
-    "trust",
-    "model",
+/// Commands at the top that belong to groups which are not walked: builds, swarm, plugins, trust.
+const ELSEWHERE: [&str; 12] = [
+    "builder", "buildx", "compose", "config", "node", "plugin", "secret", "service", "stack", "swarm", "trust", "model",
 ];
 /// Commands that stand on no page.
 const HIDDEN: [&str; 1] = ["system dial-stdio"];

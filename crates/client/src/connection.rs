@@ -17,7 +17,7 @@ use tokio::sync::OnceCell;
 use crate::query::Target;
 use crate::transport::{self, Stream};
 use crate::upload::Upload;
-use crate::{Containers, Endpoint, Error, Execs, Files, Images, Networks, System, Tls, Volumes};
+use crate::{Checkpoints, Containers, Endpoint, Error, Execs, Files, Images, Networks, System, Tls, Volumes};
 
 /// Longest body of an answer that is read as one document (an inspect or a list), in bytes.
 const MAX_DOCUMENT: usize = 256 * 1024 * 1024;
@@ -170,6 +170,15 @@ impl Client {
     /// Operations on containers.
     pub fn containers(&self) -> Containers<'_> {
         Containers(self)
+    }
+
+    /// The checkpoints of a container, in a directory of the host (empty: the container's own).
+    pub fn checkpoints<'a>(&'a self, container: &'a str, directory: &'a str) -> Checkpoints<'a> {
+        Checkpoints {
+            client: self,
+            container,
+            directory,
+        }
     }
 
     /// Files of a container.

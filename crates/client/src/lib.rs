@@ -16,6 +16,7 @@
 //! ```
 
 mod archive;
+mod checkpoint;
 mod connection;
 mod container;
 mod demultiplex;
@@ -34,6 +35,7 @@ mod upload;
 mod volume;
 
 pub use archive::{Files, PathStat, PutArchive};
+pub use checkpoint::Checkpoints;
 pub use connection::Client;
 pub use container::{AttachContainer, Containers, CreateContainer, ListContainers, LogsOptions, RemoveContainer};
 pub use demultiplex::{Demultiplexer, Frame};

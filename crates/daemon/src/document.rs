@@ -84,6 +84,7 @@ pub(crate) struct Document {
     pub(crate) labels: Option<Vec<String>>,
     pub(crate) metrics_addr: Option<String>,
     pub(crate) live_restore: Option<bool>,
+    pub(crate) experimental: Option<bool>,
     pub(crate) shutdown_timeout: Option<i64>,
     pub(crate) features: Option<BTreeMap<String, bool>>,
     pub(crate) tls: Option<bool>,

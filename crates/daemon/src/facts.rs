@@ -22,6 +22,7 @@ pub(crate) fn at_start(settings: &Settings) -> Result<Facts> {
     let mut facts = Facts {
         id: identity::of(&settings.data_root)?,
         firewall: firewall.to_owned(),
+        experimental: document.experimental == Some(true),
         cdi_spec_dirs: cdi_directories(document),
         warnings: warnings(settings),
         ..Facts::default()

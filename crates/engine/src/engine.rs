@@ -1,5 +1,6 @@
 //! The bundle of services, and how it is opened.
 
+use crate::container::checkpoint::Checkpoints;
 use crate::container::context::Context;
 use crate::container::{Containers, recover, stop_all};
 use crate::error::Result;
@@ -97,6 +98,8 @@ pub struct Parts {
 pub struct Engine {
     /// Containers.
     pub containers: Containers,
+    /// Their checkpoints.
+    pub checkpoints: Checkpoints,
     /// Exec instances.
     pub execs: Execs,
     /// Images.
@@ -136,6 +139,9 @@ impl Engine {
         recover::recover(&context).await?;
         Ok(Self {
             containers: Containers {
+                context: Arc::clone(&context),
+            },
+            checkpoints: Checkpoints {
                 context: Arc::clone(&context),
             },
             execs: Execs {

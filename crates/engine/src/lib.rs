@@ -41,7 +41,7 @@ mod testing;
 mod tests;
 pub mod volume;
 
-pub use container::{Containers, record, requests, state};
+pub use container::{Containers, checkpoint, record, requests, state};
 pub use engine::{Config, Engine, Parts};
 pub use error::{Error, Result};
 pub use exec::{Exec, ExecCreate, ExecStart, Execs};

@@ -30,6 +30,8 @@ pub(crate) struct Container {
     pub(crate) health: Option<Monitor>,
     /// The answers and the I/O socket are ours, not containerd's FIFOs.
     pub(crate) own_streams: bool,
+    /// Directory of the checkpoint that it is restored from.
+    pub(crate) checkpoint: Option<PathBuf>,
 }
 
 impl Container {

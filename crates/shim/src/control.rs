@@ -197,7 +197,7 @@ pub(crate) fn update(shim: &mut Shim, reply: Reply, request: &UpdateTaskRequest)
 }
 
 /// Host pid of the init, which must live.
-fn living_init(shim: &mut Shim) -> Result<u32> {
+pub(crate) fn living_init(shim: &mut Shim) -> Result<u32> {
     let (_, init) = process(shim, "")?;
     let dead = || Error::refused(Kind::NotFound, "process already finished");
     Some(init.pid).filter(|_| init.is_alive()).ok_or_else(dead)

@@ -13,6 +13,7 @@ use tierce_task::messages::{
     TaskPaused, TaskResumed, TaskStart,
 };
 
+use crate::checkpoint;
 use crate::connection::Reply;
 use crate::container::{Container, Outline, Record};
 use crate::control::{container, process};
@@ -43,12 +44,6 @@ pub(crate) fn create(shim: &mut Shim, reply: Reply, request: CreateTaskRequest) 
         );
         return Err(Error::refused(Kind::Invalid, message));
     }
-    if !request.checkpoint.is_empty() {
-        return Err(Error::refused(
-            Kind::NotImplemented,
-            "restoring checkpoints is not supported",
-        ));
-    }
     let wanted = wanted(&shim.identity, &request)?;
     let bundle = PathBuf::from(&request.bundle);
     let outline = Outline::read(&bundle)?;
@@ -66,6 +61,7 @@ pub(crate) fn create(shim: &mut Shim, reply: Reply, request: CreateTaskRequest) 
     let streams = Streams::new(shim.last_number, request.terminal, wanted.stdin_once, log);
     let mut init = Process::new(String::new(), streams, names, wanted.stdin);
     let stdio = prepare_streams(shim, &mut init, wanted.own_streams)?;
+    let checkpoint = Some(PathBuf::from(request.checkpoint)).filter(|path| !path.as_os_str().is_empty());
     let mounts: Vec<Mount> = request.rootfs.into_iter().map(mount_of).collect();
     let record = Record {
         runtime: wanted.runtime,
@@ -83,11 +79,16 @@ pub(crate) fn create(shim: &mut Shim, reply: Reply, request: CreateTaskRequest) 
         memory_peak: 0,
         health: wanted.health.map(Monitor::new),
         own_streams: wanted.own_streams,
+        checkpoint: checkpoint.clone(),
     });
     shim.work(Purpose::Create(reply), move || {
         record.write(&bundle)?;
         rootfs::mount_all(&mounts, &root)?;
-        let created = record.runtime.create(&request.id, &bundle, request.terminal, stdio);
+        let (runtime, id) = (&record.runtime, &request.id);
+        let created = match &checkpoint {
+            Some(images) => runtime.restore(id, &bundle, images, stdio),
+            None => runtime.create(id, &bundle, request.terminal, stdio),
+        };
         if created.is_err() && record.rootfs.is_some() {
             rootfs::unmount_all(&root);
         }
@@ -165,10 +166,16 @@ pub(crate) fn start(shim: &mut Shim, reply: Reply, request: &StartRequest) -> Re
         container.bundle.clone(),
         container.record.runtime.clone(),
     );
+    let restored = container.checkpoint.is_some();
     let (number, process) = process(shim, &request.exec_id)?;
     let refuse = |what: &str| Err(Error::refused(Kind::Conflict, format!("cannot start process: {what}")));
     if process.phase != Phase::Added {
         return refuse("it was started already");
+    }
+    if request.exec_id.is_empty() && restored {
+        // It runs since it was created, and may have ended.
+        started(shim, reply, Ok(Report::default()));
+        return Ok(());
     }
     if request.exec_id.is_empty() {
         if !process.is_alive() {
@@ -281,6 +288,7 @@ pub(crate) fn on_report(shim: &mut Shim, purpose: Purpose, result: Result<Report
         Purpose::Delete(reply) => deleted(shim, reply, result),
         Purpose::Probe => health::on_report(shim, result),
         Purpose::Pause(paused, reply) => on_paused(shim, paused, reply, result),
+        Purpose::Checkpoint(written, reply) => checkpoint::on_report(shim, &written, reply, result),
         Purpose::Simple(reply) => shim.answer(reply, result.map(|_| Empty {})),
         Purpose::Background => {}
     }
@@ -314,6 +322,8 @@ fn created(shim: &mut Shim, reply: Reply, pid: u32) {
         String::new()
     };
     let (container_id, bundle) = (container.id.clone(), container.bundle.display().to_string());
+    let checkpoint = container.checkpoint.as_ref();
+    let checkpoint = checkpoint.map(|path| path.display().to_string()).unwrap_or_default();
     shim.answer(reply, Ok(CreateTaskResponse { pid, io }));
     // After the answer: nothing has run yet that could be killed.
     watch_memory(shim, pid);
@@ -333,6 +343,7 @@ fn created(shim: &mut Shim, reply: Reply, pid: u32) {
             bundle,
             io,
             pid,
+            checkpoint,
             ..TaskCreate::default()
         },
     );

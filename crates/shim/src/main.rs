@@ -10,6 +10,7 @@
 //! `health` the probes, `publisher` the events, `clean` the tidying after a shim that was killed.
 
 mod argv;
+mod checkpoint;
 mod clean;
 mod connection;
 mod container;

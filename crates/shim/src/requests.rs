@@ -9,7 +9,7 @@ use tierce_task::method::Method;
 use crate::connection::Reply;
 use crate::error::{Error, Result};
 use crate::serve::Shim;
-use crate::{control, lifecycle};
+use crate::{checkpoint, control, lifecycle};
 
 /// Serves a request, or refuses it. Frames of other kinds (the end of a caller's stream) need no answer.
 pub(crate) fn on_frame(shim: &mut Shim, reply: Reply, frame: &Frame) {
@@ -56,7 +56,7 @@ fn serve(shim: &mut Shim, reply: Reply, payload: &[u8]) -> Result<()> {
             shim.publisher.subscribers.push(reply);
             Ok(())
         }
-        Method::Checkpoint => Err(Error::refused(Kind::NotImplemented, "checkpoints are not supported")),
+        Method::Checkpoint => checkpoint::checkpoint(shim, reply, &decode(payload)?),
     }
 }
 

@@ -12,6 +12,7 @@ use tierce_sys::daemon;
 use tierce_task::frame::Frame;
 use tierce_task::messages::Envelope;
 
+use crate::checkpoint::Checkpoint;
 use crate::connection::{Connections, Reply};
 use crate::container::Container;
 use crate::error::{Doing, Result};
@@ -78,7 +79,7 @@ pub(crate) struct Shim {
 }
 
 /// What a worker was started for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) enum Purpose {
     /// The container is created.
     Create(Reply),
@@ -92,6 +93,8 @@ pub(crate) enum Purpose {
     Probe,
     /// Frozen, or thawed.
     Pause(bool, Reply),
+    /// A checkpoint is written.
+    Checkpoint(Checkpoint, Reply),
     /// Something with an empty answer and no effect on what the shim knows.
     Simple(Reply),
     /// Nobody waits for it.

@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 use prost::Message;
 use tierce_task::messages::{
-    Any, CloseIoRequest, Empty, Metrics, PauseRequest, PidsRequest, PidsResponse, ResizePtyRequest, ResumeRequest,
-    StatsRequest, StatsResponse, UpdateTaskRequest,
+    Any, CheckpointTaskRequest, CloseIoRequest, Empty, Metrics, PauseRequest, PidsRequest, PidsResponse,
+    ResizePtyRequest, ResumeRequest, StatsRequest, StatsResponse, UpdateTaskRequest,
 };
 use tierce_task::method::Method;
+use tierce_task::options::CheckpointOptions;
 use tierce_task::{Error, ProcessId, Resources, Result, TaskControl, TaskStatus};
 
 use crate::supervisor::Supervisor;
@@ -112,6 +113,20 @@ impl TaskControl for Supervisor {
             return Err(malformed(format!("its type is {}", any.name())));
         }
         Metrics::decode(&any.value[..]).map_err(|error| malformed(error.to_string()))
+    }
+
+    async fn checkpoint(&self, container: &str, options: CheckpointOptions) -> Result<()> {
+        let client = self.table.get(container)?.client("checkpoint")?;
+        let request = CheckpointTaskRequest {
+            id: container.to_owned(),
+            path: options.image_path.clone(),
+            options: Some(options.to_any()),
+        };
+        client
+            .call::<Empty>("checkpoint", Method::Checkpoint, &request, Some(self.config.long))
+            .await?;
+        self.tell_checkpointed(container, options.image_path);
+        Ok(())
     }
 
     async fn pids(&self, container: &str) -> Result<Vec<u32>> {

@@ -37,6 +37,7 @@ pub(crate) fn create_request(config: &Config, create: &Create, bundle: &Path) ->
         systemd_cgroup: create.systemd_cgroup,
         log: create.log.clone(),
         health: health_options(create)?,
+        checkpoint: String::new(),
     };
     Ok(CreateTaskRequest {
         options: Some(options.to_any()),
@@ -59,8 +60,15 @@ fn bare_request(create: &Create, bundle: &Path) -> CreateTaskRequest {
         bundle: bundle.display().to_string(),
         rootfs: create.rootfs.iter().map(mount_message).collect(),
         terminal: create.terminal,
+        checkpoint: checkpoint_of(create),
         ..CreateTaskRequest::default()
     }
+}
+
+/// Where it is restored from; empty: nowhere.
+pub(crate) fn checkpoint_of(create: &Create) -> String {
+    let path = create.checkpoint.as_ref();
+    path.map(|path| path.display().to_string()).unwrap_or_default()
 }
 
 pub(crate) fn mount_message(mount: &Mount) -> MountMessage {

@@ -7,8 +7,8 @@ use std::time::SystemTime;
 
 use prost::Message;
 use tierce_task::messages::{
-    Any, Envelope, TaskCreate, TaskDelete, TaskExecAdded, TaskExecStarted, TaskExit, TaskIo, TaskPaused, TaskResumed,
-    TaskStart,
+    Any, Envelope, TaskCheckpointed, TaskCreate, TaskDelete, TaskExecAdded, TaskExecStarted, TaskExit, TaskIo,
+    TaskPaused, TaskResumed, TaskStart,
 };
 use tierce_task::{Create, EventReceiver, Exit, ProcessId};
 
@@ -46,7 +46,7 @@ impl Supervisor {
                 stderr: io.stderr,
                 terminal: create.terminal,
             }),
-            checkpoint: String::new(),
+            checkpoint: convert::checkpoint_of(create),
             pid: task.pid,
         };
         self.announce(Envelope::CREATE, &event);
@@ -106,6 +106,15 @@ impl Supervisor {
     pub(crate) fn tell_paused(&self, container: &str) {
         let container_id = container.to_owned();
         self.announce(Envelope::PAUSED, &TaskPaused { container_id });
+    }
+
+    pub(crate) fn tell_checkpointed(&self, container: &str, checkpoint: String) {
+        let container_id = container.to_owned();
+        let event = TaskCheckpointed {
+            container_id,
+            checkpoint,
+        };
+        self.announce(Envelope::CHECKPOINTED, &event);
     }
 
     pub(crate) fn tell_resumed(&self, container: &str) {

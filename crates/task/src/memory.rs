@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use tierce_fault::Kind;
 
 use crate::messages::Metrics;
+use crate::options::CheckpointOptions;
 use crate::{
     Create, Created, Error, Event, EventHub, EventKind, EventReceiver, Exec, Exit, Health, ProcessId, Resources,
     Result, TaskControl, TaskState, TaskStatus, Tasks,
@@ -251,6 +252,20 @@ impl TaskControl for MemoryTasks {
             version: 2,
             ..Metrics::default()
         })
+    }
+
+    async fn checkpoint(&self, container: &str, options: CheckpointOptions) -> Result<()> {
+        self.state(container)?;
+        let file = PathBuf::from(options.image_path).join("inventory.img");
+        std::fs::write(&file, container).map_err(|source| Error::Bundle {
+            verb: "write",
+            path: file,
+            source,
+        })?;
+        if options.exit {
+            self.finish(&ProcessId::init(container), 137);
+        }
+        Ok(())
     }
 
     async fn pids(&self, container: &str) -> Result<Vec<u32>> {

@@ -104,6 +104,9 @@ pub struct Create {
     pub health: Option<HealthCheck>,
     /// Its streams, where they are not on the I/O socket: then nothing is logged or probed.
     pub fifos: Option<Fifos>,
+    /// Directory of a checkpoint to restore instead of beginning anew: the processes go on as soon as the task is
+    /// created, and its start only says so.
+    pub checkpoint: Option<PathBuf>,
 }
 
 /// A created task: its init exists, but the user's program has not been started.

@@ -1,4 +1,5 @@
-//! What `CreateTaskRequest.options` may hold: our own options, or those of containerd's runc shim.
+//! What the `options` of requests may hold: for a creation our own options, or those of containerd's runc shim; for a
+//! checkpoint those of the latter.
 
 use crate::messages::{Any, HealthOptions};
 
@@ -26,6 +27,9 @@ pub struct CreateOptions {
     /// Log there: a target of the `logs` room, as JSON; empty: no log.
     #[prost(string, tag = "8")]
     pub log: String,
+    /// Directory of a checkpoint to restore from, for a supervisor elsewhere; to a shim the request itself says it.
+    #[prost(string, tag = "9")]
+    pub checkpoint: String,
 }
 
 impl CreateOptions {
@@ -62,9 +66,48 @@ pub struct RuncOptions {
     /// Use the systemd cgroup driver.
     #[prost(bool, tag = "9")]
     pub systemd_cgroup: bool,
+    /// Directory of a checkpoint to restore from; containerd itself reads it, and gives it in the request.
+    #[prost(string, tag = "10")]
+    pub criu_image_path: String,
 }
 
 impl RuncOptions {
     /// Type name in the `Any`.
     pub const NAME: &str = "containerd.runc.v1.Options";
+}
+
+/// How a checkpoint is written: `containerd.runc.v1.CheckpointOptions` as far as we follow them.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct CheckpointOptions {
+    /// End the container once it is written, instead of letting it run on.
+    #[prost(bool, tag = "1")]
+    pub exit: bool,
+    /// Take established TCP connections along.
+    #[prost(bool, tag = "2")]
+    pub open_tcp: bool,
+    /// Allow unix sockets whose other end is outside.
+    #[prost(bool, tag = "3")]
+    pub external_unix_sockets: bool,
+    /// Allow a terminal of outside.
+    #[prost(bool, tag = "4")]
+    pub terminal: bool,
+    /// Take file locks along.
+    #[prost(bool, tag = "5")]
+    pub file_locks: bool,
+    /// Directory to write to, where the request itself has none.
+    #[prost(string, tag = "8")]
+    pub image_path: String,
+    /// Directory of logs; empty: that of the images.
+    #[prost(string, tag = "9")]
+    pub work_path: String,
+}
+
+impl CheckpointOptions {
+    /// Type name in the `Any`.
+    pub const NAME: &str = "containerd.runc.v1.CheckpointOptions";
+
+    /// As the `options` of a request.
+    pub fn to_any(&self) -> Any {
+        Any::pack(Self::NAME, self)
+    }
 }

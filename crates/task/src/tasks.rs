@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use crate::messages::Metrics;
+use crate::options::CheckpointOptions;
 use crate::{Create, Created, EventReceiver, Exec, Exit, ProcessId, Resources, Result, TaskState};
 
 /// The life of tasks: create, start, watch, signal, forget.
@@ -87,6 +88,10 @@ pub trait TaskControl: Send + Sync {
 
     /// A reading of the container's cgroup.
     async fn stats(&self, container: &str) -> Result<Metrics>;
+
+    /// Writes the container's processes to files below `options.image_path`, which exists and is empty. Unless they are
+    /// to exit, they run on; if it fails, too. [`Create::checkpoint`] is the way back.
+    async fn checkpoint(&self, container: &str, options: CheckpointOptions) -> Result<()>;
 
     /// Host process ids of all processes in the container.
     async fn pids(&self, container: &str) -> Result<Vec<u32>>;

@@ -185,14 +185,6 @@ impl Daemon {
 
     /// Starts it, after [`Self::crash`] or [`Self::stop`], and its supervisor where that is apart and does not live.
     pub fn launch(&mut self) {
-        if self.supervisor.apart && self.supervisor.pid() == 0 {
-            self.supervisor.launch();
-        }
-        self.launch_alone();
-    }
-
-    /// The same, whether its supervisor lives or not.
-    pub fn launch_alone(&mut self) {
         let log = fs::File::options()
             .create(true)
             .append(true)
@@ -214,6 +206,9 @@ impl Daemon {
         ]);
         command.args(&self.flags).envs(self.environment.iter().cloned());
         if self.supervisor.apart {
+            if self.supervisor.pid() == 0 && !self.supervisor.late {
+                self.supervisor.launch();
+            }
             command.arg("--containerd").arg(self.supervisor.socket());
         }
         command

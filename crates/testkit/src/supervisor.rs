@@ -14,6 +14,10 @@ use std::process::{Child, Command, Stdio};
 pub struct Supervisor {
     /// Whether the daemon uses one, from its next start on.
     pub apart: bool,
+    /// Environment variables besides this process's own; of use at the next start.
+    pub environment: Vec<(String, String)>,
+    /// Whether the daemon is started without it; its turn comes later.
+    pub late: bool,
     process: Option<Child>,
     /// Of all that the daemon has.
     root: PathBuf,
@@ -23,6 +27,8 @@ pub struct Supervisor {
 impl Supervisor {
     pub(crate) fn new(root: &Path, host: &Host) -> Self {
         Self {
+            environment: Vec::new(),
+            late: false,
             apart: std::env::var_os("TIERCE_TEST_SUPERVISOR").is_some_and(|value| value == "apart"),
             process: None,
             root: root.to_owned(),
@@ -67,6 +73,7 @@ impl Supervisor {
         command.arg("--state").arg(self.root.join("exec"));
         command.arg("--address").arg(self.socket());
         command.args(["--log-level", "debug"]);
+        command.envs(self.environment.iter().cloned());
         command
     }
 

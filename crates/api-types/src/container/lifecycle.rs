@@ -89,6 +89,27 @@ pub struct Change {
 #[serde(transparent)]
 pub struct UpdateRequest(pub serde_json::Map<String, serde_json::Value>);
 
+/// Body of `POST /containers/{id}/checkpoints`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct CheckpointRequest {
+    /// Its name.
+    #[serde(rename = "CheckpointID")]
+    pub checkpoint_id: String,
+    /// Directory to keep it in; empty: the container's own.
+    pub checkpoint_dir: String,
+    /// End the container with it.
+    pub exit: bool,
+}
+
+/// A checkpoint, in the answer of `GET /containers/{id}/checkpoints`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Checkpoint {
+    /// Its name.
+    pub name: String,
+}
+
 /// Answer of `POST /containers/{id}/update`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

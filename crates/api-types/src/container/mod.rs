@@ -15,7 +15,8 @@ pub use inspect::{
     Address, ContainerInspect, ContainerState, GraphDriver, Health, HealthResult, MountPoint, NetworkSettings,
 };
 pub use lifecycle::{
-    Change, ContainersPruned, TopResponse, UpdateRequest, UpdateResponse, WaitCondition, WaitError, WaitResponse,
+    Change, Checkpoint, CheckpointRequest, ContainersPruned, TopResponse, UpdateRequest, UpdateResponse, WaitCondition,
+    WaitError, WaitResponse,
 };
 pub use path::{PathStat, file_mode};
 pub use stats::{

@@ -25,11 +25,11 @@ const WITHOUT_NONDISTRIBUTABLE: ApiVersion = ApiVersion::new(1, 47);
 const WITH_FIREWALL: ApiVersion = ApiVersion::new(1, 49);
 
 /// Versions of the daemon's parts.
-pub(crate) fn version(info: &Info) -> wire::VersionResponse {
+pub(crate) fn version(info: &Info, experimental: bool) -> wire::VersionResponse {
     let details = BTreeMap::from([
         ("ApiVersion".to_owned(), ApiVersion::MAX.to_string()),
         ("Arch".to_owned(), go_architecture().to_owned()),
-        ("Experimental".to_owned(), "false".to_owned()),
+        ("Experimental".to_owned(), experimental.to_string()),
         ("KernelVersion".to_owned(), info.host.kernel.clone()),
         ("MinAPIVersion".to_owned(), ApiVersion::MIN.to_string()),
         ("Os".to_owned(), "linux".to_owned()),
@@ -49,6 +49,7 @@ pub(crate) fn version(info: &Info) -> wire::VersionResponse {
         os: "linux".to_owned(),
         arch: go_architecture().to_owned(),
         kernel_version: info.host.kernel.clone(),
+        experimental,
         ..wire::VersionResponse::default()
     }
 }
@@ -127,6 +128,7 @@ pub(crate) fn info(info: Info, images: usize, facts: &Facts, version: ApiVersion
             "RemoteManagers": null
         }),
         live_restore_enabled: facts.live_restore,
+        experimental_build: facts.experimental,
         labels: facts.labels.clone(),
         warnings: Some([facts.warnings.clone(), info.warnings].concat()).filter(|all| !all.is_empty()),
         init_binary: info

@@ -82,7 +82,7 @@ async fn start(mut call: Call) -> Outcome {
         detach: tty.then_some(keys),
         frames,
     };
-    let head = stream_head(&call.head.headers, !tty && call.speaks(42));
+    let head = stream_head(&call.head.headers, !tty && call.speaks(42), call.facts.experimental);
     let engine = Arc::clone(&call.engine);
     call.hijacker
         .take(move |socket: Socket, early: Bytes| async move {

@@ -46,7 +46,7 @@ async fn ping(call: Call) -> Outcome {
 
 async fn version(call: Call) -> Outcome {
     let info = call.engine.system.info().await?;
-    Reply::json(&convert::system::version(&info))
+    Reply::json(&convert::system::version(&info, call.facts.experimental))
 }
 
 async fn info(call: Call) -> Outcome {

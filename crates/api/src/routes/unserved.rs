@@ -48,12 +48,9 @@ const SWARM: [(Method, &str); 27] = [
 ];
 
 /// Operations that are not written yet.
-const LATER: [(Method, &str); 13] = [
+const LATER: [(Method, &str); 10] = [
     (Method::POST, "/swarm/init"),
     (Method::POST, "/swarm/join"),
-    (Method::GET, "/containers/{id}/checkpoints"),
-    (Method::POST, "/containers/{id}/checkpoints"),
-    (Method::DELETE, "/containers/{id}/checkpoints/{checkpoint}"),
     (Method::POST, "/build"),
     (Method::POST, "/build/cancel"),
     (Method::POST, "/session"),

@@ -1,5 +1,6 @@
 //! The commands, one file each; this file is their list.
 
+mod checkpoint;
 mod confirm;
 mod container;
 mod context;
@@ -38,6 +39,9 @@ pub(crate) enum Command {
     System(system::Verb),
     #[command(flatten)]
     Shell(shell::Verb),
+    /// Manage checkpoints
+    #[command(name = "checkpoint", subcommand)]
+    CheckpointGroup(checkpoint::Group),
     /// Manage containers
     #[command(name = "container", subcommand)]
     ContainerGroup(container::Group),
@@ -83,6 +87,7 @@ impl Command {
             Self::Image(verb) => verb.run(context).await,
             Self::Registry(verb) => verb.run(context).await,
             Self::System(verb) => verb.run(context).await,
+            Self::CheckpointGroup(group) => group.run(context).await,
             Self::ContainerGroup(group) => Box::pin(group.run(context)).await,
             Self::ImageGroup(group) => group.run(context).await,
             Self::NetworkGroup(group) => group.run(context).await,

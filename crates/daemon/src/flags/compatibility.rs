@@ -61,7 +61,7 @@ const NO_SWARM: &str = "there is no swarm mode";
 const NO_REALTIME: &str = "real-time scheduling of the parent control group is not served";
 
 /// Every option of dockerd 28.5 that is not served.
-pub(crate) const UNSERVED: [Unserved; 21] = [
+pub(crate) const UNSERVED: [Unserved; 20] = [
     noted(
         "containerd-plugins-namespace",
         "containerd-plugins-namespace",
@@ -69,12 +69,6 @@ pub(crate) const UNSERVED: [Unserved; 21] = [
         NO_CRI,
     ),
     noted("cri-containerd", "cri-containerd", Takes::Switch, NO_CRI),
-    noted(
-        "experimental",
-        "experimental",
-        Takes::Switch,
-        "there are no experimental features",
-    ),
     noted(
         "ip-forward-no-drop",
         "ip-forward-no-drop",

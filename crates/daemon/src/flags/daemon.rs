@@ -58,6 +58,10 @@ pub(super) struct DaemonFlags {
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     shutdown_timeout: Option<i64>,
+    /// Serve what Docker calls experimental: checkpoints
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    experimental: Option<bool>,
     /// Switch an optional feature; there are none, they are only told in the event of a reload
     #[arg(long = "feature", value_name = "NAME[=BOOL]", value_parser = values::feature)]
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "values::serialize_pairs")]

@@ -6,6 +6,7 @@
 mod archive;
 pub(crate) mod attach;
 mod changes;
+pub mod checkpoint;
 pub(crate) mod connect;
 pub(crate) mod context;
 mod create;
@@ -93,7 +94,7 @@ impl Containers {
     /// Starts a container. [`crate::Error::NotModified`] when it runs already.
     pub async fn start(&self, name: &str) -> Result<()> {
         let (context, container) = (Arc::clone(&self.context), self.context.find(name)?);
-        context::run_to_end(async move { start::start(&context, &container).await }).await
+        context::run_to_end(async move { start::start(&context, &container, None).await }).await
     }
 
     /// Stops a container. [`crate::Error::NotModified`] when it does not run.

@@ -32,7 +32,7 @@ async fn stop_and_start(context: &Arc<Context>, container: &Arc<Container>, requ
         stop::stop_if_running(context, container, request).await?;
         context.publish(&container.snapshot().record, "stop", &[]);
     }
-    match start::start(context, container).await {
+    match start::start(context, container, None).await {
         // Somebody else started it in between: it runs, as asked.
         Err(Error::NotModified(_)) => Ok(()),
         other => other,

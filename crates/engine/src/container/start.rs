@@ -11,7 +11,7 @@
 use super::context::{Container, Context, Snapshot, blocking};
 use super::record::{EndpointSettings, NetworkSettings};
 use super::state::{Change, Status};
-use super::{health, log_options, prepare, release, remove, runtime_failure};
+use super::{checkpoint, health, log_options, prepare, release, remove, runtime_failure};
 use crate::error::{Error, Result};
 use crate::metrics::Action;
 use jiff::Timestamp;
@@ -27,7 +27,7 @@ use tierce_store::Lease;
 use tierce_task::{Create, ProcessId};
 
 /// See [`super::Containers::start`].
-pub(crate) async fn start(context: &Arc<Context>, container: &Arc<Container>) -> Result<()> {
+pub(crate) async fn start(context: &Arc<Context>, container: &Arc<Container>, checkpoint: Option<&str>) -> Result<()> {
     container.trace.step(5, "its start is asked for");
     let mut transient = container.transition().await;
     let snapshot = container.snapshot();
@@ -54,7 +54,7 @@ pub(crate) async fn start(context: &Arc<Context>, container: &Arc<Container>) ->
         record.has_been_manually_stopped = false;
         record.restart_count = 0;
     });
-    let started = run(context, container).await;
+    let started = run_from(context, container, checkpoint).await;
     if started.is_err() && container.snapshot().host_config.auto_remove {
         let _removed = remove::remove_locked(context, container, true).await;
     }
@@ -63,7 +63,14 @@ pub(crate) async fn start(context: &Arc<Context>, container: &Arc<Container>) ->
 
 /// Starts a container whose transition lock the caller holds, and records how it went.
 pub(crate) async fn run(context: &Arc<Context>, container: &Arc<Container>) -> Result<()> {
-    let launched = context.metrics.time(Action::Start, launch(context, container));
+    run_from(context, container, None).await
+}
+
+/// The same, from a checkpoint if one is named.
+async fn run_from(context: &Arc<Context>, container: &Arc<Container>, checkpoint: Option<&str>) -> Result<()> {
+    let launched = context
+        .metrics
+        .time(Action::Start, launch(context, container, checkpoint));
     match launched.await {
         Ok((pid, at)) => {
             let changed = container.apply(Change::Started { pid, at });
@@ -105,14 +112,21 @@ pub(crate) async fn run(context: &Arc<Context>, container: &Arc<Container>) -> R
 }
 
 /// Everything up to the running program, with its process id and the moment; leaves nothing behind when it fails.
-async fn launch(context: &Arc<Context>, container: &Arc<Container>) -> Result<(u32, Timestamp)> {
+async fn launch(
+    context: &Arc<Context>,
+    container: &Arc<Container>,
+    checkpoint: Option<&str>,
+) -> Result<(u32, Timestamp)> {
     let snapshot = container.snapshot();
+    let checkpoint = checkpoint
+        .map(|name| checkpoint::of_start(container, name))
+        .transpose()?;
     let shared = shared(context, &snapshot)?;
     let (whole, directory) = (Arc::clone(context), container.directory.clone());
     let prepared = Arc::clone(&snapshot);
     let ready = blocking(move || prepare::prepare(&whole, &directory, &prepared, shared)).await?;
     remember(context, container, &ready);
-    match create_and_start(context, container, ready).await {
+    match create_and_start(context, container, ready, checkpoint).await {
         Ok(started) => Ok(started),
         Err(error) => {
             release::release(context, container).await;
@@ -128,21 +142,26 @@ async fn create_and_start(
     context: &Arc<Context>,
     container: &Arc<Container>,
     mut ready: Ready,
+    checkpoint: Option<PathBuf>,
 ) -> Result<(u32, Timestamp)> {
     let _held = std::mem::take(&mut ready.directories);
     // The record knows the addresses and paths now.
     let snapshot = container.snapshot();
     let mut create = task_of(context, &container.directory, &snapshot, ready)?;
     create.trace = Some(container.trace.clone());
+    create.checkpoint = checkpoint;
+    let restored = create.checkpoint.is_some();
     container.trace.step(6, "the runtime document is made");
     container.trace.step(7, "the supervisor is asked for a task");
     let process = ProcessId::init(&container.id);
+    let before = Timestamp::now();
     let created = match context.tasks.create(create).await {
         Ok(created) => created,
         Err(error) => return Err(runtime_failure("create failed: ", &error)),
     };
     container.attachers.connect_all(&created.io).await;
-    let at = Timestamp::now();
+    // What is restored runs as soon as it is created.
+    let at = if restored { before } else { Timestamp::now() };
     container.trace.step(9, "the supervisor is asked to start it");
     match context.tasks.start(&process).await {
         Ok(pid) => Ok((if pid == 0 { created.pid } else { pid }, at)),
@@ -211,6 +230,7 @@ fn task_of(context: &Context, directory: &Path, snapshot: &Snapshot, ready: Read
         systemd_cgroup,
         fifos: None,
         trace: None,
+        checkpoint: None,
         health,
     })
 }

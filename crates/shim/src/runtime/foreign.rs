@@ -14,6 +14,7 @@ use tierce_fault::Kind;
 use tierce_oci::runtime::{Process, Resources};
 use tierce_runtime::Stdio;
 use tierce_sys::passing;
+use tierce_task::options::CheckpointOptions;
 
 use super::Runtime;
 use crate::error::{Doing, Error, Result};
@@ -93,6 +94,32 @@ impl Foreign<'_> {
             options.push(OsStr::new("--no-new-keyring"));
         }
         self.make("create", &options, terminal, stdio)
+    }
+
+    pub(super) fn restore(&self, images: &Path, work: &Path, stdio: Stdio) -> Result<Report> {
+        fs::create_dir_all(&self.runtime.root).on("create directory", &self.runtime.root)?;
+        let mut options = vec![OsStr::new("--detach"), OsStr::new("--bundle"), self.bundle.as_os_str()];
+        options.extend([OsStr::new("--image-path"), images.as_os_str()]);
+        options.extend([OsStr::new("--work-path"), work.as_os_str()]);
+        if self.runtime.no_pivot {
+            options.push(OsStr::new("--no-pivot"));
+        }
+        self.make("restore", &options, false, stdio)
+    }
+
+    pub(super) fn checkpoint(&self, images: &Path, work: &Path, options: &CheckpointOptions) -> Result<()> {
+        let mut command = self.command(&["checkpoint", "--image-path"]);
+        command.arg(images).arg("--work-path").arg(work);
+        let flags = [
+            (!options.exit, "--leave-running"),
+            (options.open_tcp, "--tcp-established"),
+            (options.external_unix_sockets, "--ext-unix-sk"),
+            (options.terminal, "--shell-job"),
+            (options.file_locks, "--file-locks"),
+        ];
+        command.args(flags.into_iter().filter(|(wanted, _)| *wanted).map(|(_, flag)| flag));
+        let child = self.spawn(command.arg(self.id))?;
+        self.wait(child, &["checkpoint"])
     }
 
     pub(super) fn exec(&self, process: &Process, stdio: Stdio) -> Result<Report> {

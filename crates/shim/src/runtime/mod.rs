@@ -7,11 +7,17 @@ mod foreign;
 use std::path::{Path, PathBuf};
 
 use tierce_oci::runtime::{Process, Resources};
-use tierce_runtime::{Console, CreateOptions, Created, ExecOptions, Stdio};
+use tierce_runtime::{Console, CreateOptions, Created, ExecOptions, ImageSettings, RestoreOptions, Stdio, Switch};
+use tierce_task::options::CheckpointOptions;
 
-use crate::error::Result;
+use tierce_fault::Fault;
+
+use crate::error::{Doing, Error, Result};
 use crate::job::Report;
 use foreign::Foreign;
+
+/// Directory in the bundle for what CRIU writes besides images.
+const CRIU_WORK: &str = "criu-work";
 
 /// Which runtime, and how it is to be called.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -45,7 +51,12 @@ impl Runtime {
         if let Some(foreign) = self.foreign(id, bundle) {
             return foreign.create(terminal, stdio);
         }
-        let created = tierce_runtime::create(&CreateOptions {
+        let created = tierce_runtime::create(&self.create_options(id, bundle, stdio))?;
+        Ok(created.into())
+    }
+
+    fn create_options(&self, id: &str, bundle: &Path, stdio: Stdio) -> CreateOptions {
+        CreateOptions {
             id: id.to_owned(),
             bundle: bundle.to_owned(),
             root: self.root.clone(),
@@ -55,8 +66,59 @@ impl Runtime {
             no_new_keyring: self.no_new_keyring,
             systemd_cgroup: self.systemd_cgroup,
             ..CreateOptions::default()
-        })?;
-        Ok(created.into())
+        }
+    }
+
+    /// Makes the container from the files of a checkpoint; its processes run.
+    pub(crate) fn restore(&self, id: &str, bundle: &Path, images: &Path, stdio: Stdio) -> Result<Report> {
+        with_criu_work(bundle, "restore.log", |work| {
+            if let Some(foreign) = self.foreign(id, bundle) {
+                return foreign.restore(images, work, stdio);
+            }
+            let restoring = RestoreOptions {
+                images: ImageSettings {
+                    directory: images.to_owned(),
+                    work: Some(work.to_owned()),
+                    ..ImageSettings::default()
+                },
+                ..RestoreOptions::default()
+            };
+            let created = tierce_runtime::restore(&self.create_options(id, bundle, stdio), &restoring)?;
+            Ok(created.into())
+        })
+    }
+
+    /// Writes the container's processes to files.
+    pub(crate) fn checkpoint(&self, id: &str, bundle: &Path, images: &Path, options: &CheckpointOptions) -> Result<()> {
+        with_criu_work(bundle, "dump.log", |work| {
+            let work = if options.work_path.is_empty() {
+                work
+            } else {
+                Path::new(&options.work_path)
+            };
+            if let Some(foreign) = self.foreign(id, bundle) {
+                return foreign.checkpoint(images, work, options);
+            }
+            let switches = [
+                (!options.exit, Switch::LeaveRunning),
+                (options.open_tcp, Switch::TcpEstablished),
+                (options.external_unix_sockets, Switch::ExternalUnixSockets),
+                (options.terminal, Switch::ShellJob),
+                (options.file_locks, Switch::FileLocks),
+            ];
+            let wanted = switches.into_iter().filter(|(wanted, _)| *wanted);
+            Ok(tierce_runtime::checkpoint(tierce_runtime::CheckpointOptions {
+                id: id.to_owned(),
+                root: self.root.clone(),
+                images: ImageSettings {
+                    directory: images.to_owned(),
+                    work: Some(work.to_owned()),
+                    switches: wanted.map(|(_, switch)| switch).collect(),
+                    ..ImageSettings::default()
+                },
+                ..tierce_runtime::CheckpointOptions::default()
+            })?)
+        })
     }
 
     /// Starts the user's program.
@@ -124,6 +186,24 @@ impl Runtime {
             None => Ok(tierce_runtime::update(&self.root, id, resources)?),
         }
     }
+}
+
+/// Gives CRIU a directory for its log while it works. A failure is told with the last error in the log, since CRIU's
+/// answer is only a number, and the log goes with the bundle.
+fn with_criu_work<T>(bundle: &Path, log: &str, work: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+    let directory = bundle.join(CRIU_WORK);
+    std::fs::create_dir_all(&directory).on("create directory", &directory)?;
+    let done = work(&directory).map_err(|error| {
+        let log = std::fs::read(directory.join(log)).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        match log.lines().rev().find(|line| line.contains("Error (")) {
+            Some(cause) => Error::refused(error.kind(), format!("{error}: {}", cause.trim())),
+            None => error,
+        }
+    });
+    // It is gone with the bundle at the latest.
+    let _ = std::fs::remove_dir_all(&directory);
+    done
 }
 
 impl From<Created> for Report {

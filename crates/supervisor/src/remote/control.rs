@@ -3,7 +3,10 @@
 use async_trait::async_trait;
 use prost::Message;
 use tierce_task::messages::{Any, CloseIoRequest, Empty, Metrics, ResizePtyRequest};
-use tierce_task::services::tasks::{ListPidsResponse, MetricsRequest, MetricsResponse, UpdateTaskRequest};
+use tierce_task::options::CheckpointOptions;
+use tierce_task::services::tasks::{
+    CheckpointTaskRequest, ListPidsResponse, MetricsRequest, MetricsResponse, UpdateTaskRequest,
+};
 use tierce_task::{Error, ProcessId, Resources, Result, TaskControl, TaskStatus};
 
 use super::Remote;
@@ -83,6 +86,18 @@ impl TaskControl for Remote {
             return Err(malformed(format!("its type is {}", any.name())));
         }
         Metrics::decode(&any.value[..]).map_err(|error| malformed(error.to_string()))
+    }
+
+    async fn checkpoint(&self, container: &str, options: CheckpointOptions) -> Result<()> {
+        let request = CheckpointTaskRequest {
+            container_id: container.to_owned(),
+            options: Some(options.to_any()),
+        };
+        let method = "/containerd.services.tasks.v1.Tasks/Checkpoint";
+        let asked = self.long("checkpoint", container, method);
+        // Once: when the connection breaks it may have been written, and the container be gone.
+        let (_, outcome) = self.call_once::<Empty>(asked, &request, 0).await;
+        Ok(outcome.map(drop)?)
     }
 
     async fn pids(&self, container: &str) -> Result<Vec<u32>> {

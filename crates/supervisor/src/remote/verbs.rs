@@ -142,6 +142,7 @@ fn create_request(create: &Create) -> Result<CreateTaskRequest> {
         systemd_cgroup: create.systemd_cgroup,
         log: create.log.clone(),
         health: convert::health_options(create)?,
+        checkpoint: convert::checkpoint_of(create),
     };
     let rootfs: Vec<MountMessage> = create.rootfs.iter().map(convert::mount_message).collect();
     Ok(CreateTaskRequest {

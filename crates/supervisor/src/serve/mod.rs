@@ -5,7 +5,7 @@
 //! | `version.v1.Version`, `introspection.v1.Introspection` | `Version`; `Server` |
 //! | `namespaces.v1.Namespaces` | `Get`, `List`; there is one, and it cannot be changed |
 //! | `containers.v1.Containers` | all |
-//! | `tasks.v1.Tasks` | all but `Checkpoint` |
+//! | `tasks.v1.Tasks` | all; checkpoints are directories that the options name, for there is no store of contents |
 //! | `events.v1.Events` | `Subscribe` |
 //! | `leases.v1.Leases` | `Create`, `Delete`, `List`: nothing is collected, so a lease holds nothing |
 //!

@@ -8,12 +8,12 @@ use tierce_fault::Kind;
 use tierce_grpc::Status;
 use tierce_oci::runtime::{Resources, Spec};
 use tierce_task::messages::{Any, Empty, MountMessage, ProcessInfo, Status as Phase, Timestamp};
-use tierce_task::options::{CreateOptions, RuncOptions};
+use tierce_task::options::{CheckpointOptions, CreateOptions, RuncOptions};
 use tierce_task::services::containers::Container;
 use tierce_task::services::tasks::{
-    CreateTaskRequest, CreateTaskResponse, DeleteResponse, ExecProcessRequest, ExecProcessResponse, GetResponse,
-    KillRequest, ListPidsResponse, ListTasksResponse, Metric, MetricsRequest, MetricsResponse, Process, ProcessRequest,
-    SERVICE, StartResponse, UpdateTaskRequest,
+    CheckpointTaskRequest, CreateTaskRequest, CreateTaskResponse, DeleteResponse, ExecProcessRequest,
+    ExecProcessResponse, GetResponse, KillRequest, ListPidsResponse, ListTasksResponse, Metric, MetricsRequest,
+    MetricsResponse, Process, ProcessRequest, SERVICE, StartResponse, UpdateTaskRequest,
 };
 use tierce_task::status::Code;
 use tierce_task::{
@@ -106,6 +106,12 @@ impl Server {
                     serde_json::from_slice(&resources).map_err(|error| invalid("resources", &error))?;
                 supervisor.update(&request.container_id, resources).await
             }
+            "Checkpoint" => {
+                let request: CheckpointTaskRequest = decode(message)?;
+                supervisor
+                    .checkpoint(&request.container_id, checkpoint_options(request.options)?)
+                    .await
+            }
             "Metrics" => return self.metrics(&decode(message)?).await,
             _ => return unknown(SERVICE, method),
         };
@@ -124,7 +130,8 @@ impl Server {
 
     async fn create_task(&self, request: CreateTaskRequest) -> Reply {
         if request.checkpoint.is_some() {
-            let text = "tasks from checkpoints are not served";
+            let text = "a checkpoint in the store of contents is not served, for there is none: give its directory, \
+                        criu_image_path, in the options";
             return Err(Status::new(Status::UNIMPLEMENTED, text));
         }
         let id = request.container_id.clone();
@@ -312,7 +319,7 @@ fn wanted(request: CreateTaskRequest, container: Container) -> Result<Create, St
 }
 
 fn read_options(any: &Any, create: &mut Create) -> Result<(), Status> {
-    let program = |name: String| Some(PathBuf::from(name)).filter(|name| !name.as_os_str().is_empty());
+    let path = |name: String| Some(PathBuf::from(name)).filter(|name| !name.as_os_str().is_empty());
     match any.name() {
         CreateOptions::NAME => {
             let options = CreateOptions::decode(&any.value[..]).map_err(|error| invalid("options", &error))?;
@@ -321,14 +328,16 @@ fn read_options(any: &Any, create: &mut Create) -> Result<(), Status> {
             create.stdin = options.stdin;
             create.stdin_once = options.stdin_once;
             create.log = options.log;
-            create.runtime = program(options.runtime);
+            create.runtime = path(options.runtime);
             create.systemd_cgroup = options.systemd_cgroup;
+            create.checkpoint = path(options.checkpoint);
             create.health = health.map_err(|error| invalid("health check", &error))?;
         }
         RuncOptions::NAME => {
             let options = RuncOptions::decode(&any.value[..]).map_err(|error| invalid("options", &error))?;
-            create.runtime = program(options.binary_name);
+            create.runtime = path(options.binary_name);
             create.systemd_cgroup = options.systemd_cgroup;
+            create.checkpoint = path(options.criu_image_path);
         }
         other => {
             let error = Error::Refused {
@@ -339,6 +348,20 @@ fn read_options(any: &Any, create: &mut Create) -> Result<(), Status> {
         }
     }
     Ok(())
+}
+
+/// Where to and how a checkpoint is written. Without a directory it would be for containerd's store of contents.
+fn checkpoint_options(any: Option<Any>) -> Result<CheckpointOptions, Status> {
+    let any = any
+        .filter(|any| any.name() == CheckpointOptions::NAME)
+        .unwrap_or_default();
+    let options = CheckpointOptions::decode(&any.value[..]).map_err(|error| invalid("options", &error))?;
+    if options.image_path.is_empty() {
+        let text = "a checkpoint without a directory is not served, for there is no store of contents: give one, \
+                    image_path, in the options";
+        return Err(Status::new(Status::UNIMPLEMENTED, text));
+    }
+    Ok(options)
 }
 
 fn mount_of(message: MountMessage) -> Mount {

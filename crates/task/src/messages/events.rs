@@ -23,6 +23,8 @@ impl Envelope {
     pub const PAUSED: (&str, &str) = ("/tasks/paused", "containerd.events.TaskPaused");
     /// See [`Self::EXIT`].
     pub const RESUMED: (&str, &str) = ("/tasks/resumed", "containerd.events.TaskResumed");
+    /// See [`Self::EXIT`].
+    pub const CHECKPOINTED: (&str, &str) = ("/tasks/checkpointed", "containerd.events.TaskCheckpointed");
     /// Ours: a probe of its health began.
     pub const PROBE_STARTED: (&str, &str) = ("/tasks/probe-started", "tierce.task.v1.TaskProbeStarted");
     /// Ours: it ended.
@@ -190,6 +192,17 @@ pub struct TaskPaused {
     /// The container's id.
     #[prost(string, tag = "1")]
     pub container_id: String,
+}
+
+/// A checkpoint of a container was written.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct TaskCheckpointed {
+    /// The container's id.
+    #[prost(string, tag = "1")]
+    pub container_id: String,
+    /// Its directory.
+    #[prost(string, tag = "2")]
+    pub checkpoint: String,
 }
 
 /// A container was thawed.

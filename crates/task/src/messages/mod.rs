@@ -13,7 +13,10 @@ mod task;
 mod wellknown;
 
 pub use cgroups::{V1_METRICS, V2_METRICS, v1, v2};
-pub use events::{Envelope, ForwardRequest, TaskCreate, TaskDelete, TaskExecAdded, TaskExecStarted, TaskExit, TaskIo};
+pub use events::{
+    Envelope, ForwardRequest, TaskCheckpointed, TaskCreate, TaskDelete, TaskExecAdded, TaskExecStarted, TaskExit,
+    TaskIo,
+};
 pub use events::{TaskOom, TaskPaused, TaskResumed, TaskStart};
 pub use health::{HealthMessage, HealthOptions, ProbeMessage, TaskProbeEnded, TaskProbeStarted};
 pub use metrics::{BlockCounter, CpuMetrics, MemoryMetrics, Metrics, PidsMetrics};

@@ -27,7 +27,7 @@ pub struct CreateTaskRequest {
     /// Give the process a terminal.
     #[prost(bool, tag = "7")]
     pub terminal: bool,
-    /// A checkpoint to restore from, which we only look for.
+    /// A checkpoint to restore from, in containerd's store of contents, which we only look for.
     #[prost(message, optional, tag = "8")]
     pub checkpoint: Option<Any>,
     /// Options of the runtime, see [`crate::options`]; with ours the streams go over the shim's I/O socket.
@@ -232,6 +232,17 @@ pub struct ListPidsResponse {
     /// Its processes.
     #[prost(message, repeated, tag = "1")]
     pub processes: Vec<ProcessInfo>,
+}
+
+/// Write a checkpoint.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct CheckpointTaskRequest {
+    /// The container.
+    #[prost(string, tag = "1")]
+    pub container_id: String,
+    /// [`crate::options::CheckpointOptions`], with the directory to write to.
+    #[prost(message, optional, tag = "3")]
+    pub options: Option<Any>,
 }
 
 /// Change limits.

@@ -24,7 +24,11 @@ use crate::websocket::{self, Form};
 /// head is sent at once and the streams come with its start.
 pub(super) async fn attach(call: Call) -> Outcome {
     let (attached, relay) = begin(&call).await?;
-    let head = stream_head(&call.head.headers, !attached.tty && call.speaks(42));
+    let head = stream_head(
+        &call.head.headers,
+        !attached.tty && call.speaks(42),
+        call.facts.experimental,
+    );
     call.hijacker
         .take(move |socket: Socket, early: Bytes| async move {
             if socket.write_head(&head).await.is_ok() {

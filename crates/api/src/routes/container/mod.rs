@@ -3,6 +3,7 @@
 mod archive;
 mod attach;
 mod changes;
+mod checkpoint;
 mod create;
 mod inspect;
 mod kill;
@@ -37,6 +38,9 @@ pub(super) fn routes(table: &mut Table<'_>) {
     table.get("/containers/{id}/changes", changes::changes);
     table.get("/containers/{id}/stats", stats::stats);
     table.get("/tierce/containers/{id}/why", why::why);
+    table.get("/containers/{id}/checkpoints", checkpoint::list);
+    table.post("/containers/{id}/checkpoints", checkpoint::create);
+    table.delete("/containers/{id}/checkpoints/{checkpoint}", checkpoint::remove);
     table.post("/containers/create", create::create);
     table.post("/containers/prune", prune::prune);
     table.post("/containers/{id}/start", start::start);

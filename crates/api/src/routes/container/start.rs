@@ -2,6 +2,8 @@
 
 use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 
+use tierce_fault::Kind;
+
 use crate::reply::Reply;
 use crate::router::Outcome;
 use crate::routes::Call;
@@ -14,7 +16,18 @@ pub(super) async fn start(call: Call) -> Outcome {
             "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24",
         ));
     }
-    call.engine.containers.start(&call.name).await?;
+    let checkpoint = call.query.text("checkpoint");
+    if !checkpoint.is_empty() && !call.facts.experimental {
+        return Err(Failure::invalid("checkpoint is only supported in experimental mode"));
+    }
+    if !call.query.text("checkpoint-dir").is_empty() {
+        return Err(Failure::new(Kind::Forbidden, "custom checkpointdir is not supported"));
+    }
+    if checkpoint.is_empty() {
+        call.engine.containers.start(&call.name).await?;
+    } else {
+        call.engine.checkpoints.start(&call.name, checkpoint).await?;
+    }
     Ok(Reply::no_content())
 }
 

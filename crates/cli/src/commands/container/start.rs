@@ -1,5 +1,6 @@
 //! `tierce start`
 
+use crate::commands::checkpoint::require_experimental;
 use crate::commands::for_each;
 use crate::context::Context;
 use crate::error::Error;
@@ -13,6 +14,12 @@ pub(crate) struct Start {
     /// Attach STDOUT/STDERR and forward signals
     #[arg(short, long)]
     attach: bool,
+    /// Restore from this checkpoint
+    #[arg(long, default_value = "", hide_default_value = true)]
+    checkpoint: String,
+    /// Use a custom checkpoint storage directory
+    #[arg(long, default_value = "", hide_default_value = true)]
+    checkpoint_dir: String,
     /// Override the key sequence for detaching a container
     #[arg(long, default_value = "", hide_default_value = true)]
     detach_keys: String,
@@ -26,6 +33,21 @@ pub(crate) struct Start {
 impl Start {
     pub(crate) async fn run(mut self, context: &Context) -> Result<(), Error> {
         self.detach_keys = context.detach_keys(&self.detach_keys)?;
+        for (flag, given) in [
+            ("--checkpoint", &self.checkpoint),
+            ("--checkpoint-dir", &self.checkpoint_dir),
+        ] {
+            if !given.is_empty() {
+                require_experimental(context, &format!("{flag:?}")).await?;
+            }
+        }
+        if !self.checkpoint.is_empty() && !self.attach && !self.interactive {
+            // Docker's client does not tell the name of what it has restored.
+            return match self.containers.as_slice() {
+                [name] => self.start(context, name).await,
+                _ => Err(Error::failed("you cannot restore multiple containers at once")),
+            };
+        }
         if !self.attach && !self.interactive {
             let mut failed = Vec::new();
             let started = for_each(&self.containers, async |name| {
@@ -47,6 +69,17 @@ impl Start {
         }
     }
 
+    /// Starts one container, from its checkpoint where one is named.
+    async fn start(&self, context: &Context, name: &str) -> Result<(), Error> {
+        if self.checkpoint.is_empty() {
+            context.client.containers().start(name, &self.detach_keys).await?;
+        } else {
+            let checkpoints = context.client.checkpoints(name, &self.checkpoint_dir);
+            checkpoints.start(&self.checkpoint).await?;
+        }
+        Ok(())
+    }
+
     async fn attached(&self, context: &Context, name: &str) -> Result<(), Error> {
         let containers = context.client.containers();
         let found = containers.inspect(name, false).await?;
@@ -66,7 +99,7 @@ impl Start {
             WaitCondition::NextExit
         };
         let mut ended = containers.wait(&found.id, condition).await?;
-        containers.start(&found.id, &self.detach_keys).await?;
+        self.start(context, &found.id).await?;
         let session = Session {
             target: Target::Container(found.id.clone()),
             tty: found.config.tty,
