@@ -89,7 +89,8 @@ fn run(invocation: Invocation) -> i32 {
     }
 }
 
-/// Lets every switch be written in Go's ways too: `--rm`, `--rm=true`, `--rm=false`.
+/// Lets every switch be written in Go's ways too: `--rm`, `--rm=true`, `--rm=false`. Those of a command are looked at when
+/// it is needed, which spares a call all the others.
 fn go_flags(command: clap::Command) -> clap::Command {
     let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
     let mut command = command.mut_args(|argument| match argument.get_action() {
@@ -109,7 +110,7 @@ fn go_flags(command: clap::Command) -> clap::Command {
         _ => argument,
     });
     for name in names {
-        command = command.mut_subcommand(name, go_flags);
+        command = command.mut_subcommand(name, |sub| sub.defer(go_flags));
     }
     command
 }
