@@ -142,6 +142,7 @@ impl Sandboxes for NoNetwork {
             exposed: Vec::new(),
             name_server: None,
             changing: None,
+            wishes: Vec::new(),
         }))
     }
 

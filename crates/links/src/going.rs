@@ -3,10 +3,10 @@
 //! Whoever deletes a link waits for all who may still see it (RCU), tens of milliseconds; many links go with one wait.
 
 use ipnet::IpNet;
-use rustix::io::Errno;
 
 use crate::entry::{family_of, octets};
 use crate::numbers::{DELETE_ADDRESS, DELETE_LINK, IFLA_IFNAME, SET_LINK, link_header};
+use crate::socket::none_there;
 use crate::{Error, LinkEntry, Plan, Rtnetlink};
 
 pub(crate) const IFLA_GROUP: u16 = 27;
@@ -39,14 +39,6 @@ impl Plan {
 }
 
 impl Rtnetlink {
-    /// Deletes a link that was given up, and not another that has its name by now.
-    pub fn take_apart(&self, link: &LinkEntry) -> Result<(), Error> {
-        let mut plan = Plan::default();
-        let header = link_header(link.index, 0, 0);
-        plan.add("delete interface", &link.name, DELETE_LINK, 0, &header, |_| {});
-        none_there(self.apply(&plan))
-    }
-
     /// Deletes all links that were given up. Where there are none, nothing is to be done.
     pub fn sweep(&self) -> Result<(), Error> {
         let mut plan = Plan::default();
@@ -54,12 +46,5 @@ impl Rtnetlink {
             m.u32(IFLA_GROUP, GOING);
         });
         none_there(self.apply(&plan))
-    }
-}
-
-fn none_there<T>(done: Result<T, Error>) -> Result<(), Error> {
-    match done {
-        Err(error) if error.is(Errno::NODEV) => Ok(()),
-        other => other.map(drop),
     }
 }

@@ -80,9 +80,19 @@ impl Rtnetlink {
 
     /// A link's entry, if it exists.
     pub fn link(&self, name: &str) -> Result<Option<LinkEntry>, Error> {
+        self.one(Plan::default().look_up(name))
+    }
+
+    /// The same by the link's number, which it has as long as it is where it is, whatever it is called.
+    pub fn link_at(&self, index: u32) -> Result<Option<LinkEntry>, Error> {
         let mut plan = Plan::default();
-        plan.look_up(name);
-        match self.apply(&plan) {
+        let header = link_header(index, 0, 0);
+        plan.add("look up interface", &index.to_string(), GET_LINK, 0, &header, |_| {});
+        self.one(&plan)
+    }
+
+    fn one(&self, plan: &Plan) -> Result<Option<LinkEntry>, Error> {
+        match self.apply(plan) {
             Ok(entries) => Ok(entries.into_iter().next()),
             Err(error) if error.is(Errno::NODEV) => Ok(None),
             Err(error) => Err(error),
@@ -93,10 +103,15 @@ impl Rtnetlink {
     pub fn delete(&self, name: &str) -> Result<(), Error> {
         let mut plan = Plan::default();
         plan.delete(name);
-        match self.apply(&plan) {
-            Err(error) if error.is(Errno::NODEV) => Ok(()),
-            other => other.map(drop),
-        }
+        none_there(self.apply(&plan))
+    }
+
+    /// Deletes this link, and not another that has its name by now; one that is gone already is no error.
+    pub fn delete_this(&self, link: &LinkEntry) -> Result<(), Error> {
+        let mut plan = Plan::default();
+        let header = link_header(link.index, 0, 0);
+        plan.add("delete interface", &link.name, DELETE_LINK, 0, &header, |_| {});
+        none_there(self.apply(&plan))
     }
 
     /// All links.
@@ -195,6 +210,14 @@ impl Rtnetlink {
             object: object.to_owned(),
             cause,
         })
+    }
+}
+
+/// Where there is no such link, nothing is to be done.
+pub(crate) fn none_there<T>(done: Result<T, Error>) -> Result<(), Error> {
+    match done {
+        Err(error) if error.is(Errno::NODEV) => Ok(()),
+        other => other.map(drop),
     }
 }
 

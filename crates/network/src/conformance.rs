@@ -68,7 +68,7 @@ fn every_driver_may_be_asked_twice() {
             driver.create(&network).unwrap();
             let pin = world.root.path().join(format!("conformance{number}"));
             let namespace = Namespace::create(&pin).unwrap();
-            driver.attach(&network, &link, &namespace).unwrap();
+            driver.attach(&network, &mut link, &namespace).unwrap();
             let is_there = || namespace.route.link(&link.interface).unwrap().is_some();
             assert_eq!(is_there(), network.ipam.is_some(), "{}", driver.name());
             driver.rejoin(&network, &link).unwrap();
@@ -77,7 +77,7 @@ fn every_driver_may_be_asked_twice() {
             driver.withdraw(&link, &namespace).unwrap();
             driver.withdraw(&link, &namespace).unwrap();
             assert!(!is_there(), "{}", driver.name());
-            driver.attach(&network, &link, &namespace).unwrap();
+            driver.attach(&network, &mut link, &namespace).unwrap();
             driver.detach(&network, &link).unwrap();
             driver.detach(&network, &link).unwrap();
             drop(namespace);

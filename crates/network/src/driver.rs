@@ -29,9 +29,9 @@ pub(crate) trait Driver: Debug + Send + Sync {
     /// Makes them vanish; what is slow to go is given up, and goes later ([`tierce_links::Rtnetlink::sweep`]).
     fn remove(&self, network: &Network) -> Result<(), Error>;
 
-    /// Makes the interface `link` in the namespace, with its address, and connects it. The default route is not its
-    /// business.
-    fn attach(&self, network: &Network, link: &Link, namespace: &Namespace) -> Result<(), Error>;
+    /// Makes the interface `link` in the namespace, with its address, connects it, and notes its number. The default route
+    /// is not its business.
+    fn attach(&self, network: &Network, link: &mut Link, namespace: &Namespace) -> Result<(), Error>;
 
     /// The network's kernel objects had gone and were made anew: connects an interface that is still there.
     fn rejoin(&self, _network: &Network, _link: &Link) -> Result<(), Error> {
@@ -43,7 +43,10 @@ pub(crate) trait Driver: Debug + Send + Sync {
 
     /// Destroys the interface of a sandbox that goes on, after [`Driver::detach`]. One that is gone is no error.
     fn withdraw(&self, link: &Link, namespace: &Namespace) -> Result<(), Error> {
-        Ok(namespace.route.delete(&link.interface)?)
+        if let Some(entry) = namespace.find(link)? {
+            namespace.route.delete_this(&entry)?;
+        }
+        Ok(())
     }
 
     /// Members of the packet filter's sets that stand for the network, in table `table`.

@@ -27,8 +27,11 @@ pub struct EndpointInfo {
 /// The interface of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
-    /// Name inside, `eth0`.
+    /// Name inside, `eth0`. Whoever is inside may change it.
     pub interface: String,
+    /// Number inside, which nobody changes; 0: it is not there yet.
+    #[serde(default)]
+    pub index: u32,
     /// Name of the host's end of the veth pair; empty where there is none.
     pub peer: String,
     /// MAC inside; all zero where it is the parent's.
@@ -61,6 +64,7 @@ impl Link {
     pub(crate) fn named(interface: String, peer: String) -> Self {
         Self {
             interface,
+            index: 0,
             peer,
             mac: Mac([0; 6]),
             address: None,

@@ -10,7 +10,8 @@ use rustix::mount::{UnmountFlags, mount_bind, unmount};
 use tierce_sys::namespaces::{Kinds, join, unshare};
 
 use crate::Error;
-use tierce_links::{Plan, Rtnetlink};
+use crate::endpoint::Link;
+use tierce_links::{LinkEntry, Plan, Rtnetlink};
 
 /// The namespace file of the calling thread (not of the process: they differ).
 const OWN: &str = "/proc/thread-self/ns/net";
@@ -66,6 +67,14 @@ impl Namespace {
     /// The namespace itself.
     pub(crate) fn file(&self) -> Result<File, Error> {
         File::open(&self.pin).map_err(|cause| Error::file("open", &self.pin, cause))
+    }
+
+    /// An interface of an endpoint, whatever it is called by now.
+    pub(crate) fn find(&self, link: &Link) -> Result<Option<LinkEntry>, Error> {
+        Ok(match link.index {
+            0 => self.route.link(&link.interface)?,
+            index => self.route.link_at(index)?,
+        })
     }
 
     /// The namespace of the daemon.

@@ -52,7 +52,7 @@ pub(crate) fn create(parent: &str, network: &str) -> Result<(), Error> {
 }
 
 /// Makes an interface upon the parent, in the namespace, with its address.
-pub(crate) fn attach(parent: &str, upper: Upper, link: &Link, namespace: &Namespace) -> Result<(), Error> {
+pub(crate) fn attach(parent: &str, upper: Upper, link: &mut Link, namespace: &Namespace) -> Result<(), Error> {
     let kind = upper.kind();
     let host = Rtnetlink::open()?;
     let parent = host.apply(Plan::default().look_up(parent))?.into_iter().next();
@@ -68,6 +68,7 @@ pub(crate) fn attach(parent: &str, upper: Upper, link: &Link, namespace: &Namesp
         .next();
     let entry =
         entry.ok_or_else(|| Error::Driver(format!("interface {} vanished while it was set up", link.interface)))?;
+    link.index = entry.index;
     let mut plan = Plan::default();
     for address in link.networks() {
         plan.address(&entry, address);

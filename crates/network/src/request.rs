@@ -306,7 +306,7 @@ impl FromStr for Port {
 }
 
 /// One wish of `-p`: a container port, and where on the host.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Publication {
     /// The container's side.
     pub port: Port,

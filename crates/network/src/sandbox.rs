@@ -10,7 +10,7 @@ use tierce_dns::Upstream;
 use tierce_oci::container::{PortBinding, PortMap};
 
 use crate::endpoint::{EndpointInfo, Link};
-use crate::request::Port;
+use crate::request::{Port, Publication};
 
 /// A container's sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub struct Sandbox {
     /// Id of the endpoint that is being connected or disconnected.
     #[serde(default)]
     pub changing: Option<String>,
+    /// What shall be published when that is done, if the ports come to lead elsewhere.
+    #[serde(default)]
+    pub wishes: Vec<Publication>,
 }
 
 /// The DNS server of a sandbox, at [`tierce_dns::ADDRESS`].

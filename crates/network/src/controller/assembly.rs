@@ -40,11 +40,11 @@ impl<'a> Assembly<'a> {
         // Ports first: they are what fails most often, and cost nothing to give back.
         let sockets = self.reserve_ports(&join.ports)?;
         reach(Point::JoinReserved);
-        if let Some(key) = &self.sandbox.key {
-            let namespace = Namespace::create(key)?;
+        if let Some(key) = self.sandbox.key.clone() {
+            let namespace = Namespace::create(&key)?;
             reach(Point::JoinPinned);
-            for (endpoint, network) in self.sandbox.endpoints.iter().zip(networks) {
-                self.attach(network, endpoint, &namespace, key)?;
+            for (position, network) in networks.iter().enumerate() {
+                self.attach(network, position, &namespace, &key)?;
             }
             reach(Point::JoinAttached);
             lead_out(&self.sandbox, &namespace)?;

@@ -99,9 +99,9 @@ impl Assembly<'_> {
         reach(Point::ConnectPlanned);
         self.controller.records.save_sandbox(&self.sandbox)?;
         reach(Point::ConnectRecorded);
-        if let (Some(key), Some(endpoint)) = (&self.sandbox.key, self.sandbox.endpoints.last()) {
-            let namespace = Namespace::open(key)?;
-            self.attach(network, endpoint, &namespace, key)?;
+        if let Some(key) = self.sandbox.key.clone() {
+            let namespace = Namespace::open(&key)?;
+            self.attach(network, self.sandbox.endpoints.len() - 1, &namespace, &key)?;
             reach(Point::ConnectAttached);
             lead_out(&self.sandbox, &namespace)?;
         }
@@ -119,6 +119,7 @@ impl Assembly<'_> {
         let controller = self.controller;
         let mut failures = Vec::new();
         self.sandbox.changing = Some(self.sandbox.endpoints[position].id.clone());
+        self.sandbox.wishes.clone_from(&wish.ports);
         failures.extend(controller.records.save_sandbox(&self.sandbox).err());
         reach(Point::DisconnectRecorded);
         let endpoint = self.sandbox.endpoints.remove(position);
@@ -141,16 +142,19 @@ impl Assembly<'_> {
         self.free(&endpoint);
         reach(Point::DisconnectNamed);
         self.sandbox.changing = None;
+        self.sandbox.wishes.clear();
         failures.extend(controller.records.save_sandbox(&self.sandbox).err());
         Error::gather(failures)
     }
 
     /// After a start of the daemon: finishes what an earlier life had under way. Addresses are not taken yet, ports and
-    /// names are seen to for all sandboxes together.
+    /// names are seen to for all sandboxes together. Ports that come to lead elsewhere in another way are given up; what
+    /// was wished for stays noted, for [`Assembly::publish_again`].
     pub(super) fn resume(&mut self) -> Result<(), Error> {
         let Some(id) = self.sandbox.changing.take() else {
             return Ok(());
         };
+        let before = self.published.take();
         let mut failures = Vec::new();
         if let Some(position) = self.sandbox.endpoints.iter().position(|endpoint| endpoint.id == id) {
             let endpoint = self.sandbox.endpoints.remove(position);
@@ -163,10 +167,29 @@ impl Assembly<'_> {
                 failures.extend(inside.err());
             }
         }
-        if self.sandbox.published_at().is_none() {
+        self.published = self.ways();
+        let same = match (before, &self.published) {
+            (Some(from), Some(to)) => from.publishes_as(to),
+            _ => false,
+        };
+        // A connection is noted without wishes, and with the ports as they were before.
+        if same || self.sandbox.wishes.is_empty() {
+            self.sandbox.wishes.clear();
+        } else {
+            self.sandbox.ports.clear();
+        }
+        if self.published.is_none() {
             self.sandbox.ports.clear();
         }
         failures.extend(self.controller.records.save_sandbox(&self.sandbox).err());
         Error::gather(failures)
+    }
+
+    /// Publishes what [`Assembly::resume`] left noted, once it is known what others hold.
+    pub(super) fn publish_again(&mut self) -> Result<(), Error> {
+        let wishes = std::mem::take(&mut self.sandbox.wishes);
+        let published = self.reserve_ports(&wishes).and_then(|sockets| self.publish(sockets));
+        let saved = self.controller.records.save_sandbox(&self.sandbox);
+        published.and(saved)
     }
 }

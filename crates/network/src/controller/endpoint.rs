@@ -7,7 +7,7 @@ use ipnet::{IpNet, Ipv4Net};
 use rustix::io::Errno;
 
 use super::assembly::Assembly;
-use super::{address, random_id};
+use super::{Controller, address, random_id};
 use crate::drivers;
 use crate::drivers::bridge::address::peer_name;
 use crate::endpoint::{EndpointInfo, Link};
@@ -66,13 +66,15 @@ impl Assembly<'_> {
     /// Makes an endpoint's interface in the namespace of its sandbox, connected, without a default route. Where the
     /// network has lost its kernel objects (somebody deleted the bridge), they are made again first.
     pub(super) fn attach(
-        &self,
+        &mut self,
         network: &Network,
-        endpoint: &EndpointInfo,
+        position: usize,
         namespace: &Namespace,
         pin: &Path,
     ) -> Result<(), Error> {
-        let Some(link) = &endpoint.link else {
+        let controller = self.controller;
+        let endpoint = self.sandbox.endpoints.get_mut(position);
+        let Some((wish, link)) = endpoint.and_then(|endpoint| Some((&endpoint.wish, endpoint.link.as_mut()?))) else {
             return Ok(());
         };
         let driver = drivers::of(&network.kind);
@@ -82,25 +84,12 @@ impl Assembly<'_> {
                     network = network.name,
                     "a network's interface was gone and is made again"
                 );
-                self.mend(network)?;
+                mend(controller, network)?;
                 driver.attach(network, link, namespace)?;
             }
             attached => attached?,
         }
-        adorn(&endpoint.wish, link, namespace, pin)
-    }
-
-    /// Makes what a network has in the kernel again, and joins its endpoints to that.
-    fn mend(&self, network: &Network) -> Result<(), Error> {
-        let driver = drivers::of(&network.kind);
-        driver.create(network)?;
-        for sandbox in self.controller.members(network) {
-            let endpoints = sandbox.endpoints.iter().filter(|known| known.network == network.id);
-            for link in endpoints.filter_map(|endpoint| endpoint.link.as_ref()) {
-                driver.rejoin(network, link)?;
-            }
-        }
-        Ok(())
+        adorn(wish, link, namespace, pin)
     }
 
     /// Cuts an endpoint off from its network; its interface goes later, with the namespace.
@@ -144,6 +133,19 @@ impl Assembly<'_> {
     }
 }
 
+/// Makes what a network has in the kernel again, and joins its endpoints to that.
+fn mend(controller: &Controller, network: &Network) -> Result<(), Error> {
+    let driver = drivers::of(&network.kind);
+    driver.create(network)?;
+    for sandbox in controller.members(network) {
+        let endpoints = sandbox.endpoints.iter().filter(|known| known.network == network.id);
+        for link in endpoints.filter_map(|endpoint| endpoint.link.as_ref()) {
+            driver.rejoin(network, link)?;
+        }
+    }
+    Ok(())
+}
+
 /// What an interface has beside its network's address: link-local addresses and kernel parameters.
 fn adorn(wish: &Attachment, link: &Link, namespace: &Namespace, pin: &Path) -> Result<(), Error> {
     if !wish.link_local.is_empty() {
@@ -176,8 +178,7 @@ fn adorn(wish: &Attachment, link: &Link, namespace: &Namespace, pin: &Path) -> R
 
 fn entry(namespace: &Namespace, link: &Link) -> Result<LinkEntry, Error> {
     namespace
-        .route
-        .link(&link.interface)?
+        .find(link)?
         .ok_or_else(|| Error::Invalid(format!("interface {} vanished while it was set up", link.interface)))
 }
 

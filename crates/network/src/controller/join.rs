@@ -98,6 +98,7 @@ impl Controller {
             exposed: if shares_host { Vec::new() } else { join.exposed.clone() },
             name_server: None,
             changing: None,
+            wishes: Vec::new(),
         };
         let mut assembly = Assembly::of(self, sandbox);
         match assembly.furnish(join, networks) {

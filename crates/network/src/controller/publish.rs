@@ -73,7 +73,7 @@ impl Assembly<'_> {
         }
     }
 
-    fn ways(&self) -> Option<Ways> {
+    pub(super) fn ways(&self) -> Option<Ways> {
         ways(self.controller, &self.sandbox)
     }
 

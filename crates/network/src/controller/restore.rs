@@ -89,6 +89,11 @@ impl Controller {
             failures.extend(forwarding::ensure(&self.config, Family::Ip6).err());
         }
         self.filter.restore(wanted)?;
+        for sandbox in adopted.iter_mut().filter(|sandbox| !sandbox.wishes.is_empty()) {
+            let mut assembly = Assembly::of(self, Sandbox::clone(sandbox));
+            failures.extend(assembly.publish_again().err());
+            *sandbox = Arc::new(assembly.sandbox);
+        }
         for sandbox in &dead {
             failures.extend(Assembly::of(self, Sandbox::clone(sandbox)).dismantle().err());
         }

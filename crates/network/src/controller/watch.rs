@@ -260,7 +260,7 @@ fn sweep_some() -> Option<Sweep> {
         let links = route.links()?;
         let mut bridges = links.iter().filter(|link| link.is_going() && link.kind == "bridge");
         match bridges.next() {
-            Some(bridge) => route.take_apart(bridge).map(|()| true),
+            Some(bridge) => route.delete_this(bridge).map(|()| true),
             None => route.sweep().map(|()| false),
         }
     });

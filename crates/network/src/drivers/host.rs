@@ -29,7 +29,7 @@ impl Driver for Host {
         Ok(())
     }
 
-    fn attach(&self, _: &Network, _: &Link, _: &Namespace) -> Result<(), Error> {
+    fn attach(&self, _: &Network, _: &mut Link, _: &Namespace) -> Result<(), Error> {
         Ok(())
     }
 

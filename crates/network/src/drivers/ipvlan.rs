@@ -130,7 +130,7 @@ impl Driver for Ipvlan {
         }
     }
 
-    fn attach(&self, network: &Network, link: &Link, namespace: &Namespace) -> Result<(), Error> {
+    fn attach(&self, network: &Network, link: &mut Link, namespace: &Namespace) -> Result<(), Error> {
         match &network.kind {
             NetworkKind::Ipvlan(options) => {
                 let upper = Upper::Ipvlan {

@@ -100,7 +100,7 @@ impl Driver for Macvlan {
         }
     }
 
-    fn attach(&self, network: &Network, link: &Link, namespace: &Namespace) -> Result<(), Error> {
+    fn attach(&self, network: &Network, link: &mut Link, namespace: &Namespace) -> Result<(), Error> {
         match &network.kind {
             NetworkKind::Macvlan(options) => {
                 let upper = Upper::Macvlan {

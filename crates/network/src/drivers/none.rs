@@ -25,7 +25,7 @@ impl Driver for None {
         Ok(())
     }
 
-    fn attach(&self, _: &Network, _: &Link, _: &Namespace) -> Result<(), Error> {
+    fn attach(&self, _: &Network, _: &mut Link, _: &Namespace) -> Result<(), Error> {
         Ok(())
     }
 

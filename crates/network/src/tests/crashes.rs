@@ -235,3 +235,69 @@ fn the_table_of_ipv6_is_there_as_long_as_a_network_has_ipv6() {
         networks.shutdown().unwrap();
     });
 }
+
+#[test]
+fn ports_are_published_as_the_network_that_remains_does_it() {
+    on_own_machine(|world| {
+        let networks = world.controller();
+        let gateway_mode = "com.docker.network.bridge.gateway_mode_ipv4".to_owned();
+        for (name, options) in [
+            ("alpha", [].into()),
+            ("beta", [(gateway_mode, "routed".to_owned())].into()),
+        ] {
+            let name = name.into();
+            networks
+                .create(NetworkSpec {
+                    name,
+                    options,
+                    ..NetworkSpec::default()
+                })
+                .unwrap();
+        }
+        drop(networks);
+        let publishes = |sandbox: &Sandbox, host_port: u16| {
+            let key = sandbox.key.clone().unwrap();
+            let (_, link) = sandbox.published_at().unwrap();
+            assert!(sandbox.ports.iter().all(|published| published.host_port == host_port));
+            assert_eq!(world.there(|| ask((HERE, 9934))).is_ok(), host_port != 0);
+            let address = link.address.unwrap();
+            world.there(|| ip(&format!("route replace {address} via {HERE}")));
+            assert_eq!(world.there(|| ask((address, 80))).is_ok(), host_port == 0);
+            assert!(key.exists());
+        };
+        for (number, point) in (1..).zip(failpoint::DISCONNECT) {
+            // The one whose name comes first leads out, until its priority says otherwise.
+            for (left, host_port) in [("alpha", 0), ("beta", 9934)] {
+                let networks = world.controller();
+                let attach = |name: &str| Attachment {
+                    priority: i64::from(name == left),
+                    ..Attachment::to(name)
+                };
+                let join = Join {
+                    attachments: vec![attach("alpha"), attach("beta")],
+                    ports: publish("9934", "80/tcp"),
+                    ..wish(number)
+                };
+                let sandbox = networks.join(join).unwrap();
+                serve(sandbox.key.as_ref().unwrap(), 80);
+                let disconnect = Connect {
+                    container: sandbox.container.clone(),
+                    attachment: Attachment::to(left),
+                    ports: publish("9934", "80/tcp"),
+                    ..Connect::default()
+                };
+                killed_at(point, || drop(networks.disconnect(&disconnect)));
+                drop(networks);
+                let networks = world.restored(&[&sandbox.container]);
+                let after = networks.sandbox(&sandbox.container).unwrap();
+                assert!(after.changing.is_none() && after.wishes.is_empty(), "{point}");
+                publishes(&after, host_port);
+                drop(networks);
+                // It is so for good.
+                let networks = world.restored(&[&sandbox.container]);
+                publishes(&networks.sandbox(&sandbox.container).unwrap(), host_port);
+                networks.leave(&sandbox.container).unwrap();
+            }
+        }
+    });
+}

@@ -183,6 +183,39 @@ fn row_149_an_upper_interface_comes_and_goes_live_and_with_a_restart() {
 }
 
 #[test]
+fn row_147_an_interface_that_was_renamed_inside_goes_all_the_same() {
+    on_own_machine(|world| {
+        let networks = world.controller();
+        if create(&networks, "wire", "macvlan", &[("parent", "cable1")]).is_none() {
+            return;
+        }
+        let sandbox = networks.join(on(1, "wire")).unwrap();
+        let key = sandbox.key.clone().unwrap();
+        let both = Connect {
+            container: sandbox.container.clone(),
+            attachment: Attachment::to("bridge"),
+            ..Connect::default()
+        };
+        inside(&key, || ip("link set eth0 down"));
+        inside(&key, || ip("link set eth0 name mine"));
+        inside(&key, || ip("link set mine up"));
+        // The default route leads by what is called otherwise by now, and then back.
+        networks.connect(&both).unwrap();
+        networks.disconnect(&both).unwrap();
+        assert!(inside(&key, || ip("route")).contains("dev mine"));
+        networks.connect(&both).unwrap();
+        let wire = Connect {
+            attachment: Attachment::to("wire"),
+            ..both
+        };
+        networks.disconnect(&wire).unwrap();
+        let links = inside(&key, || ip("-o link"));
+        assert!(!links.contains("mine") && links.contains("eth"), "{links}");
+        networks.leave(&sandbox.container).unwrap();
+    });
+}
+
+#[test]
 fn refusals_of_upper_networks_are_dockers() {
     on_own_machine(|world| {
         let networks = world.controller();

@@ -90,7 +90,7 @@ fn gone_already<T>(done: Result<T, tierce_links::Error>) -> Result<(), Error> {
 
 /// Makes the veth pair with `eth0` in the namespace, and joins the other end to the bridge. A bridge that is not there is
 /// found out before anything is made.
-pub(super) fn attach(options: &Options, link: &Link, namespace: &Namespace) -> Result<(), Error> {
+pub(super) fn attach(options: &Options, link: &mut Link, namespace: &Namespace) -> Result<(), Error> {
     let host = Rtnetlink::open()?;
     let bridge = found(&host, &options.bridge)?;
     let inside = &namespace.route;
@@ -99,6 +99,7 @@ pub(super) fn attach(options: &Options, link: &Link, namespace: &Namespace) -> R
         .look_up(&link.interface);
     let entry = inside.apply(&plan)?.into_iter().next();
     let entry = entry.ok_or_else(|| vanished(&link.interface))?;
+    link.index = entry.index;
     let peer = found(&host, &link.peer)?;
     join(&host, options, &bridge, &peer)?;
     let mut plan = Plan::default();

@@ -39,7 +39,7 @@ impl Driver for Bridge {
         }
     }
 
-    fn attach(&self, network: &Network, link: &Link, namespace: &Namespace) -> Result<(), Error> {
+    fn attach(&self, network: &Network, link: &mut Link, namespace: &Namespace) -> Result<(), Error> {
         match &network.kind {
             NetworkKind::Bridge(options) => link::attach(options, link, namespace),
             _ => Ok(()),
