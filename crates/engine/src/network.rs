@@ -54,8 +54,23 @@ impl Networks {
     /// A network (by name, id or id prefix) and who is on it.
     pub fn inspect(&self, name: &str) -> Result<NetworkDetails> {
         let network = self.controller.network(name).map_err(Error::below)?;
-        let members = self.controller.members(&network);
+        let members = self.members(&network);
         Ok(NetworkDetails { network, members })
+    }
+
+    /// Who is on a network, each under the name that it has now.
+    fn members(&self, network: &Network) -> Vec<Arc<Sandbox>> {
+        let mut members = self.controller.members(network);
+        for sandbox in &mut members {
+            let Ok(container) = self.context.find(&sandbox.container) else {
+                continue;
+            };
+            let record = Arc::clone(&container.snapshot().record);
+            if record.plain_name() != sandbox.name {
+                record.plain_name().clone_into(&mut Arc::make_mut(sandbox).name);
+            }
+        }
+        members
     }
 
     /// Networks that pass the filters (`dangling driver id label name scope type`), by name.
@@ -75,6 +90,13 @@ impl Networks {
                 return Err(Error::Invalid(text.to_owned()));
             }
         };
+        let types = filters.get("type").iter();
+        if let Some(other) = types
+            .into_iter()
+            .find(|kind| !matches!(kind.as_str(), "builtin" | "custom"))
+        {
+            return Err(Error::Internal(format!("invalid filter: 'type'='{other}'")));
+        }
         let mut found = Vec::new();
         for network in self.controller.networks() {
             let kind = if network.is_predefined() { "builtin" } else { "custom" };
@@ -87,7 +109,7 @@ impl Networks {
             if !passes {
                 continue;
             }
-            let members = self.controller.members(&network);
+            let members = self.members(&network);
             if dangling.is_none_or(|wanted| (members.is_empty() && !network.is_predefined()) == wanted) {
                 found.push(NetworkDetails { network, members });
             }

@@ -35,6 +35,7 @@ fn network(driver: &str) -> Network {
         ipam,
         ipam6: None,
         internal: false,
+        attachable: false,
         labels: BTreeMap::new(),
         options: BTreeMap::new(),
     }

@@ -39,6 +39,8 @@ struct Document {
     #[serde(default)]
     internal: bool,
     #[serde(default)]
+    attachable: bool,
+    #[serde(default)]
     in_delete: bool,
     #[serde(default)]
     labels: Option<BTreeMap<String, String>>,
@@ -128,6 +130,7 @@ pub(crate) fn read(network: &[u8], bridge: Option<&[u8]>, mtu: u32) -> Result<Ne
         ipam,
         ipam6,
         internal: document.internal,
+        attachable: document.attachable,
         labels: document.labels.unwrap_or_default(),
         options,
     })
@@ -173,7 +176,7 @@ pub(crate) fn network(network: &Network) -> Value {
     let without_gateway = |ipam: &Option<Ipam>| ipam.as_ref().is_some_and(|ipam| ipam.gateway.is_none());
     let mut generic = json!({ OPTIONS: network.options });
     let mut document = json!({
-        "addrSpace": "", "attachable": false, "configFrom": "", "configOnly": false, "created": network.created,
+        "addrSpace": "", "attachable": network.attachable, "configFrom": "", "configOnly": false, "created": network.created,
         "enableIPv4": ipv4, "enableIPv6": ipv6, "id": network.id, "inDelete": false, "ingress": false,
         "internal": network.internal, "ipamOptions": {}, "ipamType": "default", "labels": network.labels,
         "loadBalancerIP": "", "loadBalancerMode": "NAT", "name": network.name, "networkType": network.driver(),

@@ -24,12 +24,12 @@ pub enum Error {
     #[error("{0} is a pre-defined network and cannot be removed")]
     CannotRemove(String),
     /// Endpoints are left in the network.
-    #[error("error while removing network: network {name} has active endpoints (name:{holder:?})")]
+    #[error("error while removing network: network {name} has active endpoints ({endpoints})")]
     InUse {
         /// The network.
         name: String,
-        /// A container that is joined to it.
-        holder: String,
+        /// Containers that are joined to it.
+        endpoints: String,
     },
     /// The container has a sandbox already.
     #[error("container {0} is already joined to its networks")]

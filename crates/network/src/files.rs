@@ -59,12 +59,17 @@ pub fn extra_hosts(wanted: &[String], gateway: &[IpAddr]) -> Option<Vec<(String,
     Some(hosts)
 }
 
-/// What a container's own lines of its hosts file say behind the address.
+/// What a container's own lines of its hosts file say behind the address: the whole name, and its first part if it has
+/// several.
 pub fn host_names(hostname: &str, domainname: &str) -> String {
-    if domainname.is_empty() {
+    let whole = if domainname.is_empty() {
         hostname.to_owned()
     } else {
-        format!("{hostname}.{domainname} {hostname}")
+        format!("{hostname}.{domainname}")
+    };
+    match whole.split_once('.') {
+        Some((first, _)) if !first.is_empty() => format!("{whole} {first}"),
+        _ => whole,
     }
 }
 
@@ -328,6 +333,12 @@ mod tests {
         let input = Hosts {
             domainname: "ex.org",
             extra: &[],
+            ..input
+        };
+        assert_eq!(hosts(&input), format!("{LOOPBACK}172.17.0.2\thh.ex.org hh\n"));
+        let input = Hosts {
+            hostname: "hh.ex.org",
+            domainname: "",
             ..input
         };
         assert_eq!(hosts(&input), format!("{LOOPBACK}172.17.0.2\thh.ex.org hh\n"));

@@ -24,6 +24,8 @@ pub struct Network {
     pub ipam6: Option<Ipam>,
     /// No way out.
     pub internal: bool,
+    /// Containers of a swarm's user may join it: kept, and of no effect here.
+    pub attachable: bool,
     /// Labels as given.
     pub labels: BTreeMap<String, String>,
     /// Driver options as given, for inspect.

@@ -394,6 +394,8 @@ pub struct NetworkSpec {
     pub subnets: Vec<SubnetSpec>,
     /// No way out (`--internal`).
     pub internal: bool,
+    /// Kept as it is (`--attachable`).
+    pub attachable: bool,
     /// `com.docker.network.*` options; the driver parses them once.
     pub options: BTreeMap<String, String>,
     /// Labels, kept as they are.

@@ -100,12 +100,12 @@ pub fn check_endpoint(network: &Network, wish: &EndpointSettings) -> Result<(), 
             faults.push(format!("invalid link-local IP address: {text}"));
         }
     }
-    if !network.is_predefined() {
-        let asked = addresses
-            .into_iter()
-            .filter_map(|(text, ipam, ..)| Some((text.as_ref()?, ipam)));
-        faults.extend(asked.filter_map(|(text, ipam)| out_of_range(ipam.as_ref(), text)));
-    }
+    let asked = addresses
+        .into_iter()
+        .filter_map(|(text, ipam, ..)| Some((text.as_ref()?, ipam)));
+    // The default bridge's subnets count as the user's.
+    let known = |ipam: &&Ipam| ipam.configured || network.name == "bridge";
+    faults.extend(asked.filter_map(|(text, ipam)| out_of_range(ipam.as_ref().filter(known), text)));
     let sysctls = wish
         .driver_opts
         .as_ref()
@@ -130,9 +130,10 @@ pub fn check_endpoint(network: &Network, wish: &EndpointSettings) -> Result<(), 
     }
 }
 
+/// `ipam`: the subnet, if it is the user's.
 fn out_of_range(ipam: Option<&Ipam>, text: &str) -> Option<String> {
     let address: Option<IpAddr> = text.parse().ok();
-    match ipam.filter(|ipam| ipam.configured) {
+    match ipam {
         None => Some(
             "user specified IP address is supported only when connecting to networks with user configured subnets"
                 .to_owned(),

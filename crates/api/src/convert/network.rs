@@ -12,7 +12,10 @@ use crate::timestamp::rfc3339;
 /// A network; `with_members` also who is on it.
 pub(crate) fn document(details: &NetworkDetails, with_members: bool) -> wire::Network {
     let network = &details.network;
-    let pools: Vec<_> = network.subnets().map(pool).collect();
+    // What the user named comes first.
+    let mut subnets: Vec<_> = network.subnets().collect();
+    subnets.sort_by_key(|ipam| !ipam.configured);
+    let pools: Vec<_> = subnets.into_iter().map(pool).collect();
     wire::Network {
         name: network.name.clone(),
         id: network.id.clone(),
@@ -27,6 +30,7 @@ pub(crate) fn document(details: &NetworkDetails, with_members: bool) -> wire::Ne
             config: (!pools.is_empty()).then_some(pools),
         },
         internal: network.internal,
+        attachable: network.attachable,
         containers: if with_members {
             members(details)
         } else {
@@ -133,6 +137,7 @@ pub(crate) fn create(wire: wire::NetworkCreate) -> Result<NetworkSpec, Failure> 
         name: wire.name,
         driver: wire.driver,
         internal: wire.internal,
+        attachable: wire.attachable,
         options: wire.options,
         labels: wire.labels,
     })

@@ -4,15 +4,18 @@ use hyper::StatusCode;
 use tierce_api_types::network::{
     Network, NetworkConnect, NetworkCreate, NetworkCreated, NetworkDisconnect, NetworksPruned,
 };
+use tierce_fault::Kind;
 
 use crate::convert;
 use crate::reply::Reply;
 use crate::router::Outcome;
 use crate::routes::{Call, Table};
+use crate::status::Failure;
 
 /// The routes of this group.
 pub(super) fn routes(table: &mut Table<'_>) {
     table.get("/networks", list);
+    table.get("/networks/", list);
     table.get("/networks/{id}", inspect);
     table.post("/networks/create", create);
     table.post("/networks/prune", prune);
@@ -33,12 +36,28 @@ async fn list(call: Call) -> Outcome {
 }
 
 async fn inspect(call: Call) -> Outcome {
+    let verbose = call.query.text("verbose");
+    if !verbose.is_empty() && !is_go_bool(verbose) {
+        return Err(Failure::invalid(format!(
+            "invalid value for verbose: {verbose}: strconv.ParseBool: parsing {verbose:?}: invalid syntax"
+        )));
+    }
+    if !matches!(call.query.text("scope"), "" | "local") {
+        return Err(Failure::new(Kind::NotFound, format!("network {} not found", call.name)));
+    }
     let details = call.engine.networks.inspect(&call.name)?;
     Reply::json(&convert::network::document(&details, true))
 }
 
+/// What Go's `strconv.ParseBool` understands.
+fn is_go_bool(text: &str) -> bool {
+    let yes = ["1", "t", "T", "TRUE", "true", "True"];
+    let no = ["0", "f", "F", "FALSE", "false", "False"];
+    yes.contains(&text) || no.contains(&text)
+}
+
 async fn create(mut call: Call) -> Outcome {
-    let wire: NetworkCreate = call.json().await?;
+    let wire: NetworkCreate = call.json_or_default().await?;
     let network = call.engine.networks.create(convert::network::create(wire)?).await?;
     let answer = NetworkCreated {
         id: network.id.clone(),

@@ -73,7 +73,7 @@ pub(crate) async fn create(context: &Arc<Context>, request: Create) -> Result<Cr
         wishes.iter_mut().for_each(mount_points::Wish::make_flat);
     }
 
-    set_hostname(context, &id, &mut config, &host_config)?;
+    set_hostname(context, &id, &mut config, &host_config);
     let name = take_name(context, name, &id)?;
     let plan = Plan {
         id: id.clone(),
@@ -170,20 +170,16 @@ fn resolve_references(
     host_config: &mut HostConfig,
     endpoints: BTreeMap<String, EndpointSettings>,
 ) -> Result<BTreeMap<String, EndpointSettings>> {
-    for (mode, before) in [
-        (
-            &mut host_config.network_mode,
-            "joining network namespace of container: ",
-        ),
-        (&mut host_config.pid_mode, ""),
-        (&mut host_config.ipc_mode, ""),
-    ] {
+    for mode in [&mut host_config.pid_mode, &mut host_config.ipc_mode] {
         if let Some(name) = mode.strip_prefix("container:") {
-            *mode = format!("container:{}", referred(context, name, before)?.id);
+            *mode = format!("container:{}", referred(context, name)?.id);
         }
     }
-    let shares = host_config.network_mode.starts_with("container:");
-    if shares {
+    if let Some(name) = host_config.network_mode.strip_prefix("container:") {
+        // One that is not there is told at start, as dockerd does.
+        if let Ok(donor) = context.find(name) {
+            host_config.network_mode = format!("container:{}", donor.id);
+        }
         return Ok(BTreeMap::new());
     }
     let mut networks: BTreeMap<String, EndpointSettings> = endpoints
@@ -197,10 +193,8 @@ fn resolve_references(
 
 /// Another container that a request names. One that is not there is a bad request and not "not found", at which clients
 /// would pull the image and try again.
-fn referred(context: &Context, name: &str, before: &str) -> Result<Arc<Container>> {
-    context
-        .find(name)
-        .map_err(|error| Error::Invalid(format!("{before}{error}")))
+fn referred(context: &Context, name: &str) -> Result<Arc<Container>> {
+    context.find(name).map_err(|error| Error::Invalid(error.to_string()))
 }
 
 /// What is asked of endpoints, as far as their networks are known. Addresses are chosen by the user only on networks whose
@@ -218,16 +212,14 @@ fn check_endpoints(context: &Context, endpoints: &BTreeMap<String, EndpointSetti
             .filter_map(member)
             .any(|address| !address.is_empty())
     };
-    let bridges = ["bridge", "default"].into_iter().filter_map(|name| endpoints.get(name));
-    if bridges.into_iter().any(wanted) {
-        return Err(Error::Invalid(
-            "invalid config for network bridge: invalid endpoint settings:\n* user specified IP address is supported on \
-             user defined networks only\n* user specified IP address is supported only when connecting to networks with \
-             user configured subnets"
-                .to_owned(),
-        ));
-    }
     for (name, wish) in endpoints {
+        if name.starts_with("container:") && wanted(wish) {
+            return Err(Error::Invalid(format!(
+                "invalid config for network {name}: invalid endpoint settings:\nuser specified IP address is supported on \
+                 user defined networks only"
+            )));
+        }
+        let name = if name == "default" { "bridge" } else { name };
         if let Ok(network) = context.sandboxes.network(name)
             && let Err(error) = tierce_network::check_endpoint(&network, wish)
         {
@@ -242,7 +234,7 @@ fn donated(context: &Context, host_config: &HostConfig) -> Result<Vec<MountPoint
     let mut points = Vec::new();
     for text in host_config.volumes_from.iter().flatten() {
         let (name, read_only) = mount_points::parse_volumes_from(text)?;
-        let donor = referred(context, &name, "")?.snapshot();
+        let donor = referred(context, &name)?.snapshot();
         for point in donor.record.mount_points.values() {
             let mut point = point.clone();
             point.rw &= !read_only;
@@ -256,11 +248,13 @@ fn donated(context: &Context, host_config: &HostConfig) -> Result<Vec<MountPoint
 }
 
 /// The host name: the one asked for, the host's, the one of the container whose network is shared, or the short id.
-fn set_hostname(context: &Context, id: &str, config: &mut Config, host_config: &HostConfig) -> Result<()> {
+fn set_hostname(context: &Context, id: &str, config: &mut Config, host_config: &HostConfig) {
     if let Some(donor) = host_config.network_mode.strip_prefix("container:") {
-        let donor = context.find(donor)?.snapshot();
-        config.hostname.clone_from(&donor.record.config.hostname);
-        config.domainname.clone_from(&donor.record.config.domainname);
+        if let Ok(donor) = context.find(donor) {
+            let donor = donor.snapshot();
+            config.hostname.clone_from(&donor.record.config.hostname);
+            config.domainname.clone_from(&donor.record.config.domainname);
+        }
     } else if config.hostname.is_empty() {
         config.hostname = if host_config.network_mode == "host" {
             rustix::system::uname().nodename().to_string_lossy().into_owned()
@@ -268,7 +262,6 @@ fn set_hostname(context: &Context, id: &str, config: &mut Config, host_config: &
             super::record::short_id(id).to_owned()
         };
     }
-    Ok(())
 }
 
 /// Reserves the wanted name, or a generated one that is free.

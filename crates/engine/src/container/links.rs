@@ -39,8 +39,14 @@ fn parse(text: &str) -> Result<(&str, &str)> {
 
 /// Checks the links of a request.
 pub(super) fn check(context: &Context, host_config: &HostConfig) -> Result<()> {
+    let mode = host_config.network_mode.as_str();
+    let of_default_bridge = matches!(mode, "" | "default" | BRIDGE | "host" | "none") || mode.starts_with("container:");
     for text in host_config.links.iter().flatten() {
         let (name, _) = parse(text)?;
+        // On other networks a link is a name that may mean somebody later.
+        if !of_default_bridge {
+            continue;
+        }
         // Not "not found": a client would go and pull the image.
         let child = context
             .find(name)
@@ -69,6 +75,12 @@ pub(super) fn of(context: &Context, snapshot: &Snapshot) -> Result<Vec<Link>> {
             return Err(Error::Internal(format!(
                 "Cannot link to a non running container: {} AS {}/{alias}",
                 child.record.name, snapshot.record.name
+            )));
+        }
+        if !child.record.network_settings.networks.contains_key(BRIDGE) {
+            return Err(Error::Internal(format!(
+                "container {} not attached to default bridge network",
+                child.record.id
             )));
         }
         Ok(Link {

@@ -22,6 +22,8 @@ use tierce_spec::{BindSource, Grant, Place, Places, user};
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) network: Option<PathBuf>,
+    /// Host name and domain name of the container whose network it is.
+    pub(super) names: Option<(String, String)>,
     pub(super) pid: Option<PathBuf>,
     pub(super) ipc: Option<PathBuf>,
     pub(super) shm: Option<PathBuf>,

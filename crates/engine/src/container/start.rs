@@ -121,7 +121,13 @@ async fn launch(
     let checkpoint = checkpoint
         .map(|name| checkpoint::of_start(container, name))
         .transpose()?;
-    let shared = shared(context, &snapshot)?;
+    let mut shared = shared(context, &snapshot)?;
+    let snapshot = match shared.names.take() {
+        Some(names) => container.change_record(|record| {
+            (record.config.hostname, record.config.domainname) = names;
+        }),
+        None => snapshot,
+    };
     let (whole, directory) = (Arc::clone(context), container.directory.clone());
     let prepared = Arc::clone(&snapshot);
     let ready = blocking(move || prepare::prepare(&whole, &directory, &prepared, shared)).await?;
@@ -263,6 +269,8 @@ fn shared(context: &Context, snapshot: &Snapshot) -> Result<Shared> {
     let mut shared = Shared::default();
     if let Some(donor) = network {
         shared.network = Some(namespace(&donor, "net"));
+        let config = &donor.record.config;
+        shared.names = Some((config.hostname.clone(), config.domainname.clone()));
         shared.hostname_file = donor.record.hostname_path.clone().into();
         shared.hosts_file = donor.record.hosts_path.clone().into();
         shared.resolver_file = donor.record.resolv_conf_path.clone().into();

@@ -47,6 +47,9 @@ impl Controller {
 
     /// Creates a user-defined network.
     pub fn create(&self, mut spec: NetworkSpec) -> Result<Arc<Network>, Error> {
+        if spec.name.trim().is_empty() {
+            return Err(Error::Invalid("invalid name: name is empty".to_owned()));
+        }
         if is_predefined(&spec.name) {
             return Err(Error::Predefined(spec.name));
         }
@@ -59,12 +62,6 @@ impl Controller {
                 )));
             }
             other => return Err(Error::UnknownDriver(other.to_owned())),
-        }
-        if spec.name.is_empty() || spec.name.starts_with(|first: char| !first.is_ascii_alphanumeric()) {
-            return Err(Error::Invalid(format!(
-                "invalid network name {:?}: must start with a letter or digit",
-                spec.name
-            )));
         }
         let driver = if spec.driver.is_empty() { "bridge" } else { &spec.driver };
         for (name, value) in self.config.default_options.get(driver).into_iter().flatten() {
@@ -98,6 +95,7 @@ impl Controller {
                 ipam,
                 ipam6,
                 internal: spec.internal,
+                attachable: spec.attachable,
                 labels: spec.labels,
                 options: spec.options,
             });
@@ -122,19 +120,11 @@ impl Controller {
         }
         {
             let mut state = self.lock();
-            let member = state
-                .sandboxes
-                .values()
-                .find(|s| s.endpoints.iter().any(|e| e.network == network.id));
-            let holder = member.map(|sandbox| sandbox.name.clone());
-            let joining = state
-                .joining
-                .iter()
-                .find(|(_, networks)| networks.contains(&network.id));
-            if let Some(holder) = holder.or_else(|| joining.map(|(container, _)| container.clone())) {
+            let endpoints = state.endpoints_on(&network);
+            if !endpoints.is_empty() {
                 return Err(Error::InUse {
                     name: network.name.clone(),
-                    holder,
+                    endpoints: endpoints.join(", "),
                 });
             }
             state.networks.remove(&network.id);
@@ -173,6 +163,23 @@ impl Controller {
 }
 
 impl State {
+    /// Who is on a network, or about to be, in dockerd's words.
+    fn endpoints_on(&self, network: &Network) -> Vec<String> {
+        let joined = self.sandboxes.values().flat_map(|sandbox| {
+            let on_it = sandbox
+                .endpoints
+                .iter()
+                .filter(|endpoint| endpoint.network == network.id);
+            on_it.map(|endpoint| format!("name:{:?} id:{:?}", sandbox.name, &endpoint.id[..12]))
+        });
+        let joining = self
+            .joining
+            .iter()
+            .filter(|(_, networks)| networks.contains(&network.id));
+        let joining = joining.map(|(container, _)| format!("name:{container:?}"));
+        joined.chain(joining).collect()
+    }
+
     /// Whether another network is on the same parent, which must stay for it.
     fn shares_parent(&self, network: &Network) -> bool {
         let parent = network.kind.parent();

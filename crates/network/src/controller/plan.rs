@@ -68,10 +68,12 @@ fn subnet(pools: &[Pool], asked: Option<&SubnetSpec>, ipv6: bool, occupied: &[Oc
         return Err(Error::Invalid(format!("invalid subnet {subnet}: it is everything")));
     }
     let gateway = gateway(asked, subnet)?;
+    let mut taken = vec![gateway];
     for (name, address) in &asked.auxiliary {
-        if *address == gateway {
+        if taken.contains(address) {
             return Err(Error::Reserved(format!("secondary ip address ({name}:{address})")));
         }
+        taken.push(*address);
     }
     Ok(Ipam {
         subnet,

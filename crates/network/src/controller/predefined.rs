@@ -153,6 +153,7 @@ fn predefined(
         ipam,
         ipam6: None,
         internal: false,
+        attachable: false,
         labels: BTreeMap::new(),
         options,
     })

@@ -56,6 +56,9 @@ impl Addresses {
         let pool = pools.next().ok_or_else(exhausted)?;
         pool.take(wanted, holder).map_err(|refusal| match (refusal, wanted) {
             (Refusal::Taken(by), Some(address)) => Error::AddressTaken(address, by),
+            (Refusal::Outside, Some(address)) if subnet.contains(&address) => {
+                Error::AddressTaken(address, "the subnet itself".to_owned())
+            }
             (Refusal::Outside, Some(address)) => Error::Invalid(format!(
                 "invalid address {address}: It does not belong to any of this network's subnets ({subnet})"
             )),

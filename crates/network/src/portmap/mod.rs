@@ -368,6 +368,7 @@ fn go_text(errno: Errno) -> String {
         Errno::ADDRINUSE => "address already in use".to_owned(),
         Errno::ADDRNOTAVAIL => "cannot assign requested address".to_owned(),
         Errno::ACCESS => "permission denied".to_owned(),
+        Errno::INVAL => "invalid argument".to_owned(),
         other => std::io::Error::from(other).to_string(),
     }
 }

@@ -1,0 +1,165 @@
+//! What users and scripts see of networks through the stock client, as Docker Engine 28.5 answered the same commands: texts,
+//! exit codes, and members of inspections.
+
+#![allow(clippy::unwrap_used)] // a test has nothing better to do with a failure
+
+use serde_json::{Value, json};
+use tierce_testkit::{Daemon, Output};
+
+/// Runs the words of a line.
+fn docker(daemon: &Daemon, line: &str) -> Output {
+    daemon.docker(&line.split_whitespace().collect::<Vec<_>>())
+}
+
+/// The line fails with status 1 and says so.
+fn refused(daemon: &Daemon, line: &str, text: &str) {
+    let output = docker(daemon, line);
+    assert_eq!(output.code, 1, "{line}: {}", output.stderr);
+    assert!(output.stderr.contains(text), "{line}: {}", output.stderr);
+}
+
+fn inspected(daemon: &Daemon, network: &str) -> Value {
+    let told = docker(daemon, &format!("network inspect {network}")).ok();
+    serde_json::from_str::<Value>(&told).unwrap()[0].take()
+}
+
+#[test]
+fn networks_are_created_and_listed_as_docker_does() {
+    let daemon = Daemon::start();
+    let empty = daemon.docker(&["network", "create", " "]);
+    assert_eq!(
+        empty.stderr.trim(),
+        "Error response from daemon: invalid name: name is empty"
+    );
+    // Every other name is one.
+    docker(&daemon, "network create -- -x").ok();
+    docker(&daemon, "network create a/b").ok();
+    docker(&daemon, "network rm -- -x a/b").ok();
+    refused(
+        &daemon,
+        "network create --subnet 10.22.0.0/24 --aux-address a=10.22.0.3 --aux-address b=10.22.0.3 n1",
+        "failed to allocate secondary ip address (b:10.22.0.3): Address already in use",
+    );
+    docker(&daemon, "network create --attachable n1").ok();
+    assert_eq!(inspected(&daemon, "n1")["Attachable"], json!(true));
+    refused(&daemon, "network ls --filter type=foo", "invalid filter: 'type'='foo'");
+    // What the user named comes first.
+    docker(
+        &daemon,
+        "network create --ipv6 --subnet 2001:db8:2::/64 --gateway 2001:db8:2::99 n2",
+    )
+    .ok();
+    let pools = inspected(&daemon, "n2")["IPAM"]["Config"].take();
+    assert_eq!(
+        pools[0],
+        json!({"Subnet": "2001:db8:2::/64", "Gateway": "2001:db8:2::99"}),
+        "{pools}"
+    );
+    assert_eq!(pools.as_array().unwrap().len(), 2);
+    for (method, path, body, status, text) in [
+        ("GET", "/networks/", None, 200, "\"Name\":\"n1\""),
+        ("POST", "/networks/create", None, 400, "invalid name: name is empty"),
+        ("GET", "/networks/n1?verbose=true", None, 200, "\"Name\":\"n1\""),
+        ("GET", "/networks/n1?scope=swarm", None, 404, "network n1 not found"),
+        (
+            "GET",
+            "/networks/n1?verbose=maybe",
+            None,
+            400,
+            "invalid value for verbose: maybe: strconv.ParseBool: parsing \\\"maybe\\\": invalid syntax",
+        ),
+    ] {
+        let (answered, document) = daemon.request(method, path, body);
+        assert_eq!(answered, status, "{path}: {document}");
+        assert!(document.contains(text), "{path}: {document}");
+    }
+}
+
+#[test]
+fn members_of_networks_have_the_names_that_docker_shows() {
+    let (daemon, image) = Daemon::with_busybox();
+    docker(&daemon, "network create n1").ok();
+    for name in ["one", "two"] {
+        docker(
+            &daemon,
+            &format!("run -d --name {name} --network n1 {image} sleep 1000"),
+        )
+        .ok();
+    }
+    let endpoint = |name: &str| daemon.inspect(name, "{{.NetworkSettings.Networks.n1.EndpointID}}")[..12].to_owned();
+    let told = docker(&daemon, "network rm n1");
+    assert_eq!(told.code, 1);
+    for name in ["one", "two"] {
+        let member = format!("name:\"{name}\" id:\"{}\"", endpoint(name));
+        assert!(told.stderr.contains(&member), "{member}: {}", told.stderr);
+    }
+    docker(&daemon, "rename one other").ok();
+    let id = daemon.inspect("other", "{{.Id}}");
+    assert_eq!(inspected(&daemon, "n1")["Containers"][&id]["Name"], json!("other"));
+}
+
+#[test]
+fn endpoints_are_refused_in_dockers_words() {
+    let (daemon, image) = Daemon::with_busybox();
+    docker(&daemon, "network create --subnet 10.40.0.0/24 n1").ok();
+    docker(&daemon, &format!("run -d --name base --network n1 {image} sleep 1000")).ok();
+    let own_only = "user specified IP address is supported on user defined networks only";
+    let configured =
+        "user specified IP address is supported only when connecting to networks with user configured subnets";
+    let head = "invalid endpoint settings:\n";
+    for (words, text) in [
+        (
+            "--ip 172.17.0.9",
+            format!("invalid config for network bridge: {head}{own_only}"),
+        ),
+        (
+            "--network host --ip 1.2.3.4",
+            format!("invalid config for network host: {head}* {own_only}\n* {configured}"),
+        ),
+        (
+            "--network container:base --ip 10.40.0.9",
+            format!("invalid config for network container:base: {head}{own_only}"),
+        ),
+    ] {
+        refused(&daemon, &format!("create --name c1 {words} {image}"), &text);
+    }
+    docker(&daemon, &format!("run -d --name edge {image} sleep 1000")).ok();
+    for address in ["10.40.0.0", "10.40.0.255"] {
+        let connect = format!("network connect --ip {address} n1 edge");
+        refused(&daemon, &connect, &format!("Address already in use: {address}"));
+    }
+}
+
+#[test]
+fn what_a_container_refers_to_is_looked_for_when_it_starts() {
+    let (daemon, image) = Daemon::with_busybox();
+    docker(&daemon, "network create n1").ok();
+    docker(&daemon, &format!("run -d --name base --network n1 {image} sleep 1000")).ok();
+    docker(
+        &daemon,
+        &format!("create --name late --network container:later {image} hostname"),
+    )
+    .ok();
+    assert_eq!(daemon.inspect("late", "{{.HostConfig.NetworkMode}}"), "container:later");
+    refused(
+        &daemon,
+        "start late",
+        "joining network namespace of container: No such container: later",
+    );
+    assert_eq!(daemon.inspect("late", "{{.State.ExitCode}}"), "128");
+    docker(
+        &daemon,
+        &format!("run -d --name later --hostname later {image} sleep 1000"),
+    )
+    .ok();
+    assert_eq!(docker(&daemon, "start -a late").ok(), "later");
+    // A link of a user-defined network is a name, whether somebody has it or not; one of the default bridge leads there.
+    docker(&daemon, &format!("run --rm --network n1 --link nobody {image} true")).ok();
+    docker(&daemon, &format!("create --name linked --link base {image} true")).ok();
+    let id = daemon.inspect("base", "{{.Id}}");
+    let text = format!("container {id} not attached to default bridge network");
+    refused(&daemon, "start linked", &text);
+    assert_eq!(daemon.inspect("linked", "{{.State.ExitCode}}"), "128");
+    let hosts = docker(&daemon, &format!("run --rm --hostname foo.bar {image} cat /etc/hosts")).ok();
+    assert!(hosts.lines().any(|line| line.ends_with("\tfoo.bar foo")), "{hosts}");
+}
