@@ -37,6 +37,7 @@ points! {
         JoinAttached = "join/attached",
         JoinLedOut = "join/led out",
         JoinPublished = "join/published",
+        NamesTold = "join/names told",
         JoinNamed = "join/named",
         JoinRecorded = "join/recorded";
     LEAVE:
@@ -87,18 +88,29 @@ pub(crate) fn reach(_: Point) {}
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::cell::Cell;
+    use std::cell::RefCell;
+
+    type Armed = (&'static str, Box<dyn FnOnce()>);
 
     thread_local! {
-        static ARMED: Cell<Option<&'static str>> = const { Cell::new(None) };
+        static ARMED: RefCell<Option<Armed>> = const { RefCell::new(None) };
     }
 
     /// What this thread does dies at the place of that name.
     pub(crate) fn arm(name: &'static str) {
-        ARMED.set(Some(name));
+        stop(name, move || panic!("failpoint {name}"));
+    }
+
+    /// This thread does something else at the place of that name, once.
+    pub(crate) fn stop(name: &'static str, act: impl FnOnce() + 'static) {
+        ARMED.replace(Some((name, Box::new(act))));
     }
 
     pub(super) fn reach(name: &str) {
-        assert_ne!(ARMED.get(), Some(name), "failpoint");
+        let armed = ARMED.take();
+        match armed {
+            Some((at, act)) if at == name => act(),
+            other => drop(ARMED.replace(other)),
+        }
     }
 }

@@ -14,6 +14,7 @@ use tierce_firewall::{
     Chain, ChainKind, Change, Choice, Element, Family, Hook, Point, Rule, Selector, Set, Statement, Table, Type, Value,
 };
 
+use crate::failpoint;
 use crate::request::Protocol;
 use crate::{Config, Error, netns};
 
@@ -41,6 +42,8 @@ struct Wanted {
     join: Join,
     /// Where 53 leads; 0: nowhere yet.
     port: u16,
+    /// Where the server listens, as it said last.
+    served: u16,
 }
 
 impl Names {
@@ -65,25 +68,41 @@ impl Names {
             Wanted {
                 join: join.clone(),
                 port,
+                served: 0,
             },
         );
         let told = self.tell(&mut wanted, &join);
-        let served = told.and_then(|served| {
-            if served != port {
-                self.lead(&join, served)?;
+        drop(wanted);
+        let served = told.and_then(|()| self.settle(&join, port));
+        if served.is_err() {
+            let mut wanted = self.lock();
+            match before {
+                Some(before) => drop(wanted.insert(container, before)),
+                None => drop(wanted.remove(&container)),
             }
-            Ok(served)
-        });
-        match (&served, before) {
-            (Ok(served), _) => {
-                if let Some(wanted) = wanted.get_mut(&container) {
-                    wanted.port = *served;
-                }
-            }
-            (Err(_), Some(before)) => drop(wanted.insert(container, before)),
-            (Err(_), None) => drop(wanted.remove(&container)),
         }
         served
+    }
+
+    /// Leads port 53 of a sandbox to where the server listens. To enter a sandbox takes longer than the server's answer, so
+    /// others have their turn meanwhile, and the server may be another one afterwards.
+    fn settle(&self, join: &Join, mut port: u16) -> Result<u16, Error> {
+        loop {
+            let served = match self.lock().get_mut(&join.container) {
+                Some(known) => {
+                    known.port = port;
+                    known.served
+                }
+                // It has left.
+                None => return Ok(port),
+            };
+            if served == port {
+                return Ok(port);
+            }
+            failpoint::reach(failpoint::Point::NamesTold);
+            self.lead(join, served)?;
+            port = served;
+        }
     }
 
     /// Serves a container no more.
@@ -99,7 +118,16 @@ impl Names {
         let mut wanted = self.lock();
         *wanted = joins
             .into_iter()
-            .map(|(join, port)| (join.container.clone(), Wanted { join, port }))
+            .map(|(join, port)| {
+                (
+                    join.container.clone(),
+                    Wanted {
+                        join,
+                        port,
+                        served: port,
+                    },
+                )
+            })
             .collect();
         if wanted.is_empty() {
             // It would keep the namespaces of containers that are gone.
@@ -110,7 +138,7 @@ impl Names {
     }
 
     /// Tells the server of one container; a server that has died meanwhile is replaced, once.
-    fn tell(self: &Arc<Self>, wanted: &mut BTreeMap<String, Wanted>, join: &Join) -> Result<u16, Error> {
+    fn tell(self: &Arc<Self>, wanted: &mut BTreeMap<String, Wanted>, join: &Join) -> Result<(), Error> {
         self.reach(wanted)?;
         let port = match self.client.join(join) {
             Err(tierce_dns::Error::Talk { .. }) => {
@@ -119,7 +147,10 @@ impl Names {
             }
             other => other?,
         };
-        Ok(port.unwrap_or_default())
+        if let Some(known) = wanted.get_mut(&join.container) {
+            known.served = port.unwrap_or_default();
+        }
+        Ok(())
     }
 
     /// Sees to it that a server runs that knows everything. Gives the containers whose port has changed.
@@ -137,10 +168,12 @@ impl Names {
             }
             std::thread::sleep(PAUSE);
         };
-        changed.retain(|served| {
-            wanted
-                .get(&served.container)
-                .is_some_and(|known| known.port != 0 && known.port != served.port)
+        // Where 53 leads nowhere yet, that is about to be done.
+        changed.retain(|now| {
+            wanted.get_mut(&now.container).is_some_and(|known| {
+                known.served = now.port;
+                known.port != 0 && known.port != now.port
+            })
         });
         for served in &changed {
             let Some(wanted) = wanted.get_mut(&served.container) else {

@@ -1,5 +1,7 @@
 //! The daemon dies, restarts, ends.
 
+use std::time::Duration;
+
 use super::world::*;
 use crate::*;
 use tierce_links::Rtnetlink;
@@ -246,5 +248,37 @@ fn predefined_networks_are_protected_and_names_unique() {
             })
             .unwrap_err();
         assert_eq!(error.to_string(), "network nosuch not found");
+    });
+}
+
+#[test]
+fn while_one_sandbox_is_entered_for_its_names_others_join_and_leave() {
+    on_own_machine(|world| {
+        let networks = world.controller();
+        let spec = NetworkSpec {
+            name: "own".into(),
+            ..NetworkSpec::default()
+        };
+        networks.create(spec).unwrap();
+        let (entered, wait) = std::sync::mpsc::channel();
+        let (go_on, stopped) = std::sync::mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            let (networks, patience) = (&networks, Duration::from_secs(10));
+            let slow = scope.spawn(move || {
+                failpoint::tests::stop("join/names told", move || {
+                    entered.send(()).unwrap();
+                    stopped.recv_timeout(patience).expect("others wait for this one");
+                });
+                networks.join(wish_on("own", 1)).unwrap()
+            });
+            wait.recv_timeout(patience).unwrap();
+            let quick = networks.join(wish_on("own", 2)).unwrap();
+            networks.leave(&quick.container).unwrap();
+            go_on.send(()).unwrap();
+            let slow = slow.join().unwrap();
+            let port = slow.name_server.as_ref().unwrap().port;
+            let rules = inside(slow.key.as_ref().unwrap(), ruleset);
+            assert!(rules.contains(&format!("127.0.0.11 . {port}")), "{rules}");
+        });
     });
 }

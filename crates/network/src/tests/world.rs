@@ -210,7 +210,8 @@ pub(crate) fn ask(address: impl ToSocketAddrs) -> Result<String, String> {
 }
 
 fn ask_at(address: SocketAddr) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_millis(700))?;
+    // A container answers to questions for its IPv6 address a moment after it has it; the second one comes after a second.
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_millis(1300))?;
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
     stream.write_all(b"ping")?;
     let mut answer = String::new();
