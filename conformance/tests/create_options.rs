@@ -131,6 +131,46 @@ fn row_160_an_image_is_mounted_and_kept() {
         daemon.inspect("c1", "{{(index .Mounts 0).Type}} {{(index .Mounts 0).RW}}"),
         "image false"
     );
+    // A part of it, whichever of its layers that is in.
+    daemon
+        .docker(&[
+            "run",
+            "--name",
+            "layer",
+            &image,
+            "sh",
+            "-c",
+            "mkdir -p /data/sub; echo one > /data/sub/f",
+        ])
+        .ok();
+    daemon.docker(&["commit", "layer", "two:1"]).ok();
+    let script = "echo two > /data/sub/g; rm /bin/vi; ln -s sub /data/link";
+    daemon
+        .docker(&["run", "--name", "above", "two:1", "sh", "-c", script])
+        .ok();
+    daemon.docker(&["commit", "above", "three:1"]).ok();
+    let part = |subpath: &str, script: &str| {
+        let mount = format!("type=image,source=three:1,target=/image,image-subpath={subpath}");
+        daemon.docker(&["run", "--rm", "--mount", &mount, &image, "sh", "-c", script])
+    };
+    assert_eq!(part("data/sub", "cat /image/f /image/g").ok(), "one\ntwo");
+    assert_eq!(part("data/link", "ls /image").ok(), "f\ng");
+    assert_eq!(part("data/sub/g", "cat /image").ok(), "two");
+    assert_eq!(part("bin", "ls /image/vi 2>/dev/null || echo gone").ok(), "gone");
+    let refused = part("data", "touch /image/x");
+    assert!(refused.stderr.contains("Read-only file system"), "{}", refused.stderr);
+    let missing = part("none", "true");
+    assert!(
+        missing
+            .stderr
+            .contains("Error response from daemon: cannot access path ")
+            && missing.stderr.contains("/none: no such file or directory"),
+        "{}",
+        missing.stderr
+    );
+    assert_eq!(missing.code, 127);
+    let places = daemon.exec_root().join("subpaths");
+    assert_eq!(fs::read_dir(places).unwrap().count(), 0);
     // Another name of another image, which only the mount holds.
     daemon.docker(&["commit", "c1", "other:1"]).ok();
     let mount = "type=image,source=other:1,target=/image";

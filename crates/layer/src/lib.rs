@@ -55,4 +55,4 @@ pub use limits::Limits;
 pub use mounted::{Access, Bind, MountedRoot};
 pub use store::{Boot, Ingest, Layer, Removed, Repaired, RwLayer, Store};
 pub use tierce_tar as tar;
-pub use view::RootView;
+pub use view::{RootView, mount_union};

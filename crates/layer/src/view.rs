@@ -7,9 +7,11 @@
 
 use crate::{Error, diff};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
+    fsmount, fsopen, move_mount,
 };
 use std::fs::File;
 use std::io::{self, Write};
@@ -71,6 +73,18 @@ impl RootView {
     pub fn pack(&self, output: impl Write) -> Result<(), Error> {
         diff::pack_tree(self.root.path(), output).map(drop)
     }
+}
+
+/// Mounts the union of directories, topmost first, read-only at `place`, by the kernel. For who wants a part of it:
+/// what is mounted from there outlives it.
+///
+/// # Errors
+/// File errors.
+pub fn mount_union(directories: &[PathBuf], place: &Path) -> Result<(), Error> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    union(directories, None)
+        .and_then(|mount| move_mount(mount.as_fd(), "", CWD, place, flags))
+        .map_err(Error::io("mount the union of layers on", place))
 }
 
 /// What makes a union writable.

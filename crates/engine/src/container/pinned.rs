@@ -1,9 +1,9 @@
-//! Directories in volumes, held in place while they are mounted into a container.
+//! Directories in volumes and images, held in place while they are mounted into a container.
 //!
 //! `volume-subpath` names a directory in a volume that other containers may write to: they can put a link in its place at
 //! any moment, and whoever mounts by the path would follow it to the host. So the directory is opened with every link
 //! resolved inside the volume, and mounted from its descriptor at a place of our own, which is what the container's
-//! mount is made from.
+//! mount is made from. In an image of several layers it is looked for in their union, which is mounted for a moment.
 //!
 //! ```text
 //! ER/subpaths/<pid>-<number>     the directory, as long as it is pinned
@@ -15,6 +15,7 @@ use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_bind_recursive, m
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use tierce_fault::{Fault as _, Kind};
 
 /// Numbers the places of this process.
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -26,6 +27,24 @@ pub(super) struct Pinned {
 }
 
 impl Pinned {
+    /// Pins what is at `subpath` in the union of an image's layers, topmost first.
+    ///
+    /// * `exec_root`: `ER`.
+    pub(super) fn in_union(layers: &[PathBuf], subpath: &str, exec_root: &Path) -> Result<Self> {
+        let union = Self::next(exec_root);
+        tierce_fsops::create_dir_all(&union.place, 0o700).map_err(Error::below)?;
+        tierce_layer::mount_union(layers, &union.place).map_err(Error::below)?;
+        Self::beneath(&union.place, subpath, exec_root)
+    }
+
+    /// A place that nothing is at yet.
+    fn next(exec_root: &Path) -> Self {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self {
+            place: places(exec_root).join(format!("{}-{number}", std::process::id())),
+        }
+    }
+
     /// Pins what is at `subpath` in `volume`.
     ///
     /// * `exec_root`: `ER`.
@@ -33,32 +52,38 @@ impl Pinned {
         let root = tierce_fsops::Root::open(volume).map_err(Error::below)?;
         let found = root
             .open_at(Path::new(subpath), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|error| Error::below_with("failed to mount volume subpath: ", error))?;
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let place = places(exec_root).join(format!("{}-{number}", std::process::id()));
-        let stat = rustix::fs::fstat(&found).map_err(|error| Error::file("look at", &place)(error.into()))?;
+            .map_err(|error| not_there(&volume.join(subpath), error))?;
+        let pinned = Self::next(exec_root);
+        let place = &pinned.place;
+        let stat = rustix::fs::fstat(&found).map_err(|error| Error::file("look at", place)(error.into()))?;
         if rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory {
-            tierce_fsops::create_dir_all(&place, 0o700).map_err(Error::below)?;
+            tierce_fsops::create_dir_all(place, 0o700).map_err(Error::below)?;
         } else {
             tierce_fsops::create_dir_all(&places(exec_root), 0o700).map_err(Error::below)?;
-            std::fs::write(&place, "").map_err(Error::file("create", &place))?;
+            std::fs::write(place, "").map_err(Error::file("create", place))?;
         }
-        let pinned = Self { place };
         let source = format!("/proc/self/fd/{}", found.as_raw_fd());
-        mount_bind_recursive(&source, &pinned.place)
-            .and_then(|()| {
-                mount_change(
-                    &pinned.place,
-                    MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
-                )
-            })
-            .map_err(|error| Error::file("mount a directory of a volume on", &pinned.place)(error.into()))?;
+        mount_bind_recursive(&source, place)
+            .and_then(|()| mount_change(place, MountPropagationFlags::PRIVATE | MountPropagationFlags::REC))
+            .map_err(|error| Error::file("mount a directory of a volume on", place)(error.into()))?;
         Ok(pinned)
     }
 
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
         &self.place
+    }
+}
+
+/// In dockerd's words where it has some.
+fn not_there(path: &Path, error: tierce_fsops::Error) -> Error {
+    if error.kind() != Kind::NotFound {
+        return Error::below_with("failed to mount volume subpath: ", error);
+    }
+    let path = path.display();
+    Error::Runtime {
+        message: format!("cannot access path {path}: lstat {path}: no such file or directory"),
+        exit_code: 127,
     }
 }
 

@@ -62,10 +62,18 @@ pub(super) struct Held {
 impl Held {
     /// Pins a directory in a volume; gives the path to mount from.
     fn beneath(&mut self, context: &Context, volume: &Path, subpath: &str) -> Result<PathBuf> {
-        let pinned = Pinned::beneath(volume, subpath, &context.config.exec_root)?;
+        Ok(self.hold(Pinned::beneath(volume, subpath, &context.config.exec_root)?))
+    }
+
+    /// The same in the union of layers.
+    fn in_union(&mut self, context: &Context, layers: &[PathBuf], subpath: &str) -> Result<PathBuf> {
+        Ok(self.hold(Pinned::in_union(layers, subpath, &context.config.exec_root)?))
+    }
+
+    fn hold(&mut self, pinned: Pinned) -> PathBuf {
         let path = pinned.path().to_owned();
         self.directories.push(pinned);
-        Ok(path)
+        path
     }
 }
 
@@ -350,16 +358,10 @@ fn image_mount(context: &Context, point: &MountPoint, held: &mut Held) -> Result
             (upper, lowers)
         }
     };
-    if !subpath.is_empty() && !union.is_empty() {
-        return Err(Error::NotImplemented(format!(
-            "image-subpath of image {}, which has several layers, is not served; mount the whole image",
-            point.name
-        )));
-    }
-    let source = if subpath.is_empty() {
-        source
-    } else {
-        held.beneath(context, &source, subpath)?
+    let (source, union) = match (subpath, union.as_slice()) {
+        ("", _) => (source, union),
+        (_, []) => (held.beneath(context, &source, subpath)?, Vec::new()),
+        (_, layers) => (held.in_union(context, layers, subpath)?, Vec::new()),
     };
     Ok(BindSource {
         source,
