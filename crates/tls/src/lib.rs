@@ -25,7 +25,7 @@ use std::sync::Arc;
 pub use authorities::Authorities;
 use rustls::crypto::CryptoProvider;
 use rustls::server::WebPkiClientVerifier;
-pub use rustls::{ClientConfig, ServerConfig};
+pub use rustls::{ClientConfig, ClientConnection, ServerConfig};
 pub use rustls_pki_types::ServerName;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};

@@ -32,7 +32,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("dns", &["sys"]),
     ("network", &["firewall", "links", "dns", "store", "fsops", "sys", "oci"]),
     ("volume", &["store", "fsops", "sys", "oci"]),
-    ("logs", &["format", "fsops"]),
+    ("logs", &["format", "tls", "fsops"]),
     ("processes", &[]),
     ("events", &[]),
     ("why", &[]),

@@ -208,7 +208,19 @@ pub(super) fn check_syslog(options: &Options) -> Result<()> {
 /// Address, facility and format.
 fn server(options: &Options) -> Result<(syslog::Address, u8, syslog::Format)> {
     let get = |name: &str| options.get(name).map_or("", String::as_str);
-    let address = address(get("syslog-address"))?;
+    let address = match address(get("syslog-address"))? {
+        syslog::Address::Tls(host, _) => syslog::Address::Tls(
+            host,
+            syslog::Files {
+                authority: PathBuf::from(get("syslog-tls-ca-cert")),
+                certificate: PathBuf::from(get("syslog-tls-cert")),
+                key: PathBuf::from(get("syslog-tls-key")),
+                // As for dockerd, whatever its value is.
+                anybody: options.contains_key("syslog-tls-skip-verify"),
+            },
+        ),
+        address => address,
+    };
     let Some(facility) = syslog::facility(get("syslog-facility")) else {
         return refuse("invalid syslog facility");
     };
@@ -256,6 +268,7 @@ fn address(text: &str) -> Result<syslog::Address> {
     match scheme {
         "udp" => Ok(syslog::Address::Udp(with_port())),
         "tcp" => Ok(syslog::Address::Tcp(with_port())),
+        "tcp+tls" => Ok(syslog::Address::Tls(with_port(), syslog::Files::default())),
         "unix" | "unixgram" => {
             if let Err(error) = std::fs::metadata(place) {
                 return refuse(format!("stat {place}: {error}"));
@@ -266,7 +279,6 @@ fn address(text: &str) -> Result<syslog::Address> {
                 syslog::Address::UnixDatagram(PathBuf::from(place))
             })
         }
-        "tcp+tls" => refuse("syslog over TLS (tcp+tls) is not supported yet: use tcp, udp, unix or unixgram"),
         _ => refuse(format!("unsupported scheme: '{scheme}'")),
     }
 }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::Options;
+use super::{Address, Options};
 use crate::{Stream, time};
 
 /// The facility's numbers, by name.
@@ -80,6 +80,12 @@ pub(super) fn message(options: &Options, stream: Stream, text: &[u8], at: System
     };
     message.extend_from_slice(text);
     message.push(b'\n');
+    let counted = matches!(options.format, Format::Rfc5424 | Format::Rfc5424Micro);
+    if counted && matches!(options.address, Address::Tls(..)) {
+        // RFC 5425: its length comes first.
+        let length = format!("{} ", message.len());
+        message.splice(..0, length.into_bytes());
+    }
     message
 }
 

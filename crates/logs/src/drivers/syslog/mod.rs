@@ -3,6 +3,7 @@
 //! Source: moby `daemon/logger/syslog`, and the formats of the library that it uses (github.com/RackSec/srslog).
 
 mod format;
+mod secured;
 mod transport;
 
 use std::time::{Instant, SystemTime};
@@ -14,6 +15,7 @@ use crate::forward::{Forward, Mode};
 use crate::lines::Lines;
 use crate::{Driver, Stream};
 pub use format::{Format, facility};
+pub use secured::Files;
 pub use transport::Address;
 
 /// Parsed options of the driver.

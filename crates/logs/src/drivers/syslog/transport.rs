@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,11 +10,12 @@ use std::time::Duration;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use serde::{Deserialize, Serialize};
 
+use super::secured::{Files, Secured};
 use crate::error::{Error, Result};
 use crate::forward::Transport;
 
 /// How long a server may take to accept, when the container starts.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// Where servers of this machine listen.
 const LOCAL: [&str; 3] = ["/dev/log", "/var/run/syslog", "/var/run/log"];
 
@@ -27,6 +29,8 @@ pub enum Address {
     Udp(String),
     /// Host and port.
     Tcp(String),
+    /// Host and port, spoken to over TLS.
+    Tls(String, Files),
     /// A socket of the stream kind.
     Unix(PathBuf),
     /// A socket of the datagram kind.
@@ -71,10 +75,29 @@ pub(super) fn connect(address: &Address) -> Result<Box<dyn Transport>> {
             };
             Box::new(open().map_err(failed(format!("tcp://{host}")))?)
         }
+        Address::Tls(host, files) => {
+            let failed = failed(format!("tcp+tls://{host}"));
+            Box::new(Secured::open(host, files).map_err(failed)?)
+        }
     })
 }
 
-fn resolve(host: &str) -> io::Result<SocketAddr> {
+/// A socket that is being connected. Until it stands, writing to it says that it would block.
+pub(super) fn connecting(address: &SocketAddr) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    match rustix::net::connect(&socket, address) {
+        Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(socket),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) fn resolve(host: &str) -> io::Result<SocketAddr> {
     let none = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     host.to_socket_addrs()?.next().ok_or_else(none)
 }
@@ -162,7 +185,7 @@ struct Stream {
 }
 
 impl Stream {
-    fn of(peer: Peer, socket: std::os::fd::OwnedFd) -> Self {
+    fn of(peer: Peer, socket: OwnedFd) -> Self {
         Self {
             peer,
             connection: Some(socket.into()),
@@ -171,26 +194,13 @@ impl Stream {
     }
 
     fn open(peer: Peer) -> io::Result<Self> {
-        let socket: std::os::fd::OwnedFd = match &peer {
+        let socket: OwnedFd = match &peer {
             Peer::Unix(path) => {
                 let stream = UnixStream::connect(path)?;
                 stream.set_nonblocking(true)?;
                 stream.into()
             }
-            Peer::Tcp(address) => {
-                let family = if address.is_ipv4() {
-                    AddressFamily::INET
-                } else {
-                    AddressFamily::INET6
-                };
-                let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-                let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
-                match rustix::net::connect(&socket, address) {
-                    // Until it stands, writing to it says that it would block.
-                    Ok(()) | Err(rustix::io::Errno::INPROGRESS) => socket,
-                    Err(error) => return Err(error.into()),
-                }
-            }
+            Peer::Tcp(address) => connecting(address)?,
         };
         Ok(Self::of(peer, socket))
     }
