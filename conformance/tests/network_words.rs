@@ -56,6 +56,21 @@ fn networks_are_created_and_listed_as_docker_does() {
         "{pools}"
     );
     assert_eq!(pools.as_array().unwrap().len(), 2);
+    // Options of the address management are kept: given, given as none, and not given.
+    docker(&daemon, "network create --ipam-opt a=b n3").ok();
+    assert_eq!(
+        daemon.request("POST", "/networks/create", Some(r#"{"Name":"n4"}"#)).0,
+        201
+    );
+    daemon.tierce(&["network", "create", "n5"]).ok();
+    for (name, options) in [
+        ("n3", json!({"a": "b"})),
+        ("n1", json!({})),
+        ("n4", Value::Null),
+        ("n5", json!({})),
+    ] {
+        assert_eq!(inspected(&daemon, name)["IPAM"]["Options"], options, "{name}");
+    }
     for (method, path, body, status, text) in [
         ("GET", "/networks/", None, 200, "\"Name\":\"n1\""),
         ("POST", "/networks/create", None, 400, "invalid name: name is empty"),

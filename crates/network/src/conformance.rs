@@ -36,6 +36,7 @@ fn network(driver: &str) -> Network {
         ipam6: None,
         internal: false,
         attachable: false,
+        ipam_options: None,
         labels: BTreeMap::new(),
         options: BTreeMap::new(),
     }

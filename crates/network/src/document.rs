@@ -41,6 +41,8 @@ struct Document {
     #[serde(default)]
     attachable: bool,
     #[serde(default)]
+    ipam_options: Option<BTreeMap<String, String>>,
+    #[serde(default)]
     in_delete: bool,
     #[serde(default)]
     labels: Option<BTreeMap<String, String>>,
@@ -131,6 +133,7 @@ pub(crate) fn read(network: &[u8], bridge: Option<&[u8]>, mtu: u32) -> Result<Ne
         ipam6,
         internal: document.internal,
         attachable: document.attachable,
+        ipam_options: document.ipam_options,
         labels: document.labels.unwrap_or_default(),
         options,
     })
@@ -178,12 +181,11 @@ pub(crate) fn network(network: &Network) -> Value {
     let mut document = json!({
         "addrSpace": "", "attachable": network.attachable, "configFrom": "", "configOnly": false, "created": network.created,
         "enableIPv4": ipv4, "enableIPv6": ipv6, "id": network.id, "inDelete": false, "ingress": false,
-        "internal": network.internal, "ipamOptions": {}, "ipamType": "default", "labels": network.labels,
+        "internal": network.internal, "ipamOptions": network.ipam_options, "ipamType": "default", "labels": network.labels,
         "loadBalancerIP": "", "loadBalancerMode": "NAT", "name": network.name, "networkType": network.driver(),
         "persist": true, "scope": "local", "skipGwAllocIPv4": without_gateway(&network.ipam), "skipGwAllocIPv6": without_gateway(&network.ipam6),
     });
     if predefined {
-        document["ipamOptions"] = Value::Null;
         document["labels"] = Value::Null;
     }
     for (ipam, config, info) in [

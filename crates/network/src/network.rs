@@ -26,6 +26,8 @@ pub struct Network {
     pub internal: bool,
     /// Containers of a swarm's user may join it: kept, and of no effect here.
     pub attachable: bool,
+    /// Options of the address management as given, of no effect here.
+    pub ipam_options: Option<BTreeMap<String, String>>,
     /// Labels as given.
     pub labels: BTreeMap<String, String>,
     /// Driver options as given, for inspect.

@@ -398,6 +398,8 @@ pub struct NetworkSpec {
     pub attachable: bool,
     /// `com.docker.network.*` options; the driver parses them once.
     pub options: BTreeMap<String, String>,
+    /// Options of the address management, kept as they are.
+    pub ipam_options: Option<BTreeMap<String, String>>,
     /// Labels, kept as they are.
     pub labels: BTreeMap<String, String>,
 }

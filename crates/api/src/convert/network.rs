@@ -26,7 +26,7 @@ pub(crate) fn document(details: &NetworkDetails, with_members: bool) -> wire::Ne
         enable_ipv6: network.ipam6.is_some(),
         ipam: wire::Ipam {
             driver: "default".to_owned(),
-            options: (!network.is_predefined()).then(BTreeMap::new),
+            options: network.ipam_options.clone(),
             config: (!pools.is_empty()).then_some(pools),
         },
         internal: network.internal,
@@ -138,6 +138,7 @@ pub(crate) fn create(wire: wire::NetworkCreate) -> Result<NetworkSpec, Failure> 
         driver: wire.driver,
         internal: wire.internal,
         attachable: wire.attachable,
+        ipam_options: ipam.options,
         options: wire.options,
         labels: wire.labels,
     })

@@ -96,6 +96,7 @@ impl Controller {
                 ipam6,
                 internal: spec.internal,
                 attachable: spec.attachable,
+                ipam_options: spec.ipam_options,
                 labels: spec.labels,
                 options: spec.options,
             });

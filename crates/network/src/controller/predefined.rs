@@ -154,6 +154,7 @@ fn predefined(
         ipam6: None,
         internal: false,
         attachable: false,
+        ipam_options: None,
         labels: BTreeMap::new(),
         options,
     })

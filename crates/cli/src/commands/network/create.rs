@@ -105,11 +105,10 @@ impl Create {
             gateways: filter::words(&addresses.gateway),
             auxiliary: addresses.aux_address,
         })?;
-        let options = (!addresses.ipam_opt.is_empty()).then(|| addresses.ipam_opt.into_iter().collect());
-        let default = config.is_empty() && options.is_none() && addresses.ipam_driver == "default";
         let ipam = Ipam {
             driver: addresses.ipam_driver,
-            options,
+            // Also where there are none: inspections show the difference.
+            options: Some(addresses.ipam_opt.into_iter().collect()),
             config: (!config.is_empty()).then_some(config),
         };
         Ok(NetworkCreate {
@@ -120,7 +119,7 @@ impl Create {
             // The daemon's own choice stands unless the user says otherwise.
             enable_ipv4: (!addresses.ipv4).then_some(false),
             enable_ipv6: addresses.ipv6.then_some(true),
-            ipam: (!default).then_some(ipam),
+            ipam: Some(ipam),
             internal: kind.internal,
             attachable: kind.attachable,
             ingress: kind.ingress,
