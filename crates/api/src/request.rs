@@ -18,9 +18,11 @@ use crate::status::Failure;
 
 /// Longest JSON body of a request in bytes; a create with thousands of options is far below.
 const MAX_BODY: usize = 16 * 1024 * 1024;
-/// Longest body in bytes that is taken in although nobody wants it, and for how long; the size is Go's.
-const LEFT_BODY: u64 = 256 * 1024;
+/// How much of a body in bytes is taken in although nobody wants it, and for how long; the size is Go's.
+const LEFT_BODY: usize = 256 * 1024;
 const LEFT_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the sender of a longer one has to hear the answer before it is cut off; also Go's.
+const LAST_PATIENCE: Duration = Duration::from_millis(500);
 
 /// A request with all that HTTP tells of it.
 pub(crate) struct Request {
@@ -40,8 +42,8 @@ pub(crate) struct Request {
     pub(crate) body: Unread,
 }
 
-/// The body of a request. What a handler leaves of a short one is taken in all the same: a client that is cut off while
-/// it sends does not see the answer.
+/// The body of a request. What a handler leaves of it is taken in all the same, up to a bound, whether its length was
+/// told or it comes in chunks: a client that is cut off while it sends does not see the answer.
 pub(crate) struct Unread(Option<Incoming>);
 
 impl From<Incoming> for Unread {
@@ -59,16 +61,30 @@ impl Unread {
 
 impl Drop for Unread {
     fn drop(&mut self) {
-        let Some(mut body) = self.0.take() else { return };
-        let short = body.size_hint().upper().is_some_and(|length| length <= LEFT_BODY);
-        if short && !body.is_end_stream() {
-            tokio::spawn(async move {
-                let rest = async { while let Some(Ok(_)) = body.frame().await {} };
-                // Whoever sends so little so slowly does without.
-                let _ = tokio::time::timeout(LEFT_PATIENCE, rest).await;
-            });
-        }
+        let Some(mut body) = self.0.take().filter(|body| !body.is_end_stream()) else {
+            return;
+        };
+        tokio::spawn(async move {
+            // Whoever sends so little so slowly does without.
+            let ended = tokio::time::timeout(LEFT_PATIENCE, take_in(&mut body)).await;
+            if ended == Ok(false) {
+                tokio::time::sleep(LAST_PATIENCE).await;
+            }
+        });
     }
+}
+
+/// Reads [`LEFT_BODY`] of a body; whether that was all.
+async fn take_in(body: &mut Incoming) -> bool {
+    let mut left = LEFT_BODY;
+    while let Some(Ok(frame)) = body.frame().await {
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        if length > left {
+            return false;
+        }
+        left -= length;
+    }
+    true
 }
 
 impl Request {

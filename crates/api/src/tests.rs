@@ -117,6 +117,20 @@ fn routes() -> Vec<Route> {
 }
 
 #[tokio::test]
+async fn a_body_in_chunks_that_nobody_wants_costs_neither_the_answer_nor_the_connection() {
+    let server = Fixture::new();
+    let chunk = format!("8000\r\n{}\r\n", "x".repeat(0x8000));
+    let upload = format!(
+        "POST /nothing HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n",
+        chunk.repeat(6)
+    );
+    let ping = "GET /_ping HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n";
+    let answers = server.exchange(&format!("{upload}{ping}")).await;
+    assert!(answers.starts_with("HTTP/1.1 404 "), "{answers}");
+    assert!(answers.contains("HTTP/1.1 200 OK"), "{answers}");
+}
+
+#[tokio::test]
 async fn row_087_answers_have_dockers_headers_and_versions() {
     let server = Fixture::new();
     let ping = server.exchange("GET /v1.24/_ping HTTP/1.1\r\nHost: d\r\n\r\n").await;
