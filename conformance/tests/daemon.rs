@@ -279,6 +279,32 @@ fn row_094_containers_get_the_daemons_defaults() {
 }
 
 #[test]
+fn the_daemon_takes_all_descriptors_it_may_have_and_containers_have_as_many_as_it_was_given() {
+    let limits = |words: &[&str]| {
+        let mut command = Command::new("prlimit");
+        command
+            .args(["--noheadings", "--output=SOFT,HARD", "--nofile"])
+            .args(words);
+        let text = command.run().ok();
+        let mut words = text.split_whitespace().map(str::to_owned);
+        (words.next().unwrap(), words.next().unwrap())
+    };
+    let own = format!("--pid={}", std::process::id());
+    let (_, hard) = limits(&[&own]);
+    // This program's; the daemon inherits it.
+    let mut lower = Command::new("prlimit");
+    lower.args([&own, "--nofile=2345:"]).run().ok();
+    let (daemon, image) = Daemon::with_busybox();
+    assert_eq!(
+        limits(&[&format!("--pid={}", daemon.pid())]),
+        (hard.clone(), hard.clone())
+    );
+    let script = "ulimit -Sn; ulimit -Hn";
+    let inside = daemon.docker(&["run", "--rm", &image, "sh", "-c", script]).ok();
+    assert_eq!(inside.lines().collect::<Vec<_>>(), ["2345", &hard]);
+}
+
+#[test]
 fn row_095_without_live_restore_containers_stop_with_the_daemon() {
     let (mut daemon, image) = Daemon::with_busybox();
     let script = "trap 'echo stopped; exit 5' TERM; while :; do sleep 0.1; done";

@@ -208,6 +208,34 @@ fn kill_9_at_random_moments_loses_no_record_exit_line_or_port() {
 }
 
 #[test]
+fn ports_by_the_thousand_leave_the_daemon_descriptors_to_live_on() {
+    let (daemon, image) = Daemon::with_busybox();
+    let limit = |limit: u32| {
+        let mut command = Command::new("prlimit");
+        command.args([format!("--pid={}", daemon.pid()), format!("--nofile={limit}:{limit}")]);
+        command.run().ok();
+    };
+    let run = |name: &str, ports: &str| {
+        let words = ["run", "-d", "--name", name, "-p", ports, &image, "sleep", "1000"];
+        docker_within(&daemon, &words)
+    };
+    limit(400);
+    // Ports of IPv4 are the packet filter's; those of IPv6 are the relay's here, which has to have its sockets.
+    let refused = run("both", "20000-20999:20000-20999");
+    assert_eq!(refused.code, 125, "{refused:?}");
+    assert!(refused.stderr.contains("too many open files"), "{refused:?}");
+    assert!(refused.stderr.contains("LimitNOFILE="), "{refused:?}");
+    run("four", "127.0.0.1:20000-20999:20000-20999").ok();
+    // It is no worse off for that.
+    for _ in 0..3 {
+        docker_within(&daemon, &["exec", "four", "true"]).ok();
+        docker_within(&daemon, &["run", "--rm", &image, "true"]).ok();
+    }
+    docker_within(&daemon, &["rm", "-f", "both", "four"]).ok();
+    run("few", "20000-20099:20000-20099").ok();
+}
+
+#[test]
 fn a_full_disk_stops_nothing_that_runs_and_leaves_no_half_made_container() {
     let disk = match Disk::new("ext4", 96 << 20) {
         Ok(disk) => disk,

@@ -42,7 +42,8 @@ pub(crate) struct Opened {
 /// Opens the engine. Everything that an earlier daemon left running is found again.
 pub(crate) async fn open(settings: &Settings) -> Result<Opened> {
     old_layouts::tell(&settings.data_root);
-    let running = open_supervisor(settings).await?;
+    let open_files = tierce_sys::descriptors::raise_limit();
+    let running = open_supervisor(settings, open_files).await?;
     let leases = Arc::new(Leases::default());
     let (layers, driver) = open_layers(settings)?;
     let client = registry::client(&settings.document)?;
@@ -85,7 +86,7 @@ struct Running {
     custody: Option<Custody>,
 }
 
-async fn open_supervisor(settings: &Settings) -> Result<Running> {
+async fn open_supervisor(settings: &Settings, open_files: u64) -> Result<Running> {
     if let Some(config) = &settings.supervisor {
         return open_remote(settings, config.clone()).await;
     }
@@ -96,7 +97,8 @@ async fn open_supervisor(settings: &Settings) -> Result<Running> {
             settings.shim.display()
         );
     }
-    let config = tierce_supervisor::Config::new(&settings.exec_root, &settings.shim);
+    let mut config = tierce_supervisor::Config::new(&settings.exec_root, &settings.shim);
+    config.open_files = Some(open_files);
     let supervisor = Supervisor::open(config).context("open the supervisor")?;
     let found = supervisor.recover().await;
     tracing::debug!(count = found.len(), "found containers of an earlier daemon");

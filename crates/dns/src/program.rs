@@ -2,7 +2,7 @@
 
 use crate::control;
 use rustix::fs::Mode;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, setsid, umask};
+use rustix::process::{setsid, umask};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
@@ -50,16 +50,6 @@ fn serve(listener: UnixListener, socket: &Path) -> io::Result<()> {
 
 /// Takes as many descriptors as may be had (two for each sandbox, one for each question), and says how many.
 fn raise_descriptors() -> usize {
-    let limit = getrlimit(Resource::Nofile);
-    let wanted = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    let current = match setrlimit(Resource::Nofile, wanted) {
-        Ok(()) => limit.maximum,
-        Err(_) => limit.current,
-    };
-    current
-        .map_or(usize::MAX, |current| usize::try_from(current).unwrap_or(usize::MAX))
-        .min(MOST_DESCRIPTORS)
+    descriptors::raise_limit();
+    usize::try_from(descriptors::limit()).map_or(MOST_DESCRIPTORS, |limit| limit.min(MOST_DESCRIPTORS))
 }

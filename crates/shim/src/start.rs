@@ -22,6 +22,8 @@ use crate::serve::{Identity, Listeners, OOM_SCORE, Shim};
 
 /// Names the directory of the sockets.
 const SOCKETS: &str = "TIERCE_SOCKETS";
+/// Says how many files a container may have open: the daemon itself takes more than it was given.
+const OPEN_FILES: &str = "TIERCE_OPEN_FILES";
 /// Where sockets are when nobody says otherwise.
 const DEFAULT_SOCKETS: &str = "/run/tierce/s";
 /// Address of containerd's event service; set by containerd.
@@ -104,6 +106,9 @@ fn serve(mut identity: Identity, listeners: Listeners) -> Result<()> {
         descriptors::place(null.as_fd(), number).doing(|| "let go of the standard streams".into())?;
     }
     drop(null);
+    if let Some(limit) = std::env::var(OPEN_FILES).ok().and_then(|text| text.parse().ok()) {
+        descriptors::set_limit(limit).doing(|| "limit open files".into())?;
+    }
     set_child_subreaper(Some(getpid())).doing(|| "become a sub-reaper".into())?;
     let score = fs::read_to_string(OOM_SCORE).unwrap_or_default();
     // Needs a capability that nested or rootless daemons do not have.

@@ -14,6 +14,8 @@ pub struct Config {
     pub runtime_root: PathBuf,
     /// Namespace by which shims know us; Docker's engine is `moby`.
     pub namespace: String,
+    /// How many files a container may have open when nothing else is said (the soft limit); `None`: as many as this process.
+    pub open_files: Option<u64>,
     /// Deadline of verbs that only talk to the kernel: kill, resize, state.
     pub short: Duration,
     /// How long a start of the supervisor waits for a shim of an earlier one.
@@ -31,6 +33,7 @@ impl Config {
             exec_root,
             shim: shim.into(),
             namespace: "moby".to_owned(),
+            open_files: None,
             short: Duration::from_secs(10),
             patience: Duration::from_secs(3),
             long: Duration::from_mins(2),

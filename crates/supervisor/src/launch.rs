@@ -16,6 +16,9 @@ fn command(config: &Config, id: &str, bundle: &Path) -> Command {
         .arg(&config.exec_root);
     command.arg("-bundle").arg(bundle);
     command.env_clear().env("TIERCE_SOCKETS", config.sockets());
+    if let Some(limit) = config.open_files {
+        command.env("TIERCE_OPEN_FILES", limit.to_string());
+    }
     // What runtimes and hooks look up programs with.
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);

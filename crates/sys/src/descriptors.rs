@@ -1,7 +1,8 @@
-//! File descriptors by number: where a protocol (stdio, `LISTEN_FDS`) fixes the number.
+//! File descriptors by number, where a protocol (stdio, `LISTEN_FDS`) fixes the number; and how many there may be.
 
 use crate::clone::last_error;
 use rustix::io::{Errno, Result};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Marks every descriptor from `first` upwards close-on-exec.
@@ -93,6 +94,38 @@ pub fn inherit(number: RawFd) -> Result<()> {
     // SAFETY: F_SETFD changes a flag; a bad number is an error.
     let result = unsafe { libc::fcntl(number, libc::F_SETFD, 0) };
     if result < 0 { Err(last_error()) } else { Ok(()) }
+}
+
+/// How many descriptors this process may have open (the soft limit of getrlimit(2)); `u64::MAX`: as many as it likes.
+pub fn limit() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// Takes as many descriptors as may be had without a privilege, as programs in Go do by themselves. Gives the limit before,
+/// which programs that know only select(2) rely on: children should get it back by [`set_limit`].
+pub fn raise_limit() -> u64 {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    // No further than before, then.
+    let _ = setrlimit(Resource::Nofile, wanted);
+    current.unwrap_or(u64::MAX)
+}
+
+/// Sets the soft limit, at most to the hard one.
+///
+/// # Errors
+/// Those of setrlimit(2).
+pub fn set_limit(limit: u64) -> Result<()> {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let current = maximum.map_or(limit, |maximum| maximum.min(limit));
+    let wanted = Rlimit {
+        current: Some(current),
+        maximum,
+    };
+    setrlimit(Resource::Nofile, wanted)
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 //!
 //! A published port is a socket bound on the host (so no other program can take it, and the kernel's own table is the
 //! truth) plus an element of a packet filter map (so packets never touch that socket). The socket serves the relay for
-//! what the packet filter cannot do. When the daemon is gone the sockets are gone and the map elements go on working;
+//! what the packet filter cannot do. A port on all addresses of both families has one socket for both. Where sockets
+//! get scarce (a range of thousands), those that the relay does not need are left out: the rest of the daemon has to live
+//! beside them. When the daemon is gone the sockets are gone and the map elements go on working;
 //! the restarted daemon binds them again.
 
 pub(crate) mod holder;
@@ -11,7 +13,7 @@ pub(crate) mod relay;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
@@ -105,19 +107,18 @@ impl Ports {
     /// by the packet filter; that is reported.
     pub(crate) fn readopt(&self, published: &[Published], taker: Taker<'_>) -> (Vec<Held>, Vec<PortError>) {
         let (mut sockets, mut failures) = (Vec::new(), Vec::new());
-        for published in published.iter().filter(|published| published.host_port != 0) {
-            let key = (published.port.protocol, published.host_port);
-            self.lock()
-                .held
-                .entry(key)
-                .or_default()
-                .push((published.address, taker.name.to_owned()));
-            match bind(published, taker) {
-                Ok(socket) => sockets.extend(socket.map(|socket| Held {
-                    published: *published,
-                    socket,
-                })),
-                Err(error) => failures.push(error),
+        let of_one_port = |one: &Published, next: &Published| {
+            (one.port, one.host_port) == (next.port, next.host_port) && one.host_port != 0
+        };
+        for addresses in published.chunk_by(of_one_port).filter(|all| all[0].host_port != 0) {
+            let key = (addresses[0].port.protocol, addresses[0].host_port);
+            let holders = addresses.iter().map(|one| (one.address, taker.name.to_owned()));
+            self.lock().held.entry(key).or_default().extend(holders);
+            for (published, bound) in hold(addresses, taker) {
+                match bound {
+                    Ok(socket) => sockets.extend(socket.map(|socket| Held { published, socket })),
+                    Err(error) => failures.push(error),
+                }
             }
         }
         (sockets, failures)
@@ -204,25 +205,26 @@ impl Ports {
         taker: Taker<'_>,
     ) -> Result<Vec<(Published, Option<OwnedFd>)>, PortError> {
         self.mark(wish.port.protocol, port, addresses, taker.name)?;
-        let mut held = Vec::new();
-        for address in addresses {
-            let published = Published {
+        let all: Vec<_> = addresses
+            .iter()
+            .map(|address| Published {
                 port: wish.port,
                 address: *address,
                 host_port: port,
-            };
-            match bind(&published, taker) {
+            })
+            .collect();
+        let mut held = Vec::new();
+        for (published, bound) in hold(&all, taker) {
+            match bound {
                 Ok(socket) => held.push((published, socket)),
                 // Nobody asked for IPv6 by name, and this host has none.
-                Err(PortError::Bind { error, .. }) if address.is_ipv6() && addresses.len() > 1 && is_absent(&error) => {
+                Err(PortError::Bind { error, .. })
+                    if published.address.is_ipv6() && all.len() > 1 && is_absent(&error) =>
+                {
                     self.release(&[published], taker.name);
                 }
                 Err(error) => {
-                    let all = addresses.iter().map(|address| Published {
-                        address: *address,
-                        ..published
-                    });
-                    self.release(&all.collect::<Vec<_>>(), taker.name);
+                    self.release(&all, taker.name);
                     return Err(error);
                 }
             }
@@ -299,16 +301,52 @@ fn ephemeral_range() -> (u16, u16) {
     }
 }
 
-/// Binds the host's port. `None`: the kernel lacks the protocol (sctp), or file descriptors ran out in a huge range;
-/// the packet filter alone serves the port then.
+/// Binds one port of the host on all its addresses: each with its socket, with none where another one's or the packet
+/// filter alone does for it, or with the reason why not.
+fn hold<'a>(
+    all: &'a [Published],
+    taker: Taker<'a>,
+) -> impl Iterator<Item = (Published, Result<Option<OwnedFd>, PortError>)> + use<'a> {
+    // When that does not go, binding one by one tells which of them is in the way.
+    let mut both = match all {
+        [four, six] if four.address == Ipv4Addr::UNSPECIFIED && six.address == Ipv6Addr::UNSPECIFIED => {
+            bind_socket(six, Families::Both)
+                .ok()
+                .filter(|socket| !is_scarce(socket))
+        }
+        _ => None,
+    };
+    let one_for_both = both.is_some();
+    all.iter().map(move |published| {
+        let bound = match (one_for_both, published.address) {
+            (true, IpAddr::V4(_)) => Ok(None),
+            (true, IpAddr::V6(_)) => Ok(both.take()),
+            (false, _) => bind(published, taker),
+        };
+        (*published, bound)
+    })
+}
+
+/// Whether so many descriptors are in use that the rest is needed for other things: the kernel gives the lowest one.
+fn is_scarce(socket: &OwnedFd) -> bool {
+    let number = u64::from(socket.as_raw_fd().cast_unsigned());
+    number > tierce_sys::descriptors::limit() / 4 * 3
+}
+
+/// Binds the host's port. `None`: the kernel lacks the protocol (sctp), or file descriptors are scarce; the packet filter
+/// alone serves the port then.
 fn bind(published: &Published, taker: Taker<'_>) -> Result<Option<OwnedFd>, PortError> {
-    match bind_socket(published) {
+    let bound = match bind_socket(published, Families::One) {
+        Ok(socket) if is_scarce(&socket) => Err(Errno::MFILE),
+        bound => bound,
+    };
+    match bound {
         Ok(socket) => Ok(Some(socket)),
         Err(Errno::PROTONOSUPPORT | Errno::SOCKTNOSUPPORT) if published.port.protocol == Protocol::Sctp => Ok(None),
         Err(Errno::MFILE | Errno::NFILE) if taker.targets.is_translated(published.address) => {
-            tracing::warn!(
+            tracing::debug!(
                 port = published.host_port,
-                "no file descriptor left to hold a published port"
+                "file descriptors are scarce: a published port is not held"
             );
             Ok(None)
         }
@@ -331,7 +369,16 @@ fn bind(published: &Published, taker: Taker<'_>) -> Result<Option<OwnedFd>, Port
     }
 }
 
-fn bind_socket(published: &Published) -> rustix::io::Result<OwnedFd> {
+/// Whose packets a socket takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Families {
+    /// Of its address.
+    One,
+    /// Of IPv6 and IPv4: one for all addresses.
+    Both,
+}
+
+fn bind_socket(published: &Published, families: Families) -> rustix::io::Result<OwnedFd> {
     let family = if published.address.is_ipv4() {
         AddressFamily::INET
     } else {
@@ -345,7 +392,7 @@ fn bind_socket(published: &Published) -> rustix::io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(family, kind, flags, Some(transport))?;
     if published.address.is_ipv6() {
-        sockopt::set_ipv6_v6only(&socket, true)?;
+        sockopt::set_ipv6_v6only(&socket, families == Families::One)?;
     }
     if published.port.protocol == Protocol::Tcp {
         // Connections of an earlier listener in TIME_WAIT are no obstacle.
@@ -369,6 +416,11 @@ fn go_text(errno: Errno) -> String {
         Errno::ADDRNOTAVAIL => "cannot assign requested address".to_owned(),
         Errno::ACCESS => "permission denied".to_owned(),
         Errno::INVAL => "invalid argument".to_owned(),
+        Errno::MFILE | Errno::NFILE => {
+            "too many open files: the daemon holds a socket for each published port; give it more (LimitNOFILE= of its unit, \
+             or ulimit -n)"
+                .to_owned()
+        }
         other => std::io::Error::from(other).to_string(),
     }
 }

@@ -108,6 +108,33 @@ fn a_port_on_localhost_is_for_this_host_only() {
 }
 
 #[test]
+fn a_port_on_all_addresses_of_both_families_is_held_by_one_socket() {
+    on_own_machine(|world| {
+        let sockets = |file: &str| {
+            let text = std::fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap();
+            text.lines().filter(|line| line.contains(":26AD 0")).count()
+        };
+        let networks = world.controller();
+        let held = |port: &str| {
+            let ports = publish(port, "991/tcp");
+            let sandbox = networks.join(Join { ports, ..wish(1) }).unwrap();
+            let taken = TcpListener::bind("0.0.0.0:9901").is_err() && TcpListener::bind("[::]:9901").is_err();
+            let found = (sockets("tcp"), sockets("tcp6"), taken);
+            networks.leave(&sandbox.container).unwrap();
+            found
+        };
+        assert_eq!(held("9901"), (0, 1, true));
+        assert_eq!(held("127.0.0.1|9901"), (1, 0, true));
+        // After a restart, too.
+        let ports = publish("9901", "991/tcp");
+        let sandbox = networks.join(Join { ports, ..wish(1) }).unwrap();
+        drop(networks);
+        let _networks = world.restored(&[&sandbox.container]);
+        assert_eq!((sockets("tcp"), sockets("tcp6")), (0, 1));
+    });
+}
+
+#[test]
 fn ranges_are_intervals_and_answer() {
     on_own_machine(|world| {
         let networks = world.controller();
