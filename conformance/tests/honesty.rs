@@ -1,4 +1,4 @@
-//! Rows 142, 144, 145 and 157: who reaches a container is what the daemon says, and what is wrong has a name.
+//! Rows 142, 145 and 157: who reaches a container is what the daemon says, and what is wrong has a name.
 //!
 //! Each test has a machine of its own (a network namespace), whose settings it may break.
 
@@ -20,20 +20,12 @@ fn serves(host: &Host, url: &str) {
 }
 
 /// One try, for what shall not get through.
-fn ping(host: &Host, address: &str) -> bool {
-    host.run(&["ping", "-c1", "-W1", address]).code == 0
-}
-
-/// A link that is new takes its time on a busy machine.
-fn reaches(host: &Host, address: &str) {
-    wait_until(address, Duration::from_secs(20), || ping(host, address));
-}
-
 fn pings(daemon: &Daemon, container: &str, address: &str) -> bool {
     let words = ["exec", container, "ping", "-c1", "-W1", address];
     daemon.docker(&words).code == 0
 }
 
+/// A link that is new takes its time on a busy machine.
 fn container_reaches(daemon: &Daemon, container: &str, address: &str) {
     wait_until(address, Duration::from_secs(20), || pings(daemon, container, address));
 }
@@ -179,126 +171,6 @@ fn row_142_rules_that_others_flush_are_back_and_the_log_says_who_it_was() {
     });
     assert!(daemon.log().contains("nft ("), "{}", daemon.log());
     container_reaches(&daemon, "c1", "198.51.100.2");
-}
-
-/// Two network namespaces, joined by hand step by step, and the same with `network create` and two containers: the same
-/// pings pass and fail. The walk is told in docs/networking.md.
-#[test]
-fn row_144_the_hand_made_example_and_ours_pass_and_fail_at_the_same_steps() {
-    // By hand. Two namespaces know nothing of each other; a cable between them is all they need.
-    let (left, right) = (Host::new(), Host::new());
-    assert!(!ping(&left, "10.1.0.2"));
-    left.connect("10.1.0.1/24", &right, "10.1.0.2/24");
-    reaches(&left, "10.1.0.2");
-    reaches(&right, "10.1.0.1");
-
-    // With a bridge in a third, each has a cable to it and an address: they reach each other, and nothing else.
-    let (router, outside) = (Host::new(), Host::new());
-    let inside = |host: &Host, words: &str| host.run(&words.split(' ').collect::<Vec<_>>()).ok();
-    let set = |host: &Host, name: &str, value: &str| {
-        let command = format!("echo {value} > /proc/sys/{name}");
-        host.run(&["sh", "-c", &command]).ok();
-    };
-    inside(&router, "ip link add br0 type bridge");
-    inside(&router, "ip link set br0 up");
-    let nodes = [Host::new(), Host::new()];
-    for (number, node) in nodes.iter().enumerate() {
-        let (own, peer) = (format!("n{number}"), format!("p{number}"));
-        let name = node.name();
-        inside(&router, &format!("ip link add {own} type veth peer name {peer}"));
-        inside(&router, &format!("ip link set {peer} netns {name}"));
-        inside(&router, &format!("ip link set {own} master br0 up"));
-        inside(node, &format!("ip address add 10.2.0.{}/24 dev {peer}", number + 2));
-        inside(node, &format!("ip link set {peer} up"));
-    }
-    router.connect("198.51.100.1/24", &outside, "198.51.100.2/24");
-    let [first, second] = &nodes;
-    reaches(first, "10.2.0.3");
-    assert!(!ping(first, "10.2.0.1"), "the bridge has no address yet");
-    inside(&router, "ip address add 10.2.0.1/24 dev br0");
-    reaches(first, "10.2.0.1");
-    assert!(!ping(first, "198.51.100.1"), "there is no default route yet");
-    inside(first, "ip route add default via 10.2.0.1");
-    inside(second, "ip route add default via 10.2.0.1");
-    // The bridge's host has this address itself.
-    reaches(first, "198.51.100.1");
-    assert!(!ping(first, "198.51.100.2"), "nothing is forwarded yet");
-    set(&router, "net/ipv4/ip_forward", "1");
-    assert!(!ping(first, "198.51.100.2"), "no answer finds back yet");
-    inside(&router, "nft add table ip nat");
-    let chain = "add chain ip nat POSTROUTING { type nat hook postrouting priority 100; }";
-    router.run(&["nft", chain]).ok();
-    inside(
-        &router,
-        "nft add rule ip nat POSTROUTING ip saddr 10.2.0.0/24 oifname != br0 masquerade",
-    );
-    reaches(first, "198.51.100.2");
-    let forward = "table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }";
-    router.run(&["nft", forward]).ok();
-    assert!(!ping(first, "198.51.100.2"), "what is forwarded is dropped");
-    inside(&router, "nft add rule ip filter FORWARD iifname br0 accept");
-    inside(&router, "nft add rule ip filter FORWARD oifname br0 accept");
-    reaches(first, "198.51.100.2");
-    // A second hop: the neighbour's neighbour is reached once the neighbour forwards and masquerades, too.
-    let far = Host::new();
-    outside.connect("203.0.113.1/24", &far, "203.0.113.2/24");
-    inside(&router, "ip route add default via 198.51.100.2");
-    assert!(!ping(first, "203.0.113.2"));
-    second_hop(&outside);
-    reaches(first, "203.0.113.2");
-
-    // The same with ours: one command makes bridge, address, forwarding and masquerade, one a container with its cable,
-    // address and default route.
-    let (daemon, image, outside) = with_neighbour(&[]);
-    daemon
-        .docker(&["network", "create", "--subnet", "10.2.0.0/24", "hand"])
-        .ok();
-    for (name, address) in [("first", "10.2.0.2"), ("second", "10.2.0.3")] {
-        daemon
-            .docker(&[
-                "run",
-                "-d",
-                "--name",
-                name,
-                "--network",
-                "hand",
-                "--ip",
-                address,
-                &image,
-                "sleep",
-                "300",
-            ])
-            .ok();
-    }
-    container_reaches(&daemon, "first", "10.2.0.3");
-    container_reaches(&daemon, "second", "10.2.0.2");
-    container_reaches(&daemon, "first", "10.2.0.1");
-    container_reaches(&daemon, "first", "198.51.100.1");
-    container_reaches(&daemon, "first", "198.51.100.2");
-    set(daemon.host(), "net/ipv4/ip_forward", "0");
-    assert!(!pings(&daemon, "first", "198.51.100.2"));
-    set(daemon.host(), "net/ipv4/ip_forward", "1");
-    daemon.host().run(&["nft", forward]).ok();
-    assert!(!pings(&daemon, "first", "198.51.100.2"));
-    let bridge = bridge_of(&daemon, "hand");
-    for direction in ["iifname", "oifname"] {
-        let rule = format!("nft add rule ip filter FORWARD {direction} {bridge} accept");
-        inside(daemon.host(), &rule);
-    }
-    container_reaches(&daemon, "first", "198.51.100.2");
-    let far = Host::new();
-    outside.connect("203.0.113.1/24", &far, "203.0.113.2/24");
-    inside(daemon.host(), "ip route add default via 198.51.100.2");
-    assert!(!pings(&daemon, "first", "203.0.113.2"));
-    second_hop(&outside);
-    container_reaches(&daemon, "first", "203.0.113.2");
-}
-
-/// Makes a host forward, and masquerade what it forwards.
-fn second_hop(host: &Host) {
-    let script = "echo 1 > /proc/sys/net/ipv4/ip_forward; nft 'table ip nat { chain POSTROUTING { \
-                  type nat hook postrouting priority 100; masquerade; }; }'";
-    host.run(&["sh", "-c", script]).ok();
 }
 
 fn bridge_of(daemon: &Daemon, network: &str) -> String {
