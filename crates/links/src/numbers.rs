@@ -9,6 +9,7 @@ pub(crate) const DELETE_ADDRESS: u16 = 21;
 pub(crate) const GET_ADDRESS: u16 = 22;
 pub(crate) const NEW_ROUTE: u16 = 24;
 pub(crate) const GET_ROUTE: u16 = 26;
+pub(crate) const DELETE_NEIGHBOUR: u16 = 29;
 
 pub(crate) const IFLA_ADDRESS: u16 = 1;
 pub(crate) const IFLA_IFNAME: u16 = 3;

@@ -9,9 +9,9 @@ use tierce_sys::netlink::{Attributed, Batch, flags};
 use crate::LinkEntry;
 use crate::entry::{family_of, octets};
 use crate::numbers::{
-    AF_INET, AF_INET6, DELETE_LINK, GET_LINK, IFF_UP, IFLA_ADDRESS, IFLA_AF_SPEC, IFLA_IFNAME, IFLA_INFO_DATA,
-    IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU, IFLA_NET_NS_FD, NEW_ADDRESS, NEW_LINK, NEW_ROUTE, SET_LINK,
-    TABLE_MAIN, VETH_INFO_PEER, link_header,
+    AF_INET, AF_INET6, DELETE_LINK, DELETE_NEIGHBOUR, GET_LINK, IFF_UP, IFLA_ADDRESS, IFLA_AF_SPEC, IFLA_IFNAME,
+    IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_MASTER, IFLA_MTU, IFLA_NET_NS_FD, NEW_ADDRESS, NEW_LINK,
+    NEW_ROUTE, SET_LINK, TABLE_MAIN, VETH_INFO_PEER, link_header,
 };
 
 /// Requests that leave together.
@@ -202,6 +202,16 @@ impl Plan {
                 m.u32(4, link.index);
             },
         )
+    }
+
+    /// Has the host forget where on the link an address is.
+    pub fn forget_neighbour(&mut self, link: &LinkEntry, address: IpAddr) -> &mut Self {
+        let mut header = [0; 12];
+        header[0] = family_of(address);
+        header[4..8].copy_from_slice(&link.index.to_ne_bytes());
+        self.add("forget neighbour by", &link.name, DELETE_NEIGHBOUR, 0, &header, |m| {
+            m.bytes(1, &octets(address));
+        })
     }
 
     /// Deletes a link.

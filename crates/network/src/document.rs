@@ -246,7 +246,9 @@ fn shown(address: Option<impl ToString>) -> String {
 
 /// The document of the macvlan or ipvlan driver, under the driver's name; `None` for a network of another driver.
 /// Source: moby `daemon/libnetwork/drivers/macvlan/macvlan_store.go` and its sibling.
-pub(crate) fn upper(network: &Network) -> Option<Value> {
+///
+/// - `parent_is_ours`: a dockerd that removes the network removes the parent, too.
+pub(crate) fn upper(network: &Network, parent_is_ours: bool) -> Option<Value> {
     let parent = network.kind.parent()?;
     let subnets = |ipam: &Option<Ipam>| {
         let shown = ipam.as_ref().map(|ipam| {
@@ -257,7 +259,7 @@ pub(crate) fn upper(network: &Network) -> Option<Value> {
     };
     let is_dummy = parent == parent::dummy_of(&network.id);
     let mut document = json!({
-        "CreatedSubIface": is_dummy || parent.contains('.'), "ID": network.id, "Internal": network.internal || is_dummy,
+        "CreatedSubIface": parent_is_ours, "ID": network.id, "Internal": network.internal || is_dummy,
         "Mtu": 0, "Parent": parent,
     });
     for (ipam, member) in [(&network.ipam, "Ipv4Subnets"), (&network.ipam6, "Ipv6Subnets")] {

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use crate::Error;
 use crate::endpoint::Link;
 use crate::netns::Namespace;
-use tierce_links::{Plan, Rtnetlink, Upper};
+use tierce_links::{LinkEntry, Plan, Rtnetlink, Upper};
 
 /// Alias of interfaces that are ours.
 const ALIAS: &str = "tierce network parent";
@@ -81,13 +81,24 @@ pub(crate) fn attach(parent: &str, upper: Upper, link: &mut Link, namespace: &Na
     Ok(())
 }
 
+/// Whether the parent was made here, or would be.
+pub(crate) fn is_ours(parent: &str) -> Result<bool, Error> {
+    let link = Rtnetlink::open()?.link(parent)?;
+    Ok(link.is_none_or(|link| was_made_here(&link)))
+}
+
 /// Removes the parent, if it was made here. One that is gone is no error.
 pub(crate) fn remove(parent: &str) -> Result<(), Error> {
     let route = Rtnetlink::open()?;
     match route.link(parent)? {
-        Some(link) if link.alias == ALIAS => Ok(route.delete(parent)?),
+        Some(link) if was_made_here(&link) => Ok(route.delete_this(&link)?),
         _ => Ok(()),
     }
+}
+
+/// Somebody else may have made another interface of the name, or given the alias to one of another kind.
+fn was_made_here(link: &LinkEntry) -> bool {
+    link.alias == ALIAS && matches!(link.kind.as_str(), "vlan" | "dummy")
 }
 
 /// Whether the kernel knows interfaces of this kind; an error that names the module if not.

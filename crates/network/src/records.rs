@@ -79,12 +79,12 @@ impl Records {
         Ok(sandboxes)
     }
 
-    /// Writes a network's record.
-    pub(crate) fn save_network(&self, network: &Network) -> Result<(), Error> {
+    /// Writes a network's record. `parent_is_ours`: what its interfaces sit upon was made for it.
+    pub(crate) fn save_network(&self, network: &Network, parent_is_ours: bool) -> Result<(), Error> {
         let count = serde_json::json!({ "Count": 0 });
         let documents = [
             ("bridge", document::bridge(network)),
-            (network.driver(), document::upper(network)),
+            (network.driver(), document::upper(network, parent_is_ours)),
             ("endpoint_count", Some(count)),
             ("network", Some(document::network(network))),
         ];

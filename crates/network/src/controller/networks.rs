@@ -136,7 +136,8 @@ impl Controller {
 
     /// Kernel objects, rules, record.
     fn establish(&self, network: &Arc<Network>) -> Result<(), Error> {
-        self.records.save_network(network)?;
+        let parent_is_ours = network.kind.parent().map(parent::is_ours).transpose()?;
+        self.records.save_network(network, parent_is_ours.unwrap_or(false))?;
         reach(Point::CreateRecorded);
         self.addresses.open(network);
         drivers::of(&network.kind).create(network)?;

@@ -49,7 +49,7 @@ impl Controller {
     pub fn restore(&self, alive: &[Alive]) -> Result<Vec<Error>, Error> {
         let mut failures = Vec::new();
         for network in predefined::networks(&self.config, &self.networks())? {
-            self.records.save_network(&network)?;
+            self.records.save_network(&network, false)?;
             self.lock().networks.insert(network.id.clone(), Arc::new(network));
         }
         failures.extend(forwarding::ensure(&self.config, Family::Ip).err());

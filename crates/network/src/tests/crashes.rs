@@ -167,10 +167,17 @@ fn row_142_nothing_remains_after_the_last_container_and_network() {
             ask((four, 80)).unwrap();
             ask((six, 80)).unwrap();
         }
-        assert!(ip("neighbour").contains("10.71.0.4"));
+        let bridge = format!("br-{}", &networks.network("own").unwrap().id[..12]);
+        let known = || ip(&format!("neighbour show dev {bridge}"));
+        assert!(
+            known().contains("10.71.0.4") && known().contains("fe80::42:"),
+            "{}",
+            known()
+        );
         for sandbox in &sandboxes {
             networks.leave(&sandbox.container).unwrap();
         }
+        assert_eq!(known(), "");
         networks.remove("own").unwrap();
         until("the end of all links", || traces(&networks) == before);
         drop(watching);

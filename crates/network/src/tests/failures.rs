@@ -1,7 +1,10 @@
 //! The daemon dies, restarts, ends.
 
+use std::os::fd::AsRawFd as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use super::others::until;
 use super::world::*;
 use crate::*;
 use tierce_links::Rtnetlink;
@@ -280,5 +283,24 @@ fn while_one_sandbox_is_entered_for_its_names_others_join_and_leave() {
             let rules = inside(slow.key.as_ref().unwrap(), ruleset);
             assert!(rules.contains(&format!("127.0.0.11 . {port}")), "{rules}");
         });
+    });
+}
+
+#[test]
+fn a_container_that_left_is_silent_at_once_and_its_interface_goes_though_a_process_stays() {
+    on_own_machine(|world| {
+        let networks = world.controller();
+        let _watching = watch(&networks).unwrap();
+        let sandbox = networks.join(wish(1)).unwrap();
+        let key = sandbox.key.clone().unwrap();
+        serve(&world.other_host, 7003);
+        // As a connection that lost its other side does, this keeps the namespace.
+        let process = inside(&key, || std::fs::File::open("/proc/thread-self/ns/net").unwrap());
+        let behind = PathBuf::from(format!("/proc/self/fd/{}", process.as_raw_fd()));
+        inside(&behind, || ask((THERE, 7003))).unwrap();
+        networks.leave(&sandbox.container).unwrap();
+        assert!(inside(&behind, || ask((THERE, 7003))).is_err());
+        let peer = &sandbox.primary().unwrap().1.peer;
+        until("the end of the interface", || !ip("-o link").contains(peer.as_str()));
     });
 }

@@ -2,6 +2,7 @@
 
 mod connect;
 mod crashes;
+mod exhaustion;
 mod failures;
 mod modes;
 mod others;

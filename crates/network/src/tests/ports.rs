@@ -1,6 +1,8 @@
 //! Published ports.
 
-use std::net::TcpListener;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+
+use rustix::net::{AddressFamily, SocketType, ipproto};
 
 use super::world::*;
 use crate::*;
@@ -278,5 +280,43 @@ fn the_relay_serves_ports_while_the_rules_are_flushed() {
         );
         world.there(|| ask((HERE, 9903))).unwrap();
         networks.leave(&sandbox.container).unwrap();
+    });
+}
+
+#[test]
+fn row_157_sctp_passes_a_published_port() {
+    let socket = || rustix::net::socket(AddressFamily::INET, SocketType::STREAM, Some(ipproto::SCTP));
+    if let Err(error) = socket() {
+        println!("skipped: no SCTP in this kernel: {error}");
+        return;
+    }
+    on_own_machine(move |world| {
+        let networks = world.controller();
+        let ports = publish("9935", "36412/sctp");
+        let sandbox = networks.join(Join { ports, ..wish(1) }).unwrap();
+        assert_eq!(sandbox.ports.len(), 2, "IPv4 and IPv6");
+        let server = inside(sandbox.key.as_ref().unwrap(), || {
+            let server = socket().unwrap();
+            rustix::net::bind(&server, &SocketAddr::from(([0, 0, 0, 0], 36412))).unwrap();
+            rustix::net::listen(&server, 1).unwrap();
+            server
+        });
+        let answering = std::thread::spawn(move || {
+            let (stream, _) = rustix::net::acceptfrom(&server).unwrap();
+            let mut word = [0; 4];
+            rustix::io::read(&stream, &mut word).unwrap();
+            rustix::io::write(&stream, &word).unwrap();
+        });
+        let client = world.there(|| socket().unwrap());
+        let here: SocketAddr = (HERE.parse::<IpAddr>().unwrap(), 9935).into();
+        rustix::net::connect(&client, &here).unwrap();
+        rustix::io::write(&client, b"ping").unwrap();
+        let mut word = [0; 4];
+        rustix::io::read(&client, &mut word).unwrap();
+        assert_eq!(&word, b"ping");
+        answering.join().unwrap();
+        networks.leave(&sandbox.container).unwrap();
+        let late = world.there(|| socket().unwrap());
+        assert!(rustix::net::connect(&late, &here).is_err());
     });
 }

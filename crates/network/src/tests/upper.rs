@@ -138,12 +138,14 @@ fn row_148_a_vlan_sub_interface_is_made_as_parent_and_removed() {
         networks.create(spec).unwrap();
         networks.leave(&sandbox.container).unwrap();
         networks.remove(&network.id).unwrap();
+        assert!(parent::is_ours("cable1.50").unwrap());
         let is_there = || Rtnetlink::open().unwrap().link("cable1.50").unwrap().is_some();
         assert!(is_there());
         networks.remove("more").unwrap();
         assert!(!is_there());
-        // One that somebody else made stays.
+        // One that somebody else made stays, and a dockerd is not told otherwise.
         ip("link add link cable1 name cable1.60 type vlan id 60");
+        assert!(!parent::is_ours("cable1.60").unwrap() && parent::is_ours("cable1.50").unwrap());
         let theirs = create(&networks, "theirs", "macvlan", &[("parent", "cable1.60")]).unwrap();
         networks.remove(&theirs.id).unwrap();
         assert!(Rtnetlink::open().unwrap().link("cable1.60").unwrap().is_some());

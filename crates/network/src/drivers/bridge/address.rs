@@ -1,6 +1,6 @@
 //! MAC addresses and interface names.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use tierce_oci::Digest;
 
@@ -24,6 +24,16 @@ pub(crate) fn mac_of(address: IpAddr) -> Mac {
             Mac(bytes)
         }
     }
+}
+
+/// The address that an interface with IPv6 has by itself (RFC 4291, appendix A).
+pub(super) fn link_local_of(mac: Mac) -> IpAddr {
+    let (vendor, device) = mac.0.split_at(3);
+    let mut address = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0x00ff, 0xfe00, 0).octets();
+    address[8..11].copy_from_slice(vendor);
+    address[13..].copy_from_slice(device);
+    address[8] ^= 2;
+    IpAddr::from(address)
 }
 
 /// The bridge's own, from the address that it has or could have.

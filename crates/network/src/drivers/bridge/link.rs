@@ -8,7 +8,7 @@ use std::net::Ipv6Addr;
 use ipnet::{IpNet, Ipv6Net};
 use rustix::io::Errno;
 
-use super::address::mac_of_bridge;
+use super::address::{link_local_of, mac_of_bridge};
 use super::options::Options;
 use crate::Error;
 use crate::endpoint::Link;
@@ -167,18 +167,26 @@ fn bridged_frames_are_filtered() -> bool {
 
 /// Silences the port, so that the address may be given to another container while the kernel still takes the old
 /// namespace apart; and gives the pair up, since a connection that lost its other side may keep that namespace for
-/// minutes.
-pub(super) fn detach(link: &Link) -> Result<(), Error> {
+/// minutes. The host forgets who had the address: the next one may have a hardware address of its choice.
+pub(super) fn detach(options: &Options, link: &Link) -> Result<(), Error> {
     let host = Rtnetlink::open()?;
-    let Some(peer) = host.link(&link.peer)? else {
-        return Ok(());
-    };
-    // In this order: a port that has changed is no longer silent.
-    match host.apply(Plan::default().give_up(&link.peer).silence(&link.peer, peer.index)) {
-        // It went away in between, or is no port (then it cannot talk either).
-        Err(error) if error.is(Errno::NODEV) || error.is(Errno::OPNOTSUPP) => Ok(()),
-        other => Ok(other.map(drop)?),
+    if let Some(peer) = host.link(&link.peer)? {
+        // In this order: a port that has changed is no longer silent.
+        match host.apply(Plan::default().give_up(&link.peer).silence(&link.peer, peer.index)) {
+            // It went away in between, or is no port (then it cannot talk either).
+            Err(error) if error.is(Errno::NODEV) || error.is(Errno::OPNOTSUPP) => {}
+            other => drop(other?),
+        }
     }
+    if let Some(bridge) = host.link(&options.bridge)? {
+        let mut plan = Plan::default();
+        for address in link.addresses().chain(link.address6.map(|_| link_local_of(link.mac))) {
+            plan.forget_neighbour(&bridge, address);
+        }
+        // As a rule some of them are not known.
+        let _ = host.apply(&plan);
+    }
+    Ok(())
 }
 
 /// Destroys both ends of the pair.

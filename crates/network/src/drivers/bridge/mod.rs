@@ -46,8 +46,11 @@ impl Driver for Bridge {
         }
     }
 
-    fn detach(&self, _: &Network, link: &Link) -> Result<(), Error> {
-        link::detach(link)
+    fn detach(&self, network: &Network, link: &Link) -> Result<(), Error> {
+        match &network.kind {
+            NetworkKind::Bridge(options) => link::detach(options, link),
+            _ => Ok(()),
+        }
     }
 
     fn rejoin(&self, network: &Network, link: &Link) -> Result<(), Error> {
