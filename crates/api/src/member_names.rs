@@ -50,7 +50,8 @@ const MEMBERS: &str = "
         IPAMConfig{IPv4Address IPv6Address LinkLocalIPs} Links Aliases MacAddress DriverOpts GwPriority NetworkID
         EndpointID Gateway IPAddress IPPrefixLen IPv6Gateway GlobalIPv6Address GlobalIPv6PrefixLen DNSNames
     }
-    username password email serveraddress identitytoken registrytoken
+    CheckpointID CheckpointDir Exit
+    username password email auth serveraddress identitytoken registrytoken
 ";
 
 static REQUESTS: LazyLock<Shape> = LazyLock::new(|| Shape::read(&mut MEMBERS.chars().peekable()));
@@ -144,8 +145,10 @@ pub(crate) fn mended(bytes: &[u8]) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
     use serde_json::json;
-    use tierce_api_types::container::{CreateRequest, HostConfig};
-    use tierce_api_types::network::NetworkCreate;
+    use tierce_api_types::container::{CheckpointRequest, CreateRequest, HostConfig};
+    use tierce_api_types::exec::{ExecCreate, ExecStart};
+    use tierce_api_types::network::{NetworkConnect, NetworkCreate, NetworkDisconnect};
+    use tierce_api_types::volume::VolumeCreate;
 
     fn mend(document: &Value) -> Value {
         let bytes = mended(document.to_string().as_bytes());
@@ -193,15 +196,24 @@ mod tests {
     /// Every member that we write has its place in the list.
     #[test]
     fn row_089_the_list_knows_what_is_served() {
-        let host_config = serde_json::to_value(HostConfig::default()).unwrap();
-        let create = serde_json::to_value(CreateRequest::default()).unwrap();
-        let network = serde_json::to_value(NetworkCreate::default()).unwrap();
         let host = REQUESTS.members["hostconfig"].below.as_ref().unwrap();
-        for (shape, document) in [(host, host_config), (&*REQUESTS, create), (&*REQUESTS, network)] {
-            for name in document.as_object().unwrap().keys() {
-                let known = shape.members.get(&name.to_ascii_lowercase());
-                assert_eq!(known.map(|member| member.name.as_str()), Some(name.as_str()));
-            }
+        assert_known(host, HostConfig::default());
+        assert_known(&REQUESTS, CreateRequest::default());
+        assert_known(&REQUESTS, CheckpointRequest::default());
+        assert_known(&REQUESTS, ExecCreate::default());
+        assert_known(&REQUESTS, ExecStart::default());
+        assert_known(&REQUESTS, NetworkCreate::default());
+        assert_known(&REQUESTS, NetworkConnect::default());
+        assert_known(&REQUESTS, NetworkDisconnect::default());
+        assert_known(&REQUESTS, VolumeCreate::default());
+    }
+
+    #[track_caller]
+    fn assert_known(shape: &Shape, request: impl serde::Serialize) {
+        let document = serde_json::to_value(request).unwrap();
+        for name in document.as_object().unwrap().keys() {
+            let known = shape.members.get(&name.to_ascii_lowercase());
+            assert_eq!(known.map(|member| member.name.as_str()), Some(name.as_str()));
         }
     }
 }
