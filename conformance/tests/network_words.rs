@@ -56,6 +56,12 @@ fn networks_are_created_and_listed_as_docker_does() {
         "{pools}"
     );
     assert_eq!(pools.as_array().unwrap().len(), 2);
+    // A subnet of a family that the network has not is shown, and of no effect.
+    docker(&daemon, "network create --subnet 2001:db8:3::/64 --label x=y idle").ok();
+    let idle = inspected(&daemon, "idle");
+    assert_eq!(idle["EnableIPv6"], json!(false));
+    assert_eq!(idle["IPAM"]["Config"][0], json!({"Subnet": "2001:db8:3::/64"}));
+    assert_eq!(idle["IPAM"]["Config"].as_array().unwrap().len(), 2);
     // Options of the address management are kept: given, given as none, and not given.
     docker(&daemon, "network create --ipam-opt a=b n3").ok();
     assert_eq!(
@@ -138,6 +144,23 @@ fn endpoints_are_refused_in_dockers_words() {
     ] {
         refused(&daemon, &format!("create --name c1 {words} {image}"), &text);
     }
+    docker(&daemon, "network create --subnet 2001:db8:3::/64 idle").ok();
+    docker(
+        &daemon,
+        &format!("run -d --name six --network idle --ip6 2001:db8:3::9 {image} sleep 1000"),
+    )
+    .ok();
+    let told = daemon.inspect(
+        "six",
+        "{{json .NetworkSettings.Networks.idle.IPAMConfig}} {{.NetworkSettings.Networks.idle.GlobalIPv6Address}}",
+    );
+    assert_eq!(told, "{\"IPv6Address\":\"2001:db8:3::9\"} ");
+    let elsewhere = format!("create --name c1 --network idle --ip6 2001:db8:4::9 {image}");
+    refused(
+        &daemon,
+        &elsewhere,
+        "no configured subnet or ip-range contain the IP address 2001:db8:4::9",
+    );
     docker(&daemon, &format!("run -d --name edge {image} sleep 1000")).ok();
     for address in ["10.40.0.0", "10.40.0.255"] {
         let connect = format!("network connect --ip {address} n1 edge");

@@ -34,6 +34,7 @@ fn network(driver: &str) -> Network {
         kind,
         ipam,
         ipam6: None,
+        idle: None,
         internal: false,
         attachable: false,
         ipam_options: None,

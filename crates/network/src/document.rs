@@ -95,7 +95,7 @@ pub(crate) fn read(network: &[u8], bridge: Option<&[u8]>, mtu: u32) -> Result<Ne
         return Err("it was being removed".to_owned());
     }
     let options = options(document.generic.as_ref());
-    let (mut ipam, mut ipam6) = (None, None);
+    let (mut ipam, mut ipam6, mut idle) = (None, None, None);
     let kind = match document.network_type.as_str() {
         "host" => NetworkKind::Host,
         "null" => NetworkKind::None,
@@ -123,6 +123,11 @@ pub(crate) fn read(network: &[u8], bridge: Option<&[u8]>, mtu: u32) -> Result<Ne
         if ipam.is_none() && ipam6.is_none() {
             return Err("it has no addresses".to_owned());
         }
+        idle = match (&ipam, &ipam6) {
+            (None, _) => self::idle(document.wishes.as_deref())?,
+            (_, None) => self::idle(document.wishes6.as_deref())?,
+            _ => None,
+        };
     }
     Ok(Network {
         id: document.id,
@@ -131,6 +136,7 @@ pub(crate) fn read(network: &[u8], bridge: Option<&[u8]>, mtu: u32) -> Result<Ne
         kind,
         ipam,
         ipam6,
+        idle,
         internal: document.internal,
         attachable: document.attachable,
         ipam_options: document.ipam_options,
@@ -170,6 +176,24 @@ fn subnet(wishes: Option<&str>, pools: Option<&str>) -> Result<Option<Ipam>, Str
     }))
 }
 
+/// The first subnet of a family that was asked for; the network has not the family.
+fn idle(wishes: Option<&str>) -> Result<Option<Ipam>, String> {
+    let told = |error: serde_json::Error| format!("its address pools cannot be read: {error}");
+    let wish: Vec<Wish> = serde_json::from_str(wishes.unwrap_or("[]")).map_err(told)?;
+    let Some(wish) = wish.into_iter().next() else {
+        return Ok(None);
+    };
+    let subnet = wish.preferred_pool.parse::<IpNet>().ok();
+    Ok(subnet.map(|subnet| Ipam {
+        gateway: wish.gateway.parse().ok(),
+        allocation: wish.sub_pool.parse().ok(),
+        auxiliary: wish.aux_addresses.unwrap_or_default(),
+        configured: true,
+        gateway_given: !wish.gateway.is_empty(),
+        ..Ipam::of(subnet)
+    }))
+}
+
 /// The document of a network.
 pub(crate) fn network(network: &Network) -> Value {
     let predefined = network.is_predefined();
@@ -198,6 +222,14 @@ pub(crate) fn network(network: &Network) -> Value {
         document[info] = pools(ipam, predefined).to_string().into();
         generic["com.docker.network.enable_ipv4"] = ipv4.into();
         generic["com.docker.network.enable_ipv6"] = ipv6.into();
+    }
+    if let Some(idle) = &network.idle {
+        let config = if idle.subnet.addr().is_ipv6() {
+            "ipamV6Config"
+        } else {
+            "ipamV4Config"
+        };
+        document[config] = wishes(idle, predefined).into();
     }
     if network.internal {
         generic["com.docker.network.internal"] = true.into();
@@ -356,6 +388,24 @@ mod tests {
             names.push(found.name.clone());
         }
         assert_eq!(names, ["v6dual", "v6only", "v6sub", "v6aux", "v6iso", "v6int", "v6opt"]);
+    }
+
+    #[test]
+    fn a_subnet_of_a_family_that_the_network_has_not_is_kept() {
+        let pools = json!([{ "IPAMData": json!({ "Pool": "10.9.0.0/24", "Gateway": "10.9.0.1/24" }).to_string() }]);
+        let document = json!({
+            "id": "a".repeat(64), "name": "n", "created": "2026-11-29T08:29:31Z", "networkType": "bridge",
+            "ipamV4Info": pools.to_string(), "ipamV6Config": r#"[{"PreferredPool":"2001:db8::/64"}]"#,
+        });
+        let found = read(document.to_string().as_bytes(), None, 1500).unwrap();
+        let idle = found.idle.clone().unwrap();
+        assert_eq!(
+            (idle.subnet.to_string().as_str(), idle.configured),
+            ("2001:db8::/64", true)
+        );
+        assert_eq!(found.ipam6, None);
+        let written = network(&found).to_string();
+        assert_eq!(read(written.as_bytes(), None, 1500).unwrap(), found);
     }
 
     #[test]

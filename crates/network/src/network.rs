@@ -22,6 +22,8 @@ pub struct Network {
     pub ipam: Option<Ipam>,
     /// The same of IPv6.
     pub ipam6: Option<Ipam>,
+    /// A subnet that the user named, of the family that the network has not: shown, and of no effect.
+    pub idle: Option<Ipam>,
     /// No way out.
     pub internal: bool,
     /// Containers of a swarm's user may join it: kept, and of no effect here.
@@ -120,6 +122,12 @@ impl Network {
     /// Its subnets, IPv4 first.
     pub fn subnets(&self) -> impl Iterator<Item = &Ipam> {
         self.ipam.iter().chain(&self.ipam6)
+    }
+
+    /// The subnet of a family, also one that is idle.
+    pub(crate) fn subnet_of(&self, ipv6: bool) -> Option<&Ipam> {
+        let mut all = self.subnets().chain(&self.idle);
+        all.find(|ipam| ipam.subnet.addr().is_ipv6() == ipv6)
     }
 
     /// Whether it is one of `bridge`, `host`, `none`.

@@ -79,8 +79,13 @@ pub fn check_endpoint(network: &Network, wish: &EndpointSettings) -> Result<(), 
         }
     }
     let addresses = [
-        (&v4, &network.ipam, "IPv4", IpAddr::is_ipv4 as fn(&IpAddr) -> bool),
-        (&v6, &network.ipam6, "IPv6", IpAddr::is_ipv6),
+        (
+            &v4,
+            network.subnet_of(false),
+            "IPv4",
+            IpAddr::is_ipv4 as fn(&IpAddr) -> bool,
+        ),
+        (&v6, network.subnet_of(true), "IPv6", IpAddr::is_ipv6),
     ];
     for (text, _, family, fits) in addresses {
         if let Some(text) = text
@@ -105,7 +110,7 @@ pub fn check_endpoint(network: &Network, wish: &EndpointSettings) -> Result<(), 
         .filter_map(|(text, ipam, ..)| Some((text.as_ref()?, ipam)));
     // The default bridge's subnets count as the user's.
     let known = |ipam: &&Ipam| ipam.configured || network.name == "bridge";
-    faults.extend(asked.filter_map(|(text, ipam)| out_of_range(ipam.as_ref().filter(known), text)));
+    faults.extend(asked.filter_map(|(text, ipam)| out_of_range(ipam.filter(known), text)));
     let sysctls = wish
         .driver_opts
         .as_ref()

@@ -13,7 +13,7 @@ use crate::timestamp::rfc3339;
 pub(crate) fn document(details: &NetworkDetails, with_members: bool) -> wire::Network {
     let network = &details.network;
     // What the user named comes first.
-    let mut subnets: Vec<_> = network.subnets().collect();
+    let mut subnets: Vec<_> = network.subnets().chain(&network.idle).collect();
     subnets.sort_by_key(|ipam| !ipam.configured);
     let pools: Vec<_> = subnets.into_iter().map(pool).collect();
     wire::Network {

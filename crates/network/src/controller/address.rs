@@ -22,7 +22,10 @@ pub(super) fn take(
         (&network.ipam, attachment.address.map(IpAddr::from)),
         (&network.ipam6, attachment.address6.map(IpAddr::from)),
     ] {
+        let is_idle = |address: &IpAddr| network.idle.as_ref().is_some_and(|idle| idle.subnet.contains(address));
         let taken = match (ipam, wanted) {
+            // As dockerd: the network has no such addresses, and that is no error.
+            (None, Some(wanted)) if is_idle(&wanted) => Ok(()),
             (ipam, Some(_)) if ipam.as_ref().is_none_or(|ipam| !ipam.configured) => Err(unfit(
                 network,
                 "user specified IP address is supported only when connecting to networks with user configured subnets",

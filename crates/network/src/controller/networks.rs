@@ -86,14 +86,15 @@ impl Controller {
             }
             let mut occupied = occupied;
             occupied.extend(state.networks.values().flat_map(|other| occupied_by(other)));
-            let (ipam, ipam6) = plan::addresses(&self.config.pools, &spec, &kind, &occupied)?;
+            let plan::Subnets { four, six, idle } = plan::addresses(&self.config.pools, &spec, &kind, &occupied)?;
             let network = Arc::new(Network {
                 id: id.clone(),
                 name: spec.name,
                 created: jiff::Timestamp::now(),
                 kind,
-                ipam,
-                ipam6,
+                ipam: four,
+                ipam6: six,
+                idle,
                 internal: spec.internal,
                 attachable: spec.attachable,
                 ipam_options: spec.ipam_options,

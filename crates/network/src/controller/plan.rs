@@ -14,13 +14,21 @@ use crate::{Error, NetworkSpec};
 /// Below it the kernel switches IPv6 off.
 const IPV6_MTU: u32 = 1280;
 
+/// The subnets of a new network.
+pub(super) struct Subnets {
+    pub(super) four: Option<Ipam>,
+    pub(super) six: Option<Ipam>,
+    /// Of the family that the network has not.
+    pub(super) idle: Option<Ipam>,
+}
+
 /// Subnets of both families, as the network's driver can have them.
 pub(super) fn addresses(
     pools: &[Pool],
     spec: &NetworkSpec,
     kind: &NetworkKind,
     occupied: &[Occupied],
-) -> Result<(Option<Ipam>, Option<Ipam>), Error> {
+) -> Result<Subnets, Error> {
     check(spec)?;
     let (ipv4, ipv6) = (spec.ipv4.unwrap_or(true), spec.ipv6.unwrap_or(false));
     if !ipv4 && !ipv6 {
@@ -45,7 +53,20 @@ pub(super) fn addresses(
             ..ipam
         }))
     };
-    Ok((family(ipv4, false, mode)?, family(ipv6, true, mode6)?))
+    let is_idle = |asked: &&SubnetSpec| !if asked.subnet.addr().is_ipv6() { ipv6 } else { ipv4 };
+    let idle = spec.subnets.iter().find(is_idle).map(|asked| Ipam {
+        gateway: asked.gateway,
+        allocation: asked.allocation,
+        auxiliary: asked.auxiliary.clone(),
+        configured: true,
+        gateway_given: asked.gateway.is_some(),
+        ..Ipam::of(asked.subnet.trunc())
+    });
+    Ok(Subnets {
+        four: family(ipv4, false, mode)?,
+        six: family(ipv6, true, mode6)?,
+        idle,
+    })
 }
 
 fn subnet(pools: &[Pool], asked: Option<&SubnetSpec>, ipv6: bool, occupied: &[Occupied]) -> Result<Ipam, Error> {

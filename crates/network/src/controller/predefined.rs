@@ -152,6 +152,7 @@ fn predefined(
         kind,
         ipam,
         ipam6: None,
+        idle: None,
         internal: false,
         attachable: false,
         ipam_options: None,
