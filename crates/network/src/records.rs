@@ -90,9 +90,11 @@ impl Records {
         ];
         let mut database = self.lock();
         let bucket = database.root.bucket(BUCKET);
+        let mut count = last_count(bucket);
         for (kind, document) in documents {
             if let Some(document) = document {
-                put(bucket, &key_of(kind, &network.id), &document);
+                count += 1;
+                put(bucket, &key_of(kind, &network.id), count, &document);
             }
         }
         Ok(database.save()?)
@@ -133,11 +135,15 @@ fn text(value: &[u8]) -> &[u8] {
     value.get(COUNTER..).unwrap_or_default()
 }
 
-/// Writes a document with the next count.
-fn put(bucket: &mut Bucket, key: &str, document: &serde_json::Value) {
+/// The highest count of all values.
+fn last_count(bucket: &Bucket) -> u64 {
     let counts = bucket.values().filter_map(|(_, value)| value.first_chunk::<COUNTER>());
-    let last = counts.map(|count| u64::from_le_bytes(*count)).max().unwrap_or(0);
-    let mut value = (last + 1).to_le_bytes().to_vec();
+    counts.map(|count| u64::from_le_bytes(*count)).max().unwrap_or(0)
+}
+
+/// Writes a document with its count.
+fn put(bucket: &mut Bucket, key: &str, count: u64, document: &serde_json::Value) {
+    let mut value = count.to_le_bytes().to_vec();
     value.extend(tierce_store::to_json(document).unwrap_or_default());
     bucket.put(key, value);
 }

@@ -1,6 +1,7 @@
 //! One endpoint of a sandbox: planned, attached, cut off, freed. Joining does this for all of a container's networks,
 //! connecting and disconnecting for one.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use ipnet::{IpNet, Ipv4Net};
@@ -194,12 +195,10 @@ pub(super) fn lead_out(sandbox: &Sandbox, namespace: &Namespace) -> Result<(), E
 
 /// The wanted name, else the first of the network's prefix that the sandbox has not: `eth0`, `eth1`, …
 fn interface(wish: &Attachment, network: &Network, sandbox: &Sandbox) -> Result<String, Error> {
-    let taken = |name: &str| {
-        let mut links = sandbox.endpoints.iter().filter_map(|endpoint| endpoint.link.as_ref());
-        name == "lo" || links.any(|link| link.interface == name)
-    };
+    let links = sandbox.endpoints.iter().filter_map(|endpoint| endpoint.link.as_ref());
+    let taken: HashSet<_> = links.map(|link| link.interface.as_str()).chain(["lo"]).collect();
     if let Some(name) = &wish.interface {
-        if taken(name) {
+        if taken.contains(name.as_str()) {
             return Err(Error::Invalid(format!("the container has an interface {name} already")));
         }
         return Ok(name.clone());
@@ -209,5 +208,5 @@ fn interface(wish: &Attachment, network: &Network, sandbox: &Sandbox) -> Result<
         _ => "eth",
     };
     let mut names = (0..=sandbox.endpoints.len()).map(|number| format!("{prefix}{number}"));
-    Ok(names.find(|name| !taken(name)).unwrap_or_default())
+    Ok(names.find(|name| !taken.contains(name.as_str())).unwrap_or_default())
 }

@@ -1,5 +1,6 @@
 //! Networks: list, find, create, remove.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Controller, State, plan, random_id};
@@ -241,20 +242,16 @@ fn refuse_same_interface(kind: &NetworkKind, other: &Network) -> Result<(), Erro
 pub(super) fn host_routes(own: Option<&str>) -> Result<Vec<Occupied>, Error> {
     let route = Rtnetlink::open()?;
     let links = route.links()?;
-    let name = |index| {
-        links
-            .iter()
-            .find(|link| link.index == index)
-            .map_or("?", |link| link.name.as_str())
-    };
-    let routes = route
-        .routes()?
-        .into_iter()
-        .filter(|route| Some(name(route.link)) != own);
+    let names: HashMap<_, _> = links.iter().map(|link| (link.index, link.name.as_str())).collect();
+    let routes = route.routes()?.into_iter().map(|route| {
+        let name = names.get(&route.link).copied().unwrap_or("?");
+        (route.destination, name)
+    });
     Ok(routes
-        .map(|route| Occupied {
-            subnet: route.destination,
-            by: format!("host route by {}", name(route.link)),
+        .filter(|(_, name)| Some(*name) != own)
+        .map(|(subnet, name)| Occupied {
+            subnet,
+            by: format!("host route by {name}"),
         })
         .collect())
 }

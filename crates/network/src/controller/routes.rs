@@ -1,5 +1,6 @@
 //! Routes of the host that lead elsewhere what networks have for their own: a VPN that was dialled later, as a rule.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use ipnet::IpNet;
@@ -46,6 +47,7 @@ pub(super) fn all(controller: &Controller) -> Result<Vec<Collision>, Error> {
 /// Those of the given routes.
 pub(super) fn collisions(controller: &Controller, routes: &[RouteEntry]) -> Vec<Collision> {
     let networks: Vec<_> = controller.lock().networks.values().cloned().collect();
+    let mut names = Names::default();
     let mut found = Vec::new();
     for network in networks {
         let NetworkKind::Bridge(options) = &network.kind else {
@@ -55,7 +57,7 @@ pub(super) fn collisions(controller: &Controller, routes: &[RouteEntry]) -> Vec<
             .subnets()
             .flat_map(|ipam| routes.iter().map(move |route| (ipam, route)));
         for (ipam, route) in pairs.filter(|(ipam, route)| ipam::overlap(ipam.subnet, route.destination)) {
-            let interface = name_of(route.link);
+            let interface = names.of(route.link);
             if interface != options.bridge {
                 found.push(Collision {
                     network: network.name.clone(),
@@ -69,9 +71,28 @@ pub(super) fn collisions(controller: &Controller, routes: &[RouteEntry]) -> Vec<
     found
 }
 
-/// Name of an interface by its number, as far as it is there.
-fn name_of(link: u32) -> String {
-    let links = Rtnetlink::open().and_then(|route| route.links()).unwrap_or_default();
-    let link = links.into_iter().find(|entry| entry.index == link);
-    link.map_or_else(|| "an unknown interface".to_owned(), |entry| entry.name)
+/// Names of interfaces by their numbers, each asked for once: nearly all are our own bridges.
+#[derive(Default)]
+struct Names {
+    route: Option<Rtnetlink>,
+    known: HashMap<u32, String>,
+}
+
+impl Names {
+    /// The name, as far as the interface is there.
+    fn of(&mut self, index: u32) -> String {
+        if let Some(name) = self.known.get(&index) {
+            return name.clone();
+        }
+        if self.route.is_none() {
+            self.route = Rtnetlink::open().ok();
+        }
+        let entry = self
+            .route
+            .as_ref()
+            .and_then(|route| route.link_at(index).ok().flatten());
+        let name = entry.map_or_else(|| "an unknown interface".to_owned(), |entry| entry.name);
+        self.known.insert(index, name.clone());
+        name
+    }
 }

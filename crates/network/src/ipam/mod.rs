@@ -90,7 +90,8 @@ pub(crate) struct Occupied {
 /// The first piece of the pools that overlaps nothing. `ipv6`: which of the pools count.
 pub(crate) fn choose_subnet(pools: &[Pool], ipv6: bool, occupied: &[Occupied]) -> Result<IpNet, Error> {
     let pools = || pools.iter().filter(|pool| pool.base.addr().is_ipv6() == ipv6);
-    if let Some(free) = pools().find_map(|pool| free_piece(pool, occupied)) {
+    let obstacles = Obstacles::of(occupied, ipv6);
+    if let Some(free) = pools().find_map(|pool| free_piece(pool, &obstacles)) {
         return Ok(free);
     }
     let mut reasons: Vec<_> = occupied
@@ -109,8 +110,45 @@ pub(crate) fn choose_subnet(pools: &[Pool], ipv6: bool, occupied: &[Occupied]) -
     Err(Error::PoolsExhausted(reasons.join(", ")))
 }
 
+/// What is in use, in order, to be asked many times: with hundreds of networks each asks about all others.
+struct Obstacles {
+    /// First addresses.
+    starts: Vec<u128>,
+    /// The last address of all that start there or before.
+    ends: Vec<u128>,
+}
+
+impl Obstacles {
+    fn of(occupied: &[Occupied], ipv6: bool) -> Self {
+        let of_family = occupied
+            .iter()
+            .map(|occupied| occupied.subnet)
+            .filter(|subnet| subnet.addr().is_ipv6() == ipv6);
+        let mut ranges: Vec<_> = of_family
+            .map(|subnet| (number(subnet.network()), number(subnet.broadcast())))
+            .collect();
+        ranges.sort_unstable();
+        let mut end = 0;
+        let ends = ranges.iter().map(|(_, last)| {
+            end = (*last).max(end);
+            end
+        });
+        Self {
+            ends: ends.collect(),
+            starts: ranges.iter().map(|(first, _)| *first).collect(),
+        }
+    }
+
+    /// Where what is in the way of a piece ends, if something is.
+    fn end(&self, piece: IpNet) -> Option<u128> {
+        let before = self.starts.partition_point(|start| *start <= number(piece.broadcast()));
+        let end = *self.ends.get(before.checked_sub(1)?)?;
+        (end >= number(piece.network())).then_some(end)
+    }
+}
+
 /// Goes from one obstacle to behind it: an IPv6 pool has more pieces than anybody can try.
-fn free_piece(pool: &Pool, occupied: &[Occupied]) -> Option<IpNet> {
+fn free_piece(pool: &Pool, obstacles: &Obstacles) -> Option<IpNet> {
     let base = pool.base.trunc();
     if pool.size < base.prefix_len() {
         return None;
@@ -118,10 +156,10 @@ fn free_piece(pool: &Pool, occupied: &[Occupied]) -> Option<IpNet> {
     let mut offset = 0;
     while offset <= size(base) {
         let piece = subnet_at(address(base, offset), pool.size)?;
-        let Some(obstacle) = overlapping(piece, occupied) else {
+        let Some(end) = obstacles.end(piece) else {
             return Some(piece);
         };
-        let behind = number(obstacle.subnet.broadcast()).max(number(piece.broadcast()));
+        let behind = end.max(number(piece.broadcast()));
         // Back to the beginning of a piece; the obstacle may be smaller than one.
         offset = (behind - number(base.network())).checked_add(1)?;
         offset = offset.checked_next_multiple_of(size(piece).checked_add(1)?)?;
@@ -161,6 +199,10 @@ pub(crate) fn overlap(one: IpNet, other: IpNet) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     fn occupied(subnet: &str, by: &str) -> Occupied {
@@ -191,7 +233,7 @@ mod tests {
     fn the_default_pools_give_thousands_of_networks() {
         let pools = crate::Config::default_pools();
         let mut taken = Vec::new();
-        for _ in 0..600 {
+        for _ in 0..1500 {
             taken.push(Occupied {
                 subnet: choose_subnet(&pools, false, &taken).unwrap(),
                 by: String::new(),
@@ -199,6 +241,20 @@ mod tests {
         }
         for (index, one) in taken.iter().enumerate() {
             assert!(overlapping(one.subnet, &taken[index + 1..]).is_none());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_first_free_piece_is_found(taken in prop::collection::vec((any::<u16>(), 17u8..=32), 0..60), size in 17u8..=30) {
+            let base: IpNet = "10.5.0.0/16".parse().unwrap();
+            let subnet = |(low, length): (u16, u8)| IpNet::new(Ipv4Addr::from(0x0a05_0000 | u32::from(low)).into(), length);
+            let taken: Vec<_> = taken
+                .into_iter()
+                .map(|one| Occupied { subnet: subnet(one).unwrap().trunc(), by: String::new() })
+                .collect();
+            let naive = base.subnets(size).unwrap().find(|piece| overlapping(*piece, &taken).is_none());
+            prop_assert_eq!(choose_subnet(&[Pool { base, size }], false, &taken).ok(), naive);
         }
     }
 

@@ -43,6 +43,8 @@ struct Shared {
 struct State {
     next_token: u64,
     listeners: HashMap<u64, Listener>,
+    /// Those of each container.
+    tokens: HashMap<String, Vec<u64>>,
     /// Containers whose connections the thread shall drop.
     gone: Vec<String>,
     stop: bool,
@@ -89,6 +91,7 @@ impl Relay {
                 .map_err(|cause| Error::file("watch", "relay socket", cause))?;
             }
             state.listeners.insert(token, listener);
+            state.tokens.entry(container.to_owned()).or_default().push(token);
         }
         Ok(())
     }
@@ -97,8 +100,9 @@ impl Relay {
     pub(crate) fn retarget(&self, container: &str, targets: Targets) {
         let Some(shared) = self.shared.get() else { return };
         let mut state = shared.lock();
-        for listener in state.listeners.values_mut() {
-            if listener.container == container {
+        let State { listeners, tokens, .. } = &mut *state;
+        for token in tokens.get(container).into_iter().flatten() {
+            if let Some(listener) = listeners.get_mut(token) {
                 // One that can be reached no more keeps its old target, where nobody is.
                 let target = targets.for_relay(listener.host);
                 listener.target.set_ip(target.unwrap_or(listener.target.ip()));
@@ -112,12 +116,14 @@ impl Relay {
     pub(crate) fn withdraw(&self, container: &str) {
         let Some(shared) = self.shared.get() else { return };
         let mut state = shared.lock();
-        let before = state.listeners.len();
-        state.listeners.retain(|_, listener| listener.container != container);
-        if state.listeners.len() != before {
-            state.gone.push(container.to_owned());
-            shared.wake();
+        let Some(tokens) = state.tokens.remove(container) else {
+            return;
+        };
+        for token in tokens {
+            state.listeners.remove(&token);
         }
+        state.gone.push(container.to_owned());
+        shared.wake();
     }
 
     fn start(&self) -> Result<&Arc<Shared>, Error> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::world::*;
-use crate::{Join, Publication};
+use crate::{Attachment, Connect, Join, NetworkSpec, Publication};
 
 #[test]
 fn fifty_containers_join_and_leave_in_parallel() {
@@ -90,6 +90,58 @@ fn many_published_ports() {
                 );
             }
         }
+    });
+}
+
+/// What hundreds of networks cost: run with `--ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn many_networks() {
+    const COUNT: usize = 200;
+    on_own_machine(|world| {
+        let networks = world.controller();
+        let name = |number: usize| format!("n{number}");
+        let mut parts = Vec::new();
+        for part in 0..4 {
+            let start = Instant::now();
+            for number in part * COUNT / 4..(part + 1) * COUNT / 4 {
+                let spec = NetworkSpec {
+                    name: name(number),
+                    ..NetworkSpec::default()
+                };
+                networks.create(spec).unwrap();
+            }
+            parts.push(start.elapsed() * 4 / COUNT as u32);
+        }
+        println!("create, each, by quarters: {parts:?}");
+        let start = Instant::now();
+        assert_eq!(networks.warnings(), Vec::<String>::new());
+        println!("warnings: {:?}", start.elapsed());
+        let ports = (0..1000).flat_map(|port: u16| publish(&(20_000 + port).to_string(), "80/tcp"));
+        let join = Join {
+            attachments: (0..COUNT).map(|number| Attachment::to(name(number))).collect(),
+            ports: ports.collect(),
+            ..wish(1)
+        };
+        let start = Instant::now();
+        let sandbox = networks.join(join).unwrap();
+        println!("join of {COUNT} networks with 1,000 ports: {:?}", start.elapsed());
+        let connect = Connect {
+            container: sandbox.container.clone(),
+            attachment: Attachment::to("bridge"),
+            ..Connect::default()
+        };
+        let start = Instant::now();
+        networks.connect(&connect).unwrap();
+        println!("connect to one more: {:?}", start.elapsed());
+        let start = Instant::now();
+        networks.leave(&sandbox.container).unwrap();
+        println!("leave: {:?}", start.elapsed());
+        let start = Instant::now();
+        for number in 0..COUNT {
+            networks.remove(&name(number)).unwrap();
+        }
+        println!("remove, each: {:?}", start.elapsed() / COUNT as u32);
     });
 }
 
