@@ -40,6 +40,13 @@ fn networks_are_created_and_listed_as_docker_does() {
         "network create --subnet 10.22.0.0/24 --aux-address a=10.22.0.3 --aux-address b=10.22.0.3 n1",
         "failed to allocate secondary ip address (b:10.22.0.3): Address already in use",
     );
+    docker(&daemon, "network create --subnet 10.20.0.0/24 taken").ok();
+    refused(
+        &daemon,
+        "network create --subnet 10.20.0.128/25 n1",
+        "invalid pool request: Pool overlaps with other one on this address space: 10.20.0.128/25 overlaps with \
+         10.20.0.0/24 (network taken)",
+    );
     docker(&daemon, "network create --attachable n1").ok();
     assert_eq!(inspected(&daemon, "n1")["Attachable"], json!(true));
     refused(&daemon, "network ls --filter type=foo", "invalid filter: 'type'='foo'");

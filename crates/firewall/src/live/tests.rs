@@ -212,6 +212,24 @@ fn rules_of_iptables_are_understood() {
     });
 }
 
+#[test]
+fn rules_of_before_nf_tables_are_said_to_be_unread() {
+    if let Some(reason) = missing("iptables-legacy") {
+        println!("skipped: {reason}");
+        return;
+    }
+    in_own_network(|| {
+        let judged = |packet: &Packet| open(Choice::Nft).live().unwrap().forwarded(packet);
+        assert_eq!(judged(&packet()), Passage::Open);
+        iptables("iptables-legacy", "-P FORWARD DROP");
+        let doubtful = |table: &str| Passage::Depends(vec![table.to_owned()]);
+        assert_eq!(judged(&packet()), doubtful("ip filter (iptables-legacy)"));
+        assert_eq!(judged(&packet6()), Passage::Open);
+        iptables("ip6tables-legacy", "-A FORWARD -j ACCEPT");
+        assert_eq!(judged(&packet6()), doubtful("ip6 filter (ip6tables-legacy)"));
+    });
+}
+
 fn iptables(program: &str, arguments: &str) {
     let status = std::process::Command::new(program)
         .args(arguments.split(' '))

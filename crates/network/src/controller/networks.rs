@@ -70,7 +70,7 @@ impl Controller {
         }
         let id = random_id()?;
         let kind = kind_of(&spec, &id, self.config.bridge.mtu)?;
-        let occupied = match &kind {
+        let routes = match &kind {
             NetworkKind::Bridge(options) => host_routes(Some(&options.bridge))?,
             // Of the wire of its parent the host has a route itself.
             _ if !spec.subnets.is_empty() => Vec::new(),
@@ -85,8 +85,9 @@ impl Controller {
             for other in state.networks.values() {
                 refuse_same_interface(&kind, other)?;
             }
-            let mut occupied = occupied;
-            occupied.extend(state.networks.values().flat_map(|other| occupied_by(other)));
+            // Networks first: in refusals their names say more than those of their bridges.
+            let networks = state.networks.values().flat_map(|other| occupied_by(other));
+            let occupied: Vec<_> = networks.chain(routes).collect();
             let plan::Subnets { four, six, idle } = plan::addresses(&self.config.pools, &spec, &kind, &occupied)?;
             let network = Arc::new(Network {
                 id: id.clone(),
