@@ -135,10 +135,10 @@ fn ask_043_a_probe_that_hangs_or_cannot_run_is_a_failure_and_leaves_nothing() {
     run(&daemon, &image, "missing", missing, "{}");
     until_status(&daemon, "missing", "unhealthy");
     let output = daemon.inspect("missing", first);
-    assert!(
-        output.starts_with("-1 OCI runtime exec failed: exec failed: unable to start container process: ")
-            && output.ends_with("exec: \"/nope\": stat /nope: no such file or directory: unknown"),
-        "{output}"
+    assert_eq!(
+        output,
+        "-1 OCI runtime exec failed: exec failed: unable to start container process: exec: \"/nope\": stat /nope: no \
+         such file or directory: unknown"
     );
     // What a probe prints without end is cut off.
     let flood = r#"{"Test":["CMD-SHELL","yes | head -c 1000000"],"Interval":100000000}"#;

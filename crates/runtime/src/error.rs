@@ -50,6 +50,14 @@ pub enum Error {
         /// The account of the failed step.
         text: String,
     },
+    /// The same of a further process in a container.
+    #[error("unable to start container process: {text}")]
+    Further {
+        /// What kind of failure it was.
+        kind: Kind,
+        /// The account of the failed step.
+        text: String,
+    },
     /// The program was found, and nothing but its execution was left; the kernel refused it.
     #[error("unable to start container process: error during container init: {text}")]
     Executed {
@@ -145,6 +153,16 @@ impl<T> Doing<T> for std::io::Result<T> {
     }
 }
 
+impl Error {
+    /// The same in the words for a further process: as under runc, the container's init has no part in it.
+    pub(crate) fn of_further_process(self) -> Self {
+        match self {
+            Self::Init { kind, text } => Self::Further { kind, text },
+            other => other,
+        }
+    }
+}
+
 impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
@@ -159,6 +177,7 @@ impl Fault for Error {
             | Self::Document(_) => Kind::Invalid,
             Self::Unsupported(_) => Kind::NotImplemented,
             Self::Init { kind, .. }
+            | Self::Further { kind, .. }
             | Self::Executed { kind, .. }
             | Self::Step { kind, .. }
             | Self::Program { kind, .. } => *kind,

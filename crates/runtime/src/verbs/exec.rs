@@ -26,7 +26,7 @@ use tierce_sys::namespaces::Kinds;
 /// returns.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::NotRunning`], [`Error::Status`] for a paused one, [`Error::Init`] when the program
+/// [`Error::NotFound`], [`Error::NotRunning`], [`Error::Status`] for a paused one, [`Error::Further`] when the program
 /// cannot be executed; no process is left then.
 pub fn exec(options: &ExecOptions) -> Result<Created, Error> {
     Container::open(options)?.exec(options)
@@ -71,9 +71,10 @@ impl Container {
         if !options.sub_groups.is_empty() {
             group = tierce_cgroup::load(subgroup::below(group.paths(), &options.sub_groups)?, Driver::Cgroupfs);
         }
-        let child = launch(options, record, &program, &state, group.as_ref())?;
+        let child = launch(options, record, &program, &state, group.as_ref()).map_err(Error::of_further_process)?;
         let finished = reach(Point::Further)
-            .and_then(|()| finish(options, &child, &program, &state, group.as_ref(), socket.as_ref()));
+            .and_then(|()| finish(options, &child, &program, &state, group.as_ref(), socket.as_ref()))
+            .map_err(Error::of_further_process);
         match finished {
             Ok(terminal) => Ok(Created {
                 pid: child.pid,
