@@ -63,6 +63,8 @@ pub struct Controller {
 struct State {
     /// By id.
     networks: BTreeMap<String, Arc<Network>>,
+    /// Those that are being taken apart: what they have in the kernel is nobody else's yet.
+    going: Vec<Arc<Network>>,
     /// By container.
     sandboxes: HashMap<String, Arc<Sandbox>>,
     /// Containers that are joining, with the networks they join: those cannot be removed meanwhile.
@@ -84,6 +86,7 @@ impl Controller {
                 .into_iter()
                 .map(|sandbox| (sandbox.container.clone(), Arc::new(sandbox)))
                 .collect(),
+            going: Vec::new(),
             joining: HashMap::new(),
         };
         let config = Arc::new(config);

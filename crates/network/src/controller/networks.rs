@@ -82,7 +82,7 @@ impl Controller {
             if state.networks.values().any(|other| other.name == spec.name) {
                 return Err(Error::NameTaken(spec.name));
             }
-            for other in state.networks.values() {
+            for other in state.networks.values().chain(&state.going) {
                 refuse_same_interface(&kind, other)?;
             }
             // Networks first: in refusals their names say more than those of their bridges.
@@ -107,7 +107,7 @@ impl Controller {
             network
         };
         if let Err(error) = self.establish(&network) {
-            self.lock().networks.remove(&network.id);
+            self.lock().begin_to_go(&network);
             if let Err(also) = self.abolish(&network) {
                 tracing::warn!(network = network.name, error = %also, "cannot undo a failed creation completely");
             }
@@ -131,7 +131,7 @@ impl Controller {
                     endpoints: endpoints.join(", "),
                 });
             }
-            state.networks.remove(&network.id);
+            state.begin_to_go(&network);
         }
         self.abolish(&network)?;
         Ok(network)
@@ -163,11 +163,17 @@ impl Controller {
         self.addresses.close(network);
         failures.extend(self.records.forget_network(network).err());
         reach(Point::RemoveDone);
+        self.lock().going.retain(|other| other.id != network.id);
         Error::gather(failures)
     }
 }
 
 impl State {
+    /// It is found no more, and [`Controller::abolish`] must follow.
+    fn begin_to_go(&mut self, network: &Network) {
+        self.going.extend(self.networks.remove(&network.id));
+    }
+
     /// Who is on a network, or about to be, in dockerd's words.
     fn endpoints_on(&self, network: &Network) -> Vec<String> {
         let joined = self.sandboxes.values().flat_map(|sandbox| {

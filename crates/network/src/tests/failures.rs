@@ -304,3 +304,41 @@ fn a_container_that_left_is_silent_at_once_and_its_interface_goes_though_a_proce
         until("the end of the interface", || !ip("-o link").contains(peer.as_str()));
     });
 }
+
+#[test]
+fn a_bridge_that_is_going_is_not_taken_for_that_of_a_new_network() {
+    on_own_machine(|world| {
+        let networks = world.controller();
+        let spec = |name: &str| NetworkSpec {
+            name: name.into(),
+            options: [("com.docker.network.bridge.name".to_owned(), "chosen".to_owned())].into(),
+            ..NetworkSpec::default()
+        };
+        networks.create(spec("old")).unwrap();
+        std::thread::scope(|scope| {
+            let (going, wait) = std::sync::mpsc::channel();
+            let (go_on, stopped) = std::sync::mpsc::channel::<()>();
+            let networks = &networks;
+            let removal = scope.spawn(move || {
+                failpoint::tests::stop("remove/unruled", move || {
+                    going.send(()).unwrap();
+                    stopped.recv().unwrap();
+                });
+                networks.remove("old").unwrap();
+            });
+            wait.recv().unwrap();
+            // Half gone: the name of the network is free, that of the bridge is not.
+            let refused = networks.create(spec("new")).unwrap_err().to_string();
+            go_on.send(()).unwrap();
+            removal.join().unwrap();
+            assert_eq!(refused, "bridge name chosen is in use by network old");
+        });
+        // Given up, and not gone yet.
+        assert!(ip("-o link").contains(" chosen:"));
+        networks.create(spec("new")).unwrap();
+        let sandbox = networks.join(wish_on("new", 1)).unwrap();
+        tierce_links::Rtnetlink::open().unwrap().sweep().unwrap();
+        serve(sandbox.key.as_ref().unwrap(), 80);
+        ask((sandbox.primary().unwrap().1.address.unwrap(), 80)).unwrap();
+    });
+}
