@@ -104,6 +104,67 @@ fn networks_are_created_and_listed_as_docker_does() {
 }
 
 #[test]
+fn settings_of_networks_are_kept_apart_and_taken() {
+    let (mut daemon, image) = Daemon::with_busybox();
+    docker(
+        &daemon,
+        "network create --config-only --subnet 10.88.0.0/24 --ip-range 10.88.0.128/25 -o x=y --label l=1 settings",
+    )
+    .ok();
+    daemon.restart();
+    let settings = inspected(&daemon, "settings");
+    assert_eq!(
+        (&settings["Driver"], &settings["ConfigOnly"]),
+        (&json!("null"), &json!(true))
+    );
+    docker(&daemon, "network create --config-from settings net").ok();
+    let network = inspected(&daemon, "net");
+    for member in ["Options", "Labels", "EnableIPv4", "EnableIPv6"] {
+        assert_eq!(network[member], settings[member], "{member}");
+    }
+    assert_eq!(network["IPAM"]["Config"], settings["IPAM"]["Config"]);
+    assert_eq!(network["ConfigFrom"], json!({"Network": "settings"}));
+    let address = docker(&daemon, &format!("run --rm --network net {image} hostname -i")).ok();
+    assert_eq!(address, "10.88.0.128");
+    for (line, text) in [
+        (
+            "network rm settings",
+            "error while removing network: configuration network \"settings\" is in use",
+        ),
+        (
+            "network create --config-from nope n2",
+            "configuration network \"nope\" does not exist",
+        ),
+        (
+            "network create --config-from net n2",
+            "\"net\" is not a configuration network",
+        ),
+        (
+            "network create --config-from settings --subnet 10.77.0.0/24 n2",
+            "user specified configurations are not supported if the network depends on a configuration network",
+        ),
+        (
+            "network create --config-only --config-from settings n2",
+            "a configuration network cannot depend on another configuration network",
+        ),
+        (
+            "network create --config-only --internal n2",
+            "configuration network can only contain network specific fields.",
+        ),
+    ] {
+        refused(&daemon, line, text);
+    }
+    let run = docker(&daemon, &format!("run --rm --network settings {image} true"));
+    assert!(
+        run.stderr
+            .contains("cannot create endpoint on configuration-only network"),
+        "{}",
+        run.stderr
+    );
+    docker(&daemon, "network rm net settings").ok();
+}
+
+#[test]
 fn members_of_networks_have_the_names_that_docker_shows() {
     let (daemon, image) = Daemon::with_busybox();
     docker(&daemon, "network create n1").ok();

@@ -46,7 +46,7 @@ pub use engine::{Config, Engine, Parts};
 pub use error::{Error, Result};
 pub use exec::{Exec, ExecCreate, ExecStart, Execs};
 pub use image::Images;
-pub use network::{Ipam, Network, NetworkDetails, NetworkSpec, Networks, SubnetSpec};
+pub use network::{Configuration, Ipam, Network, NetworkDetails, NetworkSpec, Networks, SubnetSpec};
 pub use presets::Presets;
 pub use runtimes::Runtimes;
 pub use system::{ContainerCounts, HostInfo, Info, Logging, System, VolumeUsage};

@@ -12,7 +12,7 @@ use tierce_events::Subject;
 use tierce_network::Controller;
 
 pub use crate::diagnosis::{Diagnosis, reach};
-pub use tierce_network::{Ipam, Network, NetworkSpec, Sandbox, SubnetSpec};
+pub use tierce_network::{Configuration, Ipam, Network, NetworkSpec, Sandbox, SubnetSpec};
 
 /// A network with the containers that are joined to it.
 #[derive(Debug, Clone)]

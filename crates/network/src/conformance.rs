@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::drivers;
 use crate::endpoint::Link;
 use crate::netns::Namespace;
-use crate::network::{Ipam, Network, NetworkKind};
+use crate::network::{Configuration, Ipam, Network, NetworkKind};
 use crate::tests::world::on_own_machine;
 use tierce_links::Rtnetlink;
 
@@ -34,7 +34,8 @@ fn network(driver: &str) -> Network {
         kind,
         ipam,
         ipam6: None,
-        idle: None,
+        configuration: Configuration::Own,
+        idle: Vec::new(),
         internal: false,
         attachable: false,
         ipam_options: None,

@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use crate::Network;
 use crate::drivers::bridge::Options;
 use crate::drivers::{ipvlan, macvlan};
-use crate::network::{Ipam, NetworkKind};
+use crate::network::{Configuration, Ipam, NetworkKind};
 use crate::parent;
 
 /// Member of `generic` under which the options of the driver are.
@@ -40,6 +40,8 @@ struct Document {
     internal: bool,
     #[serde(default)]
     attachable: bool,
+    #[serde(flatten)]
+    settings: Settings,
     #[serde(default)]
     ipam_options: Option<BTreeMap<String, String>>,
     #[serde(default)]
@@ -56,6 +58,18 @@ struct Document {
     wishes6: Option<String>,
     #[serde(default, rename = "ipamV6Info")]
     pools6: Option<String>,
+}
+
+/// Whose settings it has, and the families of those that take its own.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Settings {
+    config_only: bool,
+    config_from: String,
+    #[serde(rename = "enableIPv4")]
+    enable_ipv4: bool,
+    #[serde(rename = "enableIPv6")]
+    enable_ipv6: bool,
 }
 
 /// What was asked for; the member is JSON in a string.
@@ -95,7 +109,8 @@ pub(crate) fn read(network: &[u8], bridge: Option<&[u8]>, mtu: u32) -> Result<Ne
         return Err("it was being removed".to_owned());
     }
     let options = options(document.generic.as_ref());
-    let (mut ipam, mut ipam6, mut idle) = (None, None, None);
+    let (mut ipam, mut ipam6) = (None, None);
+    let mut idle = Vec::new();
     let kind = match document.network_type.as_str() {
         "host" => NetworkKind::Host,
         "null" => NetworkKind::None,
@@ -123,12 +138,21 @@ pub(crate) fn read(network: &[u8], bridge: Option<&[u8]>, mtu: u32) -> Result<Ne
         if ipam.is_none() && ipam6.is_none() {
             return Err("it has no addresses".to_owned());
         }
-        idle = match (&ipam, &ipam6) {
-            (None, _) => self::idle(document.wishes.as_deref())?,
-            (_, None) => self::idle(document.wishes6.as_deref())?,
-            _ => None,
-        };
     }
+    for (has, wishes) in [(ipam.is_some(), &document.wishes), (ipam6.is_some(), &document.wishes6)] {
+        if !has {
+            idle.extend(wished(wishes.as_deref())?);
+        }
+    }
+    let settings = document.settings;
+    let configuration = match settings.config_from {
+        _ if settings.config_only => Configuration::Only {
+            ipv4: settings.enable_ipv4,
+            ipv6: settings.enable_ipv6,
+        },
+        name if !name.is_empty() => Configuration::From(name),
+        _ => Configuration::Own,
+    };
     Ok(Network {
         id: document.id,
         name: document.name,
@@ -136,6 +160,7 @@ pub(crate) fn read(network: &[u8], bridge: Option<&[u8]>, mtu: u32) -> Result<Ne
         kind,
         ipam,
         ipam6,
+        configuration,
         idle,
         internal: document.internal,
         attachable: document.attachable,
@@ -177,7 +202,7 @@ fn subnet(wishes: Option<&str>, pools: Option<&str>) -> Result<Option<Ipam>, Str
 }
 
 /// The first subnet of a family that was asked for; the network has not the family.
-fn idle(wishes: Option<&str>) -> Result<Option<Ipam>, String> {
+fn wished(wishes: Option<&str>) -> Result<Option<Ipam>, String> {
     let told = |error: serde_json::Error| format!("its address pools cannot be read: {error}");
     let wish: Vec<Wish> = serde_json::from_str(wishes.unwrap_or("[]")).map_err(told)?;
     let Some(wish) = wish.into_iter().next() else {
@@ -198,12 +223,22 @@ fn idle(wishes: Option<&str>) -> Result<Option<Ipam>, String> {
 pub(crate) fn network(network: &Network) -> Value {
     let predefined = network.is_predefined();
     // dockerd says so of the networks host and none, too.
-    let ipv4 = network.ipam.is_some() || network.ipam6.is_none();
-    let ipv6 = network.ipam6.is_some();
+    let (ipv4, ipv6) = match network.configuration {
+        Configuration::Only { ipv4, ipv6 } => (ipv4, ipv6),
+        _ => (
+            network.ipam.is_some() || network.ipam6.is_none(),
+            network.ipam6.is_some(),
+        ),
+    };
+    let config_only = matches!(network.configuration, Configuration::Only { .. });
+    let config_from = match &network.configuration {
+        Configuration::From(name) => name,
+        _ => "",
+    };
     let without_gateway = |ipam: &Option<Ipam>| ipam.as_ref().is_some_and(|ipam| ipam.gateway.is_none());
     let mut generic = json!({ OPTIONS: network.options });
     let mut document = json!({
-        "addrSpace": "", "attachable": network.attachable, "configFrom": "", "configOnly": false, "created": network.created,
+        "addrSpace": "", "attachable": network.attachable, "configFrom": config_from, "configOnly": config_only, "created": network.created,
         "enableIPv4": ipv4, "enableIPv6": ipv6, "id": network.id, "inDelete": false, "ingress": false,
         "internal": network.internal, "ipamOptions": network.ipam_options, "ipamType": "default", "labels": network.labels,
         "loadBalancerIP": "", "loadBalancerMode": "NAT", "name": network.name, "networkType": network.driver(),
@@ -223,7 +258,7 @@ pub(crate) fn network(network: &Network) -> Value {
         generic["com.docker.network.enable_ipv4"] = ipv4.into();
         generic["com.docker.network.enable_ipv6"] = ipv6.into();
     }
-    if let Some(idle) = &network.idle {
+    for idle in &network.idle {
         let config = if idle.subnet.addr().is_ipv6() {
             "ipamV6Config"
         } else {
@@ -398,7 +433,7 @@ mod tests {
             "ipamV4Info": pools.to_string(), "ipamV6Config": r#"[{"PreferredPool":"2001:db8::/64"}]"#,
         });
         let found = read(document.to_string().as_bytes(), None, 1500).unwrap();
-        let idle = found.idle.clone().unwrap();
+        let idle = found.idle[0].clone();
         assert_eq!(
             (idle.subnet.to_string().as_str(), idle.configured),
             ("2001:db8::/64", true)

@@ -17,6 +17,15 @@ pub enum Error {
     /// A second network of that name.
     #[error("network with name {0} already exists")]
     NameTaken(String),
+    /// A network of which settings were to be taken.
+    #[error("configuration network {0:?} does not exist")]
+    NoConfiguration(String),
+    /// A container was to join what is only a set of settings.
+    #[error("cannot create endpoint on configuration-only network")]
+    OnlyConfiguration,
+    /// Others take their settings from the network that was to be removed.
+    #[error("error while removing network: configuration network {0:?} is in use")]
+    ConfigurationInUse(String),
     /// A predefined network was to be created.
     #[error("operation is not permitted on predefined {0} network")]
     Predefined(String),
@@ -189,10 +198,12 @@ pub enum PortError {
 impl Fault for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::NetworkNotFound(_) | Self::UnknownDriver(_) => Kind::NotFound,
+            Self::NetworkNotFound(_) | Self::UnknownDriver(_) | Self::NoConfiguration(_) => Kind::NotFound,
             Self::NameTaken(_) | Self::AlreadyJoined(_) | Self::NotJoined(_) => Kind::Conflict,
             Self::Predefined(_)
             | Self::CannotRemove(_)
+            | Self::OnlyConfiguration
+            | Self::ConfigurationInUse(_)
             | Self::InUse { .. }
             | Self::PoolOverlaps { .. }
             | Self::SeveralSubnets

@@ -49,7 +49,7 @@ pub use drivers::ipvlan::{Flag as IpvlanFlag, Mode as IpvlanMode, Options as Ipv
 pub use drivers::macvlan::{Mode as MacvlanMode, Options as MacvlanOptions};
 pub use endpoint::{EndpointInfo, Link};
 pub use error::{Error, PortError};
-pub use network::{Ipam, Network, NetworkKind};
+pub use network::{Configuration, Ipam, Network, NetworkKind};
 pub use request::{
     Attachment, Connect, InterfaceSysctl, Join, Mac, Mode, NetworkSpec, Port, Protocol, Publication, SubnetSpec,
 };

@@ -22,8 +22,10 @@ pub struct Network {
     pub ipam: Option<Ipam>,
     /// The same of IPv6.
     pub ipam6: Option<Ipam>,
-    /// A subnet that the user named, of the family that the network has not: shown, and of no effect.
-    pub idle: Option<Ipam>,
+    /// Whose settings it has.
+    pub configuration: Configuration,
+    /// Subnets that the user named, of families that the network has not: shown, and of no effect.
+    pub idle: Vec<Ipam>,
     /// No way out.
     pub internal: bool,
     /// Containers of a swarm's user may join it: kept, and of no effect here.
@@ -34,6 +36,23 @@ pub struct Network {
     pub labels: BTreeMap<String, String>,
     /// Driver options as given, for inspect.
     pub options: BTreeMap<String, String>,
+}
+
+/// Whose settings a network has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Configuration {
+    /// Its own.
+    #[default]
+    Own,
+    /// It is nothing but settings for others (`--config-only`).
+    Only {
+        /// Others have IPv4.
+        ipv4: bool,
+        /// Others have IPv6.
+        ipv6: bool,
+    },
+    /// Those of the network of this name (`--config-from`).
+    From(String),
 }
 
 /// Driver and its parsed options.

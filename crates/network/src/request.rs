@@ -11,6 +11,7 @@ use tierce_oci::container::PortMap;
 use crate::Error;
 use crate::drivers::bridge::interface_name;
 use crate::files::ResolverOverrides;
+use crate::network::Configuration;
 
 /// `HostConfig.NetworkMode`, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -392,6 +393,8 @@ pub struct NetworkSpec {
     pub ipv6: Option<bool>,
     /// Static subnets; those of a family without one come from the pools.
     pub subnets: Vec<SubnetSpec>,
+    /// Whose settings it has.
+    pub configuration: Configuration,
     /// No way out (`--internal`).
     pub internal: bool,
     /// Kept as it is (`--attachable`).

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tierce_api_types::network as wire;
-use tierce_engine::{Ipam, NetworkDetails, NetworkSpec, SubnetSpec};
+use tierce_engine::{Configuration, Ipam, NetworkDetails, NetworkSpec, SubnetSpec};
 use tierce_fault::Kind;
 
 use crate::status::Failure;
@@ -16,14 +16,28 @@ pub(crate) fn document(details: &NetworkDetails, with_members: bool) -> wire::Ne
     let mut subnets: Vec<_> = network.subnets().chain(&network.idle).collect();
     subnets.sort_by_key(|ipam| !ipam.configured);
     let pools: Vec<_> = subnets.into_iter().map(pool).collect();
+    let (enable_ipv4, enable_ipv6) = match network.configuration {
+        Configuration::Only { ipv4, ipv6 } => (ipv4, ipv6),
+        _ => (
+            network.ipam.is_some() || network.ipam6.is_none(),
+            network.ipam6.is_some(),
+        ),
+    };
     wire::Network {
         name: network.name.clone(),
         id: network.id.clone(),
         created: rfc3339(network.created),
         scope: "local".to_owned(),
         driver: network.driver().to_owned(),
-        enable_ipv4: network.ipam.is_some() || pools.is_empty(),
-        enable_ipv6: network.ipam6.is_some(),
+        enable_ipv4,
+        enable_ipv6,
+        config_only: matches!(network.configuration, Configuration::Only { .. }),
+        config_from: wire::ConfigReference {
+            network: match &network.configuration {
+                Configuration::From(name) => name.clone(),
+                _ => String::new(),
+            },
+        },
         ipam: wire::Ipam {
             driver: "default".to_owned(),
             options: network.ipam_options.clone(),
@@ -87,19 +101,11 @@ fn members(details: &NetworkDetails) -> BTreeMap<String, wire::NetworkContainer>
 
 /// A create request.
 pub(crate) fn create(wire: wire::NetworkCreate) -> Result<NetworkSpec, Failure> {
-    for (asked, what) in [
-        (wire.ingress, "ingress networks"),
-        (
-            wire.config_only || wire.config_from.is_some(),
-            "configuration-only networks",
-        ),
-    ] {
-        if asked {
-            return Err(Failure::not_implemented(format!(
-                "create network {}: {what} are not served",
-                wire.name
-            )));
-        }
+    if wire.ingress {
+        return Err(Failure::not_implemented(format!(
+            "create network {}: ingress networks are not served",
+            wire.name
+        )));
     }
     let ipam = wire.ipam.unwrap_or_default();
     if !matches!(ipam.driver.as_str(), "" | "default") {
@@ -130,9 +136,28 @@ pub(crate) fn create(wire: wire::NetworkCreate) -> Result<NetworkSpec, Failure> 
         (None, Some("0" | "f" | "F" | "false" | "FALSE" | "False")) => Ok(Some(false)),
         (None, Some(_)) => Err(Failure::invalid(format!("driver-opt {option:?} is not a valid bool"))),
     };
+    let ipv4 = switch(wire.enable_ipv4, "com.docker.network.enable_ipv4")?;
+    let ipv6 = switch(wire.enable_ipv6, "com.docker.network.enable_ipv6")?;
+    let from = wire
+        .config_from
+        .map(|from| from.network)
+        .filter(|name| !name.is_empty());
+    let configuration = match from {
+        Some(_) if wire.config_only => {
+            let text = "a configuration network cannot depend on another configuration network";
+            return Err(Failure::invalid(text));
+        }
+        Some(name) => Configuration::From(name),
+        None if wire.config_only => Configuration::Only {
+            ipv4: ipv4.unwrap_or(true),
+            ipv6: ipv6.unwrap_or(false),
+        },
+        None => Configuration::Own,
+    };
     Ok(NetworkSpec {
-        ipv4: switch(wire.enable_ipv4, "com.docker.network.enable_ipv4")?,
-        ipv6: switch(wire.enable_ipv6, "com.docker.network.enable_ipv6")?,
+        ipv4,
+        ipv6,
+        configuration,
         subnets,
         name: wire.name,
         driver: wire.driver,

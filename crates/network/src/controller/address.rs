@@ -22,7 +22,7 @@ pub(super) fn take(
         (&network.ipam, attachment.address.map(IpAddr::from)),
         (&network.ipam6, attachment.address6.map(IpAddr::from)),
     ] {
-        let is_idle = |address: &IpAddr| network.idle.as_ref().is_some_and(|idle| idle.subnet.contains(address));
+        let is_idle = |address: &IpAddr| network.idle.iter().any(|idle| idle.subnet.contains(address));
         let taken = match (ipam, wanted) {
             // As dockerd: the network has no such addresses, and that is no error.
             (None, Some(wanted)) if is_idle(&wanted) => Ok(()),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::assembly::Assembly;
 use super::endpoint::lead_out;
-use super::{Controller, State};
+use super::{Controller, State, templates};
 use crate::failpoint::{Point, reach};
 use crate::netns::Namespace;
 use crate::request::Connect;
@@ -18,7 +18,7 @@ impl Controller {
     /// Connects a container to a network: interface, default route, names and ports change while it runs. All or
     /// nothing.
     pub fn connect(&self, connect: &Connect) -> Result<Arc<Sandbox>, Error> {
-        let network = self.network(&connect.attachment.network)?;
+        let network = templates::joinable(self, &connect.attachment.network)?;
         let sandbox = self.lock().hold(&connect.container, &network)?;
         if sandbox.endpoints.iter().any(|known| known.network == network.id) {
             let refusal = Error::AlreadyConnected {

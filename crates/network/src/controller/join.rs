@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::assembly::Assembly;
-use super::{Controller, naming, random_id};
+use super::{Controller, naming, random_id, templates};
 use crate::drivers;
 use crate::failpoint::{Point, reach};
 use crate::{Error, Join, Network, Sandbox};
@@ -53,7 +53,7 @@ impl Controller {
         let found = join
             .attachments
             .iter()
-            .map(|attachment| self.network(&attachment.network));
+            .map(|attachment| templates::joinable(self, &attachment.network));
         let networks = found.collect::<Result<Vec<_>, _>>()?;
         let shares_host = networks.iter().any(|network| drivers::of(&network.kind).shares_host());
         if shares_host && networks.len() > 1 {

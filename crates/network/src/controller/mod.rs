@@ -19,6 +19,7 @@ mod publish;
 mod reach;
 mod restore;
 mod routes;
+mod templates;
 mod watch;
 mod ways;
 

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Controller, State, plan, random_id};
+use super::{Controller, State, plan, random_id, templates};
 use crate::drivers::{self, bridge, ipvlan, macvlan};
 use crate::failpoint::{Point, reach};
 use crate::ipam::Occupied;
-use crate::network::{NetworkKind, is_predefined};
+use crate::network::{Configuration, NetworkKind, is_predefined};
 use crate::parent;
 use crate::{Error, Network, NetworkSpec, Sandbox};
 use tierce_links::Rtnetlink;
@@ -54,6 +54,7 @@ impl Controller {
         if is_predefined(&spec.name) {
             return Err(Error::Predefined(spec.name));
         }
+        templates::fill(&mut spec, &self.lock().networks)?;
         match spec.driver.as_str() {
             "" | "bridge" | "macvlan" | "ipvlan" => {}
             "host" | "none" | "null" => {
@@ -65,7 +66,9 @@ impl Controller {
             other => return Err(Error::UnknownDriver(other.to_owned())),
         }
         let driver = if spec.driver.is_empty() { "bridge" } else { &spec.driver };
-        for (name, value) in self.config.default_options.get(driver).into_iter().flatten() {
+        let is_own = spec.configuration == Configuration::Own;
+        let defaults = self.config.default_options.get(driver).filter(|_| is_own);
+        for (name, value) in defaults.into_iter().flatten() {
             spec.options.entry(name.clone()).or_insert_with(|| value.clone());
         }
         let id = random_id()?;
@@ -97,6 +100,7 @@ impl Controller {
                 ipam: four,
                 ipam6: six,
                 idle,
+                configuration: spec.configuration,
                 internal: spec.internal,
                 attachable: spec.attachable,
                 ipam_options: spec.ipam_options,
@@ -124,6 +128,9 @@ impl Controller {
         }
         {
             let mut state = self.lock();
+            if templates::is_taken(&network, &state.networks) {
+                return Err(Error::ConfigurationInUse(network.name.clone()));
+            }
             let endpoints = state.endpoints_on(&network);
             if !endpoints.is_empty() {
                 return Err(Error::InUse {
@@ -202,6 +209,9 @@ impl State {
 /// The driver's options, as the request has them. `mtu`: of bridges.
 fn kind_of(spec: &NetworkSpec, id: &str, mtu: u32) -> Result<NetworkKind, Error> {
     let options = &spec.options;
+    if matches!(spec.configuration, Configuration::Only { .. }) {
+        return Ok(NetworkKind::None);
+    }
     Ok(match spec.driver.as_str() {
         "macvlan" => NetworkKind::Macvlan(macvlan::Options::parse(options, id)?),
         "ipvlan" => NetworkKind::Ipvlan(ipvlan::Options::parse(options, id)?),

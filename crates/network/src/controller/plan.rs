@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use crate::config::Pool;
 use crate::drivers::bridge::GatewayMode;
 use crate::ipam::{self, Occupied, first_host};
-use crate::network::{Ipam, NetworkKind};
+use crate::network::{Configuration, Ipam, NetworkKind};
 use crate::request::SubnetSpec;
 use crate::{Error, NetworkSpec};
 
@@ -18,8 +18,8 @@ const IPV6_MTU: u32 = 1280;
 pub(super) struct Subnets {
     pub(super) four: Option<Ipam>,
     pub(super) six: Option<Ipam>,
-    /// Of the family that the network has not.
-    pub(super) idle: Option<Ipam>,
+    /// Of families that the network has not.
+    pub(super) idle: Vec<Ipam>,
 }
 
 /// Subnets of both families, as the network's driver can have them.
@@ -30,9 +30,12 @@ pub(super) fn addresses(
     occupied: &[Occupied],
 ) -> Result<Subnets, Error> {
     check(spec)?;
-    let (ipv4, ipv6) = (spec.ipv4.unwrap_or(true), spec.ipv6.unwrap_or(false));
+    let (mut ipv4, mut ipv6) = (spec.ipv4.unwrap_or(true), spec.ipv6.unwrap_or(false));
     if !ipv4 && !ipv6 {
         return Err(Error::Invalid("IPv4 or IPv6 must be enabled".to_owned()));
+    }
+    if matches!(spec.configuration, Configuration::Only { .. }) {
+        (ipv4, ipv6) = (false, false);
     }
     let (mtu, mode, mode6) = match kind {
         NetworkKind::Bridge(options) => (options.mtu, options.gateway_mode, options.gateway_mode6),
@@ -54,7 +57,7 @@ pub(super) fn addresses(
         }))
     };
     let is_idle = |asked: &&SubnetSpec| !if asked.subnet.addr().is_ipv6() { ipv6 } else { ipv4 };
-    let idle = spec.subnets.iter().find(is_idle).map(|asked| Ipam {
+    let idle = spec.subnets.iter().filter(is_idle).map(|asked| Ipam {
         gateway: asked.gateway,
         allocation: asked.allocation,
         auxiliary: asked.auxiliary.clone(),
@@ -65,7 +68,7 @@ pub(super) fn addresses(
     Ok(Subnets {
         four: family(ipv4, false, mode)?,
         six: family(ipv6, true, mode6)?,
-        idle,
+        idle: idle.collect(),
     })
 }
 

@@ -10,7 +10,7 @@ use super::networks::{host_routes, occupied_by};
 use super::random_id;
 use crate::drivers::bridge::{self, interface_name};
 use crate::ipam::{self, first_host};
-use crate::network::{Ipam, NetworkKind};
+use crate::network::{Configuration, Ipam, NetworkKind};
 use crate::{Config, Error, Network};
 use tierce_links::Rtnetlink;
 
@@ -152,7 +152,8 @@ fn predefined(
         kind,
         ipam,
         ipam6: None,
-        idle: None,
+        configuration: Configuration::Own,
+        idle: Vec::new(),
         internal: false,
         attachable: false,
         ipam_options: None,
