@@ -236,7 +236,9 @@ async fn row_077_exec_joins_and_returns_its_own_exit_code() {
         &[
             "sh",
             "-c",
-            "echo out; echo err >&2; cat /proc/1/cmdline | tr '\\0' ' '; cat; exit 5",
+            // The first process may still be on its way.
+            "echo out; echo err >&2; until grep -q ^sleep /proc/1/cmdline; do :; done; cat /proc/1/cmdline | tr '\\0' ' '; \
+             cat; exit 5",
         ],
         false,
     );

@@ -10,13 +10,13 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 use tierce_logs::drivers::{self, Source, Target, json_file};
 use tierce_oci::runtime::Spec;
 use tierce_supervisor::{Config, Supervisor};
-use tierce_task::attach::Attach;
+use tierce_task::attach::{Attach, parse_answer};
 use tierce_task::{Create, Mount, ProcessId, Tasks};
 
 pub(crate) const SHIM: &str = env!("CARGO_BIN_EXE_containerd-shim-tierce-v2");
@@ -211,7 +211,8 @@ impl Client {
         while socket.read(&mut byte).unwrap() == 1 && byte[0] != b'\n' {
             answer.push(byte[0]);
         }
-        assert_eq!(String::from_utf8(answer).unwrap(), "ok");
+        let since = parse_answer(str::from_utf8(&answer).unwrap()).unwrap();
+        assert!(since.unwrap() <= SystemTime::now());
         Self { socket }
     }
 
