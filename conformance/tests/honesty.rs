@@ -261,10 +261,10 @@ fn row_145_diagnose_names_what_is_broken_and_its_command_mends_it() {
     );
 }
 
-#[test]
-fn row_142_kill_9_within_network_verbs_leaves_no_link_rule_or_namespace() {
-    let (mut daemon, image) = Daemon::with_busybox();
-    let run = [
+/// A network and a container on it, made and removed: each verb needs those before it.
+const VERBS: [&[&str]; 4] = [
+    &["network", "create", "net"],
+    &[
         "run",
         "-d",
         "--name",
@@ -273,18 +273,37 @@ fn row_142_kill_9_within_network_verbs_leaves_no_link_rule_or_namespace() {
         "net",
         "-p",
         "8080:80",
-        &image,
+        "busybox",
         "sleep",
         "100",
-    ];
-    let verbs: [&[&str]; 4] = [
-        &["network", "create", "net"],
-        &run,
-        &["rm", "-f", "c1"],
-        &["network", "rm", "net"],
-    ];
+    ],
+    &["rm", "-f", "c1"],
+    &["network", "rm", "net"],
+];
+
+/// After a verb during which the daemon was killed, nothing keeps anybody from removing what there is, and then nothing
+/// is left.
+fn leaves_nothing(daemon: &Daemon, when: &str) {
+    daemon.docker(&["rm", "-f", "c1"]);
+    daemon.docker(&["network", "rm", "net"]);
+    let networks = daemon.docker(&["network", "ls", "-q"]).ok();
+    assert_eq!(networks.lines().count(), 3, "{when}: {networks}");
+    let links = || daemon.host().links();
+    wait_until("the kernel has taken the links apart", Duration::from_secs(20), || {
+        links().iter().all(|link| link.starts_with("docker0"))
+    });
+    let pins = std::fs::read_dir(daemon.exec_root().join("netns")).map_or(0, Iterator::count);
+    assert_eq!(pins, 0, "{when}");
+    let rules = daemon.host().run(&["nft", "list", "ruleset"]).ok();
+    assert!(!rules.contains("8080"), "{when}: {rules}");
+}
+
+#[test]
+fn row_142_kill_9_within_network_verbs_leaves_no_link_rule_or_namespace() {
+    let (mut daemon, image) = Daemon::with_busybox();
+    daemon.docker(&["tag", &image, "busybox"]).ok();
     for round in 0..12_usize {
-        let (before, verb) = (&verbs[..round % 4], verbs[round % 4]);
+        let (before, verb) = (&VERBS[..round % 4], VERBS[round % 4]);
         for done in before {
             daemon.docker(done).ok();
         }
@@ -299,20 +318,39 @@ fn row_142_kill_9_within_network_verbs_leaves_no_link_rule_or_namespace() {
         daemon.crash();
         client.wait().unwrap();
         daemon.launch();
-        daemon.docker(&["rm", "-f", "c1"]);
-        daemon.docker(&["network", "rm", "net"]);
-        let networks = daemon.docker(&["network", "ls", "-q"]).ok();
-        assert_eq!(networks.lines().count(), 3, "{verb:?}: {networks}");
-        let links = || daemon.host().links();
-        wait_until("the kernel has taken the links apart", Duration::from_secs(20), || {
-            links().iter().all(|link| link.starts_with("docker0"))
-        });
-        let pins = std::fs::read_dir(daemon.exec_root().join("netns")).map_or(0, Iterator::count);
-        assert_eq!(pins, 0, "{verb:?}");
-        assert!(
-            !daemon.host().run(&["nft", "list", "ruleset"]).ok().contains("8080"),
-            "{verb:?}"
-        );
+        leaves_nothing(&daemon, &format!("{verb:?}"));
+    }
+    daemon.stop();
+    assert_eq!(daemon.host().run(&["nft", "list", "ruleset"]).ok(), "");
+}
+
+#[test]
+fn row_142_kill_9_between_two_steps_of_network_verbs_leaves_nothing() {
+    let (mut daemon, image) = Daemon::with_busybox();
+    daemon.docker(&["tag", &image, "busybox"]).ok();
+    for (place, point) in [
+        (0, "create/recorded"),
+        (0, "create/made"),
+        (1, "join/pinned"),
+        (1, "join/attached"),
+        (1, "join/named"),
+        (1, "join/recorded"),
+        (2, "leave/unpublished"),
+        (2, "leave/cut off"),
+        (3, "remove/unruled"),
+        (3, "remove/given up"),
+    ] {
+        for done in &VERBS[..place] {
+            daemon.docker(done).ok();
+        }
+        daemon.crash();
+        daemon.environment = vec![("TIERCE_FAILPOINT".to_owned(), format!("{point}=kill"))];
+        daemon.launch();
+        assert!(daemon.docker(VERBS[place]).code != 0, "{point}");
+        daemon.crash();
+        daemon.environment.clear();
+        daemon.launch();
+        leaves_nothing(&daemon, point);
     }
     daemon.stop();
     assert_eq!(daemon.host().run(&["nft", "list", "ruleset"]).ok(), "");
