@@ -351,3 +351,34 @@ fn row_161_a_volume_whose_directories_are_swapped_never_shows_the_host() {
         assert!(!seen.stdout.contains("the host's"), "{}", seen.stdout);
     }
 }
+
+#[test]
+fn labels_of_selinux_mean_nothing_where_there_is_none() {
+    if Path::new("/sys/fs/selinux/enforce").exists() {
+        println!("skipped: SELinux is there");
+        return;
+    }
+    let mut daemon = Daemon::start_with(&["--selinux-enabled"]);
+    assert!(daemon.log().contains("Docker could not enable SELinux on the host system"));
+    let image = daemon.add_image(&tierce_testkit::ImageBuilder::busybox(), "busybox");
+    let place = tempfile::tempdir().unwrap();
+    let bind = format!("{}:/x:Z", place.path().display());
+    let options = [
+        "--security-opt",
+        "label=type:other_t",
+        "--security-opt",
+        "label=level:s0:c1,c2",
+        "-v",
+        &bind,
+    ];
+    let run = [&["run", "-d", "--name", "c1"], &options[..], &[&image, "sleep", "100"]].concat();
+    daemon.docker(&run).ok();
+    assert_eq!(daemon.inspect("c1", "[{{.ProcessLabel}}] [{{.MountLabel}}]"), "[] []");
+    assert_eq!(
+        daemon.inspect("c1", "{{.HostConfig.SecurityOpt}}"),
+        "[label=type:other_t label=level:s0:c1,c2]"
+    );
+    assert_eq!(daemon.docker(&["exec", "c1", "touch", "/x/f"]).ok(), "");
+    let info = daemon.docker(&["info", "--format", "{{.SecurityOptions}}"]).ok();
+    assert!(!info.contains("selinux"), "{info}");
+}

@@ -22,12 +22,10 @@ pub struct ImageSummary {
     pub labels: Option<BTreeMap<String, String>>,
     /// The image it was built on here; empty for pulled ones.
     pub parent_id: String,
-    /// Names with the digest they were pulled by.
-    #[serde(deserialize_with = "nullable::or_default")]
-    pub repo_digests: Vec<String>,
-    /// Names with tags.
-    #[serde(deserialize_with = "nullable::or_default")]
-    pub repo_tags: Vec<String>,
+    /// Names with the digest they were pulled by; instead of none `null`, in some answers.
+    pub repo_digests: Option<Vec<String>>,
+    /// Names with tags; likewise.
+    pub repo_tags: Option<Vec<String>>,
     /// Bytes shared with other images; -1 when not computed.
     pub shared_size: i64,
     /// Bytes of all its layers.

@@ -270,8 +270,8 @@ pub struct CommitId {
     #[serde(rename = "ID")]
     pub id: String,
     /// The one that it should be, which is always that; only before API 1.49.
-    #[serde(rename = "Expected", skip_serializing_if = "String::is_empty")]
-    pub expected: String,
+    #[serde(rename = "Expected", skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
 }
 
 /// Which firewall is used.

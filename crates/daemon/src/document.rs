@@ -254,8 +254,11 @@ fn take_unserved(joined: &mut Map<String, Value>) -> Result<Vec<(String, &'stati
         };
         match option.verdict {
             Verdict::Noted(reason) => notes.push((option.key.to_owned(), reason)),
-            Verdict::Refused(_) if flags::asks_for_nothing(&value) => {}
-            Verdict::Refused(reason) => bail!("{}: {reason}", option.key),
+            Verdict::Refused(_) | Verdict::OfSelinux(_) if flags::asks_for_nothing(&value) => {}
+            Verdict::OfSelinux(_) if !flags::selinux_is_there() => {
+                notes.push((option.key.to_owned(), flags::NO_SELINUX));
+            }
+            Verdict::Refused(reason) | Verdict::OfSelinux(reason) => bail!("{}: {reason}", option.key),
         }
     }
     Ok(notes)
@@ -387,11 +390,22 @@ mod tests {
 
     #[test]
     fn row_094_what_would_be_a_lie_is_refused_and_what_asks_for_nothing_is_not() {
-        let refusal = format!("{:#}", with_file(&["--selinux-enabled"], &json!({})).unwrap_err());
-        assert!(
-            refusal.contains("selinux-enabled: SELinux labels are not set"),
-            "{refusal}"
-        );
+        match with_file(&["--selinux-enabled"], &json!({})) {
+            Ok(loaded) if !flags::selinux_is_there() => assert_eq!(
+                loaded.notes,
+                [(
+                    "selinux-enabled".to_owned(),
+                    "Docker could not enable SELinux on the host system"
+                )]
+            ),
+            refused => {
+                let refusal = format!("{:#}", refused.unwrap_err());
+                assert!(
+                    refusal.contains("selinux-enabled: SELinux labels are not set"),
+                    "{refusal}"
+                );
+            }
+        }
         let refusal = format!("{:#}", with_file(&[], &json!({"userns-remap": "default"})).unwrap_err());
         assert!(refusal.contains("userns-remap: "), "{refusal}");
         let file = json!({"userns-remap": "", "ipv6": false, "authorization-plugins": [], "raw-logs": true});

@@ -34,6 +34,7 @@ fn memory(config: &ResourceConfig) -> Memory {
         reservation: positive(config.memory_reservation),
         swap: (config.memory_swap != 0).then_some(config.memory_swap),
         swappiness: config.memory_swappiness.and_then(|value| u64::try_from(value).ok()),
+        kernel_tcp: positive(config.kernel_memory_tcp),
         disable_oom_killer: Some(config.oom_kill_disable.unwrap_or(false)),
         ..Memory::default()
     }

@@ -22,6 +22,8 @@ pub struct Capacity {
     pub memory_nodes: String,
     /// What of weights for block devices is not to be had: the words of the notice for the general one and for single ones.
     pub no_block_weights: [Option<&'static str>; 2],
+    /// Whether the buffers of TCP can be limited, which only cgroup v1 does.
+    pub tcp_buffers: bool,
 }
 
 impl Capacity {
@@ -42,6 +44,7 @@ impl Capacity {
                 .filter(|list| !list.is_empty())
                 .unwrap_or("0".into()),
             no_block_weights: no_block_weights(),
+            tcp_buffers: Path::new("/sys/fs/cgroup/memory").is_dir(),
         }
     }
 
@@ -56,6 +59,12 @@ impl Capacity {
         }
         if let Some(notice) = single.filter(|_| resources.blkio_weight_device.iter().any(|list| !list.is_empty())) {
             resources.blkio_weight_device = Some(Vec::new());
+            notices.push(notice.to_owned());
+        }
+        if resources.kernel_memory_tcp > 0 && !self.tcp_buffers {
+            resources.kernel_memory_tcp = 0;
+            let notice = "Your kernel does not support kernel memory TCP limit capabilities or the cgroup is not mounted. \
+                          Limitation discarded.";
             notices.push(notice.to_owned());
         }
         notices
@@ -408,6 +417,7 @@ mod tests {
             cpu_list: "0-1".into(),
             memory_nodes: "0".into(),
             no_block_weights: [None, None],
+            tcp_buffers: true,
         }
     }
 
@@ -416,14 +426,19 @@ mod tests {
         let mut asked = HostConfig::default();
         asked.resources.blkio_weight = 300;
         asked.resources.blkio_weight_device = Some(vec![tierce_oci::container::WeightConfig::default()]);
+        asked.resources.kernel_memory_tcp = 1 << 20;
         let mut kept = asked.clone();
         assert_eq!(capacity().discard(&mut kept), Vec::<String>::new());
         assert_eq!(kept, asked);
         let poor = Capacity {
             no_block_weights: [Some("no weight"), Some("no weight_device")],
+            tcp_buffers: false,
             ..capacity()
         };
-        assert_eq!(poor.discard(&mut asked), ["no weight", "no weight_device"]);
+        let buffers = "Your kernel does not support kernel memory TCP limit capabilities or the cgroup is not mounted. \
+                       Limitation discarded.";
+        assert_eq!(poor.discard(&mut asked), ["no weight", "no weight_device", buffers]);
+        assert_eq!(asked.resources.kernel_memory_tcp, 0);
         assert_eq!(
             (
                 asked.resources.blkio_weight,

@@ -87,8 +87,13 @@ impl Counted {
 
 /// A row of the list.
 pub(crate) fn summary(summary: &Summary, counted: Counted, version: ApiVersion) -> wire::ImageSummary {
-    let nameless = summary.repo_tags.is_empty() && summary.repo_digests.is_empty() && version < WITHOUT_NONE;
-    let names = |names: &Vec<String>, none: &str| if nameless { vec![none.to_owned()] } else { names.clone() };
+    let old = version < WITHOUT_NONE;
+    let nameless = summary.repo_tags.is_empty() && summary.repo_digests.is_empty();
+    let names = |names: &Vec<String>, none: &str| match names.as_slice() {
+        [] if old && nameless => Some(vec![none.to_owned()]),
+        [] if old => None,
+        _ => Some(names.clone()),
+    };
     wire::ImageSummary {
         containers: if counted.containers {
             bytes(summary.containers)
@@ -108,6 +113,20 @@ pub(crate) fn summary(summary: &Summary, counted: Counted, version: ApiVersion) 
         },
         size: bytes(summary.size),
         virtual_size: (version < WITHOUT_VIRTUAL_SIZE).then(|| bytes(summary.size)),
+    }
+}
+
+/// The same among what takes space, where no names are `null`.
+pub(crate) fn used(summary_of: &Summary, version: ApiVersion) -> wire::ImageSummary {
+    let counted = Counted {
+        shared_size: true,
+        containers: true,
+    };
+    let names = |names: &Vec<String>| (!names.is_empty()).then(|| names.clone());
+    wire::ImageSummary {
+        repo_digests: names(&summary_of.repo_digests),
+        repo_tags: names(&summary_of.repo_tags),
+        ..summary(summary_of, counted, version)
     }
 }
 

@@ -21,6 +21,8 @@ const WITHOUT_BRIDGE_FILTERS: ApiVersion = ApiVersion::new(1, 50);
 const WITHOUT_KERNEL_MEMORY: ApiVersion = ApiVersion::new(1, 42);
 /// Before this version `info` told about layers that must not be pushed.
 const WITHOUT_NONDISTRIBUTABLE: ApiVersion = ApiVersion::new(1, 47);
+/// Before this version `info` told which commit of the runtime is expected; ours is always of the same build.
+const WITHOUT_EXPECTED: ApiVersion = ApiVersion::new(1, 49);
 /// Since this version `info` tells about the firewall.
 const WITH_FIREWALL: ApiVersion = ApiVersion::new(1, 49);
 
@@ -30,6 +32,8 @@ pub(crate) fn version(info: &Info, experimental: bool) -> wire::VersionResponse 
         ("ApiVersion".to_owned(), ApiVersion::MAX.to_string()),
         ("Arch".to_owned(), go_architecture().to_owned()),
         ("Experimental".to_owned(), experimental.to_string()),
+        ("GitCommit".to_owned(), String::new()),
+        ("GoVersion".to_owned(), String::new()),
         ("KernelVersion".to_owned(), info.host.kernel.clone()),
         ("MinAPIVersion".to_owned(), ApiVersion::MIN.to_string()),
         ("Os".to_owned(), "linux".to_owned()),
@@ -94,6 +98,11 @@ pub(crate) fn info(info: Info, images: usize, facts: &Facts, version: ApiVersion
         debug: tracing::enabled!(tracing::Level::DEBUG),
         n_fd: entries("/proc/self/fd"),
         oom_kill_disable: info.cgroup_version == "1",
+        kernel_memory_tcp: info.cgroup_version == "1",
+        runc_commit: wire::CommitId {
+            expected: (version < WITHOUT_EXPECTED).then(String::new),
+            ..wire::CommitId::default()
+        },
         n_goroutines: entries("/proc/self/task"),
         system_time: rfc3339(Timestamp::now()),
         logging_driver: info.logging.driver,

@@ -11,7 +11,6 @@ use tierce_engine::image::ListImages;
 use tierce_engine::requests::List;
 
 use crate::convert;
-use crate::convert::image::Counted;
 use crate::reply::{Reply, json_line};
 use crate::router::Outcome;
 use crate::routes::{Call, Table};
@@ -77,14 +76,8 @@ async fn disk_usage(call: Call) -> Outcome {
     let asked = Asked::parse(&call)?;
     let mut answer = DiskUsage::default();
     if asked.images {
-        let counted = Counted {
-            shared_size: true,
-            containers: true,
-        };
         let images = call.engine.images.list(ListImages::default()).await?;
-        let images = images
-            .iter()
-            .map(|summary| convert::image::summary(summary, counted, call.version));
+        let images = images.iter().map(|summary| convert::image::used(summary, call.version));
         answer.images = Some(images.collect());
         answer.layers_size = i64::try_from(call.engine.images.layers_size().await?).unwrap_or(i64::MAX);
     }

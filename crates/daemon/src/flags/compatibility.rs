@@ -14,6 +14,8 @@ pub(crate) enum Verdict {
     Noted(&'static str),
     /// Refused, and why.
     Refused(&'static str),
+    /// Refused where SELinux is in force, and why; elsewhere there is nothing to switch on, and dockerd goes on, too.
+    OfSelinux(&'static str),
 }
 
 /// What the flag takes.
@@ -131,12 +133,12 @@ pub(crate) const UNSERVED: [Unserved; 20] = [
     refused("cpu-rt-period", "cpu-rt-period", Takes::Number, NO_REALTIME),
     refused("cpu-rt-runtime", "cpu-rt-runtime", Takes::Number, NO_REALTIME),
     refused("rootless", "rootless", Takes::Switch, "rootless mode is not served yet"),
-    refused(
-        "selinux-enabled",
-        "selinux-enabled",
-        Takes::Switch,
-        "SELinux labels are not set yet, and containers would go unconfined",
-    ),
+    Unserved {
+        flag: "selinux-enabled",
+        key: "selinux-enabled",
+        takes: Takes::Switch,
+        verdict: Verdict::OfSelinux("SELinux labels are not set yet, and containers would go unconfined"),
+    },
     refused(
         "userns-remap",
         "userns-remap",
@@ -148,6 +150,14 @@ pub(crate) const UNSERVED: [Unserved; 20] = [
 /// What is known of a key of `daemon.json`, if it is none that is served.
 pub(crate) fn of_key(key: &str) -> Option<&'static Unserved> {
     UNSERVED.iter().find(|option| option.key == key)
+}
+
+/// What dockerd says where SELinux cannot be switched on.
+pub(crate) const NO_SELINUX: &str = "Docker could not enable SELinux on the host system";
+
+/// Whether the kernel has SELinux, with a policy or without.
+pub(crate) fn selinux_is_there() -> bool {
+    std::path::Path::new("/sys/fs/selinux/enforce").exists()
 }
 
 /// Whether a value asks for nothing, so that there is nothing to refuse.
@@ -169,7 +179,7 @@ pub(super) fn arguments() -> impl Iterator<Item = Arg> {
         .map(|option| {
             let (heading, reason) = match option.verdict {
                 Verdict::Noted(reason) => ("Accepted without effect", reason),
-                Verdict::Refused(reason) => ("Refused", reason),
+                Verdict::Refused(reason) | Verdict::OfSelinux(reason) => ("Refused", reason),
             };
             let argument = Arg::new(option.flag)
                 .long(option.flag)

@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 
 use crate::called_as::CalledAs;
 
-pub(crate) use compatibility::{UNSERVED, Verdict, asks_for_nothing, of_key};
+pub(crate) use compatibility::{NO_SELINUX, UNSERVED, Verdict, asks_for_nothing, of_key, selinux_is_there};
 
 /// A Docker-compatible engine.
 #[derive(Debug, Clone, Default, Parser, Serialize)]

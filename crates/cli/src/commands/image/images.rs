@@ -148,8 +148,12 @@ pub(in crate::commands) struct Look {
 impl Look {
     /// One row for each name. Source of the rules: docker/cli `formatter/image.go`.
     pub(in crate::commands) fn rows(self, image: &ImageSummary) -> Vec<Map<String, Value>> {
-        let tags = pairs(&image.repo_tags, |name| name.rsplit_once(':'));
-        let digests = pairs(&image.repo_digests, |name| name.split_once('@'));
+        let tags = pairs(image.repo_tags.as_deref().unwrap_or_default(), |name| {
+            name.rsplit_once(':')
+        });
+        let digests = pairs(image.repo_digests.as_deref().unwrap_or_default(), |name| {
+            name.split_once('@')
+        });
         if tags.is_empty() && digests.is_empty() {
             return vec![self.row(image, NONE, NONE, NONE)];
         }
@@ -245,8 +249,8 @@ mod tests {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         ImageSummary {
             id: format!("sha256:{}", "a".repeat(64)),
-            repo_tags: owned(tags),
-            repo_digests: owned(digests),
+            repo_tags: Some(owned(tags)),
+            repo_digests: Some(owned(digests)),
             shared_size: -1,
             containers: -1,
             ..ImageSummary::default()

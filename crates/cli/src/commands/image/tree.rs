@@ -140,6 +140,7 @@ fn names(image: &ImageSummary) -> Vec<String> {
     let mut names: Vec<String> = image
         .repo_tags
         .iter()
+        .flatten()
         .filter(|name| !name.starts_with(NONE))
         .cloned()
         .collect();
@@ -164,7 +165,7 @@ mod tests {
     fn row_093_a_tree_has_dockers_columns() {
         let image = |letter: &str, names: &[&str], containers| ImageSummary {
             id: format!("sha256:{}", letter.repeat(64)),
-            repo_tags: names.iter().map(|name| (*name).to_owned()).collect(),
+            repo_tags: Some(names.iter().map(|name| (*name).to_owned()).collect()),
             size: 1_982_306,
             containers,
             ..ImageSummary::default()

@@ -218,7 +218,7 @@ async fn names(global: Global, wanted: &Wanted) -> Vec<(String, String)> {
         }
         Wanted::Image => {
             let found = client.images().list(false, &Filters::new()).await.unwrap_or_default();
-            let names = found.into_iter().flat_map(|one| one.repo_tags.into_iter());
+            let names = found.into_iter().flat_map(|one| one.repo_tags.into_iter().flatten());
             names.map(|name| (name, String::new())).collect()
         }
         Wanted::Network => {

@@ -110,8 +110,8 @@ fn rows_of_images(images: &[ImageSummary], truncate: bool) -> Vec<Row> {
     };
     let row = |image: &ImageSummary| {
         let mut image = image.clone();
-        image.repo_digests.clear();
-        image.repo_tags.truncate(1);
+        image.repo_digests = None;
+        image.repo_tags.iter_mut().for_each(|tags| tags.truncate(1));
         let mut row = look.rows(&image).swap_remove(0);
         row.insert("Digest".to_owned(), Value::from(""));
         row
