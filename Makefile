@@ -35,10 +35,10 @@ tools-test:
 # Programs in release mode, all in $(OUT).
 build: tools-build
 	cargo build --release --locked -p tierce-cli -p tierce-daemon -p tierce-dns -p tierce-hub -p tierce-supervisor
-	RUSTFLAGS="$(STATIC_FLAGS)" cargo build --profile static --locked --target $(STATIC_TARGET) -p tierce-runtime -p tierce-shim -p tierce-init
+	RUSTFLAGS="$(STATIC_FLAGS)" cargo build --profile static --locked --target $(STATIC_TARGET) -p tierce-runtime -p tierce-shim -p tierce-init -p tierce-standin
 	@mkdir -p $(OUT)
 	@install -m 755 $(addprefix target/release/,tierce tierced tierce-dns tierce-hub tierce-supervisor) $(OUT)
-	@install -m 755 $(addprefix target/$(STATIC_TARGET)/static/,tierce-runtime tierce-init containerd-shim-tierce-v2) $(OUT)
+	@install -m 755 $(addprefix target/$(STATIC_TARGET)/static/,tierce-runtime tierce-init tierce-stand-in containerd-shim-tierce-v2) $(OUT)
 
 # Programs in debug mode, where the tests look for them.
 test-programs: tools-test
@@ -54,7 +54,7 @@ lint:
 	cargo fmt --all -- --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	@# As `build` does: on their own these have fewer features of their dependencies.
-	cargo check --quiet --locked -p tierce-runtime -p tierce-shim -p tierce-init
+	cargo check --quiet --locked -p tierce-runtime -p tierce-shim -p tierce-init -p tierce-standin
 	cargo run --quiet --locked -p xtask -- tidy
 
 fuzz:

@@ -359,7 +359,11 @@ fn labels_of_selinux_mean_nothing_where_there_is_none() {
         return;
     }
     let mut daemon = Daemon::start_with(&["--selinux-enabled"]);
-    assert!(daemon.log().contains("Docker could not enable SELinux on the host system"));
+    assert!(
+        daemon
+            .log()
+            .contains("Docker could not enable SELinux on the host system")
+    );
     let image = daemon.add_image(&tierce_testkit::ImageBuilder::busybox(), "busybox");
     let place = tempfile::tempdir().unwrap();
     let bind = format!("{}:/x:Z", place.path().display());

@@ -204,7 +204,7 @@ fn network(settings: &Settings) -> Result<tierce_network::Config> {
 fn engine(settings: &Settings) -> Result<tierce_engine::Config> {
     let document = &settings.document;
     let mut config = tierce_engine::Config::new(&settings.data_root, &settings.exec_root);
-    config.runtimes = Runtimes::new(document)?.0;
+    config.runtimes = Runtimes::new(document, &settings.workshop)?.write()?;
     config.cgroup_parent = document.cgroup_parent.clone().filter(|parent| !parent.is_empty());
     config.systemd_cgroup = settings.systemd_cgroup;
     set(&mut config.log_driver, document.log_driver.clone());

@@ -111,6 +111,7 @@ fn run(flags: &Flags) -> Result<()> {
             signals,
             document: settings.document.clone(),
             facts,
+            workshop: &settings.workshop,
         };
         listeners.serve(opened, serving).await
     });

@@ -14,7 +14,7 @@ use crate::compose::Opened;
 use crate::document::{self, Document};
 use crate::flags::Flags;
 use crate::log::Level;
-use crate::runtimes::Runtimes;
+use crate::runtimes::{Runtimes, Workshop};
 use crate::{facts, registry, settings};
 
 /// Keys that may change; the others need a restart.
@@ -48,6 +48,8 @@ pub(crate) struct Reload<'a> {
     pub(crate) level: &'a Level,
     pub(crate) opened: &'a Opened,
     pub(crate) server: &'a Server,
+    /// Where scripts for runtimes are.
+    pub(crate) workshop: &'a Workshop,
 }
 
 impl Reload<'_> {
@@ -57,13 +59,14 @@ impl Reload<'_> {
         let after = merge(before, &loaded.document, &loaded.file)?;
         // Everything that can fail comes first.
         let logging = settings::logging(&after)?;
-        let runtimes = Runtimes::new(&after)?.0;
+        let runtimes = Runtimes::new(&after, self.workshop)?;
         let mut parallel = tierce_image::Parallel::default();
         registry::limit_transfers(&after, &mut parallel)?;
         let client = tierce_registry::Client::new(registry::client(&after)?).context("open the registry client")?;
         let mut facts = facts.clone();
         facts::update(&after, &mut facts)?;
 
+        let runtimes = runtimes.write()?;
         self.level.set(logging.level)?;
         self.opened.reach.change(client, parallel);
         self.opened.engine.system.set_runtimes(runtimes.clone()).await;

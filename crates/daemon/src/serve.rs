@@ -15,6 +15,7 @@ use crate::document::Document;
 use crate::flags::Flags;
 use crate::log::Level;
 use crate::reload::{Reload, SHUTDOWN_TIMEOUT};
+use crate::runtimes::Workshop;
 use crate::service_manager::{self, notify};
 use crate::settings::{Host, Settings};
 use crate::tls::Protection;
@@ -109,6 +110,7 @@ impl Listeners {
             level: serving.level,
             opened: &opened,
             server: &server,
+            workshop: serving.workshop,
         };
         let document = until_told_to_stop(&reload, serving.signals, serving.document, serving.facts).await;
         notify("STOPPING=1");
@@ -155,6 +157,7 @@ pub(crate) struct Serving<'a> {
     pub(crate) signals: Signals,
     pub(crate) document: Document,
     pub(crate) facts: Facts,
+    pub(crate) workshop: &'a Workshop,
 }
 
 /// Source of the texts: moby `daemon/command/daemon.go`, `loadListeners`.

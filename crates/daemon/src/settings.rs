@@ -13,6 +13,7 @@ use tracing::level_filters::LevelFilter;
 use crate::called_as::CalledAs;
 use crate::document::Document;
 use crate::isolation::{self, Isolation};
+use crate::runtimes::{Runtimes, Workshop};
 use crate::tls::Protection;
 
 /// Where it listens.
@@ -91,6 +92,8 @@ pub(crate) struct Settings {
     pub(crate) supervisor: Option<RemoteConfig>,
     /// Where our own init program is, if it is installed.
     pub(crate) own_init: PathBuf,
+    /// What runtimes need that are not only a path.
+    pub(crate) workshop: Workshop,
     pub(crate) network: NetworkSettings,
     pub(crate) isolation: Isolation,
     pub(crate) protection: Protection,
@@ -134,9 +137,13 @@ impl Settings {
         // Read again where the parts are opened; what is wrong with them is to be told by `--validate` too.
         crate::registry::client(&document)?;
         crate::registry::limit_transfers(&document, &mut tierce_image::Parallel::default())?;
-        crate::runtimes::Runtimes::new(&document)?;
         labels(&document)?;
         let exec_root = absolute("exec-root", document.exec_root.as_ref(), places.exec_root)?;
+        let workshop = Workshop {
+            scripts: exec_root.join("runtimes"),
+            stand_in: program.with_file_name("tierce-stand-in"),
+        };
+        Runtimes::new(&document, &workshop)?;
         let shim = match &document.shim {
             Some(shim) => shim.clone(),
             None => program.with_file_name("containerd-shim-tierce-v2"),
@@ -155,6 +162,7 @@ impl Settings {
             shim,
             supervisor: supervisor(&document)?,
             own_init: program.with_file_name("tierce-init"),
+            workshop,
             network: network(&document)?,
             isolation: isolation::read(&document)?,
             protection: Protection::new(&document)?,

@@ -26,6 +26,15 @@ pub(crate) struct Report {
     pub(crate) pidfd: Option<OwnedFd>,
     /// The master side of its terminal.
     pub(crate) terminal: Option<OwnedFd>,
+    /// Host pid of a child of ours that ends as it does, where the process itself is another's child; 0: it is ours.
+    pub(crate) stand_in: u32,
+}
+
+impl Report {
+    /// The child whose end is the process's.
+    pub(crate) fn child(&self) -> u32 {
+        if self.stand_in == 0 { self.pid } else { self.stand_in }
+    }
 }
 
 /// A report on the wire; its descriptors are beside it.
@@ -42,6 +51,8 @@ struct Wire {
     code: i32,
     #[prost(string, tag = "5")]
     message: String,
+    #[prost(uint32, tag = "6")]
+    stand_in: u32,
 }
 
 /// A worker under way.
@@ -71,9 +82,15 @@ pub(crate) fn start(work: impl FnOnce() -> Result<Report>) -> Result<Job> {
 
 fn report(socket: &UnixStream, result: Result<Report>) {
     let (wire, files) = match result {
-        Ok(Report { pid, pidfd, terminal }) => {
+        Ok(Report {
+            pid,
+            pidfd,
+            terminal,
+            stand_in,
+        }) => {
             let wire = Wire {
                 pid,
+                stand_in,
                 pidfd: pidfd.is_some(),
                 terminal: terminal.is_some(),
                 ..Wire::default()
@@ -125,6 +142,7 @@ impl Job {
             pid: wire.pid,
             pidfd,
             terminal,
+            stand_in: wire.stand_in,
         })
     }
 }

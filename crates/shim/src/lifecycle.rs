@@ -300,11 +300,12 @@ fn open(shim: &mut Shim, number: u32, report: Report) -> Result<u32> {
     let gone = || Error::refused(Kind::Internal, "the process was forgotten while it was made");
     let Shim { processes, poll, .. } = shim;
     let process = processes.get_mut(&number).ok_or_else(gone)?;
+    let child = report.child();
     let ends = match report.terminal {
         Some(master) => ends::terminal(master, process.stdin)?,
         None => process.ends.take().unwrap_or_default(),
     };
-    process.set_pid(report.pid, report.pidfd);
+    process.set_pid(report.pid, child, report.pidfd);
     process.streams.open(poll, ends);
     Ok(report.pid)
 }
@@ -347,7 +348,7 @@ fn created(shim: &mut Shim, reply: Reply, pid: u32) {
             ..TaskCreate::default()
         },
     );
-    claim(shim, number, pid);
+    claim(shim, number);
 }
 
 /// Without accounting of memory there is nothing to watch; that is no reason not to run.
@@ -369,8 +370,9 @@ fn watch_memory(shim: &mut Shim, init: u32) {
 }
 
 /// The process may have ended before anybody knew that it was ours.
-fn claim(shim: &mut Shim, number: u32, pid: u32) {
-    if let Some(exit) = shim.unclaimed.remove(&pid) {
+fn claim(shim: &mut Shim, number: u32) {
+    let child = shim.processes.get(&number).map_or(0, |process| process.child);
+    if let Some(exit) = shim.unclaimed.remove(&child) {
         reap::on_exit(shim, number, exit);
     }
 }
@@ -408,7 +410,7 @@ fn exec_started(shim: &mut Shim, number: u32, reply: Reply, result: Result<Repor
                     pid,
                 },
             );
-            claim(shim, number, pid);
+            claim(shim, number);
         }
         Err(error) => {
             // It stays until it is deleted; whoever is attached sees the end.

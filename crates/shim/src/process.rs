@@ -66,6 +66,8 @@ pub(crate) struct Process {
     pub(crate) phase: Phase,
     /// 0 before there is one.
     pub(crate) pid: u32,
+    /// The child of ours whose end is its end: itself, or one that stands in for it.
+    pub(crate) child: u32,
     pidfd: Option<OwnedFd>,
     pub(crate) streams: Streams,
     /// Our ends of its pipes, from when they are made until the process is.
@@ -88,6 +90,7 @@ impl Process {
             id,
             phase: Phase::Added,
             pid: 0,
+            child: 0,
             pidfd: None,
             streams,
             ends: None,
@@ -101,8 +104,9 @@ impl Process {
         }
     }
 
-    pub(crate) fn set_pid(&mut self, pid: u32, pidfd: Option<OwnedFd>) {
+    pub(crate) fn set_pid(&mut self, pid: u32, child: u32, pidfd: Option<OwnedFd>) {
         self.pid = pid;
+        self.child = child;
         self.pidfd = pidfd;
     }
 

@@ -18,7 +18,7 @@ pub(crate) fn reap(shim: &mut Shim) {
         let pid = pid.as_raw_pid() as u32;
         let exit = Exit::now(code);
         let mut processes = shim.processes.iter();
-        let ours = processes.find(|(_, process)| process.pid == pid && process.exit.is_none());
+        let ours = processes.find(|(_, process)| process.child == pid && process.exit.is_none());
         match ours.map(|(&number, _)| number) {
             Some(number) => on_exit(shim, number, exit),
             None if health::on_exit(shim, pid, exit) => {}

@@ -48,6 +48,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ),
     ("shim", &["task", "logs", "runtime", "cgroup", "oci", "sys", "fsops"]),
     ("init", &["sys"]),
+    ("standin", &["task", "sys"]),
     ("spec", &["seccomp", "oci", "fsops"]),
     ("grpc", &[]),
     ("supervisor", &["grpc", "task", "store", "oci", "fsops"]),

@@ -79,11 +79,7 @@ pub(crate) fn info(info: Info, images: usize, facts: &Facts, version: ApiVersion
         containers_stopped: count(info.containers.stopped),
         images: count(images),
         driver: info.driver,
-        driver_status: info
-            .driver_status
-            .into_iter()
-            .map(|(name, value)| [name, value])
-            .collect(),
+        driver_status: info.driver_status.into_iter().map(<[String; 2]>::from).collect(),
         plugins: plugins(&info.volume_drivers, &info.logging.drivers),
         memory_limit: true,
         swap_limit: true,
@@ -99,10 +95,7 @@ pub(crate) fn info(info: Info, images: usize, facts: &Facts, version: ApiVersion
         n_fd: entries("/proc/self/fd"),
         oom_kill_disable: info.cgroup_version == "1",
         kernel_memory_tcp: info.cgroup_version == "1",
-        runc_commit: wire::CommitId {
-            expected: (version < WITHOUT_EXPECTED).then(String::new),
-            ..wire::CommitId::default()
-        },
+        runc_commit: commit_of_runtime(version),
         n_goroutines: entries("/proc/self/task"),
         system_time: rfc3339(Timestamp::now()),
         logging_driver: info.logging.driver,
@@ -167,6 +160,13 @@ fn plugins(volume_drivers: &[&str], log_drivers: &[&str]) -> wire::PluginsInfo {
         network: names(&["bridge", "host", "null"]),
         authorization: None,
         log: names(log_drivers),
+    }
+}
+
+fn commit_of_runtime(version: ApiVersion) -> wire::CommitId {
+    wire::CommitId {
+        expected: (version < WITHOUT_EXPECTED).then(String::new),
+        ..wire::CommitId::default()
     }
 }
 

@@ -62,7 +62,7 @@ impl Probe {
 
     /// Its process runs, and may do so for `limit`. What was decided about it meanwhile is done now.
     pub(super) fn run(&mut self, report: &Report, limit: Duration) {
-        self.pid = report.pid;
+        self.pid = report.child();
         self.deadline = Instant::now() + limit;
         if self.fate != Fate::Natural {
             self.kill();

@@ -162,12 +162,13 @@ impl Foreign<'_> {
             drop(command);
             let terminal = console.as_ref().map(|(_, listener)| self.receive(listener)).transpose();
             self.wait(child, &[verb])?;
-            let pid = read_pid(&pid_file)?;
+            let (pid, stand_in) = read_pids(&pid_file)?;
             let pidfd = Pid::from_raw(pid as i32).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
             Ok(Report {
                 pid,
                 pidfd,
                 terminal: terminal?.flatten(),
+                stand_in,
             })
         });
         let _ = fs::remove_file(&pid_file);
@@ -244,12 +245,14 @@ impl Foreign<'_> {
     }
 }
 
-fn read_pid(path: &Path) -> Result<u32> {
+/// The process that was made, and the child of ours that stands in for it; 0: there is none.
+fn read_pids(path: &Path) -> Result<(u32, u32)> {
     let text = fs::read_to_string(path).on("read", path)?;
-    let pid = text
-        .trim()
-        .parse()
-        .ok()
-        .filter(|&pid| pid > 1 && i32::try_from(pid).is_ok());
-    pid.ok_or_else(|| Error::refused(Kind::DataLoss, format!("{} holds no pid: {text:?}", path.display())))
+    let mut words = text.split_whitespace();
+    let mut pid = || {
+        let number: u32 = words.next()?.parse().ok()?;
+        (number > 1 && i32::try_from(number).is_ok()).then_some(number)
+    };
+    let none = || Error::refused(Kind::DataLoss, format!("{} holds no pid: {text:?}", path.display()));
+    Ok((pid().ok_or_else(none)?, pid().unwrap_or_default()))
 }

@@ -212,6 +212,7 @@ impl From<Created> for Report {
             pid: created.pid as u32,
             pidfd: Some(created.pidfd),
             terminal: created.terminal,
+            stand_in: 0,
         }
     }
 }
