@@ -60,7 +60,7 @@ fn row_109_a_container_of_another_shim_is_like_any_other() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let much = "0123456789abcdef".repeat(20_000);
+    let much = "0123456789abcdef".repeat(200_000);
     let mut input = cat.stdin.take().unwrap();
     let text = much.clone();
     let writing = std::thread::spawn(move || input.write_all(text.as_bytes()).unwrap());

@@ -17,10 +17,7 @@ use crate::other::Other;
 /// Bytes read at once.
 const BUFFER: usize = 64 << 10;
 /// How long the outputs may be silent after the process has ended, until nothing more is waited for.
-const QUIET: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 100_000_000,
-};
+const QUIET: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 /// SIGWINCH, and SIGHUP, which comes when our shim lets go of the terminal first: the end is still to be told.
 const OF_TERMINALS: [i32; 2] = [28, 1];
 

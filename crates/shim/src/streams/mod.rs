@@ -49,6 +49,8 @@ pub(crate) struct Streams {
     /// Input ends with the first peer that gave it.
     stdin_once: bool,
     stdin: Stdin,
+    /// Input ends when everything that peers have sent was handed over.
+    closing_stdin: bool,
     sources: [Option<Source>; 2],
     log: Option<Box<dyn Driver>>,
     peers: BTreeMap<u32, Peer>,
@@ -68,6 +70,7 @@ impl Streams {
             terminal,
             stdin_once,
             stdin: Stdin::new(Token::Stdin(process)),
+            closing_stdin: false,
             sources: [None, None],
             log,
             peers: BTreeMap::new(),
@@ -126,6 +129,9 @@ impl Streams {
     /// The process takes input again.
     pub(crate) fn on_stdin(&mut self, poll: &Poll) {
         self.stdin.flush(poll);
+        if self.closing_stdin {
+            self.finish_stdin(poll, &mut Vec::new());
+        }
         self.tidy(poll);
     }
 
@@ -141,6 +147,9 @@ impl Streams {
         let hung_up = flags.intersects(EventFlags::HUP | EventFlags::ERR);
         if flags.contains(EventFlags::IN) || hung_up {
             self.read_peer(poll, number, buffer);
+            if self.closing_stdin {
+                self.finish_stdin(poll, buffer);
+            }
         }
         if let Some(peer) = self.peers.get_mut(&number)
             && hung_up
@@ -152,38 +161,50 @@ impl Streams {
         self.tidy(poll);
     }
 
-    /// Hands on what a peer gives, as far as the process takes it.
-    fn read_peer(&mut self, poll: &Poll, number: u32, buffer: &mut [u8]) {
+    /// Hands on what a peer gives, as far as the process takes it; gives whether there may be more.
+    fn read_peer(&mut self, poll: &Poll, number: u32, buffer: &mut [u8]) -> bool {
         let Some(peer) = self.peers.get_mut(&number) else {
-            return;
+            return false;
         };
         for _ in 0..ROUNDS {
             if peer.role().stdin && !self.stdin.accepts() && !self.stdin.is_over() {
-                return;
+                return true;
             }
             match peer.read(buffer) {
                 Input::Bytes(count) if peer.role().stdin => self.stdin.put(poll, &buffer[..count]),
                 Input::Bytes(_) => {}
-                Input::Nothing => return,
+                Input::Nothing => return false,
                 Input::End => {
                     if peer.role().stdin && self.stdin_once && !self.terminal {
                         self.stdin.close(poll);
                     }
-                    return;
+                    return false;
                 }
             }
         }
+        true
     }
 
     /// Closes standard input after everything that peers have sent up to now.
     pub(crate) fn close_stdin(&mut self, poll: &Poll, buffer: &mut Vec<u8>) {
-        buffer.resize(BUFFER, 0);
-        let numbers: Vec<u32> = self.peers.keys().copied().collect();
-        for number in numbers {
-            self.read_peer(poll, number, buffer);
-        }
-        self.stdin.close(poll);
+        self.closing_stdin = true;
+        self.finish_stdin(poll, buffer);
         self.tidy(poll);
+    }
+
+    /// Closes it if nothing is left of what was sent; otherwise that is to be tried again when the process takes more.
+    fn finish_stdin(&mut self, poll: &Poll, buffer: &mut Vec<u8>) {
+        buffer.resize(BUFFER, 0);
+        let givers = self.peers.iter().filter(|(_, peer)| peer.role().stdin);
+        let numbers: Vec<u32> = givers.map(|(number, _)| *number).collect();
+        let mut more = false;
+        for number in numbers {
+            more |= self.read_peer(poll, number, buffer);
+        }
+        if !more {
+            self.closing_stdin = false;
+            self.stdin.close(poll);
+        }
     }
 
     /// The process has ended: takes what its pipes still hold.
