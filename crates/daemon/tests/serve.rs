@@ -171,9 +171,9 @@ fn row_094_validate_tells_what_is_wrong_by_name() {
         (&[][..], "{", "invalid JSON: EOF while parsing an object"),
         (&[][..], "[]", "it is no JSON object"),
         (
-            &["--selinux-enabled"][..],
+            &["--userns-remap", "default"][..],
             "{}",
-            "selinux-enabled: SELinux labels are not set",
+            "userns-remap: user namespaces are not remapped",
         ),
     ] {
         let bad = validate(arguments, file);
