@@ -259,6 +259,12 @@ fn what_a_container_refers_to_is_looked_for_when_it_starts() {
     )
     .ok();
     assert_eq!(docker(&daemon, "start -a late").ok(), "later");
+    docker(
+        &daemon,
+        &format!("create --name own --network container:own {image} true"),
+    )
+    .ok();
+    refused(&daemon, "start own", "cannot join own network namespace");
     // A link of a user-defined network is a name, whether somebody has it or not; one of the default bridge leads there.
     docker(&daemon, &format!("run --rm --network n1 --link nobody {image} true")).ok();
     docker(&daemon, &format!("create --name linked --link base {image} true")).ok();

@@ -252,6 +252,9 @@ fn shared(context: &Context, snapshot: &Snapshot) -> Result<Shared> {
             .find(name)
             .map_err(|error| Error::Conflict(format!("joining {what} namespace of container: {error}")))?
             .snapshot();
+        if donor.record.id == snapshot.record.id {
+            return Err(Error::Conflict(format!("cannot join own {what} namespace")));
+        }
         let status = donor.record.state.status();
         if status != Status::Running && status != Status::Paused {
             return Err(Error::Conflict(format!(
