@@ -163,6 +163,14 @@ fn the_wrong_architecture_is_told() {
     let name = daemon.add_image(&image, "elf");
     let output = daemon.docker(&["run", "--rm", &name, "/prog"]);
     assert!(output.stderr.contains("exec format error"), "{output:?}");
+    let image = ImageBuilder::busybox().layer(&[Entry::File("prog", b"\x01\x02\x03".to_vec(), 0o755)]);
+    let name = daemon.add_image(&image, "garbage");
+    daemon
+        .docker(&["run", "-d", "--name", "c1", &name, "sleep", "100"])
+        .ok();
+    let told = daemon.docker(&["exec", "c1", "/prog"]).fails(255);
+    assert_eq!(told, "exec /prog: exec format error\n");
+    daemon.docker(&["rm", "-f", "c1"]).ok();
 }
 
 #[test]

@@ -276,6 +276,12 @@ fn a_failure_leaves_the_container_as_it_was_and_says_why() {
     let refused = refusal(checkpoint(&daemon, &["create", "c1", "one"]));
     let words = "Error response from daemon: Cannot checkpoint container c1: CRIU version check failed: ";
     assert!(refused.starts_with(words), "{refused}");
+    // A program that is missing is no container that is missing.
+    std::fs::remove_file(directory.path().join("criu")).unwrap();
+    std::os::unix::fs::symlink("/nothing", directory.path().join("criu")).unwrap();
+    let request = Some(r#"{"checkpointID":"one"}"#);
+    let (status, text) = daemon.request("POST", "/containers/c1/checkpoints", request);
+    assert_eq!(status, 500, "{text}");
     assert_eq!(daemon.inspect("c1", "{{.State.Status}}"), "running");
     assert_eq!(checkpoint(&daemon, &["ls", "c1"]).ok(), "CHECKPOINT NAME");
 }

@@ -119,8 +119,10 @@ async fn create(context: &Arc<Context>, container: &Arc<Container>, called: &str
         if matches!(error, tierce_task::Error::Refused { .. }) {
             let _removed = blocking(move || fs::remove_dir_all(&path).map_err(Error::file("remove", path))).await;
         }
-        let words = format!("Cannot checkpoint container {called}: ");
-        return Err(Error::below_with(words, error));
+        // Whatever is missing, it is not what the client asked for: dockerd answers 500 to all of it.
+        return Err(Error::Internal(format!(
+            "Cannot checkpoint container {called}: {error}"
+        )));
     }
     context.publish(&container.snapshot().record, "checkpoint", &[]);
     Ok(())

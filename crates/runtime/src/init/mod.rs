@@ -236,7 +236,9 @@ impl Init<'_> {
             kind: error.kind(),
             text: error.to_string(),
         };
-        if self.channel.send(&failure).is_err() {
+        // As under runc, a further process counts as started when nothing but its program's execution is left.
+        let started = step.is_empty() && matches!(self.role, Role::Further { .. });
+        if started || self.channel.send(&failure).is_err() {
             // Nobody waits any more: the container was started, and its own error stream is where it shows, unless
             // `start` reads the answer.
             let _ = match &self.hold {

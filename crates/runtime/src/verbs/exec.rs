@@ -23,11 +23,11 @@ use tierce_oci::runtime::{Capabilities, NamespaceKind, Process, Spec, State, Sta
 use tierce_sys::namespaces::Kinds;
 
 /// Executes a process in a running container. It is a child of the caller, and has executed its program when this
-/// returns.
+/// returns, or was refused that by the kernel: then it says so on its own error stream and ends with 255.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::NotRunning`], [`Error::Status`] for a paused one, [`Error::Further`] when the program
-/// cannot be executed; no process is left then.
+/// [`Error::NotFound`], [`Error::NotRunning`], [`Error::Status`] for a paused one, [`Error::Further`] when the process
+/// cannot be prepared; no process is left then.
 pub fn exec(options: &ExecOptions) -> Result<Created, Error> {
     Container::open(options)?.exec(options)
 }
