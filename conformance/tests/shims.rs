@@ -100,6 +100,14 @@ fn row_109_a_container_of_another_shim_is_like_any_other() {
     daemon.docker(&["start", "c1"]).ok();
     daemon.docker(&["rm", "-f", "c1"]).ok();
     daemon.wait_until_nothing_is_left();
+    wait_until("the shims have ended", PATIENCE, || !is_running(directory.path()));
+}
+
+/// Whether a program of that directory runs.
+fn is_running(directory: &Path) -> bool {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let mut programs = processes.filter_map(|process| fs::read_link(process.path().join("exe")).ok());
+    programs.any(|program| program.starts_with(directory))
 }
 
 #[test]

@@ -113,6 +113,10 @@ mod tests {
         std::fs::copy("/bin/sleep", &program).unwrap();
         let mut daemon = std::process::Command::new(&program).arg("100").spawn().unwrap();
         std::fs::write(&pidfile, daemon.id().to_string()).unwrap();
+        // Whoever has started it goes on a moment before it has its name.
+        while daemon_of(&pidfile).is_none() && daemon.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
         assert_eq!(daemon_of(&pidfile), Some(daemon.id()));
         daemon.kill().unwrap();
         // Not waited for: it stays a zombie.

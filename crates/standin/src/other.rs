@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use prost::Message;
 use tierce_task::bootstrap::Bootstrap;
+use tierce_task::messages::{Empty, ShutdownRequest};
 use tierce_task::method::Method;
 
 use crate::argv::Arguments;
@@ -120,8 +121,15 @@ impl Other {
         self.begin(method, argument)?.answer()
     }
 
-    /// Has it clean up after itself, where it cannot be called any more, and forgets it.
-    pub(crate) fn forget(&self, clean: bool) {
+    /// Lets it go, which it does only without a container; has it clean up after itself where there may be one still, and
+    /// forgets it.
+    pub(crate) fn end(&self, clean: bool) {
+        let request = ShutdownRequest {
+            id: self.id.clone(),
+            now: true,
+        };
+        // It hangs up instead of answering, or has never been there.
+        let _gone: Result<Empty> = self.call(Method::Shutdown, &request);
         if clean && self.bundle().is_dir() {
             // Whatever it leaves behind, the container is to be forgotten.
             let _ = self.execute("delete");

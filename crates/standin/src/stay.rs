@@ -30,7 +30,7 @@ pub(crate) fn create(arguments: &Arguments, other: &Other) -> Result<u8> {
         .start(&arguments.bundle)
         .and_then(|()| leave(arguments, other, "", &[]));
     if made.is_err() {
-        other.forget(true);
+        other.end(true);
     }
     made
 }

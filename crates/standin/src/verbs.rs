@@ -3,8 +3,8 @@
 use std::fs;
 
 use tierce_task::messages::{
-    Any, DeleteRequest, DeleteResponse, Empty, KillRequest, PauseRequest, ResumeRequest, ShutdownRequest, StartRequest,
-    StartResponse, UpdateTaskRequest,
+    Any, DeleteRequest, DeleteResponse, Empty, KillRequest, PauseRequest, ResumeRequest, StartRequest, StartResponse,
+    UpdateTaskRequest,
 };
 use tierce_task::method::Method;
 
@@ -85,15 +85,7 @@ fn delete(other: &Other, force: bool) -> Result<()> {
     }
     match deleted {
         Err(error) if !force && !error.is_not_found() => return Err(error),
-        deleted => {
-            let request = ShutdownRequest {
-                id: other.id.clone(),
-                now: true,
-            };
-            // It hangs up instead of answering.
-            let _gone: Result<Empty> = other.call(Method::Shutdown, &request);
-            other.forget(deleted.is_err());
-        }
+        deleted => other.end(deleted.is_err()),
     }
     Ok(())
 }
