@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tierce_dns::{ADDRESS, Client, Found, Join, Served};
 use tierce_firewall::{
@@ -20,8 +20,8 @@ use crate::{Config, Error, netns};
 
 /// Where every resolver asks.
 const PORT: u16 = 53;
-/// How often a server is looked for, and how long it is given to end or to begin.
-const TRIES: usize = 50;
+/// How long a server is given to end, and how often it is looked for meanwhile.
+const DYING: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(20);
 /// Table of the packet filter in a sandbox, and its map.
 const TABLE: &str = "tierce_names";
@@ -155,15 +155,16 @@ impl Names {
 
     /// Sees to it that a server runs that knows everything. Gives the containers whose port has changed.
     fn reach(self: &Arc<Self>, wanted: &mut BTreeMap<String, Wanted>) -> Result<Vec<Served>, Error> {
-        let mut tries = 0;
+        let began = Instant::now();
         let mut changed = loop {
             if self.client.reach()? == Found::Known {
                 return Ok(Vec::new());
             }
             let all = wanted.values().map(|wanted| wanted.join.clone()).collect();
             match self.client.everything(all) {
-                // A server that is dying still takes connections for a moment.
-                Err(tierce_dns::Error::Talk { .. }) if tries < TRIES => tries += 1,
+                // A server that is dying still takes connections for a moment. One that is stuck is not asked again: its
+                // answer was waited for already, and others wait for this lock.
+                Err(tierce_dns::Error::Talk { .. }) if began.elapsed() < DYING => {}
                 told => break told?,
             }
             std::thread::sleep(PAUSE);

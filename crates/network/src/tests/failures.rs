@@ -1,6 +1,7 @@
 //! The daemon dies, restarts, ends.
 
 use std::os::fd::AsRawFd as _;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -340,5 +341,26 @@ fn a_bridge_that_is_going_is_not_taken_for_that_of_a_new_network() {
         tierce_links::Rtnetlink::open().unwrap().sweep().unwrap();
         serve(sandbox.key.as_ref().unwrap(), 80);
         ask((sandbox.primary().unwrap().1.address.unwrap(), 80)).unwrap();
+    });
+}
+
+#[test]
+fn a_server_of_names_that_does_not_answer_is_waited_for_once() {
+    on_own_machine(|world| {
+        let networks = world.controller();
+        let spec = NetworkSpec {
+            name: "own".into(),
+            ..NetworkSpec::default()
+        };
+        networks.create(spec).unwrap();
+        let socket = networks.config().names.socket.clone();
+        // Takes every connection and says nothing, as one that was stopped.
+        let stuck = UnixListener::bind(&socket).unwrap();
+        let refused = networks.join(wish_on("own", 1)).unwrap_err().to_string();
+        assert!(refused.contains("names.sock"), "{refused}");
+        stuck.set_nonblocking(true).unwrap();
+        assert_eq!(stuck.incoming().map_while(Result::ok).count(), 1);
+        drop(stuck);
+        networks.join(wish_on("own", 1)).unwrap();
     });
 }
