@@ -26,6 +26,8 @@ const SERVER_PORT: u16 = 5300;
 /// Threads that connect.
 const CALLERS: usize = 4;
 const GIGABYTE: f64 = 1e9;
+/// dockerd starts two processes for each port: with more ports the machine would have no memory left.
+const MOST_PORTS_OF_DOCKER: u16 = 2000;
 
 /// How much of each is done.
 struct Sizes {
@@ -150,6 +152,12 @@ fn through_port(stage: &Stage, image: &str, rounds: usize, sizes: &Sizes) -> Res
 fn ports(stage: &Stage, image: &str, rounds: usize, count: u16, host: u16, inside: u16) -> Result<Vec<Measure>> {
     let range = format!("{host}-{}:{inside}-{}", host + count - 1, inside + count - 1);
     let act = |_, engine: &Engine| {
+        if engine.name == "docker" && count > MOST_PORTS_OF_DOCKER {
+            bail!(
+                "not asked for {count} ports, for which it would start {} processes",
+                2 * u32::from(count)
+            );
+        }
         let before = resident(stage, engine)?;
         let words = [
             "run",
