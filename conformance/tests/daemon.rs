@@ -438,8 +438,9 @@ fn row_112_one_trace_joins_the_fourteen_steps_of_a_run() {
     daemon.restart();
     daemon.docker(&["kill", "traced"]).ok();
     daemon.docker(&["wait", "traced"]).ok();
-    // What nobody brings is the beginning of the container's id.
-    let id = daemon.docker(&["run", "-d", &image, "true"]).ok();
+    // What nobody brings is the beginning of the container's id. Start and end are told by different ways: it lives long
+    // enough for one to come after the other.
+    let id = daemon.docker(&["run", "-d", &image, "sleep", "1"]).ok();
     daemon.docker(&["wait", &id]).ok();
     for trace in [brought, &id[..32]] {
         let all = steps(&daemon);
