@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Either, Full, Limited};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Either, Full};
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, UPGRADE, USER_AGENT};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
@@ -23,6 +23,8 @@ use crate::{Checkpoints, Containers, Endpoint, Error, Execs, Files, Images, Netw
 const MAX_DOCUMENT: usize = 256 * 1024 * 1024;
 /// Longest error document, in bytes.
 const MAX_ERROR: usize = 1024 * 1024;
+/// Most room that is made for an answer before it comes, however long it is said to be.
+const MOST_BELIEVED: usize = 4 * 1024 * 1024;
 
 /// A client of one daemon. Cheap to make; holds no connection between calls.
 #[derive(Debug)]
@@ -338,22 +340,24 @@ async fn checked(
     })
 }
 
-async fn read_limited(response: Response<Incoming>, limit: usize, operation: &str) -> Result<Bytes, Error> {
-    let collected = Limited::new(response.into_body(), limit)
-        .collect()
-        .await
-        .map_err(|error| {
-            let operation = operation.to_owned();
-            match error.downcast::<hyper::Error>() {
-                Ok(source) => Error::Http {
-                    operation,
-                    source: *source,
-                },
-                Err(other) => Error::Request {
-                    operation,
-                    why: format!("read the answer: {other}"),
-                },
-            }
+/// Reads a body; its pieces are let go as they come, so that a long one is not in memory twice.
+async fn read_limited(response: Response<Incoming>, limit: usize, operation: &str) -> Result<Vec<u8>, Error> {
+    let mut body = response.into_body();
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(limit);
+    let mut bytes = Vec::with_capacity(announced.min(limit).min(MOST_BELIEVED));
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|source| Error::Http {
+            operation: operation.to_owned(),
+            source,
         })?;
-    Ok(collected.to_bytes())
+        let Ok(piece) = frame.into_data() else { continue };
+        if piece.len() > limit - bytes.len() {
+            return Err(Error::Request {
+                operation: operation.to_owned(),
+                why: format!("read the answer: it has more than {limit} bytes"),
+            });
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
 }

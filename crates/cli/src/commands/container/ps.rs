@@ -97,9 +97,10 @@ impl Ps {
             format: &format,
             quiet: self.quiet.then_some("ID"),
         };
+        // Each is let go before the next one's row is made, so that rows take its place in memory.
         let rows = found
-            .iter()
-            .map(|container| row(container, !self.no_trunc, |name| listing.shows(name)));
+            .into_iter()
+            .map(|container| row(&container, !self.no_trunc, |name| listing.shows(name)));
         output::print(&listing, &rows.collect::<Vec<_>>())
     }
 }
