@@ -17,7 +17,9 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 # musl where its target can be had, else glibc.
 STATIC_TARGET = $(shell (rustup target add x86_64-unknown-linux-musl >/dev/null 2>&1 && echo x86_64-unknown-linux-musl) || echo x86_64-unknown-linux-gnu)
 # Some of the cryptography is in C and assembly: the host's compiler makes it for musl, too, since it calls no library.
+# Some compilers (Ubuntu's) put in checks that do call one, and only glibc has.
 export CC_x86_64_unknown_linux_musl ?= cc
+export CFLAGS_x86_64_unknown_linux_musl ?= -U_FORTIFY_SOURCE
 STATIC_FLAGS := -C target-feature=+crt-static -C relocation-model=static
 OUT := target/dist
 
