@@ -5,7 +5,7 @@
 use ipnet::IpNet;
 
 use crate::entry::{family_of, octets};
-use crate::numbers::{DELETE_ADDRESS, DELETE_LINK, IFLA_IFNAME, SET_LINK, link_header};
+use crate::numbers::{DELETE_ADDRESS, DELETE_LINK, SET_LINK, link_header};
 use crate::socket::none_there;
 use crate::{Error, LinkEntry, Plan, Rtnetlink};
 
@@ -22,9 +22,10 @@ impl LinkEntry {
 
 impl Plan {
     /// Marks a link as one that is to go with the next [`Rtnetlink::sweep`].
-    pub fn give_up(&mut self, name: &str) -> &mut Self {
-        self.add("give up interface", name, SET_LINK, 0, &link_header(0, 0, 0), |m| {
-            m.text(IFLA_IFNAME, name).u32(IFLA_GROUP, GOING);
+    pub fn give_up(&mut self, link: &LinkEntry) -> &mut Self {
+        let header = link_header(link.index, 0, 0);
+        self.add("give up interface", &link.name, SET_LINK, 0, &header, |m| {
+            m.u32(IFLA_GROUP, GOING);
         })
     }
 

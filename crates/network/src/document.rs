@@ -25,6 +25,10 @@ use crate::parent;
 const OPTIONS: &str = "com.docker.network.generic";
 const MTU: &str = "com.docker.network.driver.mtu";
 const BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
+/// Who made a bridge (`BridgeIfaceCreator`): the engine, which removes it with the network.
+const MADE_BY_ENGINE: i32 = 1;
+/// Somebody else, whose it stays.
+const MADE_BY_USER: i32 = 2;
 /// How Go prints an address that is not there.
 const NO_ADDRESS: &str = "<nil>";
 
@@ -121,9 +125,15 @@ pub(crate) fn read(network: &[u8], bridge: Option<&[u8]>, mtu: u32) -> Result<Ne
             NetworkKind::Ipvlan(ipvlan::Options::parse(&options, &document.id).map_err(|error| error.to_string())?)
         }
         "bridge" => {
-            let interface = interface(bridge).unwrap_or_else(|| format!("br-{}", document.id.get(..12).unwrap_or("")));
+            let bridge: Value = bridge
+                .and_then(|bridge| serde_json::from_slice(bridge).ok())
+                .unwrap_or_default();
+            let interface = bridge["BridgeName"].as_str().filter(|name| !name.is_empty());
+            let interface =
+                interface.map_or_else(|| format!("br-{}", document.id.get(..12).unwrap_or("")), str::to_owned);
             let mut parsed =
                 Options::parse(&options, interface, mtu, document.internal).map_err(|error| error.to_string())?;
+            parsed.is_adopted = bridge["BridgeIfaceCreator"] == MADE_BY_USER;
             if document.name == "bridge" {
                 // The option says what the configuration said, which may say otherwise today.
                 parsed.publish_address = None;
@@ -174,11 +184,6 @@ fn options(generic: Option<&Map<String, Value>>) -> BTreeMap<String, String> {
     let options = generic.and_then(|generic| generic.get(OPTIONS)?.as_object());
     let text = |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_owned()));
     options.into_iter().flatten().filter_map(text).collect()
-}
-
-fn interface(bridge: Option<&[u8]>) -> Option<String> {
-    let document: Value = serde_json::from_slice(bridge?).ok()?;
-    Some(document["BridgeName"].as_str()?.to_owned()).filter(|name| !name.is_empty())
 }
 
 /// The first pool of a family; `None`: there is none.
@@ -357,8 +362,7 @@ pub(crate) fn bridge(network: &Network) -> Option<Value> {
     };
     let binding = network.options.get(BINDING).map_or(NO_ADDRESS, String::as_str);
     let mut document = json!({
-        // Made by libnetwork, and so removed by it.
-        "BridgeIfaceCreator": 1,
+        "BridgeIfaceCreator": if bridge.is_adopted { MADE_BY_USER } else { MADE_BY_ENGINE },
         "BridgeName": bridge.bridge, "ContainerIfacePrefix": given("container_iface_prefix"), "DefaultBindingIP": binding,
         "DefaultBridge": network.name == "bridge", "DefaultGatewayIPv4": NO_ADDRESS, "DefaultGatewayIPv6": NO_ADDRESS,
         "EnableICC": bridge.icc, "EnableIPMasquerade": bridge.masquerade, "EnableIPv4": network.ipam.is_some(),

@@ -36,19 +36,20 @@ pub(crate) fn create(parent: &str, network: &str) -> Result<(), Error> {
             .ok_or_else(|| Error::Driver(format!("-o parent interface was not found on the host: {base}")))?;
         plan.create_vlan(parent, base.index, id);
     }
-    plan.alias(parent, ALIAS).up(parent);
+    let module = if parent.starts_with("dm-") { "dummy" } else { "8021q" };
     match route.apply(&plan) {
         // Another network made it at the same time. (The kernel also says so of a VLAN that exists under another name.)
-        Err(error) if error.is(Errno::EXIST) && route.link(parent)?.is_some() => Ok(()),
-        Err(error) => {
-            let _ = route.delete(parent);
-            Err(lacking(
-                error,
-                if parent.starts_with("dm-") { "dummy" } else { "8021q" },
-            ))
-        }
-        Ok(_) => Ok(()),
+        Err(error) if error.is(Errno::EXIST) && route.link(parent)?.is_some() => return Ok(()),
+        other => drop(other.map_err(|error| lacking(error, module))?),
     }
+    // It is made here, which is known only now.
+    route
+        .apply(Plan::default().alias(parent, ALIAS).up(parent))
+        .map_err(|error| {
+            let _ = route.delete(parent);
+            lacking(error, module)
+        })?;
+    Ok(())
 }
 
 /// Makes an interface upon the parent, in the namespace, with its address.

@@ -25,11 +25,19 @@ impl Controller {
     /// Takes a container's sandbox down: ports and addresses are free at return; the kernel destroys namespace and
     /// links on its own time. Goes on after failures and reports them together. Nothing to do is no error.
     pub fn leave(&self, container: &str) -> Result<(), Error> {
-        let sandbox = self.lock().sandboxes.remove(container);
-        match sandbox {
-            Some(sandbox) => Assembly::of(self, Sandbox::clone(&sandbox)).dismantle(),
-            None => Ok(()),
-        }
+        let sandbox = {
+            let mut state = self.lock();
+            let Some(sandbox) = state.sandboxes.remove(container) else {
+                return Ok(());
+            };
+            // Until it is taken apart its networks stay.
+            let networks = sandbox.endpoints.iter().map(|endpoint| endpoint.network.clone());
+            state.joining.insert(container.to_owned(), networks.collect());
+            sandbox
+        };
+        let done = Assembly::of(self, Sandbox::clone(&sandbox)).dismantle();
+        self.lock().joining.remove(container);
+        done
     }
 
     /// Gives a container that runs another name: in its networks it answers to that from now on.

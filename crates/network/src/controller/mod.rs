@@ -68,7 +68,7 @@ struct State {
     going: Vec<Arc<Network>>,
     /// By container.
     sandboxes: HashMap<String, Arc<Sandbox>>,
-    /// Containers that are joining, with the networks they join: those cannot be removed meanwhile.
+    /// Containers that are joining or leaving, with those networks: they cannot be removed meanwhile.
     joining: HashMap<String, Vec<String>>,
 }
 

@@ -72,7 +72,10 @@ impl Controller {
             spec.options.entry(name.clone()).or_insert_with(|| value.clone());
         }
         let id = random_id()?;
-        let kind = kind_of(&spec, &id, self.config.bridge.mtu)?;
+        let mut kind = kind_of(&spec, &id, self.config.bridge.mtu)?;
+        if let NetworkKind::Bridge(options) = &mut kind {
+            options.is_adopted = bridge::is_there(&options.bridge)?;
+        }
         let routes = match &kind {
             NetworkKind::Bridge(options) => host_routes(Some(&options.bridge))?,
             // Of the wire of its parent the host has a route itself.
@@ -111,8 +114,10 @@ impl Controller {
             network
         };
         if let Err(error) = self.establish(&network) {
-            self.lock().begin_to_go(&network);
-            if let Err(also) = self.abolish(&network) {
+            // Somebody may have removed it already.
+            if self.lock().begin_to_go(&network)
+                && let Err(also) = self.abolish(&network)
+            {
                 tracing::warn!(network = network.name, error = %also, "cannot undo a failed creation completely");
             }
             return Err(error);
@@ -138,7 +143,9 @@ impl Controller {
                     endpoints: endpoints.join(", "),
                 });
             }
-            state.begin_to_go(&network);
+            if !state.begin_to_go(&network) {
+                return Err(Error::NetworkNotFound(name_or_id.to_owned()));
+            }
         }
         self.abolish(&network)?;
         Ok(network)
@@ -176,9 +183,12 @@ impl Controller {
 }
 
 impl State {
-    /// It is found no more, and [`Controller::abolish`] must follow.
-    fn begin_to_go(&mut self, network: &Network) {
-        self.going.extend(self.networks.remove(&network.id));
+    /// It is found no more, and [`Controller::abolish`] must follow; `false`: by somebody else, who was first.
+    fn begin_to_go(&mut self, network: &Network) -> bool {
+        let found = self.networks.remove(&network.id);
+        let is_first = found.is_some();
+        self.going.extend(found);
+        is_first
     }
 
     /// Who is on a network, or about to be, in dockerd's words.

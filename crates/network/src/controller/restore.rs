@@ -182,7 +182,7 @@ fn remove_stray_links(prefix: &str, networks: &[Arc<Network>], adopted: &[Arc<Sa
     for link in &links {
         let is_port = link.kind == "veth" && link.master.is_some_and(|master| ours.contains(&master));
         if is_port && link.name.starts_with(prefix) && !known.contains(link.name.as_str()) {
-            plan.give_up(&link.name);
+            plan.give_up(link);
         }
     }
     match route.apply(&plan) {

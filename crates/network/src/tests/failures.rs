@@ -364,3 +364,56 @@ fn a_server_of_names_that_does_not_answer_is_waited_for_once() {
         networks.join(wish_on("own", 1)).unwrap();
     });
 }
+
+#[test]
+fn interfaces_of_others_survive_networks_that_were_refused_or_sat_upon_them() {
+    on_own_machine(|world| {
+        let networks = world.controller();
+        let ip = |words: &str| {
+            let mut command = std::process::Command::new("ip");
+            assert!(command.args(words.split(' ')).status().unwrap().success(), "ip {words}");
+        };
+        let wish = |bridge: &str, third: u8| NetworkSpec {
+            name: "own".into(),
+            options: [("com.docker.network.bridge.name".to_owned(), bridge.to_owned())].into(),
+            subnets: vec![SubnetSpec {
+                gateway: Some(format!("10.77.{third}.1").parse().unwrap()),
+                ..SubnetSpec::of(format!("10.77.{third}.0/24").parse().unwrap())
+            }],
+            ..NetworkSpec::default()
+        };
+        let route = tierce_links::Rtnetlink::open().unwrap();
+        let survives = |name: &str, address: &str| {
+            route.sweep().unwrap();
+            let link = route.link(name).unwrap().unwrap();
+            assert!(!link.is_going());
+            let addresses = route.addresses(link.index).unwrap();
+            assert!(addresses.contains(&address.parse().unwrap()), "{addresses:?}");
+        };
+        // Something that is no bridge.
+        ip("link add wire0 type veth peer name wire1");
+        ip("address add 10.77.1.1/24 dev wire0");
+        let refused = networks.create(wish("wire0", 1)).unwrap_err().to_string();
+        assert!(refused.contains("wire0 exists and is not a bridge"), "{refused}");
+        survives("wire0", "10.77.1.1/24");
+        assert!(networks.network("own").is_err());
+        // A bridge of the administrator's, after a restart of the daemon, too.
+        ip("link add bridge0 type bridge");
+        ip("address add 10.77.2.9/24 dev bridge0");
+        networks.create(wish("bridge0", 2)).unwrap();
+        networks.remove("own").unwrap();
+        survives("bridge0", "10.77.2.9/24");
+        networks.create(wish("bridge0", 2)).unwrap();
+        drop(networks);
+        let networks = world.controller();
+        networks.remove("own").unwrap();
+        survives("bridge0", "10.77.2.9/24");
+        // What was made for a network goes with it.
+        networks.create(wish("bridge1", 3)).unwrap();
+        networks.remove("own").unwrap();
+        route.sweep().unwrap();
+        assert_eq!(route.link("bridge1").unwrap(), None);
+        let again = networks.remove("own").unwrap_err();
+        assert!(matches!(again, Error::NetworkNotFound(_)), "{again}");
+    });
+}

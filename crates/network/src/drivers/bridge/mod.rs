@@ -13,6 +13,7 @@ use crate::driver::Driver;
 use crate::endpoint::Link;
 use crate::netns::Namespace;
 use crate::network::{Network, NetworkKind};
+pub(crate) use link::is_there;
 pub(crate) use options::interface_name;
 pub use options::{GatewayMode, Options};
 

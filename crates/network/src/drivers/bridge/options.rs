@@ -11,6 +11,8 @@ use crate::Error;
 pub struct Options {
     /// Interface name of the bridge.
     pub bridge: String,
+    /// It was there before the network, and stays after it.
+    pub is_adopted: bool,
     /// MTU of bridge and interfaces.
     pub mtu: u32,
     /// Containers of the network may talk to each other.
@@ -68,6 +70,7 @@ impl Options {
     pub fn of(bridge: String, mtu: u32) -> Self {
         Self {
             bridge,
+            is_adopted: false,
             mtu,
             icc: true,
             masquerade: true,
