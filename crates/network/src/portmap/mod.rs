@@ -3,8 +3,8 @@
 //! A published port is a socket bound on the host (so no other program can take it, and the kernel's own table is the
 //! truth) plus an element of a packet filter map (so packets never touch that socket). The socket serves the relay for
 //! what the packet filter cannot do. A port on all addresses of both families has one socket for both. Where sockets
-//! get scarce (a range of thousands), those that the relay does not need are left out: the rest of the daemon has to live
-//! beside them. When the daemon is gone the sockets are gone and the map elements go on working;
+//! get scarce (a range of thousands), those that the relay does not need are left out, and ports that need it are refused:
+//! the rest of the daemon has to live beside them. When the daemon is gone the sockets are gone and the map elements go on working;
 //! the restarted daemon binds them again.
 
 pub(crate) mod holder;

@@ -8,7 +8,7 @@ mod stream;
 mod thread;
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -56,7 +56,21 @@ struct Listener {
     host: IpAddr,
     socket: OwnedFd,
     protocol: Protocol,
-    target: SocketAddr,
+    targets: Targets,
+    /// The port inside.
+    port: u16,
+}
+
+impl Listener {
+    /// Where a client is led. A socket of both families has clients of both; each goes to the container's address of its
+    /// own family, where there is one.
+    fn target(&self, client: IpAddr) -> Option<SocketAddr> {
+        let host = match client.to_canonical() {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => self.host,
+        };
+        Some(SocketAddr::new(self.targets.for_relay(host)?, self.port))
+    }
 }
 
 impl Relay {
@@ -68,15 +82,16 @@ impl Relay {
         let shared = self.start()?;
         let mut state = shared.lock();
         for held in sockets {
-            let Some(target) = targets.for_relay(held.published.address) else {
+            if targets.for_relay(held.published.address).is_none() {
                 continue;
-            };
+            }
             let listener = Listener {
                 container: container.to_owned(),
                 host: held.published.address,
                 socket: held.socket,
                 protocol: held.published.port.protocol,
-                target: SocketAddr::new(target, held.published.port.number),
+                targets,
+                port: held.published.port.number,
             };
             state.next_token += 1;
             let token = state.next_token;
@@ -103,9 +118,7 @@ impl Relay {
         let State { listeners, tokens, .. } = &mut *state;
         for token in tokens.get(container).into_iter().flatten() {
             if let Some(listener) = listeners.get_mut(token) {
-                // One that can be reached no more keeps its old target, where nobody is.
-                let target = targets.for_relay(listener.host);
-                listener.target.set_ip(target.unwrap_or(listener.target.ip()));
+                listener.targets = targets;
             }
         }
         state.gone.push(container.to_owned());

@@ -1,5 +1,6 @@
 //! IPv6: alone and beside IPv4.
 
+use std::io::{Read, Write};
 use std::net::TcpListener;
 
 use super::world::*;
@@ -446,4 +447,32 @@ fn the_record_of_an_older_build_is_read() {
                    "prefix_length":24,"gateway":"172.17.0.1"}"#;
     let link: Link = serde_json::from_str(text).unwrap();
     assert_eq!((link.address, link.address6), ("172.17.0.2".parse().ok(), None));
+}
+
+#[test]
+fn the_relay_leads_each_client_to_the_address_of_its_family() {
+    on_own_machine(|world| {
+        let networks = world.controller();
+        networks.create(dual("own", &[])).unwrap();
+        let sandbox = networks
+            .join(Join {
+                ports: publish("9917", "991/tcp"),
+                ..wish_on("own", 1)
+            })
+            .unwrap();
+        // A program that knows IPv4 alone, and no rules: the relay's one socket takes clients of both families.
+        let bound = inside(sandbox.key.as_ref().unwrap(), || TcpListener::bind("0.0.0.0:991"));
+        let listener = bound.unwrap();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut word = [0; 4];
+                stream.read_exact(&mut word).unwrap();
+                stream.write_all(b"four").unwrap();
+            }
+        });
+        let mut flush = std::process::Command::new("nft");
+        assert!(flush.args(["flush", "ruleset"]).status().unwrap().success());
+        assert_eq!(world.there(|| ask((HERE, 9917))).unwrap(), "four");
+        networks.leave(&sandbox.container).unwrap();
+    });
 }

@@ -110,11 +110,16 @@ impl Served {
         let Some(listener) = state.listeners.get(&token) else {
             return;
         };
-        let (container, target) = (listener.container.clone(), listener.target);
+        let container = listener.container.clone();
         match listener.protocol {
             Protocol::Tcp => {
                 let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-                let Ok(client) = rustix::net::accept_with(&listener.socket, flags) else {
+                let Ok((client, Some(from))) = rustix::net::acceptfrom_with(&listener.socket, flags) else {
+                    return;
+                };
+                // One that nothing leads to the container for is hung up on.
+                let from = SocketAddr::try_from(from).ok();
+                let Some(target) = from.and_then(|from| listener.target(from.ip())) else {
                     return;
                 };
                 drop(state);
@@ -129,10 +134,12 @@ impl Served {
                     let received = rustix::net::recvfrom(&listener.socket, &mut buffer[..], RecvFlags::empty());
                     let Ok((length, _, Some(from))) = received else { break };
                     let Ok(from) = SocketAddr::try_from(from) else { continue };
-                    datagrams.push((from, buffer[..length].to_vec()));
+                    if let Some(target) = listener.target(from.ip()) {
+                        datagrams.push((from, target, buffer[..length].to_vec()));
+                    }
                 }
                 drop(state);
-                for (client, bytes) in datagrams {
+                for (client, target, bytes) in datagrams {
                     if let Err(error) = self.send_on(shared, token, &container, client, target, &bytes) {
                         tracing::debug!(%error, %target, "port relay drops a datagram");
                     }
