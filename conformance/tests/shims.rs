@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -165,4 +166,63 @@ fn row_109_a_shim_that_is_not_there_is_named() {
         refused.code != 0 && refused.stderr.contains("cannot execute /nowhere/containerd-shim-vm-v2"),
         "{refused:?}"
     );
+}
+
+#[test]
+fn row_109_what_another_shim_keeps_ends_whoever_does_not_read_and_leaves_nothing_of_what_failed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (daemon, image) = start(directory.path());
+    let run = |name: &str, words: &[&str]| {
+        let named = ["run", "-d", "--name", name];
+        daemon.docker(&[&named, &OTHER[..], words].concat()).ok()
+    };
+    // A client that reads nothing holds the process up, and nobody who ends it.
+    run("flood", &[&image, "sh", "-c", "sleep 1; exec yes"]);
+    let mut client = UnixStream::connect(daemon.socket()).unwrap();
+    let request = "POST /v1.51/containers/flood/attach?stream=1&stdout=1 HTTP/1.1\r\nHost: d\r\nConnection: \
+                   Upgrade\r\nUpgrade: tcp\r\n\r\n";
+    client.write_all(request.as_bytes()).unwrap();
+    let written = || fs::metadata(daemon.inspect("flood", "{{.LogPath}}")).map_or(0, |log| log.len());
+    wait_until("it is held up", PATIENCE, || {
+        let before = written();
+        std::thread::sleep(Duration::from_millis(500));
+        before > 0 && written() == before
+    });
+    daemon.docker(&["kill", "flood"]).ok();
+    assert_eq!(daemon.docker(&["wait", "flood"]).ok(), "137");
+    drop(client);
+    // What could not be started leaves no streams behind.
+    let id = run("still", &[&image, "sleep", "1000"]);
+    for _ in 0..3 {
+        assert_eq!(daemon.docker(&["exec", "still", "/nope"]).code, 127);
+    }
+    let streams = || {
+        let kept = daemon.exec_root().join("runtime/stand-in").join(&id);
+        let entries = fs::read_dir(kept).unwrap().flatten();
+        entries
+            .filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"streams-e"))
+            .count()
+    };
+    wait_until("nothing is left of them", PATIENCE, || streams() == 0);
+    // Probes that take too long are ended.
+    let probes = [
+        "--health-cmd",
+        "exec sleep 4321",
+        "--health-interval",
+        "1s",
+        "--health-timeout",
+        "1s",
+    ];
+    run(
+        "ill",
+        &[&probes[..], &["--health-retries", "2", &image, "sleep", "1000"]].concat(),
+    );
+    wait_until("several took too long", PATIENCE, || {
+        daemon.inspect("ill", "{{.State.Health.Status}}") == "unhealthy"
+    });
+    let top = daemon.docker(&["top", "ill"]).ok();
+    assert!(top.matches("sleep 4321").count() <= 1, "{top}");
+    daemon.docker(&["rm", "-f", "flood", "still", "ill"]).ok();
+    daemon.wait_until_nothing_is_left();
+    wait_until("the shims have ended", PATIENCE, || !is_running(directory.path()));
 }

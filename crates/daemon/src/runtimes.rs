@@ -3,7 +3,7 @@
 //! A runtime is a program. Where more is to be said than its path, arguments or that it is a shim, a script says it:
 //!
 //! ```text
-//!  ER/runtimes/<name>     exec PROGRAM ARGUMENT… "$@"       or     exec tierce-stand-in --shim SHIM "$@"
+//!  DR/runtimes/<name>     exec PROGRAM ARGUMENT… "$@"       or     exec tierce-stand-in --shim SHIM "$@"
 //! ```
 
 use std::ffi::OsStr;
@@ -17,7 +17,7 @@ use crate::document::{Document, Runtime};
 /// Where scripts are, and what those of shims execute.
 #[derive(Debug, Clone)]
 pub(crate) struct Workshop {
-    /// `ER/runtimes`
+    /// `DR/runtimes`: what is below `/run` may not be executed everywhere.
     pub(crate) scripts: PathBuf,
     /// `tierce-stand-in`
     pub(crate) stand_in: PathBuf,

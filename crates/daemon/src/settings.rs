@@ -139,8 +139,9 @@ impl Settings {
         crate::registry::limit_transfers(&document, &mut tierce_image::Parallel::default())?;
         labels(&document)?;
         let exec_root = absolute("exec-root", document.exec_root.as_ref(), places.exec_root)?;
+        let data_root = absolute("data-root", document.data_root.as_ref(), places.data_root)?;
         let workshop = Workshop {
-            scripts: exec_root.join("runtimes"),
+            scripts: data_root.join("runtimes"),
             stand_in: program.with_file_name("tierce-stand-in"),
         };
         Runtimes::new(&document, &workshop)?;
@@ -155,7 +156,7 @@ impl Settings {
         Ok(Self {
             hosts,
             group: document.group.clone().filter(|group| !group.is_empty()),
-            data_root: absolute("data-root", document.data_root.as_ref(), places.data_root)?,
+            data_root,
             pidfile: pidfile.unwrap_or(usual_pidfile),
             exec_root,
             logging: logging(&document)?,

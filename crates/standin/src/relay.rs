@@ -1,13 +1,17 @@
 //! Between the streams that our shim gave and the other shim's FIFOs, until the process has ended and is silent.
+//!
+//! Nobody is waited for in between: our shim takes nothing while a client of it takes nothing, and must hear of the end of
+//! the process all the same.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::termios::{OptionalActions, tcgetattr, tcgetwinsize, tcsetattr};
-use tierce_task::messages::{CloseIoRequest, Empty, ResizePtyRequest, WaitResponse};
+use tierce_task::messages::{CloseIoRequest, Empty, KillRequest, ResizePtyRequest, WaitResponse};
 use tierce_task::method::Method;
 
 use crate::call::Call;
@@ -17,9 +21,23 @@ use crate::other::Other;
 /// Bytes read at once.
 const BUFFER: usize = 64 << 10;
 /// How long the outputs may be silent after the process has ended, until nothing more is waited for.
-const QUIET: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
-/// SIGWINCH, and SIGHUP, which comes when our shim lets go of the terminal first: the end is still to be told.
-const OF_TERMINALS: [i32; 2] = [28, 1];
+const QUIET: Duration = Duration::from_secs(1);
+/// How long others may go on writing after the process has ended, and what it wrote may wait to be taken.
+const LINGER: Duration = Duration::from_secs(5);
+/// Room in a pipe of ours for what is left at the end, where nobody takes it: our shim does when it sees the end.
+const ROOM: usize = 1 << 20;
+const SIGHUP: u32 = 1;
+const SIGKILL: u32 = 9;
+/// Our shim wants the process ended; it cannot signal what is another's child.
+const SIGUSR1: u32 = 10;
+const SIGWINCH: u32 = 28;
+
+/// A descriptor that tells of signals: that the terminal has another size, that our shim lets go of it first (the end is
+/// still to be told), that the process shall be ended.
+pub(crate) fn watch_signals() -> Result<OwnedFd> {
+    let signals = [SIGHUP, SIGUSR1, SIGWINCH].map(u32::cast_signed);
+    tierce_sys::daemon::signal_descriptor(&signals).map_err(kernel("watch signals"))
+}
 
 /// Paths of the FIFOs; empty: there is none.
 #[derive(Debug, Default)]
@@ -108,6 +126,8 @@ struct Relay<'a> {
     ends: Ends,
     /// Input that the FIFO has not taken yet.
     pending: Vec<u8>,
+    /// Outputs that our shim has not taken yet.
+    untaken: [Vec<u8>; 2],
     input_has_ended: bool,
     buffer: Vec<u8>,
 }
@@ -117,53 +137,66 @@ struct Relay<'a> {
 enum Of {
     End,
     Output(usize),
+    Target(usize),
     Source,
     Input,
-    Size,
+    Signal,
 }
 
 /// Hands on until the process has ended; gives how.
-pub(crate) fn run(other: &Other, exec: &str, ends: Ends, mut waiting: Call<'_>) -> Result<u32> {
-    let sizes = match &ends.terminal {
-        None => None,
-        Some(_) => Some(tierce_sys::daemon::signal_descriptor(&OF_TERMINALS).map_err(kernel("watch the terminal"))?),
-    };
+pub(crate) fn run(other: &Other, exec: &str, ends: Ends, mut waiting: Call<'_>, signals: &OwnedFd) -> Result<u32> {
+    for index in 0..2 {
+        let target = ends.target(index);
+        let flags = rustix::fs::fcntl_getfl(target).map_err(kernel("look at an output"))?;
+        rustix::fs::fcntl_setfl(target, flags | OFlags::NONBLOCK).map_err(kernel("prepare an output"))?;
+    }
     let mut relay = Relay {
         other,
         exec,
         ends,
         pending: Vec::new(),
+        untaken: [Vec::new(), Vec::new()],
         input_has_ended: false,
         buffer: vec![0; BUFFER],
     };
-    let mut status = None;
+    let mut end: Option<(u32, Instant)> = None;
     loop {
-        let ready = relay.wait(status.is_none().then_some(&waiting), sizes.as_ref())?;
-        if status.is_some() && (ready.is_empty() || relay.ends.outputs.iter().all(Option::is_none)) {
-            break;
+        let ready = relay.wait(end.is_none().then_some(&waiting), signals)?;
+        if let Some((status, at)) = end
+            && (ready.is_empty() || relay.is_done() || at.elapsed() > LINGER)
+        {
+            return Ok(status);
         }
         for of in ready {
             match of {
-                Of::End => status = waiting.take::<WaitResponse>()?.map(|answer| answer.exit_status),
+                Of::End => {
+                    if let Some(answer) = waiting.take::<WaitResponse>()? {
+                        end = Some((answer.exit_status, Instant::now()));
+                        relay.make_room();
+                    }
+                }
                 Of::Output(index) => relay.output(index),
+                Of::Target(index) => relay.hand_on(index),
                 Of::Source => relay.input(),
                 Of::Input => relay.flush(),
-                Of::Size => relay.resize(sizes.as_ref()),
+                Of::Signal => relay.on_signal(signals),
             }
         }
     }
-    Ok(status.unwrap_or_default())
 }
 
 impl Relay<'_> {
-    fn wait(&self, waiting: Option<&Call<'_>>, sizes: Option<&OwnedFd>) -> Result<Vec<Of>> {
+    /// What is ready; nothing when the process has ended and all are silent.
+    fn wait(&self, waiting: Option<&Call<'_>>, signals: &OwnedFd) -> Result<Vec<Of>> {
         let ends = &self.ends;
         let mut all = Vec::new();
         if let Some(waiting) = waiting {
             all.push((Of::End, waiting.socket().as_fd(), PollFlags::IN));
         }
         for (index, output) in ends.outputs.iter().enumerate() {
-            if let Some(output) = output {
+            if !self.untaken[index].is_empty() {
+                all.push((Of::Target(index), ends.target(index), PollFlags::OUT));
+            } else if let Some(output) = output {
                 all.push((Of::Output(index), output.as_fd(), PollFlags::IN));
             }
         }
@@ -174,14 +207,13 @@ impl Relay<'_> {
                 all.push((Of::Source, ends.source(), PollFlags::IN));
             }
         }
-        if let Some(sizes) = sizes {
-            all.push((Of::Size, sizes.as_fd(), PollFlags::IN));
-        }
+        all.push((Of::Signal, signals.as_fd(), PollFlags::IN));
         let mut polled: Vec<PollFd<'_>> = all.iter().map(|(_, fd, flags)| PollFd::new(fd, *flags)).collect();
-        let limit = waiting.is_none().then_some(&QUIET);
-        match poll(&mut polled, limit) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(kernel("wait for output")(error)),
+        let quiet = Timespec::try_from(QUIET).ok().filter(|_| waiting.is_none());
+        while let Err(error) = poll(&mut polled, quiet.as_ref()) {
+            if error != Errno::INTR {
+                return Err(kernel("wait for output")(error));
+            }
         }
         let ready = polled
             .iter()
@@ -198,17 +230,36 @@ impl Relay<'_> {
             Err(Errno::AGAIN | Errno::INTR) => {}
             Ok(0) | Err(_) => self.ends.outputs[index] = None,
             Ok(count) => {
-                let mut rest = self.buffer.get(..count).unwrap_or_default();
-                while !rest.is_empty() {
-                    match rustix::io::write(self.ends.target(index), rest) {
-                        Ok(count) => rest = rest.get(count..).unwrap_or_default(),
-                        Err(Errno::INTR) => {}
-                        // Nobody hears it any more; it is taken in all the same, so that the process can write.
-                        Err(_) => break,
-                    }
-                }
+                self.untaken[index].extend_from_slice(self.buffer.get(..count).unwrap_or_default());
+                self.hand_on(index);
             }
         }
+    }
+
+    /// Gives our shim what it takes of an output.
+    fn hand_on(&mut self, index: usize) {
+        while !self.untaken[index].is_empty() {
+            match rustix::io::write(self.ends.target(index), &self.untaken[index]) {
+                Ok(count) => drop(self.untaken[index].drain(..count)),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                // Nobody hears it any more; it is taken in all the same, so that the process can write.
+                Err(_) => self.untaken[index].clear(),
+            }
+        }
+    }
+
+    /// The process has ended: what is left shall not need anybody who takes it.
+    fn make_room(&self) {
+        for index in 0..2 {
+            // A terminal has none to give, and an ordinary user not as much.
+            let _ = rustix::pipe::fcntl_setpipe_size(self.ends.target(index), ROOM);
+        }
+    }
+
+    /// Nothing more can come, and all of it was taken.
+    fn is_done(&self) -> bool {
+        self.ends.outputs.iter().all(Option::is_none) && self.untaken.iter().all(Vec::is_empty)
     }
 
     fn input(&mut self) {
@@ -246,15 +297,34 @@ impl Relay<'_> {
         }
     }
 
-    fn resize(&self, sizes: Option<&OwnedFd>) {
+    /// Takes one signal (signalfd(2): its number comes first) and does what it says.
+    fn on_signal(&self, signals: &OwnedFd) {
         let mut signal = [0; 128];
-        let taken = sizes.map(|sizes| rustix::io::read(sizes, &mut signal));
-        let size = self
-            .ends
-            .terminal
-            .as_ref()
-            .and_then(|terminal| tcgetwinsize(terminal).ok());
-        if let (Some(Ok(_)), Some(size)) = (taken, size) {
+        if rustix::io::read(signals, &mut signal) != Ok(signal.len()) {
+            return;
+        }
+        let [a, b, c, d, ..] = signal;
+        match u32::from_ne_bytes([a, b, c, d]) {
+            SIGUSR1 => self.kill(),
+            SIGWINCH => self.resize(),
+            _ => {}
+        }
+    }
+
+    fn kill(&self) {
+        let request = KillRequest {
+            id: self.other.id.clone(),
+            exec_id: self.exec.to_owned(),
+            signal: SIGKILL,
+            all: false,
+        };
+        // It may have ended by itself.
+        let _killed: Result<Empty> = self.other.call(Method::Kill, &request);
+    }
+
+    fn resize(&self) {
+        let terminal = self.ends.terminal.as_ref();
+        if let Some(size) = terminal.and_then(|terminal| tcgetwinsize(terminal).ok()) {
             let request = ResizePtyRequest {
                 id: self.other.id.clone(),
                 exec_id: self.exec.to_owned(),

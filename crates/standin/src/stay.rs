@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::SystemTime;
 
 use rustix::fs::{FileType, Mode};
 use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
@@ -38,7 +39,9 @@ pub(crate) fn create(arguments: &Arguments, other: &Other) -> Result<u8> {
 /// Makes and starts a further process.
 pub(crate) fn exec(arguments: &Arguments, other: &Other) -> Result<u8> {
     let document = fs::read(&arguments.process).map_err(file("read", &arguments.process))?;
-    let id = format!("e{}", std::process::id());
+    // Numbers of processes come again, and what an earlier one left may still be there.
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let id = format!("e{}-{}", std::process::id(), now.unwrap_or_default().as_nanos());
     leave(arguments, other, &id, &document)
 }
 
@@ -96,8 +99,32 @@ fn stand_in(
             is_wanted(rustix::stdio::stderr()),
         ],
     };
-    let names = Names::make(&directory, wanted)?;
+    let lived = live(other, exec, document, &directory, wanted, terminal, tell);
+    if !exec.is_empty() {
+        let request = DeleteRequest {
+            id: other.id.clone(),
+            exec_id: exec.to_owned(),
+        };
+        // It may not have come to be; where the shim has died it is gone with it.
+        let _deleted: Result<DeleteResponse> = other.call(Method::Delete, &request);
+    }
+    let _ = fs::remove_dir_all(&directory);
+    lived
+}
+
+/// From the making of a process to its end.
+fn live(
+    other: &Other,
+    exec: &str,
+    document: &[u8],
+    directory: &Path,
+    wanted: [bool; 3],
+    terminal: Option<OwnedFd>,
+    tell: &mut std::io::PipeWriter,
+) -> Result<u32> {
+    let names = Names::make(directory, wanted)?;
     let ends = Ends::open(&names, terminal)?;
+    let signals = relay::watch_signals()?;
     let pid = make(other, exec, document, &names, ends.terminal.is_some())?;
     let wait = WaitRequest {
         id: other.id.clone(),
@@ -108,17 +135,7 @@ fn stand_in(
         .map_err(kernel("tell of the process"))?;
     // Its closing is what the parent waits for.
     *tell = std::io::pipe().map_err(kernel("make a pipe"))?.1;
-    let status = relay::run(other, exec, ends, waiting).unwrap_or(LOST);
-    if !exec.is_empty() {
-        let request = DeleteRequest {
-            id: other.id.clone(),
-            exec_id: exec.to_owned(),
-        };
-        // Where the shim has died it is gone with it.
-        let _deleted: Result<DeleteResponse> = other.call(Method::Delete, &request);
-    }
-    let _ = fs::remove_dir_all(&directory);
-    Ok(status)
+    Ok(relay::run(other, exec, ends, waiting, &signals).unwrap_or(LOST))
 }
 
 fn make(other: &Other, exec: &str, document: &[u8], names: &Names, terminal: bool) -> Result<u32> {

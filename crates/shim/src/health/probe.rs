@@ -34,6 +34,8 @@ pub(super) struct Probe {
     began: (SystemTime, Instant),
     /// 0 before there is one.
     pub(super) pid: u32,
+    /// That one stands in for the process of another shim.
+    stands_in: bool,
     pub(super) fate: Fate,
     deadline: Instant,
     pub(super) output: Output,
@@ -48,6 +50,7 @@ impl Probe {
             id: new_id()?,
             began: (SystemTime::now(), now),
             pid: 0,
+            stands_in: false,
             fate: Fate::Natural,
             deadline: now + limit,
             output: Output::new(output),
@@ -63,6 +66,7 @@ impl Probe {
     /// Its process runs, and may do so for `limit`. What was decided about it meanwhile is done now.
     pub(super) fn run(&mut self, report: &Report, limit: Duration) {
         self.pid = report.child();
+        self.stands_in = report.stand_in != 0;
         self.deadline = Instant::now() + limit;
         if self.fate != Fate::Natural {
             self.kill();
@@ -88,9 +92,13 @@ impl Probe {
     /// Kills the process and those that it started and left in its group. It is our child and not reaped yet, so the
     /// number is its own.
     fn kill(&self) {
-        if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw)
-            && kill_process_group(pid, Signal::KILL).is_err()
-        {
+        let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else {
+            return;
+        };
+        if self.stands_in {
+            // What it stands for is another's child, which it has killed; with that it ends.
+            let _ = rustix::process::kill_process(pid, Signal::USR1);
+        } else if kill_process_group(pid, Signal::KILL).is_err() {
             // It has not made its group yet.
             let _ = rustix::process::kill_process(pid, Signal::KILL);
         }

@@ -115,6 +115,9 @@ impl Streams {
         if let Some(fd) = ends.stdin {
             self.stdin.open(poll, fd);
         }
+        if self.closing_stdin {
+            self.finish_stdin(poll, &mut Vec::new());
+        }
         self.opened = true;
         self.tidy(poll);
     }
