@@ -88,9 +88,7 @@ impl Controller {
             if state.networks.values().any(|other| other.name == spec.name) {
                 return Err(Error::NameTaken(spec.name));
             }
-            for other in state.networks.values().chain(&state.going) {
-                refuse_same_interface(&kind, other)?;
-            }
+            state.refuse_taken_interface(&kind)?;
             // Networks first: in refusals their names say more than those of their bridges.
             let networks = state.networks.values().flat_map(|other| occupied_by(other));
             let occupied: Vec<_> = networks.chain(routes).collect();
@@ -206,6 +204,23 @@ impl State {
             .filter(|(_, networks)| networks.contains(&network.id));
         let joining = joining.map(|(container, _)| format!("name:{container:?}"));
         joined.chain(joining).collect()
+    }
+
+    /// Two networks cannot always be upon one interface; upon one that goes, none can.
+    fn refuse_taken_interface(&self, kind: &NetworkKind) -> Result<(), Error> {
+        for other in self.networks.values().chain(&self.going) {
+            refuse_same_interface(kind, other)?;
+        }
+        let parent = kind.parent();
+        let mut going = self.going.iter();
+        match going.find(|other| parent.is_some() && other.kind.parent() == parent) {
+            Some(other) => Err(Error::Driver(format!(
+                "parent interface {} is taken away with network {}, which is being removed: try again",
+                parent.unwrap_or_default(),
+                other.name
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// Whether another network is on the same parent, which must stay for it.

@@ -5,12 +5,16 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tierce_tls::{Authorities, ClientConfig, ClientConnection, Identity, ServerName, Trust};
 
 use super::transport::{PATIENCE, connecting, resolve};
 use crate::forward::Transport;
+
+/// Reads at one time: a server that talks without end shall not keep the shim.
+const ROUNDS: usize = 16;
 
 /// Who is trusted and who we are, by PEM files; what is not given is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,10 +64,11 @@ struct Link {
     session: ClientConnection,
     /// The message that waits is in the session already, in part or whole.
     taken: bool,
+    made: Instant,
 }
 
 impl Secured {
-    /// Connects, and waits until both sides are content with each other.
+    /// Connects, and waits until both sides are content with each other; at most [`PATIENCE`] for each of the two.
     pub(super) fn open(host: &str, files: &Files) -> io::Result<Self> {
         let config = Arc::new(files.config().map_err(io::Error::other)?);
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
@@ -71,11 +76,7 @@ impl Secured {
         let peer = resolve(host)?;
         let socket = TcpStream::connect_timeout(&peer, PATIENCE)?;
         let mut link = Link::new(socket, &config, &name)?;
-        link.socket.set_read_timeout(Some(PATIENCE))?;
-        link.socket.set_write_timeout(Some(PATIENCE))?;
-        while link.session.is_handshaking() {
-            link.session.complete_io(&mut link.socket)?;
-        }
+        link.shake_hands()?;
         link.socket.set_nonblocking(true)?;
         Ok(Self {
             peer,
@@ -114,7 +115,36 @@ impl Link {
             socket,
             session,
             taken: false,
+            made: Instant::now(),
         })
+    }
+
+    /// How long the handshake may still take.
+    ///
+    /// # Errors
+    /// `TimedOut`: a server that takes part in none is as good as gone, though TCP does not say so.
+    fn time_left(&self) -> io::Result<Duration> {
+        let left = PATIENCE.checked_sub(self.made.elapsed());
+        left.filter(|left| !left.is_zero()).ok_or_else(|| {
+            let text = format!("no TLS handshake within {} seconds", PATIENCE.as_secs());
+            io::Error::new(io::ErrorKind::TimedOut, text)
+        })
+    }
+
+    /// Waits for the handshake.
+    fn shake_hands(&mut self) -> io::Result<()> {
+        while self.session.is_handshaking() {
+            let left = self.time_left()?;
+            self.socket.set_read_timeout(Some(left))?;
+            self.socket.set_write_timeout(Some(left))?;
+            let step = self.write_out().and_then(|()| self.take_in());
+            match step {
+                // The time is up, which the next round says.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                step => step?,
+            }
+        }
+        self.write_out()
     }
 
     fn send(&mut self, message: &[u8]) -> io::Result<()> {
@@ -136,17 +166,20 @@ impl Link {
         Ok(())
     }
 
-    /// Goes on until the handshake is over and everything is read; `WouldBlock`: it is not, yet.
+    /// Goes on with the handshake until it is over, and takes in what the server says; `WouldBlock`: it is not over, yet.
     fn advance(&mut self) -> io::Result<()> {
-        loop {
+        for _ in 0..ROUNDS {
             self.write_out()?;
             match self.take_in() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !self.session.is_handshaking() => {
-                    return Ok(());
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 outcome => outcome?,
             }
         }
+        if self.session.is_handshaking() {
+            self.time_left()?;
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(())
     }
 
     /// Reads once. A syslog server has nothing to say but what belongs to TLS; that it hangs up is seen here.
@@ -169,4 +202,23 @@ fn not_yet(error: io::Error) -> io::Error {
         return io::ErrorKind::WouldBlock.into();
     }
     error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_server_that_takes_part_in_no_handshake_is_gone_after_a_while() {
+        // The queue of the listener takes the connection, and nobody ever serves it.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let config = Arc::new(tierce_tls::client(Trust::Anybody, None).unwrap());
+        let mut link = Link::new(socket, &config, &ServerName::try_from("127.0.0.1").unwrap()).unwrap();
+        assert_eq!(link.send(b"x").unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        link.made = Instant::now().checked_sub(PATIENCE).unwrap();
+        assert_eq!(link.send(b"x").unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
 }
