@@ -196,7 +196,7 @@ fn network(settings: &Settings) -> Result<tierce_network::Config> {
     set(&mut config.firewall.direct_routing, document.allow_direct_routing);
     if !config.pools.iter().any(|pool| pool.base.addr().is_ipv6()) {
         let own = identity::of(&settings.data_root)?;
-        config.pools.push(tierce_network::Config::unique_local_pool(&own));
+        config.pools.push(tierce_network::Pool::unique_local(&own));
     }
     Ok(config)
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::{Ipv4Net, Ipv6Net};
+use tierce_ipam::Pool;
 
 /// Settings of this crate; [`Config::new`] gives Docker's defaults.
 #[derive(Debug, Clone)]
@@ -147,15 +148,6 @@ pub struct DefaultBridge6 {
     pub gateway: Option<Ipv6Addr>,
 }
 
-/// A range that is cut into subnets of one size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pool {
-    /// The whole range.
-    pub base: IpNet,
-    /// Prefix length of each piece.
-    pub size: u8,
-}
-
 impl Config {
     /// Defaults for a daemon with these two roots.
     pub fn new(data_root: impl Into<PathBuf>, exec_root: impl Into<PathBuf>) -> Self {
@@ -171,7 +163,7 @@ impl Config {
                     .with_file_name(tierce_dns::PROGRAM),
             },
             bridge: DefaultBridge::default(),
-            pools: Self::default_pools(),
+            pools: Pool::defaults(),
             firewall: Firewall::default(),
             table: "tierce".to_owned(),
             host: HostPolicy::default(),
@@ -180,30 +172,6 @@ impl Config {
             host_resolv_conf: PathBuf::from("/etc/resolv.conf"),
             default_options: BTreeMap::new(),
             veth_prefix: "veth".to_owned(),
-        }
-    }
-
-    /// Docker's familiar ranges cut into /24: 172.17.0.0/16 … 172.31.0.0/16, that is 3,840 networks.
-    pub fn default_pools() -> Vec<Pool> {
-        (17..=31)
-            .filter_map(|second| Ipv4Net::new(Ipv4Addr::new(172, second, 0, 0), 16).ok())
-            .map(|base| Pool {
-                base: base.into(),
-                size: 24,
-            })
-            .collect()
-    }
-
-    /// IPv6 subnets that no other host has (RFC 4193), made of the daemon's id as dockerd makes them: 65,536 of /64.
-    pub fn unique_local_pool(id: &str) -> Pool {
-        const GLOBAL_ID: u64 = (1 << 40) - 1;
-        let digest = tierce_oci::Digest::sha256_of(id.as_bytes());
-        let first = digest.hex().get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok());
-        let global = u128::from(first.unwrap_or_default() & GLOBAL_ID);
-        let base = Ipv6Addr::from((0xfd << 120) | (global << 80));
-        Pool {
-            base: Ipv6Net::new(base, 48).unwrap_or_default().into(),
-            size: 64,
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use tierce_ipam::Ipam;
+use tierce_links::Rtnetlink;
+
 use crate::drivers;
 use crate::endpoint::Link;
 use crate::netns::Namespace;
-use crate::network::{Configuration, Ipam, Network, NetworkKind};
+use crate::network::{Configuration, Network, NetworkKind};
 use crate::tests::world::on_own_machine;
-use tierce_links::Rtnetlink;
 
 fn network(driver: &str) -> Network {
     let id = "f".repeat(64);

@@ -14,11 +14,12 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use tierce_ipam::Ipam;
 
 use crate::Network;
 use crate::drivers::bridge::Options;
 use crate::drivers::{ipvlan, macvlan};
-use crate::network::{Configuration, Ipam, NetworkKind};
+use crate::network::{Configuration, NetworkKind};
 use crate::parent;
 
 /// Member of `generic` under which the options of the driver are.

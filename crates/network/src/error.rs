@@ -80,10 +80,8 @@ pub enum Error {
         other: String,
     },
     /// All default pools are used up or shadowed by host routes.
-    #[error(
-        "all predefined address pools have been fully subnetted: {0}; add a pool (default-address-pools) or remove unused networks"
-    )]
-    PoolsExhausted(String),
+    #[error(transparent)]
+    PoolsExhausted(#[from] tierce_ipam::PoolsExhausted),
     /// The subnet has no free address.
     #[error(
         "no available {family} addresses on this network's address pools: {network} ({subnet}); choose a larger subnet (--bip for the default bridge)"

@@ -28,7 +28,6 @@ mod error;
 #[cfg_attr(debug_assertions, doc(hidden))]
 pub mod failpoint;
 pub mod files;
-mod ipam;
 mod names;
 mod netns;
 mod network;
@@ -41,7 +40,7 @@ mod sandbox;
 mod tests;
 mod wishes;
 
-pub use config::{Config, DefaultBridge, DefaultBridge6, DnsServer, Firewall, HostPolicy, Pool};
+pub use config::{Config, DefaultBridge, DefaultBridge6, DnsServer, Firewall, HostPolicy};
 pub use controller::{Alive, Carrier, Controller, Entrance, PortReach, Watching, reach, watch};
 pub use diagnosis::collect::diagnose;
 pub use drivers::bridge::{GatewayMode, Options as BridgeOptions};
@@ -49,11 +48,12 @@ pub use drivers::ipvlan::{Flag as IpvlanFlag, Mode as IpvlanMode, Options as Ipv
 pub use drivers::macvlan::{Mode as MacvlanMode, Options as MacvlanOptions};
 pub use endpoint::{EndpointInfo, Link};
 pub use error::{Error, PortError};
-pub use network::{Configuration, Ipam, Network, NetworkKind};
+pub use network::{Configuration, Network, NetworkKind};
 pub use request::{
     Attachment, Connect, InterfaceSysctl, Join, Mac, Mode, NetworkSpec, Port, Protocol, Publication, SubnetSpec,
 };
 pub use sandbox::{NameServer, Published, Sandbox};
 pub use tierce_dns::ADDRESS as DNS_ADDRESS;
 pub use tierce_firewall::{Choice as FirewallChoice, Passage};
+pub use tierce_ipam::{Ipam, Pool};
 pub use wishes::check_endpoint;

@@ -1,9 +1,8 @@
 //! The network: a group of endpoints that reach each other.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
-use ipnet::IpNet;
+use tierce_ipam::Ipam;
 
 use crate::drivers::{self, bridge::Options, ipvlan, macvlan};
 
@@ -93,42 +92,6 @@ impl NetworkKind {
     /// Whether the default route needs no gateway.
     pub(crate) fn routes_by_itself(&self) -> bool {
         matches!(self, Self::Ipvlan(options) if options.mode != ipvlan::Mode::L2)
-    }
-}
-
-/// Addresses of a network, of one family.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ipam {
-    /// The subnet.
-    pub subnet: IpNet,
-    /// The containers' default gateway; `None`: they are among themselves.
-    pub gateway: Option<IpAddr>,
-    /// Part of the subnet from which addresses are taken by themselves.
-    pub allocation: Option<IpNet>,
-    /// Addresses that others have in the subnet, by names of the user's.
-    pub auxiliary: BTreeMap<String, IpAddr>,
-    /// The user named the subnet (then `--ip` is allowed).
-    pub configured: bool,
-    /// The user named the gateway.
-    pub gateway_given: bool,
-}
-
-impl Ipam {
-    /// A subnet of which nothing else is known.
-    pub fn of(subnet: IpNet) -> Self {
-        Self {
-            subnet,
-            gateway: None,
-            allocation: None,
-            auxiliary: BTreeMap::new(),
-            configured: false,
-            gateway_given: false,
-        }
-    }
-
-    /// The gateway with the subnet's prefix length: what the bridge has.
-    pub fn gateway_address(&self) -> Option<IpNet> {
-        IpNet::new(self.gateway?, self.subnet.prefix_len()).ok()
     }
 }
 

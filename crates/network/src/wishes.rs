@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
+use tierce_ipam::Ipam;
 use tierce_oci::container::EndpointSettings;
 
-use crate::network::Ipam;
 use crate::request::{Attachment, InterfaceSysctl, Mac};
 use crate::{Error, Network};
 

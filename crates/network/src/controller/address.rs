@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
+use tierce_ipam::{Ipam, Refusal};
+
 use super::Controller;
 use crate::drivers::bridge::address::mac_of;
 use crate::endpoint::Link;
-use crate::network::Ipam;
 use crate::request::Attachment;
 use crate::{Error, Network};
 
@@ -34,10 +35,9 @@ pub(super) fn take(
                 network,
                 &format!("no configured subnet or ip-range contain the IP address {wanted}"),
             )),
-            (Some(ipam), _) => controller
-                .addresses
-                .take(network, ipam, wanted, holder)
-                .map(|address| put(&mut link, address, ipam, network)),
+            (Some(ipam), _) => {
+                hold(controller, network, ipam, wanted, holder).map(|address| put(&mut link, address, ipam, network))
+            }
             (None, _) => Ok(()),
         };
         if let Err(error) = taken {
@@ -70,9 +70,35 @@ pub(super) fn take_again(controller: &Controller, network: &Network, link: &Link
     ];
     let taken = pairs.into_iter().filter_map(|(ipam, address)| {
         let ipam = ipam.as_ref().filter(|_| address.is_some())?;
-        controller.addresses.take(network, ipam, address, holder).err()
+        hold(controller, network, ipam, address, holder).err()
     });
     taken.collect()
+}
+
+/// The wanted address or any of one of the network's subnets.
+fn hold(
+    controller: &Controller,
+    network: &Network,
+    ipam: &Ipam,
+    wanted: Option<IpAddr>,
+    holder: &str,
+) -> Result<IpAddr, Error> {
+    let subnet = ipam.subnet;
+    let taken = controller.addresses.take(&network.id, subnet, wanted, holder);
+    taken.map_err(|refusal| match (refusal, wanted) {
+        (Refusal::Taken(by), Some(address)) => Error::AddressTaken(address, by),
+        (Refusal::Outside, Some(address)) if subnet.contains(&address) => {
+            Error::AddressTaken(address, "the subnet itself".to_owned())
+        }
+        (Refusal::Outside, Some(address)) => Error::Invalid(format!(
+            "invalid address {address}: It does not belong to any of this network's subnets ({subnet})"
+        )),
+        _ => Error::AddressesExhausted {
+            family: if subnet.addr().is_ipv4() { "IPv4" } else { "IPv6" },
+            network: network.name.clone(),
+            subnet: subnet.to_string(),
+        },
+    })
 }
 
 /// A chosen address cannot be had; in dockerd's words.

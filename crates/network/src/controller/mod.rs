@@ -27,7 +27,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::ipam::Addresses;
+use tierce_ipam::Addresses;
+
 use crate::names::Names;
 use crate::network::NetworkKind;
 use crate::portmap::Ports;

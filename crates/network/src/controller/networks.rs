@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tierce_ipam::Occupied;
+use tierce_links::Rtnetlink;
+
 use super::{Controller, State, plan, random_id, templates};
 use crate::drivers::{self, bridge, ipvlan, macvlan};
 use crate::failpoint::{Point, reach};
-use crate::ipam::Occupied;
 use crate::network::{Configuration, NetworkKind, is_predefined};
 use crate::parent;
 use crate::{Error, Network, NetworkSpec, Sandbox};
-use tierce_links::Rtnetlink;
 
 impl Controller {
     /// All networks, by name.
@@ -154,7 +155,7 @@ impl Controller {
         let parent_is_ours = network.kind.parent().map(parent::is_ours).transpose()?;
         self.records.save_network(network, parent_is_ours.unwrap_or(false))?;
         reach(Point::CreateRecorded);
-        self.addresses.open(network);
+        self.addresses.open(&network.id, network.subnets());
         drivers::of(&network.kind).create(network)?;
         reach(Point::CreateMade);
         self.filter.add_network(network)?;
@@ -172,7 +173,7 @@ impl Controller {
             failures.extend(driver.remove(network).err());
         }
         reach(Point::RemoveGivenUp);
-        self.addresses.close(network);
+        self.addresses.close(&network.id);
         failures.extend(self.records.forget_network(network).err());
         reach(Point::RemoveDone);
         self.lock().going.retain(|other| other.id != network.id);

@@ -3,11 +3,10 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use tierce_ipam::{Ipam, Occupied, Pool, choose_subnet, first_host, is_edge, overlapping};
 
-use crate::config::Pool;
 use crate::drivers::bridge::GatewayMode;
-use crate::ipam::{self, Occupied, first_host};
-use crate::network::{Configuration, Ipam, NetworkKind};
+use crate::network::{Configuration, NetworkKind};
 use crate::request::SubnetSpec;
 use crate::{Error, NetworkSpec};
 
@@ -74,14 +73,14 @@ pub(super) fn addresses(
 
 fn subnet(pools: &[Pool], asked: Option<&SubnetSpec>, ipv6: bool, occupied: &[Occupied]) -> Result<Ipam, Error> {
     let Some(asked) = asked else {
-        let subnet = ipam::choose_subnet(pools, ipv6, occupied)?;
+        let subnet = choose_subnet(pools, ipv6, occupied)?;
         return Ok(Ipam {
             gateway: Some(first_host(subnet)),
             ..Ipam::of(subnet)
         });
     };
     let subnet = asked.subnet.trunc();
-    if let Some(other) = ipam::overlapping(subnet, occupied) {
+    if let Some(other) = overlapping(subnet, occupied) {
         let other = format!("{} ({})", other.subnet, other.by);
         return Err(Error::PoolOverlaps {
             subnet: subnet.to_string(),
@@ -112,7 +111,7 @@ fn subnet(pools: &[Pool], asked: Option<&SubnetSpec>, ipv6: bool, occupied: &[Oc
 /// As asked, or the first address.
 fn gateway(asked: &SubnetSpec, subnet: IpNet) -> Result<IpAddr, Error> {
     let gateway = match asked.gateway {
-        Some(gateway) if ipam::is_edge(gateway, subnet) => {
+        Some(gateway) if is_edge(gateway, subnet) => {
             return Err(Error::Reserved(format!("gateway ({gateway})")));
         }
         Some(gateway) => gateway,

@@ -5,14 +5,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use tierce_ipam::{Ipam, choose_subnet, first_host, overlapping};
+use tierce_links::Rtnetlink;
 
 use super::networks::{host_routes, occupied_by};
 use super::random_id;
 use crate::drivers::bridge::{self, interface_name};
-use crate::ipam::{self, first_host};
-use crate::network::{Configuration, Ipam, NetworkKind};
+use crate::network::{Configuration, NetworkKind};
 use crate::{Config, Error, Network};
-use tierce_links::Rtnetlink;
 
 /// Those whose record is missing or no longer what the configuration says.
 pub(super) fn networks(config: &Config, known: &[Arc<Network>]) -> Result<Vec<Network>, Error> {
@@ -107,10 +107,10 @@ fn bridge_address(
     occupied.extend(others.flat_map(|network| occupied_by(network)));
     let recorded = recorded.and_then(|network| if ipv6 { &network.ipam6 } else { &network.ipam }.as_ref());
     let subnet = match recorded {
-        Some(ipam) if ipam::overlapping(ipam.subnet, &occupied).is_none() => {
+        Some(ipam) if overlapping(ipam.subnet, &occupied).is_none() => {
             return Ok(ipam.gateway_address().unwrap_or(ipam.subnet));
         }
-        _ => ipam::choose_subnet(&config.pools, ipv6, &occupied)?,
+        _ => choose_subnet(&config.pools, ipv6, &occupied)?,
     };
     Ok(with_length(first_host(subnet), subnet))
 }

@@ -68,7 +68,7 @@ impl Controller {
         let mut wanted = Wanted::default();
         for network in &networks {
             wanted.networks.insert(network.id.clone(), Arc::clone(network));
-            self.addresses.open(network);
+            self.addresses.open(&network.id, network.subnets());
             let created = drivers::of(&network.kind).create(network);
             match created {
                 // Without the default bridge nearly nothing works.

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::fmt;
 
 use ipnet::IpNet;
+use tierce_ipam::overlap;
+use tierce_links::{RouteEntry, Rtnetlink};
 
 use super::Controller;
+use crate::Error;
 use crate::network::NetworkKind;
-use crate::{Error, ipam};
-use tierce_links::{RouteEntry, Rtnetlink};
 
 /// A network and a route of the host to the same addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +57,7 @@ pub(super) fn collisions(controller: &Controller, routes: &[RouteEntry]) -> Vec<
         let pairs = network
             .subnets()
             .flat_map(|ipam| routes.iter().map(move |route| (ipam, route)));
-        for (ipam, route) in pairs.filter(|(ipam, route)| ipam::overlap(ipam.subnet, route.destination)) {
+        for (ipam, route) in pairs.filter(|(ipam, route)| overlap(ipam.subnet, route.destination)) {
             let interface = names.of(route.link);
             if interface != options.bridge {
                 found.push(Collision {

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use tierce_firewall::{Choice, LiveRules, Packet};
+use tierce_ipam::Ipam;
+use tierce_links::{LinkEntry, Rtnetlink};
 
 use super::{ContainerFacts, Diagnosis, Facts, FamilyFacts, NetworkFacts, SideFacts, Source, Uplink, judge};
 use crate::controller::{Controller, live_rules};
 use crate::drivers::bridge::rules::gets_host_address;
 use crate::drivers::bridge::{GatewayMode, Options};
-use crate::network::{Ipam, NetworkKind};
+use crate::network::NetworkKind;
 use crate::{Error, Network, Sandbox, netns};
-use tierce_links::{LinkEntry, Rtnetlink};
 
 /// How long a DNS server may take.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use rustix::mount::{MountPropagationFlags, mount_change};
 use tempfile::TempDir;
+use tierce_links::{Plan, Rtnetlink};
 use tierce_sys::namespaces::{Kinds, join, unshare};
 
 use crate::*;
-use tierce_links::{Plan, Rtnetlink};
 
 /// Address of this machine on the cable.
 pub(crate) const HERE: &str = "10.9.0.1";
@@ -96,7 +96,7 @@ impl World {
         let programs = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned();
         let mut config = Config::new(self.root.path().join("data"), self.root.path().join("run"));
         config.names.program = programs.join(tierce_dns::PROGRAM);
-        config.pools.push(Config::unique_local_pool("some host"));
+        config.pools.push(tierce_ipam::Pool::unique_local("some host"));
         config
     }
 

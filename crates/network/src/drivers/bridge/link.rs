@@ -7,14 +7,15 @@ use std::net::Ipv6Addr;
 
 use ipnet::{IpNet, Ipv6Net};
 use rustix::io::Errno;
+use tierce_ipam::Ipam;
+use tierce_links::{LinkEntry, Plan, Rtnetlink};
 
 use super::address::{link_local_of, mac_of_bridge};
 use super::options::Options;
 use crate::Error;
 use crate::endpoint::Link;
 use crate::netns::Namespace;
-use crate::network::{Ipam, Network};
-use tierce_links::{LinkEntry, Plan, Rtnetlink};
+use crate::network::Network;
 
 /// The bridge's link-local address. From no other the kernel asks for the neighbour that a forwarded packet is for.
 const ROUTER: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1), 64);

@@ -1,94 +1,70 @@
-//! Address management: subnets for networks, addresses for endpoints. In memory only: what is held follows from the
-//! records of networks and sandboxes, so nothing can leak over a restart.
+//! Pools, and the subnets that networks get from them.
 
-mod numbers;
-mod pool;
-
-use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::Error;
-use crate::config::Pool;
-use crate::network::{Ipam, Network};
-use numbers::{address, number, size};
-use pool::{AddressPool, Refusal};
+use crate::numbers::{address, number, size};
+use crate::subnet::overlap;
 
-/// Addresses of all networks.
-#[derive(Debug, Default)]
-pub(crate) struct Addresses {
-    pools: Mutex<HashMap<String, Vec<AddressPool>>>,
+/// A range that is cut into subnets of one size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    /// The whole range.
+    pub base: IpNet,
+    /// Prefix length of each piece.
+    pub size: u8,
 }
 
-impl Addresses {
-    /// Begins to manage a network's subnets; its held addresses are forgotten.
-    pub(crate) fn open(&self, network: &Network) {
-        let pools: Vec<_> = network.subnets().map(AddressPool::new).collect();
-        if !pools.is_empty() {
-            self.lock().insert(network.id.clone(), pools);
+impl Pool {
+    /// Docker's familiar ranges cut into /24: 172.17.0.0/16 … 172.31.0.0/16, that is 3,840 networks.
+    pub fn defaults() -> Vec<Self> {
+        (17..=31)
+            .filter_map(|second| Ipv4Net::new(Ipv4Addr::new(172, second, 0, 0), 16).ok())
+            .map(|base| Self {
+                base: base.into(),
+                size: 24,
+            })
+            .collect()
+    }
+
+    /// IPv6 subnets that no other host has (RFC 4193), made of the daemon's id as dockerd makes them: 65,536 of /64.
+    pub fn unique_local(id: &str) -> Self {
+        const GLOBAL_ID: u64 = (1 << 40) - 1;
+        let digest = tierce_oci::Digest::sha256_of(id.as_bytes());
+        let first = digest.hex().get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok());
+        let global = u128::from(first.unwrap_or_default() & GLOBAL_ID);
+        let base = Ipv6Addr::from((0xfd << 120) | (global << 80));
+        Self {
+            base: Ipv6Net::new(base, 48).unwrap_or_default().into(),
+            size: 64,
         }
-    }
-
-    /// Ends that.
-    pub(crate) fn close(&self, network: &Network) {
-        self.lock().remove(&network.id);
-    }
-
-    /// The wanted address or any of one of the network's subnets, for a container.
-    pub(crate) fn take(
-        &self,
-        network: &Network,
-        ipam: &Ipam,
-        wanted: Option<IpAddr>,
-        holder: &str,
-    ) -> Result<IpAddr, Error> {
-        let subnet = ipam.subnet;
-        let exhausted = || Error::AddressesExhausted {
-            family: if subnet.addr().is_ipv4() { "IPv4" } else { "IPv6" },
-            network: network.name.clone(),
-            subnet: subnet.to_string(),
-        };
-        let mut pools = self.lock();
-        let pools = pools.get_mut(&network.id).into_iter().flatten();
-        let mut pools = pools.filter(|pool| pool.subnet() == subnet.trunc());
-        let pool = pools.next().ok_or_else(exhausted)?;
-        pool.take(wanted, holder).map_err(|refusal| match (refusal, wanted) {
-            (Refusal::Taken(by), Some(address)) => Error::AddressTaken(address, by),
-            (Refusal::Outside, Some(address)) if subnet.contains(&address) => {
-                Error::AddressTaken(address, "the subnet itself".to_owned())
-            }
-            (Refusal::Outside, Some(address)) => Error::Invalid(format!(
-                "invalid address {address}: It does not belong to any of this network's subnets ({subnet})"
-            )),
-            _ => exhausted(),
-        })
-    }
-
-    /// Gives a container's address back.
-    pub(crate) fn give_back(&self, network: &str, address: IpAddr, holder: &str) {
-        for pool in self.lock().get_mut(network).into_iter().flatten() {
-            pool.give_back(address, holder);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<AddressPool>>> {
-        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// All pools are used up or shadowed by the host's routes; what uses them.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "all predefined address pools have been fully subnetted: {0}; add a pool (default-address-pools) or remove unused networks"
+)]
+pub struct PoolsExhausted(String);
 
 /// A subnet that is in use, and what uses it (for error texts).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Occupied {
+pub struct Occupied {
     /// The subnet.
-    pub(crate) subnet: IpNet,
+    pub subnet: IpNet,
     /// `network NAME` or `host route by INTERFACE`.
-    pub(crate) by: String,
+    pub by: String,
+}
+
+/// What a subnet collides with.
+pub fn overlapping(subnet: IpNet, occupied: &[Occupied]) -> Option<&Occupied> {
+    occupied.iter().find(|other| overlap(subnet, other.subnet))
 }
 
 /// The first piece of the pools that overlaps nothing. `ipv6`: which of the pools count.
-pub(crate) fn choose_subnet(pools: &[Pool], ipv6: bool, occupied: &[Occupied]) -> Result<IpNet, Error> {
+pub fn choose_subnet(pools: &[Pool], ipv6: bool, occupied: &[Occupied]) -> Result<IpNet, PoolsExhausted> {
     let pools = || pools.iter().filter(|pool| pool.base.addr().is_ipv6() == ipv6);
     let obstacles = Obstacles::of(occupied, ipv6);
     if let Some(free) = pools().find_map(|pool| free_piece(pool, &obstacles)) {
@@ -107,7 +83,7 @@ pub(crate) fn choose_subnet(pools: &[Pool], ipv6: bool, occupied: &[Occupied]) -
             "no pools are configured".to_owned()
         });
     }
-    Err(Error::PoolsExhausted(reasons.join(", ")))
+    Err(PoolsExhausted(reasons.join(", ")))
 }
 
 /// What is in use, in order, to be asked many times: with hundreds of networks each asks about all others.
@@ -174,33 +150,8 @@ fn subnet_at(address: IpAddr, length: u8) -> Option<IpNet> {
     }
 }
 
-/// The first usable address of a subnet.
-pub(crate) fn first_host(subnet: IpNet) -> IpAddr {
-    address(subnet, u128::from(is_edge(subnet.network(), subnet)))
-}
-
-/// Network and broadcast address of IPv4, the routers' anycast address of IPv6; very small subnets have none.
-pub(crate) fn is_edge(address: IpAddr, subnet: IpNet) -> bool {
-    match subnet {
-        IpNet::V4(small) => small.prefix_len() < 31 && [subnet.network(), subnet.broadcast()].contains(&address),
-        IpNet::V6(small) => small.prefix_len() < 128 && address == subnet.network(),
-    }
-}
-
-/// What a subnet collides with.
-pub(crate) fn overlapping(subnet: IpNet, occupied: &[Occupied]) -> Option<&Occupied> {
-    occupied.iter().find(|other| overlap(subnet, other.subnet))
-}
-
-/// Whether two subnets have an address in common.
-pub(crate) fn overlap(one: IpNet, other: IpNet) -> bool {
-    one.contains(&other.network()) || other.contains(&one.network())
-}
-
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -214,7 +165,7 @@ mod tests {
 
     #[test]
     fn subnets_avoid_networks_and_host_routes() {
-        let pools = crate::Config::default_pools();
+        let pools = Pool::defaults();
         assert_eq!(choose_subnet(&pools, false, &[]).unwrap().to_string(), "172.17.0.0/24");
         let taken = [
             occupied("172.17.0.0/24", "network bridge"),
@@ -231,7 +182,7 @@ mod tests {
 
     #[test]
     fn the_default_pools_give_thousands_of_networks() {
-        let pools = crate::Config::default_pools();
+        let pools = Pool::defaults();
         let mut taken = Vec::new();
         for _ in 0..1500 {
             taken.push(Occupied {
@@ -260,7 +211,7 @@ mod tests {
 
     #[test]
     fn ipv6_subnets_come_from_a_range_that_the_host_alone_has() {
-        let pool = crate::Config::unique_local_pool("2fc7308e-3c71-4293-b625-b99dffde30e4");
+        let pool = Pool::unique_local("2fc7308e-3c71-4293-b625-b99dffde30e4");
         // What Docker Engine 28.5 makes of the same id.
         assert_eq!((pool.base.to_string().as_str(), pool.size), ("fd70:2d65:d6f3::/48", 64));
         let choose = |taken: &[Occupied]| choose_subnet(&[pool], true, taken).map(|subnet| subnet.to_string());

@@ -5,9 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::is_edge;
-use super::numbers::{address, number, size};
-use crate::network::Ipam;
+use crate::numbers::{address, number, size};
+use crate::subnet::{Ipam, is_edge};
 
 /// Addresses of one subnet, counted from its first.
 #[derive(Debug, Clone)]
@@ -22,7 +21,7 @@ pub(crate) struct AddressPool {
 
 /// Why an address was not given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     /// Nothing is free.
     Exhausted,
     /// The wanted one is held by this container.

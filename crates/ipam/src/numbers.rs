@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 
 /// An address as a number.
-pub(super) fn number(address: IpAddr) -> u128 {
+pub(crate) fn number(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(address) => u32::from(address).into(),
         IpAddr::V6(address) => address.into(),
@@ -13,7 +13,7 @@ pub(super) fn number(address: IpAddr) -> u128 {
 }
 
 /// The address `offset` after the first of `subnet`.
-pub(super) fn address(subnet: IpNet, offset: u128) -> IpAddr {
+pub(crate) fn address(subnet: IpNet, offset: u128) -> IpAddr {
     let number = number(subnet.network()).wrapping_add(offset);
     match subnet {
         IpNet::V4(_) => Ipv4Addr::from(number as u32).into(),
@@ -22,7 +22,7 @@ pub(super) fn address(subnet: IpNet, offset: u128) -> IpAddr {
 }
 
 /// The number of a subnet's last address, counted from its first.
-pub(super) fn size(subnet: IpNet) -> u128 {
+pub(crate) fn size(subnet: IpNet) -> u128 {
     let bits = u32::from(subnet.max_prefix_len() - subnet.prefix_len());
     1u128.checked_shl(bits).map_or(u128::MAX, |size| size - 1)
 }
