@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)] // a test has nothing better to do with a failure
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 use tierce_testkit::{Daemon, Run};
 
@@ -55,6 +57,31 @@ fn row_035_docker_pushes_and_what_is_pulled_is_the_same() {
         text.contains("An image does not exist locally with the tag: absent"),
         "{text}"
     );
+}
+
+/// Moby's Go client gives the caller the answer when its head has come; many close it then.
+#[test]
+fn row_036_a_quiet_load_answers_when_the_images_are_there() {
+    let (daemon, image) = Daemon::with_busybox();
+    let id = id_of(&daemon, &image);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("image.tar");
+    daemon.docker(&["save", "-o", &path.to_string_lossy(), &image]).ok();
+    daemon.docker(&["rmi", "-f", &id]).ok();
+    let archive = fs::read(path).unwrap();
+    let mut stream = UnixStream::connect(daemon.socket()).unwrap();
+    let head = "POST /v1.51/images/load?quiet=1 HTTP/1.1\r\nHost: d\r\nContent-Type: application/x-tar\r\n";
+    write!(stream, "{head}Content-Length: {}\r\n\r\n", archive.len()).unwrap();
+    stream.write_all(&archive).unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        answer.push(byte[0]);
+    }
+    drop(stream);
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK"));
+    assert_eq!(id_of(&daemon, &image), id);
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // a test has nothing better to do with a failure
 
+use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use tierce_testkit::{Daemon, Output, Run as _, daemon_with_supervisor, wait_until};
 
@@ -289,6 +290,39 @@ fn row_097_two_supervisors_do_not_take_the_same_containers() {
         .arg(format!("unix://{}", daemon.socket().display()))
         .run();
     assert!(own.fails(1).contains("--containerd"));
+    daemon.launch();
+}
+
+/// The unit of Docker's packages says `--containerd=/run/containerd/containerd.sock`.
+#[test]
+fn row_094_the_socket_of_containerd_in_dockerds_command_line_is_passed_over() {
+    let (mut daemon, image) = Daemon::with_busybox();
+    daemon.stop();
+    let (program, address) = (
+        daemon.exec_root().join("dockerd"),
+        daemon.exec_root().join("containerd.sock"),
+    );
+    std::os::unix::fs::symlink(tierce_testkit::binary("tierced"), &program).unwrap();
+    for is_somebody_there in [false, true] {
+        let somebody = is_somebody_there.then(|| UnixListener::bind(&address).unwrap());
+        let mut dockerd = daemon.host().command(&program);
+        dockerd.args(["--config-file", "/dev/null"]);
+        dockerd.arg("--data-root").arg(daemon.data_root());
+        dockerd.arg("--exec-root").arg(daemon.exec_root());
+        dockerd.arg("--pidfile").arg(daemon.exec_root().join("tierced.pid"));
+        dockerd.arg("-H").arg(format!("unix://{}", daemon.socket().display()));
+        dockerd.arg("--containerd").arg(&address);
+        let mut running = dockerd.stderr(Stdio::null()).spawn().unwrap();
+        wait_until("it serves", PATIENCE, || {
+            daemon
+                .docker(&["run", "--rm", "--network", "none", &image, "echo", "yes"])
+                .stdout
+                == "yes\n"
+        });
+        running.kill().unwrap();
+        running.wait().unwrap();
+        drop(somebody);
+    }
     daemon.launch();
 }
 

@@ -18,7 +18,7 @@ use tierce_supervisor::{Custody, Remote, RemoteConfig, Supervisor};
 use tierce_task::{TaskControl, Tasks};
 
 use crate::runtimes::Runtimes;
-use crate::settings::Settings;
+use crate::settings::{Elsewhere, Settings};
 use crate::{identity, old_layouts, registry};
 
 /// How long a start waits for the supervisor: it may be started at the same moment.
@@ -87,7 +87,7 @@ struct Running {
 }
 
 async fn open_supervisor(settings: &Settings, open_files: u64) -> Result<Running> {
-    if let Some(config) = &settings.supervisor {
+    if let Some(config) = supervisor_elsewhere(settings).await {
         return open_remote(settings, config.clone()).await;
     }
     let custody = Custody::take(&settings.exec_root, WAIT_FOR_CUSTODY)?;
@@ -107,6 +107,29 @@ async fn open_supervisor(settings: &Settings, open_files: u64) -> Result<Running
         control: supervisor,
         custody: Some(custody),
     })
+}
+
+/// Where the supervisor is, if it is a process of its own. Whoever replaces dockerd leaves its command line as it is, with
+/// the socket of containerd, which is no supervisor of ours and is not needed.
+async fn supervisor_elsewhere(settings: &Settings) -> Option<&RemoteConfig> {
+    let Elsewhere {
+        remote: config,
+        may_be_containerd,
+    } = settings.supervisor.as_ref()?;
+    if !may_be_containerd {
+        return Some(config);
+    }
+    let refusal = match Remote::open(config.clone(), SILENCE).await {
+        Ok(_) => return Some(config),
+        Err(refusal) if config.address.exists() => refusal.to_string(),
+        Err(_) => "nothing is there".to_owned(),
+    };
+    tracing::warn!(
+        address = %config.address.display(),
+        refusal,
+        "--containerd names no tierce-supervisor and has no effect: this daemon looks after its containers itself"
+    );
+    None
 }
 
 /// The supervisor in a process of its own. It may come up after this one.

@@ -1,5 +1,6 @@
 //! The configuration as typed values, each part's checked once.
 
+use std::ffi::OsStr;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -89,7 +90,7 @@ pub(crate) struct Settings {
     pub(crate) logging: Logging,
     pub(crate) shim: PathBuf,
     /// The supervisor in a process of its own, where there is one.
-    pub(crate) supervisor: Option<RemoteConfig>,
+    pub(crate) supervisor: Option<Elsewhere>,
     /// Where our own init program is, if it is installed.
     pub(crate) own_init: PathBuf,
     /// What runtimes need that are not only a path.
@@ -99,6 +100,14 @@ pub(crate) struct Settings {
     pub(crate) protection: Protection,
     pub(crate) systemd_cgroup: bool,
     pub(crate) document: Document,
+}
+
+/// A supervisor in a process of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Elsewhere {
+    pub(crate) remote: RemoteConfig,
+    /// It may be containerd instead, which is passed over: dockerd's command lines have its socket.
+    pub(crate) may_be_containerd: bool,
 }
 
 /// Addresses of the network part.
@@ -161,7 +170,7 @@ impl Settings {
             exec_root,
             logging: logging(&document)?,
             shim,
-            supervisor: supervisor(&document)?,
+            supervisor: supervisor(&document, called_as)?,
             own_init: program.with_file_name("tierce-init"),
             workshop,
             network: network(&document)?,
@@ -174,7 +183,7 @@ impl Settings {
 }
 
 /// Where the supervisor is; an empty address stands for none.
-fn supervisor(document: &Document) -> Result<Option<RemoteConfig>> {
+fn supervisor(document: &Document, called_as: CalledAs) -> Result<Option<Elsewhere>> {
     let Some(address) = document.containerd.as_ref().filter(|path| !path.as_os_str().is_empty()) else {
         return Ok(None);
     };
@@ -185,12 +194,15 @@ fn supervisor(document: &Document) -> Result<Option<RemoteConfig>> {
             address.display()
         );
     }
-    let mut config = RemoteConfig::new(path);
+    let mut remote = RemoteConfig::new(path);
     let namespace = document.containerd_namespace.clone();
     if let Some(namespace) = namespace.filter(|name| !name.is_empty()) {
-        config.namespace = namespace;
+        remote.namespace = namespace;
     }
-    Ok(Some(config))
+    Ok(Some(Elsewhere {
+        remote,
+        may_be_containerd: called_as == CalledAs::Dockerd && path.file_name() == Some(OsStr::new("containerd.sock")),
+    }))
 }
 
 /// `unix://` alone stands for the usual socket.

@@ -44,9 +44,8 @@ async fn load(call: Call) -> Outcome {
     // Before anything is refused: who still sends does not hear the answer.
     let input = pipe::inlet(call.request.body);
     let platform = platform?;
-    Ok(progress::answer_in_stream(move |reporter| async move {
-        engine.images.load(input, platform, quiet, reporter).await
-    }))
+    let load = move |reporter| async move { engine.images.load(input, platform, quiet, reporter).await };
+    Ok(progress::answer_in_stream(load).await)
 }
 
 async fn export(call: Call) -> Outcome {

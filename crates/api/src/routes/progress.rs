@@ -36,14 +36,22 @@ where
     }
 }
 
-/// The same, but all that goes wrong is told by the last message.
-pub(super) fn answer_in_stream<F, Fut, T>(operation: F) -> Reply
+/// The same, but all that goes wrong is told by the last message. An operation that tells nothing on its way has ended when
+/// the answer begins: clients may leave then.
+pub(super) async fn answer_in_stream<F, Fut, T>(operation: F) -> Reply
 where
     F: FnOnce(Arc<dyn Progress>) -> Fut,
     Fut: Future<Output = Result<T, tierce_engine::Error>> + Send + 'static,
     T: Send + 'static,
 {
-    Reply::stream("application/json", lines(None, begin(operation)))
+    let mut messages = begin(operation);
+    let first = messages.next().await.map(in_stream);
+    Reply::stream("application/json", lines(first, messages))
+}
+
+/// A failure that is told as a message.
+fn in_stream(message: Result<ProgressMessage, Failure>) -> ProgressMessage {
+    message.unwrap_or_else(|failure| ProgressMessage::failure(failure.message))
 }
 
 fn begin<F, Fut>(operation: F) -> Messages<Fut>
@@ -123,10 +131,7 @@ where
     stream::unfold((first, messages), |(first, mut messages)| async move {
         let message = match first {
             Some(message) => message,
-            None => match messages.next().await? {
-                Ok(message) => message,
-                Err(failure) => ProgressMessage::failure(failure.message),
-            },
+            None => in_stream(messages.next().await?),
         };
         Some((progress_line(&message), (None, messages)))
     })
