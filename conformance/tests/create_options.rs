@@ -207,6 +207,23 @@ fn row_163_names_and_ports_of_linked_containers_are_told() {
     ] {
         assert!(seen.contains(&expected), "{expected}: {seen}");
     }
+    // Either side is renamed, and the link stays.
+    for (old, new, name, link) in [
+        ("db", "base", "/web/data", "/base:/web/data"),
+        ("web", "site", "/site/data", "/base:/site/data"),
+        ("base", "db", "/site/data", "/db:/site/data"),
+        ("site", "web", "/web/data", "/db:/web/data"),
+    ] {
+        daemon.docker(&["rename", old, new]).ok();
+        let parent = &link[link.find(":/").unwrap() + 2..link.rfind('/').unwrap()];
+        assert_eq!(daemon.inspect(parent, "{{.HostConfig.Links}}"), format!("[{link}]"));
+        assert_eq!(
+            daemon.inspect(&name[1..], "{{.Config.Env}}"),
+            daemon.inspect(&link[1..link.find(':').unwrap()], "{{.Config.Env}}")
+        );
+        let (_, listed) = daemon.request("GET", "/containers/json", None);
+        assert!(listed.contains(&format!(r#","{name}"]"#)), "{listed}");
+    }
     let (status, body) = daemon.request("DELETE", "/containers/web/data?link=1", None);
     assert_eq!(status, 204, "{body}");
     let (status, _) = daemon.request("DELETE", "/containers/web/data?link=1", None);

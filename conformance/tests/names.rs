@@ -39,10 +39,10 @@ fn row_159_containers_of_a_user_network_find_each_other_by_name() {
         .concat();
         daemon.docker(&words).ok().trim().to_owned()
     };
-    let web = run("web", &["--network-alias", "www"]);
+    let web = run("web", &["--network-alias", "www", "--hostname", "site"]);
     run("client", &[]);
     let address_of_web = address(&daemon, "web", "front");
-    for name in ["web", "www", "WEB", "web.front", &web[..12]] {
+    for name in ["web", "www", "WEB", "web.front", "site", &web[..12]] {
         assert_eq!(lookup(&daemon, "client", name), [address_of_web.as_str()], "{name}");
     }
     let reversed = daemon.docker(&["exec", "client", "nslookup", &address_of_web]).stdout;

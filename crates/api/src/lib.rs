@@ -19,6 +19,7 @@ mod facts;
 mod frames;
 mod handle;
 mod hijack;
+mod json_syntax;
 mod listen;
 mod member_names;
 mod metrics;

@@ -12,6 +12,7 @@ use tierce_api_types::ApiVersion;
 use tierce_fault::Kind;
 
 use crate::hijack::Hijacker;
+use crate::json_syntax;
 use crate::member_names;
 use crate::query::Query;
 use crate::status::Failure;
@@ -170,7 +171,10 @@ fn decode_document<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     let document = match documents.next() {
         None => return Err(Failure::invalid("invalid JSON: got EOF while reading request body")),
         Some(Err(error)) if error.is_eof() => return Err(Failure::invalid("invalid JSON: unexpected EOF")),
-        Some(Err(error)) => return Err(Failure::invalid(format!("invalid JSON: {error}"))),
+        Some(Err(error)) => {
+            let complaint = json_syntax::complaint(bytes).unwrap_or_else(|| error.to_string());
+            return Err(Failure::invalid(format!("invalid JSON: {complaint}")));
+        }
         Some(Ok(document)) => document,
     };
     if bytes[documents.byte_offset()..].trim_ascii().is_empty() {
@@ -199,7 +203,10 @@ mod tests {
         );
         assert_eq!(text("{\"a\":").unwrap_err().message, "invalid JSON: unexpected EOF");
         assert_eq!(text("{} {}").unwrap_err().message, "unexpected content after JSON");
-        assert!(text("{bad").unwrap_err().message.starts_with("invalid JSON: "));
+        assert_eq!(
+            text("{bad").unwrap_err().message,
+            "invalid JSON: invalid character 'b' looking for beginning of object key string"
+        );
         assert!(text("[]").unwrap_err().message.starts_with("invalid JSON: "));
         assert!(text("{}\n").is_ok());
     }

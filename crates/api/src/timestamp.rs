@@ -90,7 +90,7 @@ mod tests {
     fn times_are_written_as_go_does() {
         let time = Timestamp::new(1, 500_000_000).unwrap();
         assert_eq!(rfc3339(time), "1970-01-01T00:00:01.5Z");
-        assert_eq!(rfc3339(tierce_engine::state::NEVER), "0001-01-01T00:00:00Z");
+        assert_eq!(rfc3339(tierce_engine::lifecycle::NEVER), "0001-01-01T00:00:00Z");
         assert_eq!(
             rfc3339_fixed(UNIX_EPOCH + Duration::from_millis(1500)),
             "1970-01-01T00:00:01.500000000Z"

@@ -105,7 +105,7 @@ fn go_flags(command: clap::Command) -> clap::Command {
                 .default_value(default.unwrap_or_else(|| "false".into()))
                 .hide_default_value(true)
                 .hide_possible_values(true)
-                .value_parser(go_bool)
+                .value_parser(tierce_oci::parse_bool)
         }
         _ => argument,
     });
@@ -113,15 +113,6 @@ fn go_flags(command: clap::Command) -> clap::Command {
         command = command.mut_subcommand(name, |sub| sub.defer(go_flags));
     }
     command
-}
-
-/// Go's `strconv.ParseBool`.
-pub(crate) fn go_bool(text: &str) -> Result<bool, String> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(format!("strconv.ParseBool: parsing {text:?}: invalid syntax")),
-    }
 }
 
 #[cfg(test)]

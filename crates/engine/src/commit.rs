@@ -2,11 +2,11 @@
 
 use crate::container::context::{Context, blocking, run_to_end};
 use crate::container::pause;
-use crate::container::state::Status;
 use crate::error::{Error, Result};
 use crate::metrics::Action;
 use std::sync::Arc;
 use tierce_image::Commit;
+use tierce_lifecycle::Status;
 use tierce_oci::container::Config;
 use tierce_oci::{ImageId, Platform, Reference};
 

@@ -5,7 +5,6 @@
 
 use crate::container::context::{Container, Context, run_to_end};
 use crate::container::requests::Attach;
-use crate::container::state::Status;
 use crate::container::{attach, exec_process, runtime_failure};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
@@ -13,6 +12,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tierce_fault::Fault;
+use tierce_lifecycle::Status;
 use tierce_task::ProcessId;
 use tokio::net::UnixStream;
 use tokio::sync::Notify;
@@ -72,6 +72,9 @@ pub struct Exec {
     /// Host process id; 0 before it was started.
     pub pid: u32,
 }
+
+/// The exit code of a process that was killed with its container.
+const KILLED: i32 = 128 + 9;
 
 #[derive(Debug)]
 struct Entry {
@@ -162,7 +165,20 @@ impl ExecTable {
         ids
     }
 
-    /// Forgets the instances of a container that ended.
+    /// The container has ended, and all in it. As with dockerd its instances can be asked for yet.
+    pub(crate) fn all_ended(&self, container: &str) {
+        let mut entries = self.lock();
+        let of_container = entries.values_mut().filter(|entry| entry.exec.container == container);
+        for entry in of_container.filter(|entry| entry.ended.is_none()) {
+            entry.ended = Some(Instant::now());
+            entry.exec.exit_code = entry.started.then_some(KILLED);
+            entry.exec.running = false;
+        }
+        drop(entries);
+        self.bell.notify_waiters();
+    }
+
+    /// Forgets the instances of a container that is removed.
     pub(crate) fn forget_all(&self, container: &str) {
         self.lock().retain(|_, entry| entry.exec.container != container);
         self.bell.notify_waiters();
@@ -234,6 +250,7 @@ impl Execs {
     /// Sets the size of its terminal.
     pub async fn resize(&self, id: &str, rows: u16, columns: u16) -> Result<()> {
         let exec = self.context.execs.get(id)?;
+        require_running(&*self.context.find(&exec.container)?)?;
         if !exec.running {
             return Err(Error::Conflict(format!("exec process {id} is not started")));
         }

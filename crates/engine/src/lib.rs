@@ -41,7 +41,7 @@ mod testing;
 mod tests;
 pub mod volume;
 
-pub use container::{Containers, checkpoint, record, requests, state};
+pub use container::{Containers, checkpoint, record, requests};
 pub use engine::{Config, Engine, Parts};
 pub use error::{Error, Result};
 pub use exec::{Exec, ExecCreate, ExecStart, Execs};
@@ -51,6 +51,7 @@ pub use presets::Presets;
 pub use runtimes::Runtimes;
 pub use system::{ContainerCounts, HostInfo, Info, Logging, System, VolumeUsage};
 pub use tierce_events::{Event, EventStream, Events, Filters, Subject, Watch};
+pub use tierce_lifecycle as lifecycle;
 pub use tierce_spec::init_program;
 pub use tierce_task::TraceId;
 pub use tierce_task::messages::{BlockCounter, CpuMetrics};

@@ -1,7 +1,6 @@
 //! The life of containers over parts in memory: what is undone, what is published, what survives a restart.
 
 use crate::container::requests::{Create, List, Remove, Stop, WaitCondition};
-use crate::container::state::Status;
 use crate::error::Error;
 use crate::exec::{ExecCreate, ExecStart};
 use crate::testing::Bench;
@@ -9,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tierce_events::{EventStream, Watch};
 use tierce_fault::{Fault, Kind};
+use tierce_lifecycle::Status;
 use tierce_oci::container::{Config, HostConfig, RestartPolicy};
 use tierce_store::Resource;
 use tierce_task::memory::MemoryTasks;

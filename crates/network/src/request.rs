@@ -70,6 +70,9 @@ pub struct Attachment {
     pub address6: Option<Ipv6Addr>,
     /// `--mac-address`
     pub mac: Option<Mac>,
+    /// The container's host name, which answers too.
+    #[serde(default)]
+    pub hostname: String,
     /// `--network-alias`
     pub aliases: Vec<String>,
     /// `--link`, as given.
@@ -123,16 +126,23 @@ impl Attachment {
     /// Option with kernel parameters of the interface, [`InterfaceSysctl`]s with commas between them.
     pub const SYSCTLS: &str = "com.docker.network.endpoint.sysctls";
 
-    /// Names that answer in a user-defined network: the container's name, its aliases there, its short id.
+    /// Names that answer in a user-defined network: the container's name, its aliases there, its short id, its host name.
     pub fn dns_names(&self, name: &str, container: &str) -> Vec<String> {
         let mut names = vec![name.to_owned()];
         let short = container.get(..12).unwrap_or(container).to_owned();
-        for name in self.aliases.iter().cloned().chain([short]) {
+        let others = self.aliases.iter().cloned().chain([short, self.hostname.clone()]);
+        for name in others.filter(|name| !name.is_empty()) {
             if !names.contains(&name) {
                 names.push(name);
             }
         }
         names
+    }
+
+    /// The same of a container with this host name.
+    pub fn with_hostname(mut self, hostname: &str) -> Self {
+        hostname.clone_into(&mut self.hostname);
+        self
     }
 
     /// Takes Docker's options of an endpoint (`--network name=…,driver-opt=…`); unknown ones are for others.

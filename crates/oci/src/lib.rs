@@ -3,6 +3,7 @@
 //! Documents that travel between programs keep the members that this crate does not know (`extra` maps), so that a
 //! round trip through Tierce loses nothing that a newer peer wrote.
 
+mod boolean;
 mod digest;
 mod error;
 mod image;
@@ -16,6 +17,7 @@ pub mod json;
 pub mod media_type;
 pub mod runtime;
 
+pub use boolean::parse_bool;
 pub use digest::{ChainId, DiffId, Digest, Hasher, ImageId};
 pub use error::Error;
 pub use image::{Descriptor, History, ImageConfig, Index, Manifest, RootFs};

@@ -112,14 +112,11 @@ impl Arguments {
 
     /// The truth of the last flag: set, unless it says `=false`.
     pub(crate) fn truth(&mut self) -> Result<bool, Error> {
-        match self.attached.take().as_deref() {
-            None | Some("true" | "1" | "t" | "T" | "TRUE" | "True") => Ok(true),
-            Some("false" | "0" | "f" | "F" | "FALSE" | "False") => Ok(false),
-            Some(text) => Err(Error::Misused(format!(
-                "invalid boolean value {text:?} for flag --{}",
-                self.flag
-            ))),
-        }
+        let Some(text) = self.attached.take() else {
+            return Ok(true);
+        };
+        tierce_oci::parse_bool(&text)
+            .map_err(|_| Error::Misused(format!("invalid boolean value {text:?} for flag --{}", self.flag)))
     }
 
     /// Everything behind, flags and words alike.

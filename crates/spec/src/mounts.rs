@@ -1,7 +1,7 @@
 //! The `mounts` section. Source: moby `oci/defaults.go`, `daemon/oci_linux.go` (`withMounts`).
 
 use super::process::INIT;
-use super::{Inputs, Place, tmpfs};
+use super::{Inputs, Place, security, tmpfs};
 use crate::error::Result;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -57,7 +57,7 @@ pub(super) fn mounts(inputs: &Inputs<'_>) -> Result<Mounts> {
                 .map(|bind| bind.destination.as_str()),
         )
         .collect();
-    let mut mounts = default_mounts(inputs);
+    let mut mounts = default_mounts(inputs)?;
     // What the user mounts takes the place of the default; with an own /dev all of it is the user's.
     mounts.retain(|mount| {
         let destination = mount.destination.to_string_lossy();
@@ -127,8 +127,10 @@ fn tmpfs_mounts(inputs: &Inputs<'_>) -> BTreeMap<String, String> {
     mounts
 }
 
-fn default_mounts(inputs: &Inputs<'_>) -> Vec<Mount> {
+fn default_mounts(inputs: &Inputs<'_>) -> Result<Vec<Mount>> {
     let privileged = inputs.host_config.privileged;
+    let options = security::options(inputs.host_config.security_opt.as_deref().unwrap_or_default())?;
+    let writable_cgroups = options.writable_cgroups.unwrap_or(privileged);
     let mut mounts = vec![
         mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
         mount(
@@ -144,13 +146,16 @@ fn default_mounts(inputs: &Inputs<'_>) -> Vec<Mount> {
             &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
         ),
     ];
-    let (system, groups): (&[&str], &[&str]) = if privileged {
-        (&["nosuid", "noexec", "nodev"], &["nosuid", "noexec", "nodev"])
+    let writable: &[&str] = &["nosuid", "noexec", "nodev"];
+    let system = if privileged {
+        writable
     } else {
-        (
-            &["nosuid", "noexec", "nodev", "ro"],
-            &["ro", "nosuid", "noexec", "nodev"],
-        )
+        &["nosuid", "noexec", "nodev", "ro"]
+    };
+    let groups = if writable_cgroups {
+        writable
+    } else {
+        &["ro", "nosuid", "noexec", "nodev"]
     };
     mounts.push(mount("/sys", "sysfs", "sysfs", system));
     mounts.push(mount("/sys/fs/cgroup", "cgroup", "cgroup", groups));
@@ -164,7 +169,7 @@ fn default_mounts(inputs: &Inputs<'_>) -> Vec<Mount> {
             &["nosuid", "noexec", "nodev", "mode=1777", &size],
         ));
     }
-    mounts
+    Ok(mounts)
 }
 
 fn bind_mount(inputs: &Inputs<'_>, bind: &BindSource) -> Mount {

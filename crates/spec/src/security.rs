@@ -90,36 +90,34 @@ pub struct Options {
     pub apparmor: String,
     /// `systempaths=unconfined`
     pub bare_system_paths: bool,
+    /// `writable-cgroups`; `None`: as `--privileged` has it.
+    pub writable_cgroups: Option<bool>,
 }
 
 /// Parses `--security-opt` in Docker's two spellings (`key=value` and the older `key:value`).
 pub fn options(list: &[String]) -> Result<Options> {
     let mut options = Options::default();
     for text in list {
-        if matches!(
-            text.as_str(),
-            "no-new-privileges" | "no-new-privileges:true" | "no-new-privileges=true"
-        ) {
-            options.no_new_privileges = true;
-            continue;
+        match text.as_str() {
+            "no-new-privileges" => options.no_new_privileges = true,
+            "writable-cgroups" => options.writable_cgroups = Some(true),
+            _ => {}
         }
-        if text == "disable" {
+        if matches!(text.as_str(), "no-new-privileges" | "writable-cgroups" | "disable") {
             continue;
         }
         let Some((key, value)) = text.split_once('=').or_else(|| text.split_once(':')) else {
             return Err(Error::Invalid(format!("invalid --security-opt 1: {text:?}")));
         };
+        let truth =
+            || tierce_oci::parse_bool(value).map_err(|_| Error::Invalid(format!("invalid --security-opt 2: {text:?}")));
         match key {
             // SELinux is off here: its labels mean nothing, as for dockerd on such a host.
-            // Writable control groups are Docker's experiment of another release.
-            "label" | "writable-cgroups" => {}
+            "label" => {}
             "apparmor" => value.clone_into(&mut options.apparmor),
             "seccomp" => value.clone_into(&mut options.seccomp),
-            "no-new-privileges" => {
-                options.no_new_privileges = value
-                    .parse()
-                    .map_err(|_| Error::Invalid(format!("invalid --security-opt 2: {text:?}")))?;
-            }
+            "no-new-privileges" => options.no_new_privileges = truth()?,
+            "writable-cgroups" => options.writable_cgroups = Some(truth()?),
             "systempaths" if value == "unconfined" => options.bare_system_paths = true,
             _ => return Err(Error::Invalid(format!("invalid --security-opt 2: {text:?}"))),
         }

@@ -126,6 +126,9 @@ pub fn create(config: &Config, host_config: &HostConfig, capacity: &Capacity) ->
             "invalid isolation ({isolation}): linux only supports 'default'"
         ));
     }
+    if host_config.annotations.iter().flatten().any(|(key, _)| key.is_empty()) {
+        return invalid("invalid Annotations: the empty string is not permitted as an annotation key");
+    }
     if host_config.shm_size < 0 {
         return invalid("SHM size can not be less than 0");
     }

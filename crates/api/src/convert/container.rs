@@ -1,6 +1,7 @@
 //! Containers.
 
 use std::collections::BTreeMap;
+use std::iter;
 
 use jiff::Timestamp;
 use tierce_api_types::ApiVersion;
@@ -16,6 +17,8 @@ use crate::timestamp::rfc3339;
 
 /// Before this version a container's short id and host name stood among its aliases.
 const WITHOUT_OWN_ALIASES: ApiVersion = ApiVersion::new(1, 45);
+/// The first version whose lists have annotations.
+const WITH_LISTED_ANNOTATIONS: ApiVersion = ApiVersion::new(1, 46);
 
 /// A create request. What its bodies hold beyond Docker's documents is dropped, so that no client can put something into
 /// a record under a name that a later version gives a meaning.
@@ -83,12 +86,14 @@ pub(crate) fn path_stat(stat: &PathStat) -> wire::PathStat {
 }
 
 /// A row of the list.
-pub(crate) fn summary(summary: &Summary, now: Timestamp) -> wire::ContainerSummary {
+pub(crate) fn summary(summary: &Summary, now: Timestamp, version: ApiVersion) -> wire::ContainerSummary {
     let record = &*summary.record;
+    let annotations = summary.host_config.annotations.as_ref();
+    let annotations = annotations.filter(|_| version >= WITH_LISTED_ANNOTATIONS);
     let bytes = |size: Option<u64>| size.map_or(0, |size| i64::try_from(size).unwrap_or(i64::MAX));
     wire::ContainerSummary {
         id: record.id.clone(),
-        names: vec![record.name.clone()],
+        names: iter::once(&record.name).chain(&summary.other_names).cloned().collect(),
         image: summary.image.clone(),
         image_id: record.image.clone(),
         command: command(record),
@@ -101,7 +106,7 @@ pub(crate) fn summary(summary: &Summary, now: Timestamp) -> wire::ContainerSumma
         status: state::in_status_words(&record.state, now),
         host_config: wire::SummaryHostConfig {
             network_mode: summary.host_config.network_mode.clone(),
-            annotations: summary.host_config.annotations.clone().unwrap_or_default(),
+            annotations: annotations.cloned().unwrap_or_default(),
         },
         network_settings: Some(wire::SummaryNetworkSettings {
             // The list leaves the names out, as dockerd's does.
@@ -326,12 +331,14 @@ mod tests {
             &Summary {
                 record,
                 host_config: std::sync::Arc::default(),
+                other_names: vec!["/web/data".into()],
                 image: "x".into(),
                 mounts: Vec::new(),
                 size_rw: None,
                 size_root_fs: Some(5),
             },
             "2026-11-21T09:14:50Z".parse().unwrap(),
+            ApiVersion::MAX,
         );
         let row = serde_json::to_value(row).unwrap();
         assert_eq!(row["Command"], "sh -c 'echo a b'");

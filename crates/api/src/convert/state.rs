@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tierce_api_types::container::{ContainerState, Health, HealthResult};
-use tierce_engine::state::{NEVER, Probe, State};
+use tierce_engine::lifecycle::{NEVER, Probe, State};
 
 use crate::timestamp::{in_words, rfc3339};
 
@@ -43,7 +43,7 @@ fn health(state: &State) -> Option<Health> {
 
 /// The status of its health in one word.
 fn word(state: &State) -> &str {
-    tierce_engine::state::Health::word(state.health.as_ref())
+    tierce_engine::lifecycle::Health::word(state.health.as_ref())
 }
 
 /// The state for lists: `Up 3 minutes (healthy)`. Source: moby `daemon/container/state.go`, `State.String`.
@@ -94,7 +94,7 @@ mod tests {
         state.paused = true;
         assert_eq!(words(&state), "Up 10 seconds (Paused)");
         state.paused = false;
-        state.health = Some(tierce_engine::state::Health {
+        state.health = Some(tierce_engine::lifecycle::Health {
             status: "healthy".to_owned(),
             ..Default::default()
         });

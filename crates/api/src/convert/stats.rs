@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use tierce_api_types::container as wire;
 use tierce_engine::container::{Interface, Stats};
-use tierce_engine::state::NEVER;
+use tierce_engine::lifecycle::NEVER;
 use tierce_engine::{BlockCounter, CpuMetrics};
 
 use crate::timestamp::rfc3339;

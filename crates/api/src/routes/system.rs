@@ -91,7 +91,7 @@ async fn disk_usage(call: Call) -> Outcome {
         let now = Timestamp::now();
         let containers = containers
             .iter()
-            .map(|summary| convert::container::summary(summary, now));
+            .map(|summary| convert::container::summary(summary, now, call.version));
         answer.containers = Some(containers.collect());
     }
     if asked.volumes {

@@ -137,7 +137,7 @@ fn switch(argument: Arg) -> Arg {
         .default_missing_value("true")
         .hide_possible_values(true)
         .value_name("BOOL")
-        .value_parser(values::boolean)
+        .value_parser(tierce_oci::parse_bool)
 }
 
 #[cfg(test)]

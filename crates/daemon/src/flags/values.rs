@@ -11,15 +11,6 @@ use crate::document::Runtime;
 /// The runtime that cannot be given another program, as with dockerd.
 const STOCK_RUNTIME: &str = "runc";
 
-/// A boolean as Go reads it (`strconv.ParseBool`).
-pub(super) fn boolean(text: &str) -> Result<bool, String> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(format!("strconv.ParseBool: parsing {text:?}: invalid syntax")),
-    }
-}
-
 /// `KEY=VALUE`; without a value it is empty, as dockerd has it.
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').unwrap_or((text, ""));
@@ -32,7 +23,7 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
 /// A feature, `NAME[=BOOL]`.
 pub(super) fn feature(text: &str) -> Result<(String, bool), String> {
     match text.split_once('=') {
-        Some((name, value)) => Ok((name.to_owned(), boolean(value)?)),
+        Some((name, value)) => Ok((name.to_owned(), tierce_oci::parse_bool(value)?)),
         None => Ok((text.to_owned(), true)),
     }
 }

@@ -9,7 +9,6 @@
 use super::context::{Container, Context, Snapshot, blocking};
 use super::prepare::{self, Held};
 use super::root;
-use super::state::Status;
 use crate::error::{Error, Result};
 use jiff::Timestamp;
 use rustix::fs::{Mode, OFlags};
@@ -20,6 +19,7 @@ use std::sync::Arc;
 use tierce_fsops::Root;
 use tierce_layer::copy::{self, Unpacking};
 use tierce_layer::{Access, Bind, MountedRoot};
+use tierce_lifecycle::Status;
 use tierce_spec::user;
 
 /// What is at a path.

@@ -5,11 +5,11 @@
 
 use super::context::{Container, Context, run_to_end};
 use super::requests::{Attach, LogRequest, Logs};
-use super::state::Status;
 use crate::error::{Error, Result};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
+use tierce_lifecycle::Status;
 use tierce_task::attach::{self, Attach as Line};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;

@@ -7,13 +7,13 @@
 
 use super::context::{Container, Context, blocking, run_to_end};
 use super::start;
-use super::state::Status;
 use crate::error::{Error, Result};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tierce_lifecycle::Status;
 use tierce_task::options::CheckpointOptions;
 
 /// What a checkpoint shall be.

@@ -61,7 +61,7 @@ pub(crate) async fn connect(
         if !known {
             let mut wish = wish;
             if !network.is_predefined() {
-                let asked = Attachment::from_settings(&network.name, &wish, "").map_err(Error::below)?;
+                let asked = attachment(&network.name, &wish, &snapshot)?;
                 wish.dns_names = Some(asked.dns_names(snapshot.record.plain_name(), &container.id));
             }
             container.change_record(|record| {
@@ -70,11 +70,7 @@ pub(crate) async fn connect(
         }
         return context.save(container, true).await;
     }
-    let asked = change(
-        context,
-        &snapshot,
-        Attachment::from_settings(&network.name, &wish, "").map_err(Error::below)?,
-    )?;
+    let asked = change(context, &snapshot, attachment(&network.name, &wish, &snapshot)?)?;
     let sandboxes = Arc::clone(&context.sandboxes);
     let sandbox = blocking(move || sandboxes.connect(asked).map_err(Error::below)).await?;
     container.change_record(|record| {
@@ -195,6 +191,12 @@ async fn enter(
     let (before, sandbox) = (Arc::clone(before), Arc::clone(sandbox));
     blocking(move || files::update(&whole, &same.directory, &before, &sandbox)).await?;
     context.save(container, true).await
+}
+
+/// What is wished of the endpoint of a container in a network.
+fn attachment(network: &str, wish: &EndpointSettings, snapshot: &Snapshot) -> Result<Attachment> {
+    let attachment = Attachment::from_settings(network, wish, "").map_err(Error::below)?;
+    Ok(attachment.with_hostname(&snapshot.record.config.hostname))
 }
 
 /// What the network room is asked for.

@@ -7,8 +7,6 @@
 use super::attach::Attachers;
 use super::disk;
 use super::record::Record;
-use super::restart_policy::Backoff;
-use super::state::{Change, Illegal};
 use crate::engine::Config;
 use crate::error::{Error, Result};
 use crate::exec::ExecTable;
@@ -21,6 +19,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 use tierce_events::{Events, Subject};
+use tierce_lifecycle::Backoff;
+use tierce_lifecycle::{Change, Illegal};
 use tierce_oci::container::HostConfig;
 use tierce_spec::HostFacts;
 use tierce_spec::validate::Capacity;
@@ -279,7 +279,10 @@ impl Context {
         match (matches.next(), matches.next()) {
             (Some((_, container)), None) => Ok(Arc::clone(container)),
             (Some(_), Some(_)) => Err(Error::AmbiguousPrefix(name.to_owned())),
-            (None, _) => Err(missing()),
+            (None, _) => {
+                drop(table);
+                super::links::find(self, name).ok_or_else(missing)
+            }
         }
     }
 

@@ -5,7 +5,6 @@
 use super::context::{Container, Context, blocking};
 use super::record::{EndpointSettings, MountPoint, NetworkSettings, Record};
 use super::requests::{Create, Created};
-use super::state::State;
 use super::{defaults, links, log_options, merge, name, record, volumes};
 use crate::error::{Error, Result};
 use crate::parts::ImageFacts;
@@ -13,6 +12,7 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tierce_lifecycle::State;
 use tierce_oci::Platform;
 use tierce_oci::container::{Config, HostConfig};
 use tierce_spec::{mount_points, validate};

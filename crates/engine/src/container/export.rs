@@ -2,10 +2,10 @@
 
 use super::context::{Context, blocking};
 use super::root;
-use super::state::Status;
 use crate::error::{Error, Result};
 use std::io::Write;
 use std::sync::Arc;
+use tierce_lifecycle::Status;
 
 /// A container's file system about to be written.
 pub struct Exporting {

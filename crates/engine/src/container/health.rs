@@ -8,13 +8,12 @@
 use super::context::{Container, Context};
 use super::record::Record;
 use super::requests::Stop;
-use super::state::Status;
 use super::stop;
 use crate::error::Result;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use tierce_lifecycle::{Health, Probe, Status};
 use tierce_oci::container::Config;
 use tierce_oci::runtime::{Capabilities, Process};
 use tierce_spec::signal;
@@ -29,66 +28,18 @@ const START_INTERVAL: Duration = Duration::from_secs(5);
 /// Failures in a row.
 const RETRIES: u32 = 3;
 
-/// What the probes came to, as it is persisted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct Health {
-    /// `starting`, `healthy`, `unhealthy`; empty or `none`: not probed.
-    pub status: String,
-    /// Failures in a row that counted.
-    pub failing_streak: i64,
-    /// The last probes, oldest first.
-    pub log: Option<Vec<Probe>>,
-}
-
-/// One probe, as it is persisted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct Probe {
-    /// When it began, RFC 3339.
-    pub start: String,
-    /// When it ended, RFC 3339.
-    pub end: String,
-    /// 0 means healthy; −1: it could not run, or took too long.
-    pub exit_code: i64,
-    /// What it printed, or why there was none.
-    pub output: String,
-}
-
-impl Health {
-    /// The status in Docker's word for lists and filters.
-    pub fn word(health: Option<&Self>) -> &str {
-        health
-            .map(|health| health.status.as_str())
-            .filter(|status| !status.is_empty())
-            .unwrap_or("none")
-    }
-
-    /// Nobody probes any more: Docker calls it unhealthy.
-    pub(crate) fn suspend(health: &mut Option<Self>) {
-        if let Some(health) = health {
-            HealthStatus::Unhealthy.as_str().clone_into(&mut health.status);
-        }
-    }
-
-    fn is(&self, status: HealthStatus) -> bool {
-        self.status == status.as_str()
-    }
-}
-
-impl From<&tierce_task::Health> for Health {
-    fn from(health: &tierce_task::Health) -> Self {
-        let probe = |result: &ProbeResult| Probe {
-            start: tierce_logs::time::format(result.start),
-            end: tierce_logs::time::format(result.end),
-            exit_code: result.exit_code.into(),
-            output: result.output.clone(),
-        };
-        Self {
-            status: health.status.as_str().to_owned(),
-            failing_streak: health.failing_streak.into(),
-            log: Some(health.log.iter().map(probe).collect()),
-        }
+/// What the shim found, as it is persisted.
+fn persisted(health: &tierce_task::Health) -> Health {
+    let probe = |result: &ProbeResult| Probe {
+        start: tierce_logs::time::format(result.start),
+        end: tierce_logs::time::format(result.end),
+        exit_code: result.exit_code.into(),
+        output: result.output.clone(),
+    };
+    Health {
+        status: health.status.as_str().to_owned(),
+        failing_streak: health.failing_streak.into(),
+        log: Some(health.log.iter().map(probe).collect()),
     }
 }
 
@@ -213,11 +164,8 @@ pub(super) async fn changed(context: &Arc<Context>, container: &Arc<Container>) 
 pub(super) async fn recovered(context: &Arc<Context>, container: &Arc<Container>) {
     take_over(context, container).await;
     let state = &container.snapshot().record.state;
-    let unhealthy = state
-        .health
-        .as_ref()
-        .is_some_and(|health| health.is(HealthStatus::Unhealthy));
-    if unhealthy && state.status() == Status::Running {
+    let unhealthy = HealthStatus::Unhealthy.as_str();
+    if Health::word(state.health.as_ref()) == unhealthy && state.status() == Status::Running {
         act(context, container).await;
     }
 }
@@ -230,7 +178,7 @@ async fn take_over(context: &Arc<Context>, container: &Arc<Container>) -> bool {
         return false;
     }
     let known = context.tasks.state(&container.id).ok().and_then(|task| task.health);
-    let Some(now) = known.as_ref().map(Health::from) else {
+    let Some(now) = known.as_ref().map(persisted) else {
         return false;
     };
     let before = Health::word(state.health.as_ref());
@@ -238,7 +186,7 @@ async fn take_over(context: &Arc<Context>, container: &Arc<Container>) -> bool {
         return false;
     }
     let turned = before != now.status;
-    let unhealthy = now.is(HealthStatus::Unhealthy);
+    let unhealthy = now.status == HealthStatus::Unhealthy.as_str();
     let action = format!("health_status: {}", now.status);
     let snapshot = container.change_record(|record| record.state.health = Some(now));
     if turned {

@@ -1,6 +1,7 @@
 //! `inspect`: all that is known about one container.
 
 use super::context::{Context, blocking};
+use super::links;
 use super::record::{MountPoint, Record};
 use super::requests::Inspection;
 use crate::error::{Error, Result};
@@ -30,7 +31,7 @@ pub(crate) async fn inspect(context: &Context, name: &str, size: bool) -> Result
     Ok(Inspection {
         mounts: mounts(context, &snapshot.record),
         record: Arc::clone(&snapshot.record),
-        host_config: Arc::clone(&snapshot.host_config),
+        host_config: links::shown(context, &snapshot),
         graph_driver: snapshot.record.driver.clone(),
         graph_data,
         exec_ids: context.execs.of(&container.id),

@@ -4,8 +4,9 @@
 //! Source: moby `daemon/links.go`, `daemon/links/links.go`, `daemon/container_operations_unix.go`
 //! (`setupLinkedContainers`), `opts/parse.go` (`ParseLink`).
 
-use super::context::{Context, Snapshot};
+use super::context::{Container, Context, Snapshot};
 use crate::error::{Error, Result};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tierce_network::Port;
@@ -33,18 +34,21 @@ fn parse(text: &str) -> Result<(&str, &str)> {
     }
     match name.strip_prefix('/') {
         Some(name) => Ok((name, alias.rsplit('/').next().unwrap_or(alias))),
-        None => Ok((name, alias)),
+        None => Ok((name, alias.trim_start_matches('/'))),
     }
+}
+
+/// Whether links are to containers. On other networks a link is a name that may mean somebody later.
+fn are_to_containers(host_config: &HostConfig) -> bool {
+    let mode = host_config.network_mode.as_str();
+    matches!(mode, "" | "default" | BRIDGE | "host" | "none") || mode.starts_with("container:")
 }
 
 /// Checks the links of a request.
 pub(super) fn check(context: &Context, host_config: &HostConfig) -> Result<()> {
-    let mode = host_config.network_mode.as_str();
-    let of_default_bridge = matches!(mode, "" | "default" | BRIDGE | "host" | "none") || mode.starts_with("container:");
     for text in host_config.links.iter().flatten() {
         let (name, _) = parse(text)?;
-        // On other networks a link is a name that may mean somebody later.
-        if !of_default_bridge {
+        if !are_to_containers(host_config) {
             continue;
         }
         // Not "not found": a client would go and pull the image.
@@ -60,6 +64,77 @@ pub(super) fn check(context: &Context, host_config: &HostConfig) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The containers that one is linked to, as far as they are there, by its names for them. A name by a link of somebody
+/// else leads nowhere: such names could lead to each other.
+fn children(context: &Context, host_config: &HostConfig) -> Vec<(String, Arc<Snapshot>)> {
+    let links = host_config.links.iter().flatten();
+    let links = links.filter(|_| are_to_containers(host_config));
+    let parsed = links.filter_map(|text| parse(text).ok());
+    parsed
+        .filter(|(name, _)| !name.contains('/'))
+        .filter_map(|(name, alias)| Some((alias.to_owned(), context.find(name).ok()?.snapshot())))
+        .collect()
+}
+
+/// The host configuration as it is shown: each link with the present names of both sides, `/db:/web/data`.
+pub(super) fn shown(context: &Context, snapshot: &Snapshot) -> Arc<HostConfig> {
+    let mut shown = Arc::clone(&snapshot.host_config);
+    if shown.links.as_ref().is_some_and(|links| !links.is_empty()) {
+        let parent = &snapshot.record.name;
+        let children = children(context, &snapshot.host_config).into_iter();
+        let links: Vec<_> = children
+            .map(|(alias, child)| format!("{}:{parent}/{alias}", child.record.name))
+            .collect();
+        Arc::make_mut(&mut shown).links = (!links.is_empty()).then_some(links);
+    }
+    shown
+}
+
+/// The names that containers have by links of others: `/web/data`, by their ids.
+pub(super) fn names(context: &Context) -> HashMap<String, Vec<String>> {
+    let mut names: HashMap<String, Vec<String>> = HashMap::new();
+    for parent in context.all() {
+        let parent = parent.snapshot();
+        for (alias, child) in children(context, &parent.host_config) {
+            let name = format!("{}/{alias}", parent.record.name);
+            names.entry(child.record.id.clone()).or_default().push(name);
+        }
+    }
+    names
+}
+
+/// The container that another calls by a link, `web/data`.
+pub(super) fn find(context: &Context, name: &str) -> Option<Arc<Container>> {
+    let (parent, alias) = name.trim_start_matches('/').split_once('/')?;
+    let parent = context.find(parent).ok()?.snapshot();
+    let children = children(context, &parent.host_config);
+    let (_, child) = children.into_iter().find(|(known, _)| known == alias)?;
+    context.find(&child.record.id).ok()
+}
+
+/// After a rename: links follow the container. Both names have no slash.
+pub(super) async fn follow(context: &Context, previous: &str, name: &str) {
+    let means = |text: &String| parse(text).is_ok_and(|(known, _)| known == previous);
+    for parent in context.all() {
+        let is_affected =
+            |host_config: &HostConfig| are_to_containers(host_config) && host_config.links.iter().flatten().any(means);
+        if !is_affected(&parent.snapshot().host_config) {
+            continue;
+        }
+        let _transition = parent.transition().await;
+        let mut host_config = (*parent.snapshot().host_config).clone();
+        for text in host_config.links.iter_mut().flatten() {
+            if let Ok((known, alias)) = parse(text)
+                && known == previous
+            {
+                *text = format!("{name}:{alias}");
+            }
+        }
+        parent.change(|snapshot| snapshot.host_config = Arc::new(host_config));
+        context.save_or_warn(&parent, true).await;
+    }
 }
 
 /// The containers that one on the default bridge is linked to; they must run.
@@ -179,6 +254,7 @@ mod tests {
     fn every_form_of_a_link() {
         assert_eq!(parse("db").unwrap(), ("db", "db"));
         assert_eq!(parse("db:data").unwrap(), ("db", "data"));
+        assert_eq!(parse("db:/data").unwrap(), ("db", "data"));
         assert_eq!(parse("/db:/web/data").unwrap(), ("db", "data"));
         assert_eq!(parse("").unwrap_err().to_string(), "empty string specified for links");
         assert_eq!(parse("a:b:c").unwrap_err().to_string(), "bad format for links: a:b:c");

@@ -2,14 +2,13 @@
 //! Source: moby `daemon/list.go`.
 
 use super::context::{Container, Context, Snapshot, blocking};
-use super::health::Health;
-use super::inspect;
 use super::requests::{List, Summary};
-use super::state::Status;
+use super::{inspect, links};
 use crate::error::{Error, Result};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use tierce_events::Filters;
+use tierce_lifecycle::{Health, Status};
 
 /// Keys that the filters of `ps` may have.
 const FILTERS: [&str; 15] = [
@@ -50,9 +49,11 @@ pub(crate) async fn list(context: &Context, request: List) -> Result<Vec<Summary
         .take(limit)
         .collect();
     let mut images = ImageNames::default();
+    let mut linked = links::names(context);
     let mut summaries = Vec::with_capacity(chosen.len());
     for (container, snapshot) in chosen {
         let mut summary = Summary {
+            other_names: linked.remove(&container.id).unwrap_or_default(),
             image: images.shown(context, &snapshot),
             record: Arc::clone(&snapshot.record),
             host_config: Arc::clone(&snapshot.host_config),

@@ -1,10 +1,15 @@
 //! An image's configuration under a container's own. Source: moby `daemon/container.go`.
 
 use crate::error::{Error, Result};
+use std::path::Path;
 use tierce_oci::container::Config;
 
 /// Fills what the request left open from the image, and checks that there is something to run.
 pub(crate) fn merge(own: &mut Config, image: &Config) -> Result<()> {
+    if !own.working_dir.is_empty() {
+        let cleaned = tierce_fsops::clean(Path::new(&own.working_dir));
+        own.working_dir = cleaned.to_string_lossy().into_owned();
+    }
     tierce_image::inherit(own, image);
     // `--entrypoint ""` takes the image's away.
     if own
@@ -50,6 +55,18 @@ mod tests {
             user: "app".into(),
             labels: Some([("l".to_owned(), "image".to_owned())].into()),
             ..Config::default()
+        }
+    }
+
+    #[test]
+    fn the_working_directory_of_a_request_is_cleaned() {
+        for (given, cleaned) in [("/tmp/", "/tmp"), ("/a//b/../c", "/a/c"), ("", "")] {
+            let mut own = Config {
+                working_dir: given.into(),
+                ..Config::default()
+            };
+            merge(&mut own, &image()).unwrap();
+            assert_eq!(own.working_dir, cleaned);
         }
     }
 

@@ -1,12 +1,12 @@
 //! What happens when processes end: the loop that follows the tasks' events, and the end of a container.
 
 use super::context::{Container, Context};
-use super::restart_policy::Policy;
-use super::state::{Change, State};
 use super::{health, release, remove, start};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
+use tierce_lifecycle::Policy;
+use tierce_lifecycle::{Change, State};
 use tierce_task::{Event, EventKind, EventReceiver, Exit, ProcessId};
 
 /// Between two looks whether the supervisor is back.
@@ -91,7 +91,7 @@ pub(crate) async fn ended(context: &Arc<Context>, container: &Arc<Container>, ex
         release::delete_task(context, &container.id),
         release::release(context, container)
     );
-    context.execs.forget_all(&container.id);
+    context.execs.all_ended(&container.id);
     context.leases.set_running(&container.id, false);
     let delay = restarts.then(|| transient.backoff.next(ran));
     let seconds = ran.as_secs().to_string();

@@ -1,9 +1,9 @@
 //! `pause` and `unpause`: all processes of a container frozen and thawed.
 
 use super::context::{Container, Context};
-use super::state::{Change, Status};
 use crate::error::{Error, Result};
 use std::sync::Arc;
+use tierce_lifecycle::{Change, Status};
 
 /// See [`super::Containers::pause`].
 pub(crate) async fn pause(context: &Arc<Context>, container: &Arc<Container>) -> Result<()> {

@@ -206,7 +206,8 @@ pub(super) fn wish(context: &Context, snapshot: &Snapshot) -> Result<Join> {
             } else {
                 ""
             };
-            attachments.push(Attachment::from_settings(network, settings, mac).map_err(Error::below)?);
+            let attachment = Attachment::from_settings(network, settings, mac).map_err(Error::below)?;
+            attachments.push(attachment.with_hostname(&record.config.hostname));
         }
         // It gives `eth0`.
         attachments.sort_by_key(|attachment| (!is_own(&attachment.network), attachment.network.clone()));

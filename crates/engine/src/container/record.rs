@@ -6,11 +6,11 @@
 //! `daemon/container/container.go`, `daemon/container/state.go`, `daemon/network/settings.go`,
 //! `daemon/volume/mounts/mounts.go`.
 
-use crate::container::state::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use tierce_lifecycle::State;
 use tierce_oci::container::{Config, PortMap};
 
 pub use tierce_oci::container::{EndpointSettings, MountPoint};

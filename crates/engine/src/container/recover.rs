@@ -5,14 +5,14 @@
 
 use super::context::{Container, Context, blocking};
 use super::record::Record;
-use super::restart_policy::Policy;
-use super::state::{Change, Status};
 use super::{connect, disk, health, on_exit, prepare, release, remove, start};
 use crate::error::{Error, Result};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tierce_lifecycle::Policy;
+use tierce_lifecycle::{Change, Status};
 use tierce_oci::container::HostConfig;
 use tierce_store::{Lease, Resource};
 use tierce_task::{Exit, ProcessId, TaskState, TaskStatus};

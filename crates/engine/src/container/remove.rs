@@ -5,10 +5,10 @@
 
 use super::context::{Container, Context, blocking};
 use super::requests::Remove;
-use super::state::{Change, Status};
 use super::stop;
 use crate::error::{Error, Result};
 use std::sync::Arc;
+use tierce_lifecycle::{Change, Status};
 
 /// See [`super::Containers::remove`].
 pub(crate) async fn remove(context: &Arc<Context>, container: &Arc<Container>, request: Remove) -> Result<()> {

@@ -1,7 +1,7 @@
 //! `rename`: the new name is taken before the old one is freed.
 
 use super::context::{Context, blocking};
-use super::name;
+use super::{links, name};
 use crate::error::{Error, Result};
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub(crate) async fn rename(context: &Context, old: &str, new: &str) -> Result<()
         Error::Invalid(text) => Error::Invalid(format!("Error when allocating new name: {text}")),
         other => other,
     })?;
-    let _transient = container.transition().await;
+    let transient = container.transition().await;
     let previous = container.snapshot().record.name.clone();
     if previous == new {
         return Err(Error::Invalid(
@@ -40,5 +40,8 @@ pub(crate) async fn rename(context: &Context, old: &str, new: &str) -> Result<()
         tracing::warn!(container = container.id, %error, "a container that was renamed is found by its old name");
     }
     context.publish(&container.snapshot().record, "rename", &[("oldName", &previous)]);
+    // Others are waited for, which may wait for this one.
+    drop(transient);
+    links::follow(context, previous.trim_start_matches('/'), new.trim_start_matches('/')).await;
     Ok(())
 }

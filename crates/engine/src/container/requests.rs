@@ -161,6 +161,8 @@ pub struct Summary {
     pub record: Arc<Record>,
     /// Its host configuration.
     pub host_config: Arc<HostConfig>,
+    /// What other containers call it by their links, `/web/data`.
+    pub other_names: Vec<String>,
     /// The image as the user knows it: the name it was made with, or the id when that name now means another image.
     pub image: String,
     /// Its mounts, with the places where volumes are today.

@@ -10,7 +10,6 @@
 
 use super::context::{Container, Context, Snapshot, blocking};
 use super::record::{EndpointSettings, NetworkSettings};
-use super::state::{Change, Status};
 use super::{checkpoint, health, log_options, prepare, release, remove, runtime_failure};
 use crate::error::{Error, Result};
 use crate::metrics::Action;
@@ -20,6 +19,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
+use tierce_lifecycle::{Change, Status};
 use tierce_logs::Source;
 use tierce_network::{Mac, Sandbox};
 use tierce_spec::Inputs;
@@ -49,7 +49,7 @@ pub(crate) async fn start(context: &Arc<Context>, container: &Arc<Container>, ch
     if snapshot.gone {
         return Err(Error::NoSuchContainer(container.id.clone()));
     }
-    transient.backoff = super::restart_policy::Backoff::default();
+    transient.backoff = tierce_lifecycle::Backoff::default();
     container.change_record(|record| {
         record.has_been_manually_stopped = false;
         record.restart_count = 0;
@@ -244,7 +244,7 @@ fn task_of(context: &Context, directory: &Path, snapshot: &Snapshot, ready: Read
 /// Looks up the containers whose namespaces are shared; they must run.
 fn shared(context: &Context, snapshot: &Snapshot) -> Result<Shared> {
     let host_config = &snapshot.host_config;
-    let donor = |mode: &str, what: &str| -> Result<Option<Arc<Snapshot>>> {
+    let donor = |mode: &str, what: &str, refusal: fn(&Snapshot) -> String| -> Result<Option<Arc<Snapshot>>> {
         let Some(name) = mode.strip_prefix("container:") else {
             return Ok(None);
         };
@@ -257,17 +257,26 @@ fn shared(context: &Context, snapshot: &Snapshot) -> Result<Shared> {
         }
         let status = donor.record.state.status();
         if status != Status::Running && status != Status::Paused {
-            return Err(Error::Conflict(format!(
-                "cannot join {what} namespace of a non running container: container {} is {}",
-                donor.record.plain_name(),
-                status.as_str()
-            )));
+            return Err(Error::Conflict(refusal(&donor)));
         }
         Ok(Some(donor))
     };
-    let network = donor(&host_config.network_mode, "network")?;
-    let pid = donor(&host_config.pid_mode, "PID")?;
-    let ipc = donor(&host_config.ipc_mode, "IPC")?;
+    // A fault of the state and not of the request, for dockerd.
+    let joined = |mode: &str, what: &str| {
+        let donor = donor(mode, what, |donor| {
+            format!("container {} is not running", donor.record.id)
+        });
+        donor.map_err(|error| Error::Internal(format!("failed to join {what} namespace: {error}")))
+    };
+    let network = donor(&host_config.network_mode, "network", |donor| {
+        format!(
+            "cannot join network namespace of a non running container: container {} is {}",
+            donor.record.plain_name(),
+            donor.record.state.status().as_str()
+        )
+    })?;
+    let pid = joined(&host_config.pid_mode, "PID")?;
+    let ipc = joined(&host_config.ipc_mode, "IPC")?;
     let namespace = |donor: &Snapshot, kind: &str| PathBuf::from(format!("/proc/{}/ns/{kind}", donor.record.state.pid));
     let mut shared = Shared::default();
     if let Some(donor) = network {

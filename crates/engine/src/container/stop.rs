@@ -2,11 +2,11 @@
 
 use super::context::{Container, Context, Snapshot};
 use super::requests::Stop;
-use super::state::{Change, Status};
 use crate::error::{Error, Result};
 use std::sync::Arc;
 use std::time::Duration;
 use tierce_fault::{Fault, Kind};
+use tierce_lifecycle::{Change, Status};
 use tierce_spec::signal;
 use tierce_task::ProcessId;
 use tokio::sync::watch;

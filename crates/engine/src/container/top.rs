@@ -1,8 +1,8 @@
 //! `top`: the processes of a container as the host's `ps` would show them.
 
 use super::context::{Context, blocking};
-use super::state::Status;
 use crate::error::{Error, Result};
+use tierce_lifecycle::Status;
 use tierce_processes::ProcessTable;
 
 /// See [`super::Containers::top`].

@@ -4,7 +4,6 @@ use super::archive;
 use super::context::{Container, Context, Snapshot, blocking};
 use super::health;
 use super::log_options;
-use super::state::Status;
 use crate::error::{Error, Result};
 use rustix::fs::OFlags;
 use std::io::Read;
@@ -13,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tierce_events::Subject;
 use tierce_fsops::Root;
+use tierce_lifecycle::Status;
 use tierce_logs::{Next, Query};
 use tierce_why::program::{Examined, HEAD, Kind, recognise};
 use tierce_why::{Evidence, Explanation, Health, Memory, Probe, Program, Restart, Sent, State, kernel_log};
@@ -114,7 +114,7 @@ fn collect(context: &Context, container: &Container, snapshot: &Snapshot, peak: 
     }
 }
 
-fn probe(probe: &super::state::Probe) -> Probe {
+fn probe(probe: &tierce_lifecycle::Probe) -> Probe {
     Probe {
         end: probe.end.clone(),
         exit_code: probe.exit_code,

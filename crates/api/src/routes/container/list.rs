@@ -24,7 +24,7 @@ pub(super) async fn list(call: Call) -> Outcome {
     let summaries = call.engine.containers.list(request).await?;
     let rows: Vec<ContainerSummary> = summaries
         .iter()
-        .map(|summary| convert::container::summary(summary, now))
+        .map(|summary| convert::container::summary(summary, now, call.version))
         .collect();
     Reply::json(&rows)
 }

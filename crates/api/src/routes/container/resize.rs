@@ -16,8 +16,14 @@ pub(super) async fn resize(call: Call) -> Outcome {
 pub(in crate::routes) fn size(call: &Call) -> Result<(u16, u16), Failure> {
     let side = |name: &str, word: &str| {
         let text = call.query.text(name);
-        text.parse::<u16>()
-            .map_err(|_| Failure::invalid(format!("invalid resize {word} {text:?}: invalid syntax")))
+        let cause = match text.parse::<i128>() {
+            Ok(number) => match u16::try_from(number) {
+                Ok(side) => return Ok(side),
+                Err(_) => "value out of range",
+            },
+            Err(_) => "invalid syntax",
+        };
+        Err(Failure::invalid(format!("invalid resize {word} {text:?}: {cause}")))
     };
     Ok((side("h", "height")?, side("w", "width")?))
 }

@@ -68,7 +68,7 @@ pub(super) fn set(contexts: &Contexts, context: &mut Context, given: &[Keys]) ->
         return Ok(contexts.set_tls_files(&context.name, DOCKER, &[])?);
     }
     let skip_tls_verify = match values.get("skip-tls-verify") {
-        Some(value) => crate::go_bool(value).map_err(|error| refuse(&format!("skip-tls-verify: {error}")))?,
+        Some(value) => tierce_oci::parse_bool(value).map_err(|error| refuse(&format!("skip-tls-verify: {error}")))?,
         None => false,
     };
     let path = |key: &str| {

@@ -145,15 +145,8 @@ enum Refusal {
     Unfit(String),
 }
 
-/// Go's `strconv.ParseBool`.
 fn boolean(text: &str) -> Result<bool, Refusal> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(Refusal::Unreadable(format!(
-            "strconv.ParseBool: parsing {text:?}: invalid syntax"
-        ))),
-    }
+    tierce_oci::parse_bool(text).map_err(Refusal::Unreadable)
 }
 
 fn address<T: FromStr>(text: &str) -> Result<T, Refusal> {

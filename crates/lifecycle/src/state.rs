@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use super::health::{Health, Probe};
+use crate::health::Health;
 
 /// Go's zero time, which stands for "never" in Docker's documents.
 pub const NEVER: Timestamp = Timestamp::constant(-62_135_596_800, 0);
