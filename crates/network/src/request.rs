@@ -140,6 +140,7 @@ impl Attachment {
     }
 
     /// The same of a container with this host name.
+    #[must_use]
     pub fn with_hostname(mut self, hostname: &str) -> Self {
         hostname.clone_into(&mut self.hostname);
         self
