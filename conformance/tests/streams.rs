@@ -142,6 +142,30 @@ fn row_076_a_terminal_is_raw_has_a_size_and_can_be_left() {
 }
 
 #[test]
+fn row_076_an_attached_client_is_let_go_when_the_container_has_ended() {
+    let (daemon, image) = Daemon::with_busybox();
+    let script = "echo done; exec >&- 2>&-; sleep 1; exit 3";
+    daemon
+        .docker(&["create", "--name", "early", &image, "sh", "-c", script])
+        .ok();
+    let (_, stream) = attach(&daemon, "v1.51", "early", "stream=1&stdout=1&stderr=1");
+    daemon.docker(&["start", "early"]).ok();
+    assert_eq!(read_all(stream), b"\x01\0\0\0\0\0\0\x05done\n");
+    // Its output ended long before; what is asked now is known.
+    assert_eq!(
+        daemon.inspect("early", "{{.State.Status}} {{.State.ExitCode}}"),
+        "exited 3"
+    );
+    // One whose program cannot be started ends the stream too.
+    daemon
+        .docker(&["create", "--name", "no-program", &image, "/nowhere"])
+        .ok();
+    let (_, stream) = attach(&daemon, "v1.51", "no-program", "stream=1&stdout=1");
+    assert_eq!(daemon.docker(&["start", "no-program"]).code, 1);
+    assert_eq!(read_all(stream), b"");
+}
+
+#[test]
 fn row_076_a_websocket_carries_both_ways() {
     let (daemon, image) = Daemon::with_busybox();
     let id = daemon

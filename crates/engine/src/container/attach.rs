@@ -3,7 +3,7 @@
 //! A client attaches *before* it starts the container, so the stream of a container that does not run is a promise:
 //! [`start`](super::start) keeps it between creating the task and starting its program, which is why nothing is missed.
 
-use super::context::{Container, Context, run_to_end};
+use super::context::{Container, Context, Snapshot, run_to_end};
 use super::requests::{Attach, LogRequest, Logs};
 use crate::error::{Error, Result};
 use std::path::Path;
@@ -24,6 +24,31 @@ pub struct Attached {
     pub logs: Option<Logs>,
     /// The live stream, where asked for.
     pub stream: Option<PendingStream>,
+    /// When the stream is over for the client.
+    pub end: End,
+}
+
+/// The end of a container's life, or of its attempt to start. As with dockerd an attached client is let go no earlier,
+/// also when the program has closed its output long before: whoever asks next finds the exit status, and what the
+/// container held is free.
+#[derive(Debug)]
+pub struct End {
+    container: Arc<Container>,
+    exits: u64,
+}
+
+impl End {
+    /// Waits for it. To be asked when the output has ended.
+    pub async fn reached(self) {
+        // A start may still be under way, or that end be on its way into the record.
+        drop(self.container.transition().await);
+        let mut changes = self.container.watch();
+        let over = |snapshot: &Arc<Snapshot>| {
+            !snapshot.record.state.is_alive() || snapshot.exits > self.exits || snapshot.gone
+        };
+        // It fails when the engine is gone.
+        let _ = changes.wait_for(over).await;
+    }
 }
 
 /// A stream to the shim that exists now or when the container starts.
@@ -171,6 +196,10 @@ pub(crate) async fn attach(context: &Arc<Context>, name: &str, request: Attach) 
         tty: snapshot.record.config.tty,
         logs,
         stream,
+        end: End {
+            container,
+            exits: snapshot.exits,
+        },
     })
 }
 

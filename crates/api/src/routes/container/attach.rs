@@ -1,6 +1,5 @@
 //! `POST /containers/{id}/attach` and `GET /containers/{id}/attach/ws`
 
-use std::future::ready;
 use std::pin::pin;
 
 use bytes::Bytes;
@@ -101,7 +100,7 @@ async fn carry(socket: Socket, early: Bytes, attached: Attached, relay: Relay) {
         () = hung_up(&socket) => None,
     };
     if let Some(process) = process {
-        let end = relay.run(socket, early, process, ready(())).await;
+        let end = relay.run(socket, early, process, attached.end.reached()).await;
         tracing::debug!(?end, "attached client left");
     }
 }
