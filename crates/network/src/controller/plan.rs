@@ -36,22 +36,27 @@ pub(super) fn addresses(
     if matches!(spec.configuration, Configuration::Only { .. }) {
         (ipv4, ipv6) = (false, false);
     }
-    let (mtu, mode, mode6) = match kind {
-        NetworkKind::Bridge(options) => (options.mtu, options.gateway_mode, options.gateway_mode6),
-        _ => (IPV6_MTU, GatewayMode::Nat, GatewayMode::Nat),
+    let (mtu, has_gateway, has_gateway6) = match kind {
+        // Who is inside needs no address of a bridge that has none.
+        NetworkKind::Bridge(options) => (
+            options.mtu,
+            options.gateway_mode != GatewayMode::Isolated && !(options.inhibit_ipv4 && spec.internal),
+            options.gateway_mode6 != GatewayMode::Isolated,
+        ),
+        _ => (IPV6_MTU, true, true),
     };
     if ipv6 && mtu < IPV6_MTU {
         let text = format!("an MTU of {mtu} is too small for IPv6, which needs {IPV6_MTU}");
         return Err(Error::Invalid(text));
     }
-    let family = |wanted: bool, is_ipv6: bool, mode: GatewayMode| {
+    let family = |wanted: bool, is_ipv6: bool, has_gateway: bool| {
         let asked = spec
             .subnets
             .iter()
             .find(|asked| asked.subnet.addr().is_ipv6() == is_ipv6);
         let planned = wanted.then(|| subnet(pools, asked, is_ipv6, occupied)).transpose()?;
         Ok::<_, Error>(planned.map(|ipam| Ipam {
-            gateway: ipam.gateway.filter(|_| mode != GatewayMode::Isolated),
+            gateway: ipam.gateway.filter(|_| has_gateway),
             ..ipam
         }))
     };
@@ -65,8 +70,8 @@ pub(super) fn addresses(
         ..Ipam::of(asked.subnet.trunc())
     });
     Ok(Subnets {
-        four: family(ipv4, false, mode)?,
-        six: family(ipv6, true, mode6)?,
+        four: family(ipv4, false, has_gateway)?,
+        six: family(ipv6, true, has_gateway6)?,
         idle: idle.collect(),
     })
 }

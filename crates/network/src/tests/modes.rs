@@ -137,6 +137,37 @@ fn isolated_networks_have_no_gateway_and_their_bridge_no_address() {
 }
 
 #[test]
+fn both_addresses_of_the_smallest_network_are_containers() {
+    on_own_machine(|world| {
+        let networks = world.controller();
+        for (name, option) in [
+            ("isolated", (MODE, "isolated")),
+            ("inhibited", ("bridge.inhibit_ipv4", "true")),
+        ] {
+            let spec = NetworkSpec {
+                internal: true,
+                ipv6: None,
+                subnets: vec![SubnetSpec::of("10.72.0.0/31".parse().unwrap())],
+                ..dual(name, &[option])
+            };
+            networks.create(spec).unwrap();
+            let [one, two] = [1, 2].map(|number| networks.join(wish_on(name, number)).unwrap());
+            let address = |sandbox: &Sandbox| sandbox.primary().unwrap().1.address.unwrap().to_string();
+            assert_eq!(
+                (address(&one).as_str(), address(&two).as_str()),
+                ("10.72.0.0", "10.72.0.1")
+            );
+            serve(one.key.as_ref().unwrap(), 80);
+            inside(two.key.as_ref().unwrap(), || ask("10.72.0.0:80")).unwrap();
+            for sandbox in [one, two] {
+                networks.leave(&sandbox.container).unwrap();
+            }
+            networks.remove(name).unwrap();
+        }
+    });
+}
+
+#[test]
 fn internal_networks_lead_nowhere_not_even_to_published_ports() {
     on_own_machine(|world| {
         let networks = world.controller();

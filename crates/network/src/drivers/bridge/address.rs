@@ -1,6 +1,6 @@
 //! MAC addresses and interface names.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use tierce_oci::Digest;
 
@@ -15,15 +15,17 @@ pub(crate) fn mac_of(address: IpAddr) -> Mac {
             let [a, b, c, d] = address.octets();
             Mac([0x02, 0x42, a, b, c, d])
         }
-        IpAddr::V6(address) => {
-            // All of the address counts: two that end alike may be neighbours.
-            let digest = Digest::sha256_of(&address.octets());
-            let number = digest.hex().get(..10).and_then(|hex| u64::from_str_radix(hex, 16).ok());
-            let [_, _, mut bytes @ ..] = number.unwrap_or_default().to_be_bytes();
-            bytes[0] = 0x06;
-            Mac(bytes)
-        }
+        // All of the address counts: two that end alike may be neighbours.
+        IpAddr::V6(address) => mac_out_of(&address.octets()),
     }
+}
+
+fn mac_out_of(bytes: &[u8]) -> Mac {
+    let digest = Digest::sha256_of(bytes);
+    let number = digest.hex().get(..10).and_then(|hex| u64::from_str_radix(hex, 16).ok());
+    let [_, _, mut bytes @ ..] = number.unwrap_or_default().to_be_bytes();
+    bytes[0] = 0x06;
+    Mac(bytes)
 }
 
 /// The address that an interface with IPv6 has by itself (RFC 4291, appendix A).
@@ -36,11 +38,10 @@ pub(super) fn link_local_of(mac: Mac) -> IpAddr {
     IpAddr::from(address)
 }
 
-/// The bridge's own, from the address that it has or could have.
+/// The bridge's own, from the address that it has or could have. Where there is none, every address may be a container's.
 pub(crate) fn mac_of_bridge(network: &Network) -> Mac {
-    let mut subnets = network.subnets();
-    let address = subnets.next().map(|ipam| ipam.gateway.unwrap_or(ipam.subnet.addr()));
-    mac_of(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+    let gateway = network.subnets().find_map(|ipam| ipam.gateway);
+    gateway.map_or_else(|| mac_out_of(network.id.as_bytes()), mac_of)
 }
 
 /// Name of the host's end: prefix and the start of the endpoint's id, at most 15 bytes.
