@@ -199,7 +199,8 @@ fn interface(wish: &Attachment, network: &Network, sandbox: &Sandbox) -> Result<
     let taken: HashSet<_> = links.map(|link| link.interface.as_str()).chain(["lo"]).collect();
     if let Some(name) = &wish.interface {
         if taken.contains(name.as_str()) {
-            return Err(Error::Invalid(format!("the container has an interface {name} already")));
+            let text = format!("error renaming interface to {name:?}: file exists: the container has one of that name");
+            return Err(Error::Invalid(text));
         }
         return Ok(name.clone());
     }

@@ -218,7 +218,7 @@ fn a_connection_that_fails_leaves_nothing() {
         taken.attachment.interface = Some("eth0".into());
         assert_eq!(
             networks.connect(&taken).unwrap_err().to_string(),
-            "the container has an interface eth0 already"
+            "error renaming interface to \"eth0\": file exists: the container has one of that name"
         );
         // All addresses are there.
         taken.attachment.interface = Some("mine".into());
