@@ -97,10 +97,12 @@ impl Sandbox {
         ways.min_by_key(|(endpoint, ..)| (Reverse(endpoint.wish.priority), endpoint.network_name.as_str()))
     }
 
-    /// Where published ports lead: to the endpoint that has the default route. Where that is none, or leads by a wire
-    /// that passes the host's packet filter by, nothing is published.
-    pub fn published_at(&self) -> Option<(&EndpointInfo, &Link)> {
-        self.way_out().filter(|(_, link)| !link.peer.is_empty())
+    /// Where published ports of IPv4, or of IPv6, lead: to the endpoint that has the family's default route. Where that is
+    /// none, or leads by a wire that passes the host's packet filter by, nothing is published.
+    pub fn published_at(&self, ipv6: bool) -> Option<(&EndpointInfo, &Link)> {
+        let way = if ipv6 { Link::way_out6 } else { Link::way_out };
+        let (endpoint, link, _) = self.best(way)?;
+        (!link.peer.is_empty()).then_some((endpoint, link))
     }
 
     /// Inspect's `SandboxKey`: the pinned namespace, or `<netns directory>/default` in host mode.
@@ -112,7 +114,7 @@ impl Sandbox {
     /// there is nowhere to publish them from.
     pub fn port_map(&self) -> PortMap {
         let mut map = PortMap::new();
-        if self.published_at().is_none() {
+        if self.published_at(false).or(self.published_at(true)).is_none() {
             return map;
         }
         for port in &self.exposed {

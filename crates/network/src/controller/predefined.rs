@@ -1,11 +1,11 @@
 //! The networks that are always there: `bridge` unless it is switched off, `host`, `none`.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
-use ipnet::IpNet;
-use tierce_ipam::{Ipam, choose_subnet, first_host, overlapping};
+use ipnet::{IpNet, Ipv6Net};
+use tierce_ipam::{Ipam, choose_subnet, first_host, overlap, overlapping};
 use tierce_links::Rtnetlink;
 
 use super::networks::{host_routes, occupied_by};
@@ -13,6 +13,9 @@ use super::random_id;
 use crate::drivers::bridge::{self, interface_name};
 use crate::network::{Configuration, NetworkKind};
 use crate::{Config, Error, Network};
+
+/// The addresses that IPv6 interfaces have by themselves.
+const LINK_LOCAL: IpNet = IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 64));
 
 /// Those whose record is missing or no longer what the configuration says.
 pub(super) fn networks(config: &Config, known: &[Arc<Network>]) -> Result<Vec<Network>, Error> {
@@ -74,8 +77,8 @@ fn default_bridge(config: &Config, known: &[Arc<Network>]) -> Result<Network, Er
     Ok(network)
 }
 
-/// `--bip` or `--bip6`, else the address that the interface has, else the recorded subnet while nothing is in its way,
-/// else a new one.
+/// `--bip` or `--bip6`, else the address that the interface has, else the first of `--fixed-cidr` or `--fixed-cidr-v6`, else
+/// the recorded subnet while nothing is in its way, else a new one.
 fn bridge_address(
     config: &Config,
     name: &str,
@@ -84,23 +87,23 @@ fn bridge_address(
     known: &[Arc<Network>],
 ) -> Result<IpNet, Error> {
     let wish = &config.bridge;
-    let wanted = if ipv6 {
-        let address = wish.ipv6.as_ref().and_then(|wish| wish.address);
-        address.map(IpNet::from)
+    let (wanted, part) = if ipv6 {
+        let (address, part) = wish
+            .ipv6
+            .as_ref()
+            .map_or((None, None), |wish| (wish.address, wish.allocation));
+        (address.map(IpNet::from), part.map(IpNet::from))
     } else {
-        wish.address.map(IpNet::from)
+        (wish.address.map(IpNet::from), wish.allocation.map(IpNet::from))
     };
     if let Some(address) = wanted {
         return Ok(address);
     }
-    let route = Rtnetlink::open()?;
-    if let Some(link) = route.link(name)?
-        && let Some(address) = route
-            .addresses(link.index)?
-            .into_iter()
-            .find(|address| address.addr().is_ipv6() == ipv6)
-    {
+    if let Some(address) = present_address(name, ipv6, part)? {
         return Ok(address);
+    }
+    if let Some(part) = part {
+        return Ok(with_length(first_host(part), part));
     }
     let mut occupied = host_routes(Some(name))?;
     let others = known.iter().filter(|network| network.name != "bridge");
@@ -113,6 +116,25 @@ fn bridge_address(
         _ => choose_subnet(&config.pools, ipv6, &occupied)?,
     };
     Ok(with_length(first_host(subnet), subnet))
+}
+
+/// An address that the interface has already, if containers may have addresses from this `part` beside it. That wins where
+/// it is larger than the address's subnet.
+fn present_address(name: &str, ipv6: bool, part: Option<IpNet>) -> Result<Option<IpNet>, Error> {
+    let route = Rtnetlink::open()?;
+    let Some(link) = route.link(name)? else {
+        return Ok(None);
+    };
+    // Every interface may have such an address, whatever its network is.
+    let is_own = |address: &IpNet| LINK_LOCAL.contains(address) && part.is_none_or(|part| !LINK_LOCAL.contains(&part));
+    let fits = |address: &IpNet| {
+        address.addr().is_ipv6() == ipv6 && !is_own(address) && part.is_none_or(|part| overlap(*address, part))
+    };
+    let present = route.addresses(link.index)?.into_iter().find(fits);
+    Ok(present.map(|address| match part {
+        Some(part) if part.prefix_len() < address.prefix_len() => with_length(address.addr(), part),
+        _ => address,
+    }))
 }
 
 /// `address` with the prefix length of `subnet`.

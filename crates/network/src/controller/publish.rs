@@ -1,5 +1,5 @@
-//! Published ports of a sandbox: reserved, put in force, withdrawn. They lead to the endpoint through which the container
-//! reaches the outside ([`crate::Sandbox::published_at`]), and so move when that changes.
+//! Published ports of a sandbox: reserved, put in force, withdrawn. They lead to the endpoints through which the
+//! container reaches the outside ([`crate::Sandbox::published_at`]), and so move when those change.
 
 use super::assembly::Assembly;
 use super::filter::Lead;
@@ -18,7 +18,7 @@ impl Assembly<'_> {
         let reserved = controller.ports.reserve(wishes, ways.taker(&sandbox.name));
         let reservation = reserved.map_err(|cause| Error::Publish {
             name: sandbox.name.clone(),
-            endpoint: ways.endpoint.clone(),
+            endpoint: ways.endpoint(),
             cause: Box::new(cause),
         })?;
         sandbox.ports = reservation.published;
@@ -53,7 +53,7 @@ impl Assembly<'_> {
         let controller = self.controller;
         match (self.published.clone(), self.ways()) {
             (None, None) => Ok(()),
-            (Some(from), Some(to)) if from.endpoint == to.endpoint => Ok(()),
+            (Some(from), Some(to)) if from.leads_as(&to) => Ok(()),
             (Some(from), Some(to)) if from.publishes_as(&to) => {
                 controller
                     .filter

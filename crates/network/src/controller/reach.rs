@@ -82,24 +82,23 @@ pub fn reach(controller: &Controller) -> Result<Vec<PortReach>, Error> {
     sandboxes.sort_by(|one, other| one.name.cmp(&other.name));
     let mut all = Vec::new();
     for sandbox in &sandboxes {
-        let (Some((endpoint, _)), Some(ways)) = (sandbox.published_at(), ways(controller, sandbox)) else {
+        let Some(ways) = ways(controller, sandbox) else {
             continue;
         };
-        let Some((bridge, _)) = host.bridges.iter().find(|(_, network)| network.id == endpoint.network) else {
-            continue;
-        };
-        let judge = Judge {
-            controller,
-            host: &host,
-            bridge,
-            targets: ways.targets,
-        };
-        all.extend(
-            sandbox
-                .ports
-                .iter()
-                .filter_map(|published| judge.port(sandbox, *published)),
-        );
+        all.extend(sandbox.ports.iter().filter_map(|published| {
+            // Without IPv6 of its own the relay leads to the IPv4 side.
+            let end = sandbox.published_at(published.address.is_ipv6());
+            let (endpoint, _) = end.or(sandbox.published_at(false))?;
+            let mut bridges = host.bridges.iter();
+            let (bridge, _) = bridges.find(|(_, network)| network.id == endpoint.network)?;
+            let judge = Judge {
+                controller,
+                host: &host,
+                bridge,
+                targets: ways.targets,
+            };
+            judge.port(sandbox, *published)
+        }));
     }
     Ok(all)
 }

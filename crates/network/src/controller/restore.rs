@@ -137,7 +137,7 @@ impl Controller {
         let (sockets, refused) = self.ports.readopt(&sandbox.ports, ways.taker(&sandbox.name));
         failures.extend(refused.into_iter().map(|cause| Error::Publish {
             name: sandbox.name.clone(),
-            endpoint: ways.endpoint.clone(),
+            endpoint: ways.endpoint(),
             cause: Box::new(cause),
         }));
         failures.extend(self.relay.serve(&sandbox.container, ways.targets, sockets).err());

@@ -6,15 +6,15 @@ use super::Controller;
 use crate::Sandbox;
 use crate::drivers::bridge::{GatewayMode, Options};
 use crate::endpoint::Link;
-use crate::network::{Network, NetworkKind};
+use crate::network::NetworkKind;
 use crate::portmap::nat::Targets;
 use crate::portmap::{Taker, Way};
 
 /// What the ports of a sandbox need to know of it.
 #[derive(Debug, Clone)]
 pub(super) struct Ways {
-    /// Id of the endpoint that they lead to.
-    pub(super) endpoint: String,
+    /// Ids of the endpoints that they lead to, by family.
+    endpoints: [Option<String>; 2],
     /// Its addresses.
     pub(super) targets: Targets,
     families: [Way; 2],
@@ -22,6 +22,16 @@ pub(super) struct Ways {
 }
 
 impl Ways {
+    /// The endpoint that is named where something fails.
+    pub(super) fn endpoint(&self) -> String {
+        self.endpoints.iter().flatten().next().cloned().unwrap_or_default()
+    }
+
+    /// Whether ports lead to the same endpoints.
+    pub(super) fn leads_as(&self, other: &Self) -> bool {
+        self.endpoints == other.endpoints
+    }
+
     /// The sandbox as one who takes ports.
     pub(super) fn taker<'a>(&self, name: &'a str) -> Taker<'a> {
         Taker {
@@ -38,43 +48,69 @@ impl Ways {
     }
 }
 
-/// `None`: there is no interface that ports could lead to.
-pub(super) fn ways(controller: &Controller, sandbox: &Sandbox) -> Option<Ways> {
-    let (endpoint, link) = sandbox.published_at()?;
-    let network = controller.lock().networks.get(&endpoint.network).cloned()?;
-    let NetworkKind::Bridge(options) = &network.kind else {
-        return None;
-    };
-    let config = &controller.config;
-    let routed = [options.gateway_mode, options.gateway_mode6].contains(&GatewayMode::Routed);
-    Some(Ways {
-        endpoint: endpoint.id.clone(),
-        targets: Targets {
-            four: link.address,
-            six: link.address6,
-            inside: routed || config.firewall.direct_routing || !options.trusted_interfaces.is_empty(),
-        },
-        families: families(&network, options, link, config.relay),
-        default_address: options.publish_address.or(config.publish_address),
-    })
+/// Where the ports of one family lead.
+struct End {
+    endpoint: String,
+    link: Link,
+    options: Options,
+    way: Way,
 }
 
-/// What becomes of ports on addresses of each family. `relay`: IPv6 can be brought to a container without IPv6.
-fn families(network: &Network, options: &Options, link: &Link, relay: bool) -> [Way; 2] {
-    if network.internal {
-        return [Way::Nowhere; 2];
+impl End {
+    fn of(controller: &Controller, sandbox: &Sandbox, ipv6: bool) -> Option<Self> {
+        let (endpoint, link) = sandbox.published_at(ipv6)?;
+        let network = controller.lock().networks.get(&endpoint.network).cloned()?;
+        let NetworkKind::Bridge(options) = &network.kind else {
+            return None;
+        };
+        let mode = if ipv6 {
+            options.gateway_mode6
+        } else {
+            options.gateway_mode
+        };
+        Some(Self {
+            endpoint: endpoint.id.clone(),
+            link: link.clone(),
+            options: options.clone(),
+            way: match mode {
+                GatewayMode::Nat | GatewayMode::NatUnprotected => Way::Host,
+                GatewayMode::Routed => Way::Inside,
+                GatewayMode::Isolated => Way::Nowhere,
+            },
+        })
     }
-    let way = |mode, there: bool| match mode {
-        _ if !there => Way::Nowhere,
-        GatewayMode::Nat | GatewayMode::NatUnprotected => Way::Host,
-        GatewayMode::Routed => Way::Inside,
-        GatewayMode::Isolated => Way::Nowhere,
-    };
-    let four = way(options.gateway_mode, link.address.is_some());
-    let six = match link.address6 {
-        Some(_) => way(options.gateway_mode6, true),
-        None if relay && four == Way::Host => Way::Host,
-        None => Way::Nowhere,
-    };
-    [four, six]
+
+    /// Whether ports may answer at the container's own address.
+    fn is_open_inside(&self) -> bool {
+        let modes = [self.options.gateway_mode, self.options.gateway_mode6];
+        modes.contains(&GatewayMode::Routed) || !self.options.trusted_interfaces.is_empty()
+    }
+}
+
+/// `None`: there is no interface that ports could lead to.
+pub(super) fn ways(controller: &Controller, sandbox: &Sandbox) -> Option<Ways> {
+    let config = &controller.config;
+    let ends = [false, true].map(|ipv6| End::of(controller, sandbox, ipv6));
+    let all = || ends.iter().flatten();
+    all().next()?;
+    let mut families = ends
+        .each_ref()
+        .map(|end| end.as_ref().map_or(Way::Nowhere, |end| end.way));
+    let [four, six] = &ends;
+    // The relay brings IPv6 to a container without IPv6.
+    if six.is_none() && config.relay && families[0] == Way::Host {
+        families[1] = Way::Host;
+    }
+    Some(Ways {
+        endpoints: ends.each_ref().map(|end| end.as_ref().map(|end| end.endpoint.clone())),
+        targets: Targets {
+            four: four.as_ref().and_then(|end| end.link.address),
+            six: six.as_ref().and_then(|end| end.link.address6),
+            inside: config.firewall.direct_routing || all().any(End::is_open_inside),
+        },
+        families,
+        default_address: all()
+            .find_map(|end| end.options.publish_address)
+            .or(config.publish_address),
+    })
 }

@@ -95,10 +95,13 @@ impl Ports {
     pub(crate) fn reserve(&self, wishes: &[Publication], taker: Taker<'_>) -> Result<Reservation, PortError> {
         let mut reservation = Reservation::default();
         for wish in wishes {
+            let before = reservation.published.len();
             if let Err(error) = self.reserve_one(wish, taker, &mut reservation) {
                 self.release(&reservation.published, taker.name);
                 return Err(error);
             }
+            // Whatever becomes of them, IPv4 stands first.
+            reservation.published[before..].sort_by_key(|published| published.address);
         }
         Ok(reservation)
     }

@@ -264,7 +264,7 @@ fn ports_are_published_as_the_network_that_remains_does_it() {
         drop(networks);
         let publishes = |sandbox: &Sandbox, host_port: u16| {
             let key = sandbox.key.clone().unwrap();
-            let (_, link) = sandbox.published_at().unwrap();
+            let (_, link) = sandbox.published_at(false).unwrap();
             assert!(sandbox.ports.iter().all(|published| published.host_port == host_port));
             assert_eq!(world.there(|| ask((HERE, 9934))).is_ok(), host_port != 0);
             let address = link.address.unwrap();

@@ -212,6 +212,46 @@ fn ipv6_alone_publishes_on_ipv6_alone() {
 }
 
 #[test]
+fn each_family_is_published_by_the_network_that_leads_it_outside() {
+    on_own_machine(|world| {
+        let networks = world.controller();
+        let four = NetworkSpec {
+            name: "four".into(),
+            ..NetworkSpec::default()
+        };
+        networks.create(four).unwrap();
+        networks.create(six_only("six")).unwrap();
+        let sandbox = networks
+            .join(Join {
+                attachments: vec![Attachment::to("four"), Attachment::to("six")],
+                ports: publish("9915", "991/tcp"),
+                ..wish(1)
+            })
+            .unwrap();
+        let shown: Vec<_> = sandbox.ports.iter().map(|port| port.address.to_string()).collect();
+        assert_eq!(shown, ["0.0.0.0", "::"]);
+        serve(sandbox.key.as_ref().unwrap(), 991);
+        assert_eq!(world.there(|| ask((HERE6, 9915))).unwrap(), format!("ping {THERE6}"));
+        assert_eq!(world.there(|| ask((HERE, 9915))).unwrap(), format!("ping {THERE}"));
+        // Without the one, the relay brings its callers to the other.
+        let mut off = Connect {
+            container: sandbox.container.clone(),
+            attachment: Attachment::to("six"),
+            ports: publish("9915", "991/tcp"),
+            ..Connect::default()
+        };
+        networks.disconnect(&off).unwrap();
+        world.there(|| ask((HERE6, 9915))).unwrap();
+        networks.connect(&off).unwrap();
+        assert_eq!(world.there(|| ask((HERE6, 9915))).unwrap(), format!("ping {THERE6}"));
+        off.attachment = Attachment::to("four");
+        networks.disconnect(&off).unwrap();
+        assert!(world.there(|| ask((HERE, 9915))).is_err());
+        world.there(|| ask((HERE6, 9915))).unwrap();
+    });
+}
+
+#[test]
 fn row_148_ipv6_networks_are_isolated_from_each_other_and_from_outside() {
     on_own_machine(|world| {
         let networks = world.controller();
@@ -324,6 +364,32 @@ fn the_default_bridge_may_have_ipv6() {
         serve(&world.other_host, 7000);
         let answer = inside(sandbox.key.as_ref().unwrap(), || ask((THERE6, 7000)));
         assert_eq!(answer.unwrap(), format!("ping {HERE6}"));
+    });
+}
+
+#[test]
+fn the_default_bridge_follows_the_part_that_addresses_are_taken_from() {
+    on_own_machine(|world| {
+        let own = |four: Option<&str>, six: &str| {
+            let mut config = world.config();
+            config.bridge.allocation = four.map(|part| part.parse().unwrap());
+            config.bridge.ipv6 = Some(DefaultBridge6 {
+                allocation: six.parse().ok(),
+                ..DefaultBridge6::default()
+            });
+            let networks = Controller::open(config).unwrap();
+            networks.restore(&[]).unwrap();
+            let bridge = networks.network("bridge").unwrap();
+            let mut own = bridge.subnets().map(|ipam| ipam.gateway_address().unwrap().to_string());
+            (own.next().unwrap(), own.next().unwrap())
+        };
+        let (first, six) = own(None, "fd00:a::/64");
+        assert_eq!((first.as_str(), six.as_str()), ("172.17.0.1/24", "fd00:a::1/64"));
+        // A part of what the bridge has changes nothing; another one, everything.
+        assert_eq!(own(Some("172.17.0.128/25"), "fd00:a::/80"), (first, six));
+        let moved = own(Some("10.60.0.0/25"), "fe80:1237::/32");
+        assert_eq!(moved, ("10.60.0.1/25".to_owned(), "fe80:1237::1/32".to_owned()));
+        assert_eq!(own(Some("10.60.0.0/24"), "fe80::/64").0, "10.60.0.1/24");
     });
 }
 
