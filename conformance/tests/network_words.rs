@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)] // a test has nothing better to do with a failure
 
 use serde_json::{Value, json};
-use tierce_testkit::{Daemon, Output};
+use tierce_testkit::{Daemon, ImageBuilder, Output};
 
 /// Runs the words of a line.
 fn docker(daemon: &Daemon, line: &str) -> Output {
@@ -274,4 +274,78 @@ fn what_a_container_refers_to_is_looked_for_when_it_starts() {
     assert_eq!(daemon.inspect("linked", "{{.State.ExitCode}}"), "128");
     let hosts = docker(&daemon, &format!("run --rm --hostname foo.bar {image} cat /etc/hosts")).ok();
     assert!(hosts.lines().any(|line| line.ends_with("\tfoo.bar foo")), "{hosts}");
+}
+
+#[test]
+fn an_id_means_more_than_a_name_and_a_name_more_than_the_beginning_of_an_id() {
+    let daemon = Daemon::start();
+    let id = docker(&daemon, "network create n1").ok();
+    let short = id[..12].to_owned();
+    let named_short = docker(&daemon, &format!("network create {short}")).ok();
+    let named_long = docker(&daemon, &format!("network create {id}")).ok();
+    assert_eq!(inspected(&daemon, &short)["Id"], json!(named_short));
+    assert_eq!(inspected(&daemon, &id)["Name"], json!("n1"));
+    docker(&daemon, &format!("network rm {short}")).ok();
+    docker(&daemon, &format!("network rm {id}")).ok();
+    assert_eq!(inspected(&daemon, &id)["Id"], json!(named_long));
+}
+
+#[test]
+fn families_are_chosen_by_the_request_then_by_options_then_by_the_daemons_options() {
+    let daemon = Daemon::start_with(&[
+        "--default-network-opt",
+        "bridge=com.docker.network.enable_ipv4=false",
+        "--default-network-opt",
+        "bridge=com.docker.network.enable_ipv6=true",
+    ]);
+    let families = |network: &str| {
+        let told = inspected(&daemon, network);
+        (
+            told["EnableIPv4"].clone(),
+            told["EnableIPv6"].clone(),
+            told["Options"].clone(),
+        )
+    };
+    docker(&daemon, "network create six").ok();
+    let shown = json!({"com.docker.network.enable_ipv4": "false", "com.docker.network.enable_ipv6": "true"});
+    assert_eq!(families("six"), (json!(false), json!(true), shown));
+    docker(&daemon, "network create --ipv4 --ipv6=false four").ok();
+    assert_eq!(families("four"), (json!(true), json!(false), json!({})));
+    refused(
+        &daemon,
+        "network create -o com.docker.network.enable_ipv6=x odd",
+        "driver-opt \"com.docker.network.enable_ipv6\" is not a valid bool",
+    );
+    // Before API 1.48 nobody could do without IPv4.
+    let body =
+        r#"{"Name":"old","EnableIPv4":false,"EnableIPv6":true,"Options":{"com.docker.network.enable_ipv4":"true"}}"#;
+    assert_eq!(daemon.request("POST", "/v1.47/networks/create", Some(body)).0, 201);
+    assert_eq!(families("old").0, json!(true));
+}
+
+#[test]
+fn who_names_endpoints_has_no_others() {
+    let (daemon, image) = Daemon::with_busybox();
+    docker(&daemon, "network create n1").ok();
+    let body = |name: &str| {
+        format!(r#"{{"Image":"{image}","Cmd":["true"],"NetworkingConfig":{{"EndpointsConfig":{{"{name}":{{}}}}}}}}"#)
+    };
+    for (endpoint, network) in [("n1", "n1"), ("default", "bridge")] {
+        let (code, answer) = daemon.request("POST", "/v1.51/containers/create", Some(&body(endpoint)));
+        assert_eq!(code, 201, "{answer}");
+        let id = serde_json::from_str::<Value>(&answer).unwrap()["Id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let names = daemon.inspect(&id, "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}");
+        assert_eq!(names.trim(), network);
+    }
+}
+
+#[test]
+fn without_a_default_bridge_its_containers_have_a_loopback() {
+    let mut daemon = Daemon::start_with(&["--bridge", "none"]);
+    let image = daemon.add_image(&ImageBuilder::busybox(), "alone");
+    let told = docker(&daemon, &format!("run --rm {image} ls /sys/class/net")).ok();
+    assert_eq!(told, "lo");
 }

@@ -418,6 +418,29 @@ pub struct NetworkSpec {
     pub labels: BTreeMap<String, String>,
 }
 
+impl NetworkSpec {
+    /// Decides which families it has: as asked, else as the options say. As with dockerd, an option that is overruled is
+    /// not shown.
+    pub(crate) fn choose_families(&mut self) -> Result<(), Error> {
+        let families = [
+            (&mut self.ipv4, "com.docker.network.enable_ipv4"),
+            (&mut self.ipv6, "com.docker.network.enable_ipv6"),
+        ];
+        for (family, option) in families {
+            if family.is_some() {
+                self.options.remove(option);
+            } else if let Some(value) = self.options.get(option) {
+                let invalid = || Error::Invalid(format!("driver-opt {option:?} is not a valid bool"));
+                *family = Some(tierce_oci::parse_bool(value).map_err(|_| invalid())?);
+            }
+        }
+        if let Configuration::Only { ipv4, ipv6 } = &mut self.configuration {
+            (*ipv4, *ipv6) = (self.ipv4.unwrap_or(true), self.ipv6.unwrap_or(false));
+        }
+        Ok(())
+    }
+}
+
 /// A subnet that a network shall have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubnetSpec {

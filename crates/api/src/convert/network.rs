@@ -129,15 +129,6 @@ pub(crate) fn create(wire: wire::NetworkCreate) -> Result<NetworkSpec, Failure> 
             return Err(Failure::invalid(format!("invalid network config:\n* {list}")));
         }
     }
-    let switch = |own: Option<bool>, option: &str| match (own, wire.options.get(option).map(String::as_str)) {
-        (Some(own), _) => Ok(Some(own)),
-        (None, None) => Ok(None),
-        (None, Some("1" | "t" | "T" | "true" | "TRUE" | "True")) => Ok(Some(true)),
-        (None, Some("0" | "f" | "F" | "false" | "FALSE" | "False")) => Ok(Some(false)),
-        (None, Some(_)) => Err(Failure::invalid(format!("driver-opt {option:?} is not a valid bool"))),
-    };
-    let ipv4 = switch(wire.enable_ipv4, "com.docker.network.enable_ipv4")?;
-    let ipv6 = switch(wire.enable_ipv6, "com.docker.network.enable_ipv6")?;
     let from = wire
         .config_from
         .map(|from| from.network)
@@ -149,14 +140,14 @@ pub(crate) fn create(wire: wire::NetworkCreate) -> Result<NetworkSpec, Failure> 
         }
         Some(name) => Configuration::From(name),
         None if wire.config_only => Configuration::Only {
-            ipv4: ipv4.unwrap_or(true),
-            ipv6: ipv6.unwrap_or(false),
+            ipv4: true,
+            ipv6: false,
         },
         None => Configuration::Own,
     };
     Ok(NetworkSpec {
-        ipv4,
-        ipv6,
+        ipv4: wire.enable_ipv4,
+        ipv6: wire.enable_ipv6,
         configuration,
         subnets,
         name: wire.name,

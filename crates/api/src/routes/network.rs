@@ -57,7 +57,11 @@ fn is_go_bool(text: &str) -> bool {
 }
 
 async fn create(mut call: Call) -> Outcome {
-    let wire: NetworkCreate = call.json_or_default().await?;
+    let mut wire: NetworkCreate = call.json_or_default().await?;
+    if !call.speaks(48) {
+        // Clients could not ask for a network without IPv4.
+        wire.enable_ipv4 = None;
+    }
     let network = call.engine.networks.create(convert::network::create(wire)?).await?;
     let answer = NetworkCreated {
         id: network.id.clone(),

@@ -186,7 +186,10 @@ fn resolve_references(
         .into_iter()
         .map(|(name, settings)| (if name == "default" { "bridge".to_owned() } else { name }, settings))
         .collect();
-    networks.entry(host_config.network_mode.clone()).or_default();
+    // As with dockerd, who names endpoints has no others.
+    if networks.is_empty() {
+        networks.insert(host_config.network_mode.clone(), EndpointSettings::default());
+    }
     // A network that does not exist is told at start, as dockerd does: it may be made meanwhile.
     Ok(networks)
 }

@@ -201,6 +201,10 @@ pub(super) fn wish(context: &Context, snapshot: &Snapshot) -> Result<Join> {
     };
     if !disabled {
         for (network, settings) in &record.network_settings.networks {
+            // Where the default bridge is switched off, its containers have only a loopback, as with dockerd.
+            if network == "bridge" && context.sandboxes.network(network).is_err() {
+                continue;
+            }
             let mac = if is_own(network) {
                 record.config.mac_address.as_str()
             } else {

@@ -21,10 +21,13 @@ impl Controller {
         networks
     }
 
-    /// By name, id, or unambiguous id prefix, in this order.
+    /// By id, name, or unambiguous id prefix, in this order.
     pub fn network(&self, name_or_id: &str) -> Result<Arc<Network>, Error> {
         let name = if name_or_id == "default" { "bridge" } else { name_or_id };
         let state = self.lock();
+        if let Some(network) = state.networks.get(name) {
+            return Ok(Arc::clone(network));
+        }
         if let Some(network) = state.networks.values().find(|network| network.name == name) {
             return Ok(Arc::clone(network));
         }
@@ -72,6 +75,7 @@ impl Controller {
         for (name, value) in defaults.into_iter().flatten() {
             spec.options.entry(name.clone()).or_insert_with(|| value.clone());
         }
+        spec.choose_families()?;
         let id = random_id()?;
         let mut kind = kind_of(&spec, &id, self.config.bridge.mtu)?;
         if let NetworkKind::Bridge(options) = &mut kind {
