@@ -198,6 +198,8 @@ pub fn internal_resolv_conf(host: &str, path: &str, overrides: &ResolverOverride
         upstreams: outside
             .iter()
             .filter_map(|server| server_address(server))
+            // Inside the container that is the server itself, which would ask without end.
+            .filter(|address| from_host || address.ip() != ADDRESS)
             .map(|address| Upstream { address, from_host })
             .collect(),
         only_dotted: wanted.is_some_and(|dots| dots > 0),
@@ -439,6 +441,13 @@ mod tests {
         );
         assert_eq!(internal.upstreams, [upstream("9.9.9.9:53", false)]);
         assert!(internal.only_dotted);
+        let itself = ResolverOverrides {
+            servers: vec!["127.0.0.11".to_owned(), "9.9.9.9".to_owned()],
+            ..ResolverOverrides::default()
+        };
+        let internal = internal_resolv_conf(host, "/x", &itself);
+        assert!(internal.text.contains("# ExtServers: [127.0.0.11 9.9.9.9]\n"));
+        assert_eq!(internal.upstreams, [upstream("9.9.9.9:53", false)]);
         let six = internal_resolv_conf("nameserver fe80::1%2\n", "/x", &ResolverOverrides::default());
         assert_eq!(six.upstreams, [upstream("[fe80::1%2]:53", true)]);
     }
