@@ -89,7 +89,10 @@ fn row_146_row_147_addresses_names_files_and_ports_follow() {
         "{\"IPv4Address\":\"10.61.0.40\",\"LinkLocalIPs\":[\"169.254.9.9\"]}"
     );
     let id = daemon.inspect("c1", "{{.Id}}");
-    assert_eq!(networks("DNSNames"), format!("[\"c1\",\"other\",\"{}\",\"host1\"]", &id[..12]));
+    assert_eq!(
+        networks("DNSNames"),
+        format!("[\"c1\",\"other\",\"{}\",\"host1\"]", &id[..12])
+    );
     let member = format!("{{{{(index .Containers \"{id}\").IPv4Address}}}}");
     let shown = daemon
         .docker(&["network", "inspect", "--format", &member, "alpha"])

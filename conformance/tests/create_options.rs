@@ -260,9 +260,10 @@ fn row_161_directories_of_volumes_and_paths_that_must_be_there() {
         "/x/f",
     ]);
     assert_eq!(read.ok(), "in");
-    // A link in the volume leads inside the volume only, wherever it says.
+    // A link in the volume leads inside the volume only.
+    let links = "ln -s a /v/link; ln -s / /v/root; ln -s root/a /v/out; mkdir /v/empty";
     daemon
-        .docker(&["run", "--rm", "-v", "vol:/v", &image, "ln", "-s", "/a", "/v/link"])
+        .docker(&["run", "--rm", "-v", "vol:/v", &image, "sh", "-c", links])
         .ok();
     let read = daemon.docker(&[
         "run",
@@ -278,6 +279,8 @@ fn row_161_directories_of_volumes_and_paths_that_must_be_there() {
         ("/a", "subpath must be a relative path within the volume"),
         ("../a", "subpath must be a relative path within the volume"),
         ("none", "no such file or directory"),
+        ("root", "path concatenation escapes the base directory"),
+        ("out/b", "path concatenation escapes the base directory"),
     ] {
         let refused = daemon.docker(&[
             "run",
@@ -289,6 +292,11 @@ fn row_161_directories_of_volumes_and_paths_that_must_be_there() {
         ]);
         assert!(refused.stderr.to_lowercase().contains(text), "{}", refused.stderr);
     }
+    // Row 162 holds for a directory of a volume, too.
+    let mount = "type=volume,source=vol,target=/bin,volume-subpath=empty";
+    daemon
+        .docker(&["run", "--rm", "--mount", mount, &image, "ls", "/bin/busybox"])
+        .ok();
     let place = tempfile::tempdir().unwrap();
     let missing = place.path().join("none").display().to_string();
     let bind = format!("type=bind,source={missing},target=/x");

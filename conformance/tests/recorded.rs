@@ -161,6 +161,15 @@ fn row_024_row_093_both_command_lines_refuse_alike() {
 fn row_093_prunes_are_told_and_asked_for_as_docker_does() {
     let daemon = loaded();
     daemon.tierce(&["create", "--name", "user", "recorded:1"]).ok();
+    // Of an image that is used all names but the last are taken.
+    let taken = daemon.tierce(&["image", "prune", "-af"]).ok();
+    assert!(
+        taken.contains("untagged: recorded:1\n") && !taken.contains("deleted: "),
+        "{taken}"
+    );
+    daemon
+        .tierce(&["tag", "recorded.example/team/app:2", "recorded:1"])
+        .ok();
     let id = daemon.inspect("user", "{{.Id}}");
     let asked = daemon.tierce(&["container", "prune"]);
     assert_eq!(

@@ -39,10 +39,16 @@ impl Beneath {
     /// Opens a path with a mode for what `O_CREAT` makes, and with further restrictions of the way.
     ///
     /// # Errors
-    /// Those of openat2(2); `ELOOP` for a link where [`ResolveFlags::NO_SYMLINKS`] forbids any.
+    /// Those of openat2(2); `ELOOP` for a link where [`ResolveFlags::NO_SYMLINKS`] forbids any, `EXDEV` for one that leads
+    /// out where [`ResolveFlags::BENEATH`] forbids it instead of taking the directory for `/`.
     pub fn open_with(&self, path: &[u8], flags: OFlags, mode: Mode, extra: ResolveFlags) -> Result<OwnedFd, Errno> {
         let path = if path.is_empty() { b"." } else { path };
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | extra;
+        let kept_inside = if extra.contains(ResolveFlags::BENEATH) {
+            ResolveFlags::empty()
+        } else {
+            ResolveFlags::IN_ROOT
+        };
+        let resolve = kept_inside | ResolveFlags::NO_MAGICLINKS | extra;
         // Converted once, however often it is tried.
         path.into_with_c_str(|path| {
             for _ in 0..PATIENCE {

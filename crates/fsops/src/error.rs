@@ -1,5 +1,6 @@
 //! The one error of this crate: verb, path, cause.
 
+use rustix::io::Errno;
 use std::io;
 use std::path::{Path, PathBuf};
 use tierce_fault::{Fault, Kind, kind_of_io};
@@ -40,6 +41,11 @@ impl Error {
     /// Whether the cause is that the path does not exist.
     pub fn is_not_found(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
+    }
+
+    /// The kernel's reason, where it was the kernel that refused.
+    pub fn errno(&self) -> Option<Errno> {
+        Errno::from_io_error(&self.source)
     }
 }
 

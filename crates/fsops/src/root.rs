@@ -62,6 +62,16 @@ impl Root {
             .at("open", &self.shown(path))
     }
 
+    /// Opens a path beneath the root, where no link may lead out; [`Self::open_at`] would take the root for `/` instead.
+    ///
+    /// # Errors
+    /// What openat2(2) says; `EXDEV` for such a link.
+    pub fn open_within(&self, path: &Path, flags: OFlags) -> Result<OwnedFd> {
+        self.beneath
+            .open_with(path.as_os_str().as_bytes(), flags, Mode::empty(), ResolveFlags::BENEATH)
+            .at("open", &self.shown(path))
+    }
+
     /// Opens a file for reading.
     ///
     /// # Errors

@@ -9,7 +9,8 @@ use tierce_fault::{Fault, Kind};
 use tierce_oci::Reference;
 
 impl Images {
-    /// Removes images without a tag, or with [`Prune::all`] all images, that no container uses.
+    /// Removes images without a tag, or with [`Prune::all`] all images, that no container uses; of those that are used, all
+    /// names but the last.
     ///
     /// # Errors
     /// File and layer errors; images that are in use are passed over.
@@ -39,7 +40,7 @@ impl Images {
 fn prunable_names(images: &Images, image: &Image, prune: &Prune) -> Vec<String> {
     let references = images.names.of(&image.id);
     let tagged = references.iter().any(|reference| reference.digest().is_none());
-    if (tagged && !prune.all) || !prune.matches(image) || !crate::remove::users(images, &image.id).is_empty() {
+    if (tagged && !prune.all) || !prune.matches(image) {
         return Vec::new();
     }
     if references.is_empty() {

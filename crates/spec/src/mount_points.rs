@@ -4,6 +4,7 @@
 use crate::error::{Error, Result};
 use crate::tmpfs;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use tierce_oci::container::{Config, HostConfig, MountConfig, MountPoint};
 
 /// A volume that must exist before its mount point is complete.
@@ -38,6 +39,32 @@ impl Wish {
         if self.point.kind == "bind" && !self.point.rw {
             self.point.spec["BindOptions"]["ReadOnlyNonRecursive"] = true.into();
         }
+    }
+
+    /// A host path that holds the data root, or lies in it, would keep the mounts of other containers: it is a slave, or
+    /// shared if that is asked for.
+    ///
+    /// # Errors
+    /// When another propagation is asked for. Source: moby `daemon/volumes_linux.go` (`validateBindDaemonRoot`).
+    pub fn follow_data_root(&mut self, data_root: &Path) -> Result<()> {
+        let source = Path::new(&self.point.source);
+        if self.point.kind != "bind" || !(source.starts_with(data_root) || data_root.starts_with(source)) {
+            return Ok(());
+        }
+        let asked = self.point.spec.pointer("/BindOptions/Propagation");
+        match asked.and_then(|asked| asked.as_str()).unwrap_or_default() {
+            "" => "rslave".clone_into(&mut self.point.propagation),
+            "rslave" | "rshared" => {}
+            other => {
+                return invalid(format!(
+                    "invalid mount config: must use either propagation mode \"rslave\" or \"rshared\" when mount source is \
+                     within the daemon root, daemon root: {:?}, bind mount source: {:?}, propagation: {other:?}",
+                    data_root.to_string_lossy(),
+                    self.point.source
+                ));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -145,7 +172,7 @@ fn parse_bind(text: &str, volume_driver: &str) -> Result<Wish> {
     if words.read_only {
         spec["ReadOnly"] = true.into();
     }
-    let point = MountPoint {
+    let mut point = MountPoint {
         destination,
         rw: !words.read_only,
         kind: kind.to_owned(),
@@ -158,6 +185,9 @@ fn parse_bind(text: &str, volume_driver: &str) -> Result<Wish> {
         return Err(whole(""));
     }
     if bind {
+        if !words.propagation.is_empty() {
+            point.spec["BindOptions"]["Propagation"] = words.propagation.as_str().into();
+        }
         return Ok(host_path(point, source, &words.propagation));
     }
     if !words.propagation.is_empty() {
@@ -273,8 +303,6 @@ fn mount_of_volume(mount: &MountConfig, base: MountPoint) -> Result<Wish> {
     if subpath.starts_with('/') || subpath.split('/').any(|part| part == "..") {
         return Err(refused("volume", "subpath must be a relative path within the volume"));
     }
-    // With a subpath, the directory of the image and the volume's root do not correspond.
-    let copy_data = !options.no_copy && subpath.is_empty();
     let driver = options.driver_config.unwrap_or_default();
     let volume = VolumeWish {
         name: mount.source.clone(),
@@ -284,7 +312,7 @@ fn mount_of_volume(mount: &MountConfig, base: MountPoint) -> Result<Wish> {
     };
     let point = MountPoint {
         relabel: "z".to_owned(),
-        copy_data,
+        copy_data: !options.no_copy,
         ..base
     };
     Ok(Wish {
@@ -453,6 +481,36 @@ mod tests {
         assert!(at("/v").point.copy_data);
         assert_eq!(at("/anonymous").volume.as_ref().unwrap().name, "");
         assert_eq!(at("/x").point.source, "/a/c");
+    }
+
+    #[test]
+    fn row_161_what_holds_the_data_root_is_a_slave() {
+        let root = Path::new("/var/lib/tierce");
+        let follow = |text: &str| {
+            let mut wish = binds(&[text]).unwrap().remove(0);
+            wish.follow_data_root(root).map(|()| wish.point.propagation)
+        };
+        for (text, propagation) in [
+            ("/:/x", "rslave"),
+            ("/var/lib/tierce/volumes:/x:ro", "rslave"),
+            ("/var/lib/tierce:/x:rshared", "rshared"),
+            ("/var/lib/tierce2:/x", "rprivate"),
+            ("/srv:/x:private", "private"),
+        ] {
+            assert_eq!(follow(text).unwrap(), propagation, "{text}");
+        }
+        for text in [
+            "/var/lib/tierce:/x:private",
+            "/var/lib:/x:shared",
+            "/:/x:slave",
+            "/:/x:rprivate",
+        ] {
+            let error = follow(text).unwrap_err().to_string();
+            assert!(
+                error.contains("must use either propagation mode \"rslave\" or \"rshared\""),
+                "{error}"
+            );
+        }
     }
 
     #[test]

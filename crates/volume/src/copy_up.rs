@@ -13,19 +13,29 @@ use std::path::{Path, PathBuf};
 /// Deeper trees are refused: every level holds two descriptors and a stack frame.
 const DEEPEST: usize = 256;
 
-/// Copies if the target is empty; a target with files is left alone, as Docker does.
-pub(crate) fn copy_into_empty(source: BorrowedFd<'_>, target: &Path) -> Result<(), Error> {
+/// Copies if the target is an empty directory; anything else is left alone, as Docker does.
+///
+/// * `subpath`: the target in `volume`, which its containers may have replaced by a link.
+pub(crate) fn copy_into_empty(source: BorrowedFd<'_>, volume: &Path, subpath: &str) -> Result<(), Error> {
+    let target = volume.join(subpath);
     let failed = |error: Errno| Error::File {
         verb: "copy image files into",
-        path: target.to_owned(),
+        path: target.clone(),
         source: error.into(),
     };
-    let directory = rustix::fs::open(target, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+    let root = tierce_fsops::Root::open(volume)?;
+    let directory = match root.open_within(Path::new(subpath), OFlags::DIRECTORY | OFlags::CLOEXEC) {
+        Ok(directory) => directory,
+        Err(error) if !subpath.is_empty() && matches!(error.errno(), Some(Errno::NOENT | Errno::NOTDIR)) => {
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    };
     if !entries(directory.as_fd()).map_err(failed)?.is_empty() {
         return Ok(());
     }
     let mut copy = Copy {
-        target: target.to_owned(),
+        target: target.clone(),
         links: HashMap::new(),
     };
     copy.directory(source, directory.as_fd(), 0).map_err(failed)?;
@@ -226,7 +236,7 @@ mod tests {
         symlink("/etc/passwd", from.join("link")).unwrap();
         fs::set_permissions(&from, fs::Permissions::from_mode(0o1777)).unwrap();
         let as_root = std::os::unix::fs::chown(from.join("sub"), Some(1234), Some(4321)).is_ok();
-        copy_into_empty(open(&from).as_fd(), &to).unwrap();
+        copy_into_empty(open(&from).as_fd(), &to, "").unwrap();
         assert_eq!(fs::read(to.join("sub/file")).unwrap(), b"hello");
         assert_eq!(fs::metadata(to.join("sub/file")).unwrap().mode() & 0o7777, 0o4751);
         assert_eq!(
@@ -249,7 +259,7 @@ mod tests {
         fs::create_dir(&to).unwrap();
         fs::write(from.join("a"), "a").unwrap();
         fs::write(to.join("b"), "b").unwrap();
-        copy_into_empty(open(&from).as_fd(), &to).unwrap();
+        copy_into_empty(open(&from).as_fd(), &to, "").unwrap();
         assert!(!to.join("a").exists());
     }
 }

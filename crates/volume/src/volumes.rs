@@ -206,16 +206,17 @@ impl Volumes {
         }
     }
 
-    /// Fills an empty volume with a copy of a directory of an image (row 162): files with owner, mode, times and
-    /// extended attributes, and the directory's own owner and mode.
+    /// Fills an empty volume, or an empty directory in one, with a copy of a directory of an image (row 162): files with
+    /// owner, mode, times and extended attributes, and the directory's own owner and mode.
     ///
+    /// * `subpath`: the directory in the volume; empty: the volume itself. One that is not there is not filled.
     /// * `source`: the directory, opened beneath the container's root.
     ///
     /// # Errors
     /// File errors; the volume is then left as far as it came.
-    pub fn copy_up(&self, name: &str, source: BorrowedFd<'_>) -> Result<(), Error> {
+    pub fn copy_up(&self, name: &str, subpath: &str, source: BorrowedFd<'_>) -> Result<(), Error> {
         let path = self.mount(name)?;
-        let copied = copy_up::copy_into_empty(source, &path);
+        let copied = copy_up::copy_into_empty(source, &path, subpath);
         self.unmount(name)?;
         copied
     }

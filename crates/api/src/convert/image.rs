@@ -9,6 +9,7 @@ use tierce_engine::image::{Detail, Details, HistoryStep, Message, Removed, Summa
 use tierce_oci::container::Config;
 use tierce_oci::{Platform, Reference};
 
+use crate::json_syntax;
 use crate::status::Failure;
 
 fn bytes(size: u64) -> i64 {
@@ -46,24 +47,17 @@ pub(crate) fn platform_document(text: &str) -> Result<Option<Platform>, Failure>
         return Ok(None);
     }
     let platform: Platform = serde_json::from_str(text).map_err(|error| {
-        let cause = json_cause(text, &error);
+        let cause = match json_syntax::complaint(text.as_bytes()) {
+            Some(complaint) => complaint,
+            None if error.is_eof() => "unexpected end of JSON input".to_owned(),
+            None => error.to_string(),
+        };
         Failure::invalid(format!("failed to parse platform: {cause}"))
     })?;
     if platform.os.is_empty() || platform.architecture.is_empty() {
         return Err(Failure::invalid("both OS and Architecture must be provided"));
     }
     Ok(Some(platform))
-}
-
-/// Why a text is no document, in Go's words where it does not even begin as one.
-fn json_cause(text: &str, error: &serde_json::Error) -> String {
-    match text.trim_start().chars().next() {
-        Some(first) if !matches!(first, '{' | '[' | '"' | '0'..='9' | '-' | 't' | 'f' | 'n') => {
-            format!("invalid character '{first}' looking for beginning of value")
-        }
-        None => "unexpected end of JSON input".to_owned(),
-        Some(_) => error.to_string(),
-    }
 }
 
 /// What of a row costs time, and is told to who asks.

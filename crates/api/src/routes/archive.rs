@@ -57,5 +57,8 @@ async fn export(call: Call) -> Outcome {
 }
 
 fn platform(call: &Call) -> Result<Option<Platform>, Failure> {
+    if call.query.all("platform").len() > 1 {
+        return Err(Failure::invalid("multiple platform parameters not supported"));
+    }
     convert::image::platform_document(call.query.text("platform"))
 }

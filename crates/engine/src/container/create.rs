@@ -67,11 +67,7 @@ pub(crate) async fn create(context: &Arc<Context>, request: Create) -> Result<Cr
     check_endpoints(context, &endpoints)?;
     links::check(context, &host_config)?;
     let networks = resolve_references(context, &mut host_config, endpoints)?;
-    let donated = donated(context, &host_config)?;
-    let mut wishes = mount_points::wishes(&config, &host_config, donated)?;
-    if flat_read_only {
-        wishes.iter_mut().for_each(mount_points::Wish::make_flat);
-    }
+    let wishes = mount_wishes(context, &config, &host_config, flat_read_only)?;
 
     set_hostname(context, &id, &mut config, &host_config);
     let name = take_name(context, name, &id)?;
@@ -99,6 +95,24 @@ pub(crate) async fn create(context: &Arc<Context>, request: Create) -> Result<Cr
             Err(error)
         }
     }
+}
+
+/// All that is to be mounted into a container.
+fn mount_wishes(
+    context: &Context,
+    config: &Config,
+    host_config: &HostConfig,
+    flat_read_only: bool,
+) -> Result<Vec<mount_points::Wish>> {
+    let donated = donated(context, host_config)?;
+    let mut wishes = mount_points::wishes(config, host_config, donated)?;
+    for wish in &mut wishes {
+        wish.follow_data_root(&context.config.data_root)?;
+    }
+    if flat_read_only {
+        wishes.iter_mut().for_each(mount_points::Wish::make_flat);
+    }
+    Ok(wishes)
 }
 
 struct Plan {

@@ -10,7 +10,8 @@
 //! ```
 
 use crate::error::{Error, Result};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_bind_recursive, mount_change, unmount};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -51,8 +52,8 @@ impl Pinned {
     pub(super) fn beneath(volume: &Path, subpath: &str, exec_root: &Path) -> Result<Self> {
         let root = tierce_fsops::Root::open(volume).map_err(Error::below)?;
         let found = root
-            .open_at(Path::new(subpath), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|error| not_there(&volume.join(subpath), error))?;
+            .open_within(Path::new(subpath), OFlags::PATH | OFlags::CLOEXEC)
+            .map_err(|error| not_there(volume, subpath, error))?;
         let pinned = Self::next(exec_root);
         let place = &pinned.place;
         let stat = rustix::fs::fstat(&found).map_err(|error| Error::file("look at", place)(error.into()))?;
@@ -76,13 +77,19 @@ impl Pinned {
 }
 
 /// In dockerd's words where it has some.
-fn not_there(path: &Path, error: tierce_fsops::Error) -> Error {
-    if error.kind() != Kind::NotFound {
+fn not_there(volume: &Path, subpath: &str, error: tierce_fsops::Error) -> Error {
+    let message = if error.errno() == Some(Errno::XDEV) {
+        let volume = volume.display();
+        format!("path concatenation escapes the base directory, base: {volume}, subpath: {subpath}")
+    } else if error.kind() == Kind::NotFound {
+        let path = volume.join(subpath);
+        let path = path.display();
+        format!("cannot access path {path}: lstat {path}: no such file or directory")
+    } else {
         return Error::below_with("failed to mount volume subpath: ", error);
-    }
-    let path = path.display();
+    };
     Error::Runtime {
-        message: format!("cannot access path {path}: lstat {path}: no such file or directory"),
+        message,
         exit_code: 127,
     }
 }

@@ -313,12 +313,9 @@ pub(super) fn bind(context: &Context, point: &MountPoint, held: &mut Held) -> Re
     } else {
         let path = context.volumes.mount(&point.name).map_err(Error::below)?;
         held.volumes.push(point.name.clone());
-        match spec("VolumeOptions", "Subpath")
-            .as_ref()
-            .and_then(|value| value.as_str())
-        {
-            Some(subpath) if !subpath.is_empty() => held.beneath(context, &path, subpath)?,
-            _ => path,
+        match point.subpath() {
+            "" => path,
+            subpath => held.beneath(context, &path, subpath)?,
         }
     };
     let propagation = tierce_spec::propagation_of_bind(&source, &point.propagation, &context.config.data_root)?;
@@ -350,11 +347,6 @@ fn image_mount(context: &Context, point: &MountPoint, held: &mut Held) -> Result
             point.name
         )));
     };
-    let subpath = point
-        .spec
-        .get("ImageOptions")
-        .and_then(|options| options.get("Subpath"));
-    let subpath = subpath.and_then(|value| value.as_str()).unwrap_or_default();
     let (source, union) = match context.rootfs.image(chain).map_err(Error::below)? {
         Layout::Tree { root } => (root, Vec::new()),
         Layout::Overlay { upper, lowers, .. } if lowers.is_empty() => (upper, Vec::new()),
@@ -363,10 +355,10 @@ fn image_mount(context: &Context, point: &MountPoint, held: &mut Held) -> Result
             (upper, lowers)
         }
     };
-    let (source, union) = match (subpath, union.as_slice()) {
+    let (source, union) = match (point.subpath(), union.as_slice()) {
         ("", _) => (source, union),
-        (_, []) => (held.beneath(context, &source, subpath)?, Vec::new()),
-        (_, layers) => (held.in_union(context, layers, subpath)?, Vec::new()),
+        (subpath, []) => (held.beneath(context, &source, subpath)?, Vec::new()),
+        (subpath, layers) => (held.in_union(context, layers, subpath)?, Vec::new()),
     };
     Ok(BindSource {
         source,

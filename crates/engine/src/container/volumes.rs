@@ -79,10 +79,16 @@ pub(super) async fn fill(
     rootfs: &str,
     points: &BTreeMap<String, MountPoint>,
 ) -> Result<()> {
-    let wanted: Vec<(String, String)> = points
+    let wanted: Vec<(String, String, String)> = points
         .values()
         .filter(|point| point.copy_data && point.is_volume())
-        .map(|point| (point.destination.clone(), point.name.clone()))
+        .map(|point| {
+            (
+                point.destination.clone(),
+                point.name.clone(),
+                point.subpath().to_owned(),
+            )
+        })
         .collect();
     // A directory of the host is no image to be filled from.
     if wanted.is_empty() || !rootfs.is_empty() {
@@ -91,7 +97,7 @@ pub(super) async fn fill(
     let (rootfs, volumes, id) = (Arc::clone(&context.rootfs), Arc::clone(&context.volumes), id.to_owned());
     blocking(move || {
         let view = tierce_layer::RootView::open(&rootfs.layout(&id).map_err(Error::below)?).map_err(Error::below)?;
-        for (destination, volume) in wanted {
+        for (destination, volume, subpath) in wanted {
             let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
             // Nothing (or a file) at that place in the image: the volume stays empty.
             let Ok(source) = view
@@ -101,7 +107,7 @@ pub(super) async fn fill(
                 continue;
             };
             volumes
-                .copy_up(&volume, rustix::fd::AsFd::as_fd(&source))
+                .copy_up(&volume, &subpath, rustix::fd::AsFd::as_fd(&source))
                 .map_err(Error::below)?;
         }
         Ok(())

@@ -42,8 +42,14 @@ struct Chosen {
 /// An image, and the name it is saved under by one argument.
 type Named = (Arc<Image>, Option<Reference>);
 
-/// What a blob of the archive is.
-enum Blob {
+/// A blob of the archive.
+struct Blob {
+    /// When it was made: as its image, in seconds since 1970.
+    made: i64,
+    content: BlobContent,
+}
+
+enum BlobContent {
     Layer { chain: ChainId, length: u64 },
     Document(Vec<u8>),
 }
@@ -127,41 +133,45 @@ impl Saving {
     pub fn write(self, output: impl Write) -> Result<(), Error> {
         let failed = |error: io::Error| Error::Layer(tierce_layer::Error::Read(error));
         let (mut blobs, mut lengths) = (BTreeMap::new(), BTreeMap::new());
+        let mut made = 0;
         for chosen in &self.chosen {
+            made = chosen.image.created_unix();
             let diff_ids = &chosen.image.config.rootfs.diff_ids;
             for (diff_id, chain) in diff_ids.iter().zip(ChainId::stack(diff_ids)) {
                 if !lengths.contains_key(diff_id) {
                     let length = self.images.layers.archive_length(&chain)?;
                     lengths.insert(diff_id.clone(), length);
-                    blobs.insert(diff_id.0.clone(), Blob::Layer { chain, length });
+                    let content = BlobContent::Layer { chain, length };
+                    blobs.insert(diff_id.0.clone(), Blob { made, content });
                 }
             }
+            let content = BlobContent::Document(chosen.image.raw.to_vec());
+            blobs.insert(chosen.image.id.0.clone(), Blob { made, content });
         }
         let documents = self.documents(&lengths)?;
-        for chosen in &self.chosen {
-            blobs.insert(chosen.image.id.0.clone(), Blob::Document(chosen.image.raw.to_vec()));
-        }
         for manifest in &documents.manifests {
-            blobs.insert(Digest::sha256_of(manifest), Blob::Document(manifest.clone()));
+            let content = BlobContent::Document(manifest.clone());
+            blobs.insert(Digest::sha256_of(manifest), Blob { made: 0, content });
         }
         let mut writer = Writer::new(BufWriter::with_capacity(128 << 10, output));
         for directory in ["blobs/", "blobs/sha256/"] {
             writer
-                .begin(&entry(directory, EntryKind::Directory, 0))
+                .begin(&entry(directory, EntryKind::Directory, 0, made))
                 .map_err(failed)?;
         }
         for (digest, blob) in &blobs {
             let name = format!("blobs/sha256/{}", digest.hex());
-            match blob {
-                Blob::Document(bytes) => file(&mut writer, &name, bytes).map_err(failed)?,
-                Blob::Layer { chain, length } => {
-                    writer.begin(&entry(&name, EntryKind::File, *length)).map_err(failed)?;
+            match &blob.content {
+                BlobContent::Document(bytes) => file(&mut writer, &name, bytes, blob.made).map_err(failed)?,
+                BlobContent::Layer { chain, length } => {
+                    let entry = entry(&name, EntryKind::File, *length, blob.made);
+                    writer.begin(&entry).map_err(failed)?;
                     self.images.layers.archive(chain, Content(&mut writer))?;
                 }
             }
         }
         for (name, bytes) in &documents.files {
-            file(&mut writer, name, bytes).map_err(failed)?;
+            file(&mut writer, name, bytes, 0).map_err(failed)?;
         }
         writer.finish().map_err(failed)?;
         Ok(())
@@ -196,15 +206,17 @@ impl Saving {
     }
 }
 
-fn entry(name: &str, kind: EntryKind, size: u64) -> Entry {
+/// `made`: in seconds since 1970, as dockerd sets it.
+fn entry(name: &str, kind: EntryKind, size: u64, made: i64) -> Entry {
     let mut entry = Entry::new(name.into(), kind);
     entry.mode = if kind == EntryKind::Directory { 0o755 } else { 0o644 };
     entry.size = size;
+    entry.mtime = (made, 0);
     entry
 }
 
-fn file(writer: &mut Writer<impl Write>, name: &str, bytes: &[u8]) -> io::Result<()> {
-    writer.begin(&entry(name, EntryKind::File, bytes.len() as u64))?;
+fn file(writer: &mut Writer<impl Write>, name: &str, bytes: &[u8], made: i64) -> io::Result<()> {
+    writer.begin(&entry(name, EntryKind::File, bytes.len() as u64, made))?;
     writer.write_content(bytes)
 }
 

@@ -100,6 +100,25 @@ fn row_036_the_archive_is_in_dockers_form_and_always_the_same() {
 }
 
 #[test]
+fn row_036_what_is_of_an_image_has_its_time() {
+    let stage = Stage::new();
+    let id = stage.image(&layers(), "app:one");
+    let made = stage.images.get(&id).unwrap().created_unix();
+    assert_eq!(made, 1_767_323_045);
+    let bytes = saved(&stage, &["app:one"]);
+    let mut archive = Archive::open(&bytes[..]).unwrap();
+    let mut times = BTreeMap::new();
+    while let Some(entry) = archive.next_entry().unwrap() {
+        times.insert(String::from_utf8(entry.name).unwrap(), entry.mtime);
+    }
+    let blob = |digest: &Digest| format!("blobs/sha256/{}", digest.hex());
+    for name in [blob(&id.0), blob(&layers()[1].diff_id()), "blobs/".to_owned()] {
+        assert_eq!(times[&name], (made, 0), "{name}");
+    }
+    assert_eq!(times["manifest.json"], (0, 0));
+}
+
+#[test]
 fn an_image_by_its_id_has_no_names() {
     let stage = Stage::new();
     let id = stage.image(&layers(), "app:one");

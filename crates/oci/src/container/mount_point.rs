@@ -49,6 +49,15 @@ impl MountPoint {
         self.kind != "image" && !self.name.is_empty()
     }
 
+    /// The part of the volume or image that is mounted; empty: the whole.
+    pub fn subpath(&self) -> &str {
+        let options = ["VolumeOptions", "ImageOptions"]
+            .into_iter()
+            .find_map(|member| self.spec.get(member));
+        let subpath = options.and_then(|options| options.get("Subpath")?.as_str());
+        subpath.unwrap_or_default()
+    }
+
     /// Whether the files of an image are mounted there.
     pub fn is_image(&self) -> bool {
         self.kind == "image"
