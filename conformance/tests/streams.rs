@@ -190,4 +190,6 @@ fn row_076_a_websocket_carries_both_ways() {
     let rest = read_all(stream);
     assert!(rest.starts_with(b"\x82\x04end\n"), "{rest:?}");
     assert!(rest.ends_with(b"\x88\x02\x03\xe8"), "closed in order: {rest:?}");
+    let (status, body) = daemon.request("GET", "/containers/none/attach/ws", None);
+    assert_eq!(status, 404, "{body}");
 }

@@ -10,7 +10,7 @@ use crate::status::Failure;
 ///
 /// Source: moby `api/types/time/timestamp.go`, `ParseTimestamps`.
 pub(crate) fn parse(text: &str) -> Result<Option<SystemTime>, Failure> {
-    if text.is_empty() || text == "0" {
+    if text.is_empty() {
         return Ok(None);
     }
     let invalid = || {
@@ -78,6 +78,7 @@ mod tests {
     #[test]
     fn times_are_read_with_and_without_fraction() {
         assert_eq!(parse("").unwrap(), None);
+        assert_eq!(parse("0").unwrap(), Some(UNIX_EPOCH));
         assert_eq!(parse("12").unwrap(), Some(UNIX_EPOCH + Duration::from_secs(12)));
         assert_eq!(parse("12.5").unwrap(), Some(UNIX_EPOCH + Duration::from_millis(12500)));
         assert_eq!(parse("12.000000001").unwrap(), Some(UNIX_EPOCH + Duration::new(12, 1)));

@@ -64,12 +64,20 @@ pub struct Event {
 /// Which events are wanted.
 #[derive(Debug, Clone, Default)]
 pub struct Watch {
-    /// Also past events of that time or later.
+    /// Also past events of that time or later; with `until` alone, all past ones.
     pub since: Option<SystemTime>,
     /// Only events up to that time; the stream ends there.
     pub until: Option<SystemTime>,
     /// Docker's event filters.
     pub filters: Filters,
+}
+
+impl Watch {
+    /// Whether an event of the past is still to be told.
+    fn remembers(&self, at: SystemTime) -> bool {
+        let bounded = self.since.is_some() || self.until.is_some();
+        bounded && self.since.is_none_or(|since| at >= since) && self.until.is_none_or(|until| at <= until)
+    }
 }
 
 /// The events service.
@@ -114,15 +122,12 @@ impl Events {
     pub fn watch(&self, watch: Watch) -> EventStream {
         let past = self.past();
         let live = self.live.subscribe();
-        let replay = match watch.since {
-            Some(since) => past
-                .iter()
-                .filter(|event| event.at >= since && watch.until.is_none_or(|until| event.at <= until))
-                .filter(|event| matches(event, &watch.filters))
-                .cloned()
-                .collect(),
-            None => VecDeque::new(),
-        };
+        let replay = past
+            .iter()
+            .filter(|event| watch.remembers(event.at))
+            .filter(|event| matches(event, &watch.filters))
+            .cloned()
+            .collect();
         drop(past);
         EventStream {
             replay,
@@ -270,6 +275,18 @@ mod tests {
             until,
             ..Watch::default()
         });
+        assert_eq!(stream.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn until_alone_tells_the_past() {
+        let events = Events::default();
+        events.publish(Subject::Container, "create", "c1", attributes(&[]));
+        let mut stream = events.watch(Watch {
+            until: Some(SystemTime::now()),
+            ..Watch::default()
+        });
+        assert_eq!(stream.next().await.unwrap().action, "create");
         assert_eq!(stream.next().await, None);
     }
 

@@ -76,6 +76,9 @@ async fn tag(call: Call) -> Outcome {
 }
 
 async fn remove(call: Call) -> Outcome {
+    if call.name.trim().is_empty() {
+        return Err(Failure::invalid("image name cannot be blank"));
+    }
     let removal = Removal {
         force: call.query.flag("force"),
         keep_parents: call.query.flag("noprune"),

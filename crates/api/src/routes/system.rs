@@ -56,11 +56,17 @@ async fn info(call: Call) -> Outcome {
 
 /// What happens, as it happens, from `since` until `until`.
 async fn events(call: Call) -> Outcome {
+    let (since, until) = (call.query.text("since"), call.query.text("until"));
     let watch = Watch {
-        since: timestamp::parse(call.query.text("since"))?,
-        until: timestamp::parse(call.query.text("until"))?,
+        since: timestamp::parse(since)?,
+        until: timestamp::parse(until)?,
         filters: call.query.filters()?,
     };
+    if watch.since > watch.until && watch.until.is_some() {
+        return Err(Failure::invalid(format!(
+            "`since` time ({since}) cannot be after `until` time ({until})"
+        )));
+    }
     let events = call.engine.events.watch(watch);
     Ok(Reply::stream(
         "application/json",

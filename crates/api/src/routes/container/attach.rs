@@ -22,7 +22,7 @@ use crate::websocket::{self, Form};
 /// Attaches to a container: the connection leaves HTTP and carries its streams. On a container that does not run yet the
 /// head is sent at once and the streams come with its start.
 pub(super) async fn attach(call: Call) -> Outcome {
-    let (attached, relay) = begin(&call).await?;
+    let (attached, relay) = begin(&call, false).await?;
     let head = stream_head(
         &call.head.headers,
         !attached.tty && call.speaks(42),
@@ -39,8 +39,9 @@ pub(super) async fn attach(call: Call) -> Outcome {
 
 /// The same for clients that speak WebSocket, such as browsers: both output streams as one, without frames.
 pub(super) async fn attach_websocket(call: Call) -> Outcome {
+    // A container that is not there is told of to whoever asks.
+    let (attached, relay) = begin(&call, !call.speaks(42)).await?;
     let head = websocket::accept(&call.head.headers)?;
-    let (attached, relay) = begin(&call).await?;
     let form = Form {
         binary: call.speaks(28),
         framed: !attached.tty,
@@ -64,13 +65,13 @@ pub(super) async fn attach_websocket(call: Call) -> Outcome {
         .await
 }
 
-/// Reads the request and attaches.
-async fn begin(call: &Call) -> Result<(Attached, Relay), Failure> {
+/// Reads the request and attaches; to `all` streams where old clients cannot choose.
+async fn begin(call: &Call, all: bool) -> Result<(Attached, Relay), Failure> {
     let query = &call.query;
     let request = Attach {
-        stdin: query.flag("stdin"),
-        stdout: query.flag("stdout"),
-        stderr: query.flag("stderr"),
+        stdin: all || query.flag("stdin"),
+        stdout: all || query.flag("stdout"),
+        stderr: all || query.flag("stderr"),
         stream: query.flag("stream"),
         logs: query.flag("logs"),
     };

@@ -1,6 +1,7 @@
 //! `GET /containers/{id}/logs`
 
 use std::fmt::Write as _;
+use std::time::UNIX_EPOCH;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::{Stream, stream};
@@ -37,7 +38,8 @@ pub(super) async fn logs(call: Call) -> Outcome {
         stderr,
         follow: query.flag("follow"),
         since: timestamp::parse(query.text("since"))?,
-        until: timestamp::parse(query.text("until"))?,
+        // For dockerd zero is no end, here alone.
+        until: timestamp::parse(query.text("until"))?.filter(|until| *until > UNIX_EPOCH),
         // `all`, nothing and nonsense alike mean all lines.
         tail: query.text("tail").parse().ok(),
     };
