@@ -330,7 +330,8 @@ pub struct Publication {
 
 impl Publication {
     /// Turns Docker's `PortBindings`, exposed ports and `-P` into wishes. With `publish_all`, an exposed port without a
-    /// binding gets a chosen one. The order is by container port.
+    /// binding gets a chosen one. Exact host ports come first, lest one of them be chosen for another; then the order is
+    /// by container port.
     pub fn from_bindings(bindings: &PortMap, exposed: &[Port], publish_all: bool) -> Result<Vec<Self>, Error> {
         let mut wishes = BTreeMap::<Port, Vec<Self>>::new();
         for (port, hosts) in bindings {
@@ -370,12 +371,14 @@ impl Publication {
                 });
             }
         }
-        Ok(wishes.into_values().flatten().collect())
+        let mut wishes: Vec<_> = wishes.into_values().flatten().collect();
+        wishes.sort_by_key(|wish| wish.host.is_none_or(|(start, end)| start != end));
+        Ok(wishes)
     }
 }
 
 fn parse_host_port(text: &str) -> Result<Option<(u16, u16)>, Error> {
-    let invalid = || Error::Invalid(format!("invalid host port {text:?} in port binding"));
+    let invalid = || Error::Invalid(format!("invalid port specification: {text:?}"));
     if text.is_empty() {
         return Ok(None);
     }

@@ -396,33 +396,31 @@ pub fn wishes(config: &Config, host_config: &HostConfig, donated: Vec<MountPoint
             },
         );
     }
-    let mut named = BTreeSet::new();
-    let mut add = |wishes: &mut BTreeMap<String, Wish>, wish: Wish| {
-        let destination = wish.point.destination.clone();
-        if !named.insert(destination.clone()) {
-            return invalid(format!("Duplicate mount point: {destination}"));
-        }
-        wishes.insert(destination, wish);
-        Ok(())
-    };
-    for text in host_config.binds.iter().flatten() {
-        add(&mut wishes, parse_bind(text, &host_config.volume_driver)?)?;
-    }
-    let mut temporary: BTreeSet<String> = host_config
-        .tmpfs
-        .iter()
-        .flatten()
+    let tmpfs = host_config.tmpfs.iter().flatten();
+    let temporary: BTreeSet<String> = tmpfs
         .map(|(path, _)| destination(path, "tmpfs"))
         .collect::<Result<_>>()?;
-    for mount in host_config.mounts.iter().flatten() {
-        match parse_mount(mount)? {
-            Some(wish) => add(&mut wishes, wish)?,
-            None => drop(temporary.insert(destination(&mount.target, "tmpfs")?)),
+    let mut named = BTreeSet::new();
+    let duplicate = |destination| invalid(format!("Duplicate mount point: {destination}"));
+    for text in host_config.binds.iter().flatten() {
+        let wish = parse_bind(text, &host_config.volume_driver)?;
+        let destination = wish.point.destination.clone();
+        if temporary.contains(&destination) || !named.insert(destination.clone()) {
+            return duplicate(destination);
         }
+        wishes.insert(destination, wish);
+    }
+    for mount in host_config.mounts.iter().flatten() {
+        let wish = parse_mount(mount)?;
+        let destination = destination(&mount.target, &mount.kind)?;
+        if !named.insert(destination.clone()) {
+            return duplicate(destination);
+        }
+        wishes.extend(wish.map(|wish| (destination, wish)));
     }
     for path in config.volumes.iter().flatten().map(|(path, _)| path) {
         let path = destination(path, "volume")?;
-        if wishes.contains_key(&path) || temporary.contains(&path) {
+        if wishes.contains_key(&path) || named.contains(&path) || temporary.contains(&path) {
             continue;
         }
         let point = MountPoint {
@@ -530,6 +528,13 @@ mod tests {
         );
         assert_eq!(text(&["vol1:/x", "/tmp:/x"]), "Duplicate mount point: /x");
         assert_eq!(text(&["a:b:c:d"]), "invalid volume specification: 'a:b:c:d'");
+        let temporary = HostConfig {
+            binds: Some(vec!["vol1:/x".into()]),
+            tmpfs: Some([("/x".to_owned(), String::new())].into_iter().collect()),
+            ..HostConfig::default()
+        };
+        let refused = wishes(&Config::default(), &temporary, Vec::new()).unwrap_err();
+        assert_eq!(refused.to_string(), "Duplicate mount point: /x");
     }
 
     #[test]

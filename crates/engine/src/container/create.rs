@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tierce_lifecycle::State;
+use tierce_network::{Port, Publication};
 use tierce_oci::Platform;
 use tierce_oci::container::{Config, HostConfig};
 use tierce_spec::{mount_points, validate};
@@ -42,9 +43,7 @@ pub(crate) async fn create(context: &Arc<Context>, request: Create) -> Result<Cr
     let wanted: Option<Platform> = wanted.transpose().map_err(Error::below)?;
     let mut warnings = context.capacity.discard(&mut host_config);
     warnings.extend(validate::create(&config, &host_config, &context.capacity)?);
-    for port in config.exposed_ports.iter().flatten().map(|(port, _)| port) {
-        port.parse::<tierce_network::Port>().map_err(Error::below)?;
-    }
+    check_ports(&config, &host_config)?;
     let facts = match &rootfs {
         Some(directory) => no_image(directory, &mut config)?,
         None => resolve_image(context, &config.image).await?,
@@ -126,6 +125,17 @@ struct Plan {
     networks: BTreeMap<String, EndpointSettings>,
     wishes: Vec<mount_points::Wish>,
     trace: TraceId,
+}
+
+/// Checks exposed and published ports, which are not looked at again before the start.
+fn check_ports(config: &Config, host_config: &HostConfig) -> Result<()> {
+    for port in config.exposed_ports.iter().flatten().map(|(port, _)| port) {
+        port.parse::<Port>().map_err(Error::below)?;
+    }
+    if let Some(bindings) = &host_config.port_bindings {
+        Publication::from_bindings(bindings, &[], false).map_err(Error::below)?;
+    }
+    Ok(())
 }
 
 /// What stands for an image where a directory of the host is the root.

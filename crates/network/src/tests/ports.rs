@@ -320,3 +320,15 @@ fn row_157_sctp_passes_a_published_port() {
         assert!(rustix::net::connect(&late, &here).is_err());
     });
 }
+
+#[test]
+fn exact_ports_come_before_those_that_are_chosen() {
+    let bindings =
+        serde_json::from_str(r#"{"80/tcp": [{}, {"HostPort": "9000-9001"}], "8080/tcp": [{"HostPort": "9000"}]}"#);
+    let wishes = Publication::from_bindings(&bindings.unwrap(), &[], false).unwrap();
+    let hosts: Vec<_> = wishes.iter().map(|wish| wish.host).collect();
+    assert_eq!(hosts, [Some((9000, 9000)), None, Some((9000, 9001))]);
+    let none = serde_json::from_str(r#"{"80/tcp": [{"HostPort": "aa80"}]}"#).unwrap();
+    let refused = Publication::from_bindings(&none, &[], false).unwrap_err();
+    assert_eq!(refused.to_string(), "invalid port specification: \"aa80\"");
+}

@@ -48,10 +48,10 @@ impl Options {
             }
         }
         if parsed.device.is_empty() {
-            return Err(invalid("missing device in volume options".to_owned()));
+            return Err(invalid("missing required option: \"device\"".to_owned()));
         }
         if parsed.kind.is_empty() && !parsed.words.split(',').any(|word| matches!(word, "bind" | "rbind")) {
-            return Err(invalid("missing type in volume options".to_owned()));
+            return Err(invalid("missing required option: \"type\"".to_owned()));
         }
         Ok(Some(parsed))
     }
