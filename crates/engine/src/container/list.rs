@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use tierce_events::Filters;
 use tierce_lifecycle::{Health, Status};
+use tierce_oci::container::PortBinding;
 
 /// Keys that the filters of `ps` may have.
 const FILTERS: [&str; 15] = [
@@ -146,7 +147,8 @@ impl<'a> Selection<'a> {
         });
         Ok(Self {
             filters,
-            all: request.all || request.limit.is_some_and(|limit| limit > 0),
+            // Who names states means also containers that do not run.
+            all: request.all || request.limit.is_some_and(|limit| limit > 0) || filters.contains("status"),
             statuses,
             exited,
             ancestors,
@@ -159,11 +161,7 @@ impl<'a> Selection<'a> {
         let record = &snapshot.record;
         let state = &record.state;
         let status = state.status();
-        // These filters ask for containers that do not run, so `all` is implied.
-        let implied = ["status", "exited", "before", "since"]
-            .iter()
-            .any(|key| self.filters.contains(key));
-        if !state.running && !self.all && !implied {
+        if !state.running && !self.all {
             return false;
         }
         (self.statuses.is_empty() || self.statuses.contains(status.as_str()))
@@ -217,55 +215,32 @@ impl<'a> Selection<'a> {
                 })
     }
 
+    /// `publish` asks for ports of the host, `expose` for the container's own; one of all is enough.
     fn ports(&self, snapshot: &Snapshot) -> bool {
-        let record = &snapshot.record;
-        let published = || {
-            let bound = record
-                .network_settings
-                .ports
-                .iter()
-                .flatten()
-                .filter(|(_, hosts)| hosts.is_some());
-            let wanted = snapshot.host_config.port_bindings.iter().flatten();
-            bound
-                .map(|(port, _)| port.as_str())
-                .chain(wanted.map(|(port, _)| port.as_str()))
-                .collect::<Vec<_>>()
+        let asked = |key: &str, number: Option<u16>, protocol: &str| {
+            let wanted = self.filters.get(key);
+            wanted.iter().any(|text| means_port(text, number, protocol))
         };
-        let exposed = || {
-            record
-                .config
-                .exposed_ports
-                .iter()
-                .flatten()
-                .map(|(port, _)| port.as_str())
-                .collect::<Vec<_>>()
-        };
-        any_port(self.filters.get("publish"), self.filters.contains("publish"), published)
-            && any_port(self.filters.get("expose"), self.filters.contains("expose"), exposed)
+        if !self.filters.contains("publish") && !self.filters.contains("expose") {
+            return true;
+        }
+        let mut ports = snapshot.record.network_settings.ports.iter().flatten();
+        ports.any(|(port, hosts)| {
+            let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
+            let published = |host: &PortBinding| asked("publish", host.host_port.parse().ok(), protocol);
+            asked("expose", number.parse().ok(), protocol) || hosts.iter().flatten().any(published)
+        })
     }
 }
 
-/// Whether one of the ports (`80/tcp`) is asked for: as `80`, `80/tcp`, or inside `80-90/tcp`.
-fn any_port<'a>(wanted: &[String], asked: bool, ports: impl FnOnce() -> Vec<&'a str>) -> bool {
-    if !asked {
-        return true;
-    }
-    let ports = ports();
-    wanted.iter().any(|text| {
-        let (numbers, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-        let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
-        let (Ok(first), Ok(last)) = (first.parse::<u16>(), last.parse::<u16>()) else {
-            return false;
-        };
-        ports.iter().any(|port| {
-            let (number, theirs) = port.split_once('/').unwrap_or((port, "tcp"));
-            theirs == protocol
-                && number
-                    .parse::<u16>()
-                    .is_ok_and(|number| (first..=last).contains(&number))
-        })
-    })
+/// Whether a filter is about that port: `80`, `80/tcp` or `80-90/tcp`.
+fn means_port(filter: &str, number: Option<u16>, protocol: &str) -> bool {
+    let (numbers, wanted) = filter.split_once('/').unwrap_or((filter, "tcp"));
+    let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
+    let (Ok(first), Ok(last)) = (first.parse::<u16>(), last.parse::<u16>()) else {
+        return false;
+    };
+    wanted == protocol && number.is_some_and(|number| (first..=last).contains(&number))
 }
 
 #[cfg(test)]
@@ -299,16 +274,28 @@ mod tests {
         assert_eq!(names(&context, &[], true).await.len(), 4);
         let one = ["engref"];
         assert_eq!(names(&context, &[("status", "exited")], false).await, one);
-        assert_eq!(names(&context, &[("exited", "137")], false).await, one);
-        assert!(names(&context, &[("exited", "1")], false).await.is_empty());
+        assert_eq!(names(&context, &[("exited", "137")], true).await, one);
+        assert!(names(&context, &[("exited", "137")], false).await.is_empty());
+        assert!(names(&context, &[("exited", "1")], true).await.is_empty());
         assert_eq!(names(&context, &[("name", "^/eng")], true).await, one);
         assert_eq!(names(&context, &[("name", "ref")], true).await.len(), 4);
         assert_eq!(names(&context, &[("volume", "vol1")], true).await, one);
         assert_eq!(names(&context, &[("volume", "/x")], true).await, ["engref", "refdev"]);
         assert_eq!(names(&context, &[("network", "host")], true).await, ["refro"]);
-        assert_eq!(names(&context, &[("publish", "80")], true).await, one);
-        assert_eq!(names(&context, &[("expose", "70-90/tcp")], true).await, one);
-        assert!(names(&context, &[("publish", "81")], true).await.is_empty());
+        let ports = serde_json::from_str(r#"{"80/tcp": [{"HostPort": "8080"}], "90/udp": null}"#).unwrap();
+        let published = context.find("engref").unwrap();
+        published.change_record(|record| record.network_settings.ports = ports);
+        for (filter, port, expected) in [
+            ("publish", "8080", true),
+            ("publish", "8000-8090/tcp", true),
+            ("publish", "80", false),
+            ("expose", "70-90/tcp", true),
+            ("expose", "90/udp", true),
+            ("expose", "8080", false),
+        ] {
+            let found = names(&context, &[(filter, port)], true).await == one;
+            assert_eq!(found, expected, "{filter}={port}");
+        }
         assert_eq!(names(&context, &[("before", "reftty")], true).await, one);
         assert_eq!(names(&context, &[("since", "refro")], true).await, ["refdev"]);
         assert_eq!(names(&context, &[("health", "none")], true).await.len(), 4);

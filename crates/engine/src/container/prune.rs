@@ -66,8 +66,9 @@ pub(crate) fn moment(text: &str) -> Result<Timestamp> {
     if let Ok(moment) = text.parse::<Timestamp>() {
         return Ok(moment);
     }
-    if let Ok(seconds) = text.parse::<f64>() {
-        return Timestamp::from_second(seconds as i64).map_err(|_| invalid());
+    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if let (Ok(seconds), Ok(nanoseconds)) = (seconds.parse(), format!("{fraction:0<9.9}").parse::<u32>()) {
+        return Timestamp::new(seconds, nanoseconds as i32).map_err(|_| invalid());
     }
     // Without a zone: the daemon's, and from the first moment that it may mean.
     let known = text.chars().count();
@@ -125,6 +126,8 @@ mod tests {
         let hour = moment("1h").unwrap().unwrap();
         assert!((Timestamp::now().as_second() - hour.as_second() - 3600).abs() <= 1);
         assert_eq!(moment("1700000000").unwrap().unwrap().as_second(), 1_700_000_000);
+        let exact = moment("1700000000.25").unwrap().unwrap();
+        assert_eq!(exact.to_string(), "2023-11-14T22:13:20.25Z");
         assert_eq!(
             moment("2026-01-02T03:04:05Z").unwrap().unwrap().to_string(),
             "2026-01-02T03:04:05Z"
