@@ -108,6 +108,9 @@ fn row_131_devices_are_given_by_their_vendors_names() {
     let text = "CDI device injection failed: unresolvable CDI devices vendor1.com/device=foo";
     assert!(missing.stderr.contains(text), "{}", missing.stderr);
     assert_eq!(missing.code, 125);
+    let listed = daemon.docker(&["info", "--format", "{{json .DiscoveredDevices}}"]);
+    assert_eq!(listed.ok(), r#"[{"Source":"cdi","ID":"vendor.com/gpu=0"}]"#);
+    assert!(daemon.tierce(&["info"]).ok().contains("cdi: vendor.com/gpu=0"));
 }
 
 #[test]

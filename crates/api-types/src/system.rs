@@ -226,8 +226,23 @@ pub struct InfoResponse {
     /// Where device descriptions are read from.
     #[serde(rename = "CDISpecDirs")]
     pub cdi_spec_dirs: Option<Vec<String>>,
+    /// Devices that containers can ask for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub discovered_devices: Vec<DeviceInfo>,
     /// What the user should know about this host.
     pub warnings: Option<Vec<String>>,
+}
+
+/// A device that containers can ask for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DeviceInfo {
+    /// Who knows it: `cdi`.
+    #[serde(rename = "Source")]
+    pub source: String,
+    /// Its name there, `vendor.com/class=name`.
+    #[serde(rename = "ID")]
+    pub id: String,
 }
 
 /// Drivers by kind.

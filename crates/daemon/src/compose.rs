@@ -240,7 +240,7 @@ fn engine(settings: &Settings) -> Result<tierce_engine::Config> {
         .or_else(|| tierce_engine::init_program(Some(&settings.own_init)));
     set(&mut config.shm_size, settings.isolation.shm_size);
     config.presets = presets(settings);
-    set(&mut config.cdi_directories, document.cdi_spec_dirs.clone());
+    config.cdi_directories = document.cdi_directories();
     Ok(config)
 }
 

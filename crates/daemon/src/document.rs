@@ -94,6 +94,26 @@ pub(crate) struct Document {
     pub(crate) tlskey: Option<PathBuf>,
 }
 
+/// Where CDI documents lie unless the document says.
+const CDI_DIRECTORIES: [&str; 2] = ["/etc/cdi", "/var/run/cdi"];
+
+impl Document {
+    /// Where CDI documents are read from; nowhere if devices are switched off (`features.cdi`), or if one empty path is
+    /// given. Source: moby `cmd/dockerd/daemon.go` (`loadDaemonCliConfig`).
+    pub(crate) fn cdi_directories(&self) -> Vec<PathBuf> {
+        let switch = self.features.as_ref().and_then(|features| features.get("cdi"));
+        match &self.cdi_spec_dirs {
+            _ if switch == Some(&false) => Vec::new(),
+            Some(given) => given
+                .iter()
+                .filter(|path| !path.as_os_str().is_empty())
+                .cloned()
+                .collect(),
+            None => CDI_DIRECTORIES.map(PathBuf::from).to_vec(),
+        }
+    }
+}
+
 /// One pool of `default-address-pools`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -310,6 +330,25 @@ mod tests {
             .into_iter()
             .chain(arguments.iter().copied());
         load(&Flags::read(arguments.map(OsString::from))?)
+    }
+
+    #[test]
+    fn row_131_devices_can_be_switched_off() {
+        let directories = |json: &str| {
+            let document: Document = serde_json::from_str(json).unwrap();
+            document.cdi_directories()
+        };
+        let both = CDI_DIRECTORIES.map(PathBuf::from).to_vec();
+        assert_eq!(directories("{}"), both);
+        assert_eq!(directories(r#"{"features": {"cdi": true}}"#), both);
+        assert_eq!(directories(r#"{"cdi-spec-dirs": ["/a"]}"#), [PathBuf::from("/a")]);
+        for none in [
+            r#"{"features": {"cdi": false}, "cdi-spec-dirs": ["/a"]}"#,
+            r#"{"cdi-spec-dirs": [""]}"#,
+            r#"{"cdi-spec-dirs": []}"#,
+        ] {
+            assert!(directories(none).is_empty(), "{none}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What the API tells of this daemon that no part of the engine knows.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use tierce_api::Facts;
 
@@ -7,9 +9,6 @@ use crate::document::Document;
 use crate::settings::{self, Host, Settings};
 use crate::tls::Protection;
 use crate::{identity, registry};
-
-/// Where CDI documents lie unless the document says.
-const CDI_DIRECTORIES: [&str; 2] = ["/etc/cdi", "/var/run/cdi"];
 
 /// The facts of a daemon that starts.
 pub(crate) fn at_start(settings: &Settings) -> Result<Facts> {
@@ -23,7 +22,7 @@ pub(crate) fn at_start(settings: &Settings) -> Result<Facts> {
         id: identity::of(&settings.data_root)?,
         firewall: firewall.to_owned(),
         experimental: document.experimental == Some(true),
-        cdi_spec_dirs: cdi_directories(document),
+        cdi_spec_dirs: text(document.cdi_directories()),
         warnings: warnings(settings),
         ..Facts::default()
     };
@@ -38,11 +37,8 @@ pub(crate) fn update(document: &Document, facts: &mut Facts) -> Result<()> {
     registry::facts(document, facts)
 }
 
-fn cdi_directories(document: &Document) -> Vec<String> {
-    match &document.cdi_spec_dirs {
-        Some(given) => given.iter().map(|path| path.display().to_string()).collect(),
-        None => CDI_DIRECTORIES.map(str::to_owned).to_vec(),
-    }
+fn text(paths: Vec<PathBuf>) -> Vec<String> {
+    paths.iter().map(|path| path.display().to_string()).collect()
 }
 
 /// Source of the text: moby `daemon/info.go`, `fillAPIInfo`.

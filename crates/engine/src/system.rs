@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tierce_events::Subject;
+use tierce_spec::cdi::Registry;
 
 /// How many containers there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -84,6 +85,8 @@ pub struct HostInfo {
     pub memory: u64,
     /// Host name.
     pub hostname: String,
+    /// Names of the devices that CDI documents describe.
+    pub cdi_devices: Vec<String>,
 }
 
 /// A volume with its size and how many containers use it.
@@ -193,6 +196,7 @@ fn info(context: &Context) -> Info {
     let release = std::fs::read_to_string("/etc/os-release")
         .or_else(|_| std::fs::read_to_string("/usr/lib/os-release"))
         .unwrap_or_default();
+    let devices = Registry::read(&context.config.cdi_directories);
     Info {
         containers: counts(context),
         driver: context.rootfs.driver(),
@@ -221,6 +225,7 @@ fn info(context: &Context) -> Info {
             cpus: context.capacity.cpus,
             memory: total_memory(&std::fs::read_to_string("/proc/meminfo").unwrap_or_default()),
             hostname: uname.nodename().to_string_lossy().into_owned(),
+            cdi_devices: devices.names().map(str::to_owned).collect(),
         },
         event_watchers: context.events.watchers(),
         volume_drivers: context.volumes.drivers(),

@@ -15,7 +15,7 @@ use crate::timestamp::rfc3339;
 
 /// Docker Hub, as clients know it.
 const INDEX: &str = "https://index.docker.io/v1/";
-/// Before this version `info` told about bridge filters.
+/// Before this version `info` told about bridge filters; of late always that there are none.
 const WITHOUT_BRIDGE_FILTERS: ApiVersion = ApiVersion::new(1, 50);
 /// Before this version `info` told whether the kernel's own memory can be limited.
 const WITHOUT_KERNEL_MEMORY: ApiVersion = ApiVersion::new(1, 42);
@@ -23,6 +23,8 @@ const WITHOUT_KERNEL_MEMORY: ApiVersion = ApiVersion::new(1, 42);
 const WITHOUT_NONDISTRIBUTABLE: ApiVersion = ApiVersion::new(1, 47);
 /// Before this version `info` told which commit of the runtime is expected; ours is always of the same build.
 const WITHOUT_EXPECTED: ApiVersion = ApiVersion::new(1, 49);
+/// Since this version `info` lists devices.
+const WITH_DEVICES: ApiVersion = ApiVersion::new(1, 50);
 /// Since this version `info` tells about the firewall.
 const WITH_FIREWALL: ApiVersion = ApiVersion::new(1, 49);
 
@@ -70,7 +72,8 @@ fn go_architecture() -> &'static str {
 /// What the daemon is and has.
 pub(crate) fn info(info: Info, images: usize, facts: &Facts, version: ApiVersion) -> wire::InfoResponse {
     let count = |number: usize| number as u64;
-    let bridge_filters = (version < WITHOUT_BRIDGE_FILTERS).then_some(true);
+    let bridge_filters = (version < WITHOUT_BRIDGE_FILTERS).then_some(false);
+    let devices = info.host.cdi_devices.into_iter().filter(|_| version >= WITH_DEVICES);
     wire::InfoResponse {
         id: facts.id.clone(),
         containers: count(info.containers.total),
@@ -138,11 +141,19 @@ pub(crate) fn info(info: Info, images: usize, facts: &Facts, version: ApiVersion
             .map_or_else(String::new, |path| path.display().to_string()),
         security_options: info.security_options,
         cdi_spec_dirs: Some(facts.cdi_spec_dirs.clone()),
+        discovered_devices: devices.map(discovered).collect(),
         firewall_backend: (version >= WITH_FIREWALL).then(|| wire::FirewallInfo {
             driver: facts.firewall.clone(),
             info: Vec::new(),
         }),
         ..wire::InfoResponse::default()
+    }
+}
+
+fn discovered(id: String) -> wire::DeviceInfo {
+    wire::DeviceInfo {
+        source: "cdi".to_owned(),
+        id,
     }
 }
 

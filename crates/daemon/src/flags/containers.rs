@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use serde::Serialize;
 use tierce_oci::container::Ulimit;
 
@@ -87,7 +88,7 @@ pub(super) struct IsolationFlags {
     #[serde(skip_serializing_if = "Option::is_none")]
     no_new_privileges: Option<bool>,
     /// Directory with CDI documents (may be given several times) [default: /etc/cdi, /var/run/cdi]
-    #[arg(long = "cdi-spec-dir", value_name = "PATH")]
+    #[arg(long = "cdi-spec-dir", value_name = "PATH", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     cdi_spec_dirs: Vec<PathBuf>,
 }

@@ -75,11 +75,7 @@ fn text(info: &InfoResponse, context: &str) -> String {
     line(2, "Volume", &info.plugins.volume.join(" "));
     line(2, "Network", &info.plugins.network.join(" "));
     line(2, "Log", &info.plugins.log.join(" "));
-    section(
-        &mut line,
-        "CDI spec directories",
-        info.cdi_spec_dirs.iter().flatten().map(String::as_str),
-    );
+    devices(&mut line, info);
     if let Some(state) = info.swarm.get("LocalNodeState").and_then(Value::as_str) {
         line(1, "Swarm", &state);
     }
@@ -131,6 +127,16 @@ fn security(line: &mut impl FnMut(usize, &str, &dyn std::fmt::Display), options:
 }
 
 /// A head with its entries below it; nothing where there are none.
+fn devices(line: &mut impl FnMut(usize, &str, &dyn std::fmt::Display), info: &InfoResponse) {
+    let directories = info.cdi_spec_dirs.iter().flatten().map(String::as_str);
+    section(line, "CDI spec directories", directories);
+    let found = info.discovered_devices.iter();
+    let found: Vec<_> = found
+        .map(|device| format!("{}: {}", device.source, device.id))
+        .collect();
+    section(line, "Discovered Devices", found.iter().map(String::as_str));
+}
+
 fn section<'a>(
     line: &mut impl FnMut(usize, &str, &dyn std::fmt::Display),
     head: &str,
