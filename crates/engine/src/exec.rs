@@ -193,12 +193,12 @@ pub struct Execs {
 
 impl Execs {
     /// Remembers what is to run in a running container; returns the instance's id.
-    pub fn create(&self, container: &str, request: ExecCreate) -> Result<String> {
-        let container = self.context.find(container)?;
+    pub fn create(&self, name: &str, request: ExecCreate) -> Result<String> {
+        let container = self.context.find(name)?;
         if request.command.is_empty() {
             return Err(Error::Invalid("No exec command specified".to_owned()));
         }
-        require_running(&container)?;
+        require_running(&container, name)?;
         if let Some(entry) = request
             .environment
             .iter()
@@ -250,7 +250,7 @@ impl Execs {
     /// Sets the size of its terminal.
     pub async fn resize(&self, id: &str, rows: u16, columns: u16) -> Result<()> {
         let exec = self.context.execs.get(id)?;
-        require_running(&*self.context.find(&exec.container)?)?;
+        require_running(&*self.context.find(&exec.container)?, &exec.container)?;
         if !exec.running {
             return Err(Error::Conflict(format!("exec process {id} is not started")));
         }
@@ -271,13 +271,13 @@ pub(crate) fn in_events(command: &[String]) -> String {
     format!("{program} {}", arguments.join(" "))
 }
 
-fn require_running(container: &Container) -> Result<()> {
+/// Refuses a container that can run no command, with the name that it was asked for by.
+fn require_running(container: &Container, name: &str) -> Result<()> {
     let record = &container.snapshot().record;
     match record.state.status() {
         Status::Running => Ok(()),
         Status::Paused => Err(Error::Conflict(format!(
-            "container {} is paused, unpause the container before exec",
-            record.plain_name()
+            "Container {name} is paused, unpause the container before exec"
         ))),
         Status::Restarting => Err(Error::Conflict(format!(
             "container {} is restarting, wait until the container is running",
@@ -292,7 +292,7 @@ async fn start(context: &Arc<Context>, id: &str, request: ExecStart) -> Result<O
     let container = context
         .by_id(&exec.container)
         .ok_or_else(|| Error::NoSuchExec(id.to_owned()))?;
-    require_running(&container)?;
+    require_running(&container, &container.id)?;
     let exec = context.execs.claim(id)?;
     let snapshot = container.snapshot();
     let action = format!("exec_start: {}", in_events(&exec.request.command));
@@ -319,7 +319,7 @@ async fn run(
 ) -> Result<Option<UnixStream>> {
     let snapshot = container.snapshot();
     let console_size = request.console_size.or(exec.request.console_size);
-    let process = exec_process(&snapshot, &exec.request, console_size).await?;
+    let process = exec_process(context, &snapshot, &exec.request, console_size).await?;
     let id = ProcessId::exec(&container.id, &exec.id);
     let failed = |error: tierce_task::Error| runtime_failure("exec failed: ", &error);
     let task = tierce_task::Exec {

@@ -13,6 +13,8 @@ pub struct Exec<'a> {
     pub config: &'a Config,
     /// Program and arguments.
     pub command: &'a [String],
+    /// `NAME=value` of the containers that it is linked to, under the container's own.
+    pub linked: &'a [String],
     /// `NAME=value`, over the container's own.
     pub environment: &'a [String],
     /// Absolute path; empty: the container's own.
@@ -34,7 +36,7 @@ impl Exec<'_> {
     pub fn process(self) -> Process {
         let config = self.config;
         let own = config.env.as_deref().unwrap_or_default();
-        let base = environment(&config.hostname, self.terminal.is_some() || config.tty, &[], own);
+        let base = environment(&config.hostname, self.terminal.is_some(), self.linked, own);
         let cwd = [self.working_directory, &config.working_dir]
             .into_iter()
             .find(|path| !path.is_empty());
@@ -79,5 +81,32 @@ mod tests {
     fn row_077_the_bounding_set_of_a_process_is_read() {
         assert!(bounding_set(std::process::id()).is_some());
         assert_eq!(bounding_set(u32::MAX), None);
+    }
+
+    #[test]
+    fn the_environment_is_the_containers_with_links_and_the_kind_of_its_own_terminal() {
+        let config = Config {
+            hostname: "h".into(),
+            tty: true,
+            env: Some(vec!["A=1".into()]),
+            ..Config::default()
+        };
+        let linked = ["DB_NAME=/web/db".to_owned()];
+        let exec = |terminal| Exec {
+            config: &config,
+            command: &[],
+            linked: &linked,
+            environment: &[],
+            working_directory: "",
+            user: User::default(),
+            terminal,
+            capabilities: None,
+            no_new_privileges: false,
+            apparmor_profile: "",
+        };
+        let environment = exec(None).process().env;
+        assert_eq!(environment[1..], ["HOSTNAME=h", "DB_NAME=/web/db", "A=1"]);
+        let environment = exec(Some(None)).process().env;
+        assert_eq!(environment[2], "TERM=xterm");
     }
 }

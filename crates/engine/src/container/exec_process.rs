@@ -1,6 +1,7 @@
 //! What the process of an exec instance is made of, looked up in the running container.
 
-use super::context::{Snapshot, blocking};
+use super::context::{Context, Snapshot, blocking};
+use super::links;
 use crate::error::{Error, Result};
 use crate::exec::ExecCreate;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use tierce_spec::{Exec, bounding_set, user};
 
 /// Makes the process. Looks into the container for its users, and at the running process for its capabilities.
 pub(crate) async fn exec_process(
+    context: &Context,
     snapshot: &Arc<Snapshot>,
     request: &ExecCreate,
     console_size: Option<(u16, u16)>,
@@ -34,9 +36,13 @@ pub(crate) async fn exec_process(
     } else {
         Some(bounding.ok_or_else(|| Error::Conflict(format!("container {} is not running", record.id)))?)
     };
+    // A link that leads nowhere by now is no reason to run nothing.
+    let links = links::of(context, snapshot).unwrap_or_default();
+    let linked: Vec<_> = links.iter().flat_map(|link| link.environment(&record.name)).collect();
     let exec = Exec {
         config,
         command: &request.command,
+        linked: &linked,
         environment: &request.environment,
         working_directory: &request.working_directory,
         user,

@@ -14,7 +14,7 @@ pub(crate) async fn kill(context: &Arc<Context>, container: &Arc<Container>, nam
         None => signal::KILL,
         Some(name) => signal::parse(name).map_err(|error| Error::Invalid(refused(error.to_string())))?,
     };
-    if !snapshot.record.state.is_alive() {
+    if !snapshot.record.state.running {
         return Err(Error::Conflict(refused(format!(
             "container {} is not running",
             container.id
@@ -22,6 +22,10 @@ pub(crate) async fn kill(context: &Arc<Context>, container: &Arc<Container>, nam
     }
     let mut changes = container.watch();
     let exits = stop::mark_stopped(context, container).await;
+    if !container.snapshot().record.state.is_alive() {
+        // It waited to be started again, and waits no more.
+        return Ok(());
+    }
     if number == signal::KILL {
         stop::kill_and_wait(context, container, &mut changes, exits).await
     } else {

@@ -15,6 +15,9 @@ use tierce_oci::container::HostConfig;
 /// The default bridge.
 const BRIDGE: &str = "bridge";
 
+/// How many containers may share one network one through the other, for a link to be followed.
+const LONGEST_CHAIN: usize = 64;
+
 /// A container that is linked to.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -38,6 +41,20 @@ fn parse(text: &str) -> Result<(&str, &str)> {
     }
 }
 
+/// The container that a link leads to: where a network is shared, the one whose it is.
+fn linked(context: &Context, name: &str) -> Result<Arc<Container>> {
+    let mut child = context.find(name)?;
+    // Those that wait for each other's network form a ring.
+    for _ in 0..LONGEST_CHAIN {
+        let mode = child.snapshot().host_config.network_mode.clone();
+        match mode.strip_prefix("container:") {
+            Some(owner) => child = context.find(owner)?,
+            None => break,
+        }
+    }
+    Ok(child)
+}
+
 /// Whether links are to containers. On other networks a link is a name that may mean somebody later.
 fn are_to_containers(host_config: &HostConfig) -> bool {
     let mode = host_config.network_mode.as_str();
@@ -52,8 +69,7 @@ pub(super) fn check(context: &Context, host_config: &HostConfig) -> Result<()> {
             continue;
         }
         // Not "not found": a client would go and pull the image.
-        let child = context
-            .find(name)
+        let child = linked(context, name)
             .map_err(|error| Error::Invalid(format!("could not get container for {name}: {error}")))?;
         if child.snapshot().host_config.network_mode == "host" {
             return Err(Error::Invalid(
@@ -74,7 +90,7 @@ fn children(context: &Context, host_config: &HostConfig) -> Vec<(String, Arc<Sna
     let parsed = links.filter_map(|text| parse(text).ok());
     parsed
         .filter(|(name, _)| !name.contains('/'))
-        .filter_map(|(name, alias)| Some((alias.to_owned(), context.find(name).ok()?.snapshot())))
+        .filter_map(|(name, alias)| Some((alias.to_owned(), linked(context, name).ok()?.snapshot())))
         .collect()
 }
 
@@ -145,7 +161,7 @@ pub(super) fn of(context: &Context, snapshot: &Snapshot) -> Result<Vec<Link>> {
     let links = snapshot.host_config.links.iter().flatten();
     let link = |text: &String| {
         let (name, alias) = parse(text)?;
-        let child = context.find(name)?.snapshot();
+        let child = linked(context, name)?.snapshot();
         if !child.record.state.is_alive() {
             return Err(Error::Internal(format!(
                 "Cannot link to a non running container: {} AS {}/{alias}",

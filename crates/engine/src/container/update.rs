@@ -13,7 +13,6 @@ pub(crate) async fn update(context: &Arc<Context>, container: &Arc<Container>, r
     let snapshot = container.snapshot();
     let refused = |why: String| format!("Cannot update container {}: {why}", container.id);
     let mut next = (*snapshot.host_config).clone();
-    let warnings = validate::resources(&request.host_config.resources, &context.capacity)?;
     merge(&mut next.resources, &request.host_config.resources).map_err(|why| Error::Conflict(refused(why)))?;
     if request.restart_policy_given {
         validate::restart_policy(&request.host_config.restart_policy)?;
@@ -24,7 +23,8 @@ pub(crate) async fn update(context: &Arc<Context>, container: &Arc<Container>, r
         }
         next.restart_policy = request.host_config.restart_policy.clone();
     }
-    validate::resources(&next.resources, &context.capacity)?;
+    // What it will have, since a part of it, such as swap alone, need not make sense without what it has.
+    let warnings = validate::resources(&next.resources, &context.capacity)?;
     if snapshot.record.state.removal_in_progress || snapshot.record.state.dead {
         return Err(Error::Conflict(refused(
             "Container is marked for removal and cannot be \"update\".".to_owned(),
