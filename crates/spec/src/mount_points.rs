@@ -364,11 +364,15 @@ pub fn parse_volumes_from(text: &str) -> Result<(String, bool)> {
     if name.is_empty() {
         return invalid(format!("malformed 'volumes-from' specification: {text}"));
     }
-    let read_only = match mode {
-        "" => false,
-        mode => parse_mode(mode)?.read_only,
-    };
-    Ok((name.to_owned(), read_only))
+    if mode.is_empty() {
+        return Ok((name.to_owned(), false));
+    }
+    let parsed = parse_mode(mode)?;
+    // Both stay as the other container has them.
+    if parsed.no_copy || !parsed.propagation.is_empty() {
+        return invalid(format!("invalid mode: {mode}"));
+    }
+    Ok((name.to_owned(), parsed.read_only))
 }
 
 /// Checks the mounts that a request names itself.
@@ -574,7 +578,9 @@ mod tests {
         assert_eq!(found[0].point.source, "/h");
         assert_eq!(found[1].point.name, "theirs");
         assert_eq!(parse_volumes_from("c:ro").unwrap(), ("c".to_owned(), true));
-        assert!(parse_volumes_from("").is_err());
+        for refused in ["", "c:nocopy", "c:rslave"] {
+            assert!(parse_volumes_from(refused).is_err(), "{refused}");
+        }
     }
 
     proptest! {
