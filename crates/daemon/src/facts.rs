@@ -22,7 +22,7 @@ pub(crate) fn at_start(settings: &Settings) -> Result<Facts> {
         id: identity::of(&settings.data_root)?,
         firewall: firewall.to_owned(),
         experimental: document.experimental == Some(true),
-        cdi_spec_dirs: text(document.cdi_directories()),
+        cdi_spec_dirs: text(&document.cdi_directories()),
         warnings: warnings(settings),
         ..Facts::default()
     };
@@ -37,7 +37,7 @@ pub(crate) fn update(document: &Document, facts: &mut Facts) -> Result<()> {
     registry::facts(document, facts)
 }
 
-fn text(paths: Vec<PathBuf>) -> Vec<String> {
+fn text(paths: &[PathBuf]) -> Vec<String> {
     paths.iter().map(|path| path.display().to_string()).collect()
 }
 
