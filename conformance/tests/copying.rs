@@ -87,8 +87,21 @@ fn row_085_owners_and_streams_of_copies() {
     fs::write(&file, "x").unwrap();
     let file = file.display().to_string();
     daemon
-        .docker(&["create", "--name", "mine", "--user", "1234:5678", &image, "true"])
+        .docker(&[
+            "create",
+            "--name",
+            "mine",
+            "--user",
+            "1234:5678",
+            "-w",
+            "/work/here",
+            &image,
+            "true",
+        ])
         .ok();
+    // The working directory is there before the first start.
+    daemon.docker(&["cp", "mine:/work/here", &format!("{file}-here")]).ok();
+    daemon.docker(&["cp", &file, "mine:/work/here/"]).ok();
     daemon.docker(&["cp", "-a", &file, "mine:/tmp/mine"]).ok();
     let copied = place.path().join("copied").display().to_string();
     // An archive on the standard streams.

@@ -165,13 +165,15 @@ impl ExecTable {
         ids
     }
 
-    /// The container has ended, and all in it. As with dockerd its instances can be asked for yet.
+    /// The container has ended, and all in it. As with dockerd instances that ran can be asked for yet, while those that
+    /// were not started are gone.
     pub(crate) fn all_ended(&self, container: &str) {
         let mut entries = self.lock();
+        entries.retain(|_, entry| entry.exec.container != container || entry.started);
         let of_container = entries.values_mut().filter(|entry| entry.exec.container == container);
         for entry in of_container.filter(|entry| entry.ended.is_none()) {
             entry.ended = Some(Instant::now());
-            entry.exec.exit_code = entry.started.then_some(KILLED);
+            entry.exec.exit_code = Some(KILLED);
             entry.exec.running = false;
         }
         drop(entries);
@@ -389,6 +391,13 @@ mod tests {
         assert!(table.claim("e").unwrap_err().to_string().ends_with("has already run"));
         assert_eq!(table.get("e").unwrap().exit_code, Some(7));
         assert!(table.of("c").is_empty());
+        table.add(exec("not-started"));
+        table.all_ended("c");
+        assert_eq!(
+            table.get("not-started").unwrap_err().to_string(),
+            "No such exec instance: not-started"
+        );
+        assert_eq!(table.get("e").unwrap().exit_code, Some(7));
         table.forget_all("c");
         assert_eq!(table.get("e").unwrap_err().to_string(), "No such exec instance: e");
     }

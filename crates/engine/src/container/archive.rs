@@ -236,6 +236,13 @@ impl Place {
             Self::Mounted(mounted, _) => mounted.root(),
         }
     }
+
+    /// Whether all is there that a container has from its first start on: what is mounted in it, its working directory.
+    fn is_complete(&self, working_directory: &str) -> bool {
+        let Self::Mounted(root, _) = self else { return true };
+        let is_there = |path: &str| copy::look(root.root().beneath(), Path::new(path)).is_ok();
+        root.missing().is_empty() && (working_directory.is_empty() || is_there(working_directory))
+    }
 }
 
 /// Volumes that are mounted on the host for the time.
@@ -259,12 +266,17 @@ async fn for_reading(context: &Arc<Context>, container: &Arc<Container>) -> Resu
         return Ok(Place::Running(root));
     }
     let place = mounted(context, container, false).await?;
-    match &place {
-        Place::Mounted(root, _) if !root.missing().is_empty() => {}
-        _ => return Ok(place),
+    let record = Arc::clone(&container.snapshot().record);
+    let (place, complete) = blocking(move || {
+        let complete = place.is_complete(&record.config.working_dir);
+        Ok((place, complete))
+    })
+    .await?;
+    if complete {
+        return Ok(place);
     }
     drop(place);
-    // A volume's place that the image does not have is made when it is first mounted, which takes a writable root.
+    // What the image does not have, such as a volume's place, is made when it is first mounted, which takes a writable root.
     let transition = container.transition().await;
     if let Some(root) = running(container)? {
         return Ok(Place::Running(root));
@@ -307,6 +319,14 @@ async fn mounted(context: &Arc<Context>, container: &Arc<Container>, write: bool
         let options = union_options(&context, &container.id)?;
         let access = if write { Access::Write(&options) } else { Access::Read };
         let root = MountedRoot::open(&layout, access, &binds, &container.directory).map_err(Error::below)?;
+        let working_directory = Path::new(&snapshot.record.config.working_dir);
+        if write && working_directory.is_absolute() {
+            // The start says why where it cannot be.
+            let _made = root
+                .root()
+                .beneath()
+                .make_directories(working_directory, Mode::from_raw_mode(0o755));
+        }
         Ok(Place::Mounted(root, held))
     })
     .await

@@ -200,6 +200,9 @@ pub(super) async fn remove(context: &Arc<Context>, name: &str) -> Result<()> {
     if links.len() == before {
         return Err(Error::NoSuchContainer(name.to_owned()));
     }
+    if links.is_empty() {
+        host_config.links = None;
+    }
     container.change(|snapshot| snapshot.host_config = Arc::new(host_config));
     context.save(&container, true).await
 }
