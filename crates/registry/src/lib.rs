@@ -17,7 +17,7 @@
 //! What the other side is never trusted with:
 //! * **Credentials** go to the host they are for and to the token server it names, never to where a redirect leads, and
 //!   never over plain HTTP unless the registry is marked insecure.
-//! * **Sizes**: documents are bounded; a blob ends where its descriptor says.
+//! * **Sizes**: documents are bounded, whatever lists say of them; a blob ends where its descriptor says.
 //! * **Time**: connecting, the answer's head, and each piece of a body have a time limit; failures that may pass are
 //!   tried again with growing pauses (or the pause that `Retry-After` asks for, bounded), continuing by `Range`.
 //! * **Content**: manifests and small documents are checked against their digest here; blobs by whoever writes them.

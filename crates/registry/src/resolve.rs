@@ -5,7 +5,7 @@ use crate::{Error, Repository};
 use bytes::Bytes;
 use http::{HeaderName, header};
 use serde::Deserialize;
-use tierce_oci::{Descriptor, Digest, media_type};
+use tierce_oci::{Digest, media_type};
 
 /// The limit of other clients and registries.
 const LONGEST_MANIFEST: u64 = 4 << 20;
@@ -67,23 +67,6 @@ impl Repository {
                 other => return other,
             }
         }
-    }
-
-    /// Fetches the manifest of an entry of an index.
-    ///
-    /// # Errors
-    /// As [`Self::manifest`]; also [`Error::WrongSize`].
-    pub async fn manifest_of(&self, descriptor: &Descriptor) -> Result<FetchedManifest, Error> {
-        let fetched = self.manifest(descriptor.digest.as_str()).await?;
-        if fetched.bytes.len() as u64 != descriptor.size {
-            return Err(Error::WrongSize {
-                url: self.domain().to_owned(),
-                object: format!("manifest {}", descriptor.digest),
-                expected: descriptor.size,
-                actual: fetched.bytes.len() as u64,
-            });
-        }
-        Ok(fetched)
     }
 
     async fn fetch_manifest(&self, what: &str, tag_or_digest: &str) -> Result<FetchedManifest, Error> {

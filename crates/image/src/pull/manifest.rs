@@ -40,8 +40,9 @@ pub(crate) async fn choose(
         let entry = index.choose(wanted).ok_or_else(|| Error::NoPlatform {
             platform: wanted.to_string(),
         })?;
+        // Its digest says which it is; sizes in lists made by hand are often wrong, and dockerd does not look at them.
         fetched = repository
-            .manifest_of(entry)
+            .manifest(entry.digest.as_str())
             .await
             .map_err(|error| super::translated(error, reference))?;
     }

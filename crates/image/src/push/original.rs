@@ -67,7 +67,7 @@ impl Pusher {
         }
         let index = Index::from_json(&fetched.bytes)?;
         match index.choose(&image.config.platform()) {
-            Some(entry) => Ok(Some(repository.manifest_of(entry).await?)),
+            Some(entry) => Ok(Some(repository.manifest(entry.digest.as_str()).await?)),
             None => Ok(None),
         }
     }
