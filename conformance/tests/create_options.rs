@@ -231,6 +231,19 @@ fn row_163_names_and_ports_of_linked_containers_are_told() {
     assert_eq!(status, 204, "{body}");
     let (status, _) = daemon.request("DELETE", "/containers/web/data?link=1", None);
     assert_eq!(status, 404);
+    // One that runs loses the names with its link.
+    let guest = [
+        "run", "-d", "--name", "guest", "--link", "db:data", &image, "sleep", "1000",
+    ];
+    daemon.docker(&guest).ok();
+    let hosts = || daemon.docker(&["exec", "guest", "cat", "/etc/hosts"]).ok();
+    assert!(hosts().contains("\tdata\n"), "{}", hosts());
+    daemon.docker(&["rm", "--link", "guest/data"]).ok();
+    assert!(
+        !hosts().contains("\tdata\n") && !hosts().contains("\tdb\n"),
+        "{}",
+        hosts()
+    );
     daemon.docker(&["stop", "-t", "0", "db"]).ok();
     let refused = daemon.docker(&["run", "--name", "late", "--link", "db:data", &image, "true"]);
     let text = "Cannot link to a non running container: /db AS /late/data";

@@ -146,6 +146,10 @@ impl Sandboxes for NetworkController {
         Ok(self.0.rename(container, name)?)
     }
 
+    fn unlink(&self, container: &str, linked: &str) -> Result<(), BoxFault> {
+        Ok(self.0.unlink(container, linked)?)
+    }
+
     fn leave(&self, container: &str) -> Result<(), BoxFault> {
         Ok(self.0.leave(container)?)
     }

@@ -115,6 +115,9 @@ pub trait Sandboxes: Send + Sync {
     /// Lets a container that runs answer to another name; one that has no sandbox has none.
     fn rename(&self, container: &str, name: &str) -> Result<(), BoxFault>;
 
+    /// Ends a link between containers; one that is not there is no error.
+    fn unlink(&self, container: &str, linked: &str) -> Result<(), BoxFault>;
+
     /// Undoes a join; one that was never made is no error.
     fn leave(&self, container: &str) -> Result<(), BoxFault>;
 

@@ -140,6 +140,7 @@ impl Sandboxes for NoNetwork {
             endpoints: Vec::new(),
             ports: Vec::new(),
             exposed: Vec::new(),
+            links: wish.links,
             name_server: None,
             changing: None,
             wishes: Vec::new(),
@@ -159,6 +160,10 @@ impl Sandboxes for NoNetwork {
     }
 
     fn rename(&self, _container: &str, _name: &str) -> Result<(), BoxFault> {
+        Ok(())
+    }
+
+    fn unlink(&self, _container: &str, _linked: &str) -> Result<(), BoxFault> {
         Ok(())
     }
 

@@ -54,6 +54,8 @@ pub struct Join {
     pub ports: Vec<Publication>,
     /// Exposed but unpublished ports, for inspect.
     pub exposed: Vec<Port>,
+    /// Containers that it is linked to on the default bridge, by id. They have joined already.
+    pub links: Vec<String>,
     /// What it wants of `resolv.conf`.
     pub resolver: ResolverOverrides,
 }

@@ -30,6 +30,9 @@ pub struct Sandbox {
     pub ports: Vec<Published>,
     /// Exposed but unpublished ports.
     pub exposed: Vec<Port>,
+    /// Containers that it is linked to on the default bridge.
+    #[serde(default)]
+    pub links: Vec<String>,
     /// Its DNS server; none where no network has names.
     #[serde(default)]
     pub name_server: Option<NameServer>,

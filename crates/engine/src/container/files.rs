@@ -180,6 +180,38 @@ pub(crate) fn update(context: &Context, directory: &Path, before: &Snapshot, san
     Ok(())
 }
 
+/// A container that runs loses names by links, but not those that it has otherwise.
+pub(super) fn forget_names(
+    context: &Context,
+    directory: &Path,
+    snapshot: &Snapshot,
+    gone: &[String],
+    kept: &[String],
+) -> Result<()> {
+    let path = Files::own(directory).hosts;
+    let config = &snapshot.record.config;
+    let added = added_hosts(context, &snapshot.host_config)?;
+    let mut kept: Vec<&str> = kept.iter().map(String::as_str).collect();
+    kept.extend(added.iter().map(|(name, _)| name.as_str()));
+    let own = host_names(&config.hostname, &config.domainname);
+    kept.push(&own);
+    let text = std::fs::read_to_string(&path).map_err(Error::file("read", &path))?;
+    let changed = without_names(&text, gone, &kept);
+    if changed != text {
+        put(&path, &changed)?;
+    }
+    Ok(())
+}
+
+/// A hosts file without the lines of names that are gone.
+fn without_names(text: &str, gone: &[String], kept: &[&str]) -> String {
+    let stays = |line: &&str| {
+        let name = line.split_once('\t').map_or("", |(_, name)| name);
+        kept.contains(&name) || !gone.iter().any(|gone| gone == name)
+    };
+    text.lines().filter(stays).flat_map(|line| [line, "\n"]).collect()
+}
+
 /// A hosts file without the lines of the container at addresses that it has no more, with lines for those that are new.
 fn move_hosts(text: &str, names: &str, old: &[&str], new: &[String]) -> String {
     let own = |line: &str, address: &str| line == format!("{address}\t{names}");
@@ -229,6 +261,15 @@ fn put(path: &Path, text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_a_link_go_with_it_unless_another_one_gives_them_too() {
+        let text = "127.0.0.1\tlocalhost\n10.0.0.2\tdata\n10.0.0.2\tdb\n10.0.0.3\tweb\n";
+        let gone = ["data", "db"].map(str::to_owned);
+        let left = "127.0.0.1\tlocalhost\n10.0.0.3\tweb\n";
+        assert_eq!(without_names(text, &gone, &["web"]), left);
+        assert_eq!(without_names(text, &gone, &["data", "db"]), text);
+    }
 
     #[test]
     fn lines_of_the_container_follow_its_addresses_and_no_other_line_moves() {

@@ -4,7 +4,8 @@
 //! Source: moby `daemon/links.go`, `daemon/links/links.go`, `daemon/container_operations_unix.go`
 //! (`setupLinkedContainers`), `opts/parse.go` (`ParseLink`).
 
-use super::context::{Container, Context, Snapshot};
+use super::context::{Container, Context, Snapshot, blocking};
+use super::files;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -203,11 +204,59 @@ pub(super) async fn remove(context: &Arc<Context>, name: &str) -> Result<()> {
     if links.is_empty() {
         host_config.links = None;
     }
-    container.change(|snapshot| snapshot.host_config = Arc::new(host_config));
-    context.save(&container, true).await
+    let before = container.snapshot();
+    let after = container.change(|snapshot| snapshot.host_config = Arc::new(host_config));
+    context.save(&container, true).await?;
+    if before.record.state.is_alive() {
+        end(context, &container, &before, &after).await?;
+    }
+    Ok(())
+}
+
+/// Takes away what a running container had by links that it has no more: names, and ports that were open to it.
+async fn end(context: &Arc<Context>, container: &Container, before: &Snapshot, after: &Snapshot) -> Result<()> {
+    let left = all_of(context, after);
+    let mut ended = all_of(context, before);
+    ended.retain(|link| !left.iter().any(|kept| kept.alias == link.alias));
+    if ended.is_empty() {
+        return Ok(());
+    }
+    let names = |links: &[Link]| -> Vec<String> { links.iter().flat_map(Link::names).map(str::to_owned).collect() };
+    files::forget_names(context, &container.directory, after, &names(&ended), &names(&left))?;
+    let ended = ended.iter().map(Link::id);
+    let ended: Vec<_> = ended.filter(|id| !left.iter().any(|kept| kept.id() == *id)).collect();
+    let (sandboxes, id) = (Arc::clone(&context.sandboxes), container.id.clone());
+    blocking(move || {
+        let mut unlinked = ended.iter().map(|linked| sandboxes.unlink(&id, linked));
+        unlinked.try_for_each(|done| done.map_err(Error::below))
+    })
+    .await
+}
+
+/// The containers on the default bridge that one is linked to, whether they run or not.
+fn all_of(context: &Context, snapshot: &Snapshot) -> Vec<Link> {
+    if snapshot.host_config.network_mode != BRIDGE {
+        return Vec::new();
+    }
+    let children = children(context, &snapshot.host_config).into_iter();
+    children.map(|(alias, child)| Link { child, alias }).collect()
 }
 
 impl Link {
+    /// The child's id.
+    pub(super) fn id(&self) -> String {
+        self.child.record.id.clone()
+    }
+
+    /// The names of the child for the one that links.
+    fn names(&self) -> [&str; 3] {
+        [
+            &self.alias,
+            &self.child.record.config.hostname,
+            self.child.record.plain_name(),
+        ]
+    }
+
     /// The child's address on the bridge.
     fn address(&self) -> Option<&str> {
         let networks = &self.child.record.network_settings.networks;
@@ -222,11 +271,7 @@ impl Link {
         let Some(address) = self.address().and_then(|address| address.parse().ok()) else {
             return Vec::new();
         };
-        let mut names = vec![
-            self.alias.as_str(),
-            &self.child.record.config.hostname,
-            self.child.record.plain_name(),
-        ];
+        let mut names = self.names().to_vec();
         names.dedup();
         names.into_iter().map(|name| (name.to_owned(), address)).collect()
     }

@@ -126,7 +126,7 @@ fn try_prepare(
     let sandbox = if shared.network.is_some() {
         None
     } else {
-        Some(join(context, snapshot)?)
+        Some(join(context, snapshot, &links)?)
     };
     let network = match (&shared.network, &sandbox) {
         (Some(path), _) => Place::Path(path.clone()),
@@ -238,12 +238,16 @@ pub(super) fn wish(context: &Context, snapshot: &Snapshot) -> Result<Join> {
         attachments,
         ports,
         exposed,
+        links: Vec::new(),
         resolver: files::resolver_overrides(context, host_config)?,
     })
 }
 
-fn join(context: &Context, snapshot: &Snapshot) -> Result<Arc<Sandbox>> {
-    let wish = wish(context, snapshot)?;
+fn join(context: &Context, snapshot: &Snapshot, links: &[links::Link]) -> Result<Arc<Sandbox>> {
+    let wish = Join {
+        links: links.iter().map(links::Link::id).collect(),
+        ..wish(context, snapshot)?
+    };
     let joined = context
         .metrics
         .time_blocking(Action::Allocate, || context.sandboxes.join(wish));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::assembly::Assembly;
 use super::endpoint::lead_out;
-use super::{Controller, State, templates};
+use super::{Controller, State, links, templates};
 use crate::failpoint::{Point, reach};
 use crate::netns::Namespace;
 use crate::request::Connect;
@@ -60,6 +60,8 @@ impl Controller {
         state.joining.remove(container);
         let sandbox = Arc::new(outcome?);
         state.sandboxes.insert(container.to_owned(), Arc::clone(&sandbox));
+        drop(state);
+        links::open(self)?;
         Ok(sandbox)
     }
 }

@@ -1,10 +1,11 @@
 //! What the packet filter of the host shall hold, and how it comes to hold it.
 //!
 //! [`Filter`] knows at any time what shall be in force: the rules of networks, and where the published ports of
-//! sandboxes lead, of those that are just joining too. A change is noted and applied under one lock. So whoever finds that
+//! sandboxes lead, of those that are just joining too, and
+//! what links open. A change is noted and applied under one lock. So whoever finds that
 //! others took a table or a part of it away puts back all that belongs there, once, and needs to wait for nobody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
@@ -12,7 +13,7 @@ use tierce_firewall::{Backend, Change, Choice, Elements, Family, LiveRules, Tabl
 
 use super::forwarding;
 use crate::drivers;
-use crate::drivers::bridge::rules::{self, Situation};
+use crate::drivers::bridge::rules::{self, Opening, Situation};
 use crate::portmap::nat::{self, Targets};
 use crate::sandbox::Published;
 use crate::{Config, Error, Network};
@@ -32,6 +33,8 @@ pub(super) struct Wanted {
     pub(super) networks: BTreeMap<String, Arc<Network>>,
     /// By container.
     pub(super) ports: BTreeMap<String, Lead>,
+    /// What is open between containers that are kept apart.
+    pub(super) links: BTreeSet<Opening>,
 }
 
 /// Published ports, and where they lead.
@@ -121,6 +124,23 @@ impl Filter {
         done
     }
 
+    /// Opens this between containers and nothing else. It is told under the lock: the last one to ask knows best.
+    pub(super) fn open(&self, openings: impl FnOnce() -> BTreeSet<Opening>) -> Result<(), Error> {
+        let mut wanted = self.lock();
+        let before = std::mem::replace(&mut wanted.links, openings());
+        let mut changes = Vec::new();
+        if let Some(closed) = self.opened(before.difference(&wanted.links)) {
+            changes.push(Change::Remove(closed));
+        }
+        if let Some(opened) = self.opened(wanted.links.difference(&before)) {
+            changes.push(Change::Add(opened));
+        }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.change(&wanted, changes)
+    }
+
     /// This shall be in force and nothing else, whatever an earlier life of the daemon left.
     pub(super) fn restore(&self, all: Wanted) -> Result<(), Error> {
         let mut wanted = self.lock();
@@ -201,7 +221,12 @@ impl Filter {
         let mut table = rules::table(&self.config.table, family, situation);
         let of_networks = wanted.networks.values().flat_map(|network| self.rules_of(network));
         let of_ports = wanted.ports.values().flat_map(|lead| self.elements(lead));
-        for more in of_networks.chain(of_ports).filter(|more| more.family == family) {
+        let of_links = self.opened(&wanted.links);
+        for more in of_networks
+            .chain(of_ports)
+            .chain(of_links)
+            .filter(|more| more.family == family)
+        {
             if let Some(set) = table.sets.iter_mut().find(|set| set.name == more.set) {
                 set.elements.extend(more.elements);
             }
@@ -216,6 +241,18 @@ impl Filter {
             elements = rules::with_direct_routing(elements);
         }
         elements.into_iter()
+    }
+
+    /// What stands for openings, if there are any.
+    fn opened<'a>(&self, openings: impl IntoIterator<Item = &'a Opening>) -> Option<Elements> {
+        let elements: Vec<_> = openings.into_iter().map(rules::opening).collect();
+        (!elements.is_empty()).then(|| Elements {
+            family: Family::Ip,
+            table: self.config.table.clone(),
+            set: rules::LINKS.to_owned(),
+            interval: false,
+            elements,
+        })
     }
 
     fn elements(&self, lead: &Lead) -> Vec<Elements> {

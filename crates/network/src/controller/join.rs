@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::assembly::Assembly;
-use super::{Controller, naming, random_id, templates};
+use super::{Controller, links, naming, random_id, templates};
 use crate::drivers;
 use crate::failpoint::{Point, reach};
 use crate::{Error, Join, Network, Sandbox};
@@ -19,6 +19,12 @@ impl Controller {
         state.joining.remove(&join.container);
         let sandbox = Arc::new(made?);
         state.sandboxes.insert(join.container, Arc::clone(&sandbox));
+        drop(state);
+        links::open(self).inspect_err(|_| {
+            if let Err(also) = self.leave(&sandbox.container) {
+                tracing::warn!(container = sandbox.name, error = %also, "cannot undo a failed join completely");
+            }
+        })?;
         Ok(sandbox)
     }
 
@@ -35,9 +41,11 @@ impl Controller {
             state.joining.insert(container.to_owned(), networks.collect());
             sandbox
         };
+        // Before somebody else may have its addresses.
+        let closed = links::open(self);
         let done = Assembly::of(self, Sandbox::clone(&sandbox)).dismantle();
         self.lock().joining.remove(container);
-        done
+        done.and(closed)
     }
 
     /// Gives a container that runs another name: in its networks it answers to that from now on.
@@ -104,6 +112,7 @@ impl Controller {
             endpoints: Vec::new(),
             ports: Vec::new(),
             exposed: if shares_host { Vec::new() } else { join.exposed.clone() },
+            links: join.links.clone(),
             name_server: None,
             changing: None,
             wishes: Vec::new(),

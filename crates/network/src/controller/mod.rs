@@ -11,6 +11,7 @@ mod endpoint;
 mod filter;
 mod forwarding;
 mod join;
+mod links;
 mod naming;
 mod networks;
 mod plan;

@@ -10,7 +10,7 @@ use tierce_firewall::Family;
 use super::assembly::Assembly;
 use super::filter::{Lead, Wanted};
 use super::ways::ways;
-use super::{Alive, Controller, address, forwarding, naming, predefined};
+use super::{Alive, Controller, address, forwarding, links, naming, predefined};
 use crate::config::DefaultBridge;
 use crate::drivers;
 use crate::netns;
@@ -88,6 +88,8 @@ impl Controller {
         if wanted.has_ipv6() {
             failures.extend(forwarding::ensure(&self.config, Family::Ip6).err());
         }
+        let by_container = |sandbox: &Arc<Sandbox>| (sandbox.container.clone(), Arc::clone(sandbox));
+        wanted.links = links::openings(&networks, &adopted.iter().map(by_container).collect());
         self.filter.restore(wanted)?;
         for sandbox in adopted.iter_mut().filter(|sandbox| !sandbox.wishes.is_empty()) {
             let mut assembly = Assembly::of(self, Sandbox::clone(sandbox));

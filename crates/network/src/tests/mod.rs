@@ -255,3 +255,62 @@ fn icc_off_separates_containers_of_one_network() {
         inside(first.key.as_ref().unwrap(), || ask("172.17.0.1:8080")).unwrap();
     });
 }
+
+#[test]
+fn links_open_what_is_exposed_between_separated_containers_and_nothing_else() {
+    on_own_machine(|world| {
+        let open = |alive: &[&Sandbox]| {
+            let mut config = world.config();
+            config.bridge.icc = false;
+            let networks = Controller::open(config).unwrap();
+            let container = |sandbox: &&Sandbox| Alive {
+                container: sandbox.container.clone(),
+            };
+            networks
+                .restore(&alive.iter().map(container).collect::<Vec<_>>())
+                .unwrap();
+            networks
+        };
+        let networks = open(&[]);
+        let server = || Join {
+            exposed: vec!["80/tcp".parse().unwrap()],
+            ..wish(1)
+        };
+        let child = networks.join(server()).unwrap();
+        for port in [80, 81] {
+            serve(child.key.as_ref().unwrap(), port);
+        }
+        let linked = Join {
+            links: vec![child.container.clone()],
+            ..wish(2)
+        };
+        let (parent, stranger) = (networks.join(linked).unwrap(), networks.join(wish(3)).unwrap());
+        serve(parent.key.as_ref().unwrap(), 80);
+        let asks = |sandbox: &Sandbox, address| inside(sandbox.key.as_ref().unwrap(), || ask(address));
+        asks(&parent, "172.17.0.2:80").unwrap();
+        assert!(asks(&parent, "172.17.0.2:81").is_err());
+        assert!(asks(&stranger, "172.17.0.2:80").is_err());
+        assert!(asks(&child, "172.17.0.3:80").is_err());
+
+        // Another life of the daemon opens the same.
+        drop(networks);
+        let networks = open(&[&child, &parent, &stranger]);
+        asks(&parent, "172.17.0.2:80").unwrap();
+
+        // The link follows its container to another address, and opens nothing to whoever has the one before.
+        networks.leave(&child.container).unwrap();
+        let other = networks.join(wish(4)).unwrap();
+        let child = networks.join(server()).unwrap();
+        for sandbox in [&other, &child] {
+            serve(sandbox.key.as_ref().unwrap(), 80);
+        }
+        let addresses = [&other, &child].map(|sandbox| sandbox.primary().unwrap().1.address.unwrap().to_string());
+        assert_eq!(addresses, ["172.17.0.2", "172.17.0.5"]);
+        assert!(asks(&parent, "172.17.0.2:80").is_err());
+        asks(&parent, "172.17.0.5:80").unwrap();
+
+        networks.unlink(&parent.container, &child.container).unwrap();
+        assert!(asks(&parent, "172.17.0.5:80").is_err());
+        assert!(!ruleset().contains("172.17.0.5 . tcp"), "{}", ruleset());
+    });
+}

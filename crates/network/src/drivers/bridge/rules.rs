@@ -13,6 +13,7 @@
 //! forward     filter 0                                                         jump admin
 //!                               established, related                           accept
 //!                               in . out in set peers (same bridge)            accept
+//!                               bridge, its source . destination . port in set links (same bridge) accept (4)
 //!                               from an internal bridge                        drop
 //!                               to a bridge, destination rewritten (published) accept
 //!                               to a bridge in set direct, to a port in inside accept (published, at its own address)
@@ -43,9 +44,12 @@ use tierce_firewall::{
 use super::options::{GatewayMode, Options};
 use crate::network::Network;
 use crate::portmap::nat::{INSIDE, PUBLISH, PUBLISH_AT, SPAN, SPAN_AT, address_value};
+use crate::request::Port;
 
 const BRIDGES: &str = "bridges";
 const PEERS: &str = "peers";
+/// Ports that a container may reach at another by a link.
+pub(crate) const LINKS: &str = "links";
 const HAIRPIN: &str = "hairpin";
 /// Bridges whose packets get the host's address when they leave.
 const MASQUERADE: &str = "masquerade";
@@ -66,6 +70,15 @@ pub(crate) struct Situation {
     pub(crate) forwarding_is_ours: bool,
     /// What comes from outside to a published port is left to the host's rules for what comes in, and to the relay.
     pub(crate) obey_host: bool,
+}
+
+/// A port that one container of a bridge may reach at another. There are none of IPv6, as with dockerd.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Opening {
+    pub(crate) bridge: String,
+    pub(crate) from: Ipv4Addr,
+    pub(crate) to: Ipv4Addr,
+    pub(crate) port: Port,
 }
 
 /// The table of a family without any network.
@@ -107,6 +120,19 @@ pub(crate) fn network_elements(options: &Options, network: &Network, table: &str
         }));
     }
     all
+}
+
+/// What stands for a port that is open to one container.
+pub(crate) fn opening(opening: &Opening) -> Element {
+    let bridge = || Value::Interface(opening.bridge.clone());
+    Element::member(vec![
+        bridge(),
+        bridge(),
+        Value::Ipv4(opening.from),
+        Value::Ipv4(opening.to),
+        Value::Protocol(opening.port.protocol.number()),
+        Value::Port(opening.port.number),
+    ])
 }
 
 /// Whether what leaves a bridge gets an address of the host's, by the rules in force of a table, given as `ip name`.
@@ -239,6 +265,10 @@ fn sets(family: Family) -> Vec<Set> {
         set(SPAN_AT, &port_at, &[address], true),
         set(INSIDE, &port_at, &[], true),
     ]);
+    if family == Family::Ip {
+        let port_of_neighbour = [&pair[..], &[address], &port_at].concat();
+        sets.push(set(LINKS, &port_of_neighbour, &[], false));
+    }
     sets
 }
 
@@ -343,6 +373,19 @@ fn forward_rules(family: Family, forwarding_is_ours: bool) -> Vec<Rule> {
         rule("the administrator's", vec![Statement::Jump(ADMIN.to_owned())]),
         accept("answers", vec![Statement::Established]),
         accept("same network", vec![pair(PEERS)]),
+    ];
+    if family == Family::Ip {
+        let port_of_neighbour = [
+            Selector::InterfaceIn,
+            Selector::InterfaceOut,
+            words.source,
+            words.destination,
+            Selector::Protocol,
+            Selector::DestinationPort,
+        ];
+        rules.push(accept("links", vec![in_set(&port_of_neighbour, LINKS, true)]));
+    }
+    rules.extend([
         rule("internal networks", vec![into(INTERNAL, true), Statement::Drop]),
         accept(
             "published",
@@ -356,7 +399,7 @@ fn forward_rules(family: Family, forwarding_is_ours: bool) -> Vec<Rule> {
         accept("routed networks answer to ping", vec![out_of(ROUTED, true), icmp]),
         accept("unprotected networks", vec![into(BRIDGES, false), out_of(OPEN, true)]),
         rule("isolation", vec![out_of(BRIDGES, true), Statement::Drop]),
-    ];
+    ]);
     if forwarding_is_ours {
         rules.push(rule(
             "not a router",
