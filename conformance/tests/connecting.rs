@@ -259,10 +259,13 @@ const REFUSALS: [(&str, &str, &str, u16, &str); 24] = [
 
 /// Network, what is asked of the endpoint, and what dockerd finds wrong.
 #[rustfmt::skip]
-const ENDPOINTS: [(&str, &str, &str); 6] = [
+const ENDPOINTS: [(&str, &str, &str); 7] = [
     ("alpha", r#"{"IPAMConfig":{"IPv4Address":"10.9.9.9"}}"#, "no configured subnet or ip-range contain the IP address 10.9.9.9"),
     ("alpha", r#"{"IPAMConfig":{"IPv4Address":"x"}}"#,
      "* invalid IPv4 address: x\n* no configured subnet or ip-range contain the IP address x"),
+    ("alpha", r#"{"IPAMConfig":{"IPv6Address":"::ffff:10.61.0.9"}}"#,
+     "* invalid IPv6 address: ::ffff:10.61.0.9\n* user specified IP address is supported only when connecting to networks with \
+      user configured subnets"),
     ("alpha", r#"{"IPAMConfig":{"LinkLocalIPs":["x"]}}"#, "invalid link-local IP address: x"),
     ("automatic", r#"{"IPAMConfig":{"IPv4Address":"10.9.9.9"}}"#,
      "user specified IP address is supported only when connecting to networks with user configured subnets"),
@@ -534,6 +537,10 @@ fn row_152_what_a_container_cannot_have_beside_anothers_network() {
     assert_eq!(
         conflict(&["--network", "container:nobody"]),
         "joining network namespace of container: No such container: nobody"
+    );
+    assert_eq!(
+        conflict(&["--network", "container"]),
+        "invalid network mode: invalid container format container:<name|id>"
     );
     let text =
         "conflicting options: host type networking can't be used with links. This would result in undefined behavior";

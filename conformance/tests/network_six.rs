@@ -94,10 +94,43 @@ fn row_143_row_158_a_network_with_both_families_is_shown_as_docker_shows_it() {
         (&["--ip6", "2001:db8:99::1"][..], "2001:db8:99::1"),
         (&["--ip6", "2001:db8:77::42"], "Address already in use"),
         (&["--ip6", "hello"], "hello"),
+        (&["--ip6", "::ffff:10.77.0.8"], "invalid IPv6 address: ::ffff:10.77.0.8"),
+        (
+            &["--link-local-ip", "2001:db8:77::8"],
+            "invalid link local IP address: 2001:db8:77::8",
+        ),
     ] {
         let refused = daemon.docker(&[&["run", "--rm", "--network", "n"], arguments, &[&image, "true"]].concat());
         assert!(refused.code != 0 && refused.stderr.contains(text), "{}", refused.stderr);
     }
+}
+
+#[test]
+fn row_143_link_local_addresses_are_given_and_who_switches_ipv6_off_has_none() {
+    let (daemon, image) = Daemon::with_busybox();
+    daemon.docker(&["network", "create", "--ipv6", "n"]).ok();
+    let run = |name: &str, flag: [&str; 2]| {
+        let run = ["run", "-d", "--name", name, "--network", "n"];
+        daemon
+            .docker(&[&run[..], &flag, &[&image, "sleep", "100"]].concat())
+            .ok();
+    };
+    let inside = |name: &str, arguments: &[&str]| daemon.docker(&[&["exec", name], arguments].concat());
+    run("near", ["--link-local-ip", "fe80::254:77"]);
+    run("off", ["--sysctl", "net.ipv6.conf.all.disable_ipv6=1"]);
+    run("other", ["--link-local-ip", "fe80::254:78"]);
+    let addresses = inside("near", &["ip", "address"]).ok();
+    assert!(addresses.contains("inet6 fe80::254:77/64 scope link"), "{addresses}");
+    wait_until("the link-local address", Duration::from_secs(10), || {
+        inside("other", &["ping", "-6", "-c1", "-W2", "fe80::254:77%eth0"]).code == 0
+    });
+    assert_eq!(
+        daemon.inspect("off", "{{.NetworkSettings.Networks.n.GlobalIPv6Address}}"),
+        ""
+    );
+    inside("near", &["ping", "-4", "-c1", "-W3", "off"]).ok();
+    let unknown = inside("near", &["ping", "-6", "-c1", "-W3", "off"]);
+    assert!(unknown.stderr.contains("bad address"), "{}", unknown.stderr);
 }
 
 #[test]

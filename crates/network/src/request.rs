@@ -70,6 +70,9 @@ pub struct Attachment {
     /// Static IPv6 address (`--ip6`), likewise.
     #[serde(default)]
     pub address6: Option<Ipv6Addr>,
+    /// No IPv6 address, whatever the network has: the container switches IPv6 off.
+    #[serde(default)]
+    pub without_ipv6: bool,
     /// `--mac-address`
     pub mac: Option<Mac>,
     /// The container's host name, which answers too.
@@ -84,7 +87,7 @@ pub struct Attachment {
     pub priority: i64,
     /// Addresses beside the network's, `--link-local-ip`.
     #[serde(default)]
-    pub link_local: Vec<Ipv4Addr>,
+    pub link_local: Vec<IpAddr>,
     /// Name of the interface inside, when it shall not be the next `eth…`.
     #[serde(default)]
     pub interface: Option<String>,
@@ -145,6 +148,13 @@ impl Attachment {
     #[must_use]
     pub fn with_hostname(mut self, hostname: &str) -> Self {
         hostname.clone_into(&mut self.hostname);
+        self
+    }
+
+    /// The same of a container that switches IPv6 off, or does not.
+    #[must_use]
+    pub fn with_ipv6_off(mut self, off: bool) -> Self {
+        self.without_ipv6 = off;
         self
     }
 

@@ -3,7 +3,7 @@
 //! Source: moby `daemon/container_operations.go` (`validateEndpointSettings`).
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use tierce_ipam::Ipam;
@@ -30,7 +30,7 @@ impl Attachment {
         let plain = Self {
             network: network.to_owned(),
             address: address(text("IPv4Address"), "IPv4")?,
-            address6: address(text("IPv6Address"), "IPv6")?,
+            address6: address6(text("IPv6Address"))?,
             mac: mac.map(str::parse).transpose()?,
             aliases: settings.aliases.clone().unwrap_or_default(),
             links: settings.links.clone().unwrap_or_default(),
@@ -52,12 +52,21 @@ fn address<T: FromStr>(text: Option<&str>, family: &str) -> Result<Option<T>, Er
     parsed.transpose()
 }
 
-fn link_local(text: &str) -> Result<Ipv4Addr, Error> {
-    match text.parse() {
-        Ok(IpAddr::V4(address)) if address.is_link_local() => Ok(address),
-        Ok(IpAddr::V6(address)) if address.is_unicast_link_local() => Err(Error::Invalid(format!(
-            "link-local address {address}: of IPv6 the kernel's own is the only one that is served"
+/// One of IPv4 in the clothes of IPv6 is none of IPv6.
+fn address6(text: Option<&str>) -> Result<Option<Ipv6Addr>, Error> {
+    match address::<Ipv6Addr>(text, "IPv6")? {
+        Some(mapped) if mapped.to_ipv4_mapped().is_some() => Err(Error::Invalid(format!(
+            "invalid IPv6 address: {}",
+            text.unwrap_or_default()
         ))),
+        address => Ok(address),
+    }
+}
+
+fn link_local(text: &str) -> Result<IpAddr, Error> {
+    match text.parse() {
+        Ok(IpAddr::V4(address)) if address.is_link_local() => Ok(address.into()),
+        Ok(IpAddr::V6(address)) if address.is_unicast_link_local() => Ok(address.into()),
         _ => Err(Error::Invalid(format!("invalid link local IP address: {text}"))),
     }
 }
@@ -85,7 +94,9 @@ pub fn check_endpoint(network: &Network, wish: &EndpointSettings) -> Result<(), 
             "IPv4",
             IpAddr::is_ipv4 as fn(&IpAddr) -> bool,
         ),
-        (&v6, network.subnet_of(true), "IPv6", IpAddr::is_ipv6),
+        (&v6, network.subnet_of(true), "IPv6", |address| {
+            address.to_canonical().is_ipv6()
+        }),
     ];
     for (text, _, family, fits) in addresses {
         if let Some(text) = text

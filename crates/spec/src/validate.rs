@@ -168,8 +168,12 @@ fn shared_network(config: &Config, host_config: &HostConfig) -> Result<()> {
             "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
         );
     }
-    let Some(other) = host_config.network_mode.strip_prefix("container:") else {
-        return Ok(());
+    let other = match host_config.network_mode.as_str() {
+        "container" => "",
+        mode => match mode.strip_prefix("container:") {
+            Some(other) => other,
+            None => return Ok(()),
+        },
     };
     if other.is_empty() {
         return invalid("invalid network mode: invalid container format container:<name|id>");
@@ -592,9 +596,14 @@ mod tests {
             refusal(|_, h| h.publish_all_ports = true),
             "conflicting options: port publishing and the container type network mode"
         );
-        assert_eq!(
-            refusal(|_, h| h.network_mode = "container:".into()),
-            "invalid network mode: invalid container format container:<name|id>"
-        );
+        for nobody in [
+            |_: &mut Config, h: &mut HostConfig| h.network_mode = "container:".into(),
+            |_: &mut Config, h: &mut HostConfig| h.network_mode = "container".into(),
+        ] {
+            assert_eq!(
+                refusal(nobody),
+                "invalid network mode: invalid container format container:<name|id>"
+            );
+        }
     }
 }

@@ -196,7 +196,8 @@ async fn enter(
 /// What is wished of the endpoint of a container in a network.
 fn attachment(network: &str, wish: &EndpointSettings, snapshot: &Snapshot) -> Result<Attachment> {
     let attachment = Attachment::from_settings(network, wish, "").map_err(Error::below)?;
-    Ok(attachment.with_hostname(&snapshot.record.config.hostname))
+    let attachment = attachment.with_hostname(&snapshot.record.config.hostname);
+    Ok(attachment.with_ipv6_off(files::has_ipv6_off(&snapshot.host_config)))
 }
 
 /// What the network room is asked for.

@@ -106,7 +106,7 @@ fn added_hosts(context: &Context, host_config: &HostConfig) -> Result<Vec<(Strin
 }
 
 /// Whether the container switches IPv6 off, on `lo`, too.
-fn has_ipv6_off(host_config: &HostConfig) -> bool {
+pub(super) fn has_ipv6_off(host_config: &HostConfig) -> bool {
     let sysctls = host_config.sysctls.iter().flatten();
     let mut off = sysctls.filter(|(_, value)| *value == "1").map(|(name, _)| name);
     off.any(|name| {

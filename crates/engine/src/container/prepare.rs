@@ -211,7 +211,8 @@ pub(super) fn wish(context: &Context, snapshot: &Snapshot) -> Result<Join> {
                 ""
             };
             let attachment = Attachment::from_settings(network, settings, mac).map_err(Error::below)?;
-            attachments.push(attachment.with_hostname(&record.config.hostname));
+            let attachment = attachment.with_hostname(&record.config.hostname);
+            attachments.push(attachment.with_ipv6_off(files::has_ipv6_off(host_config)));
         }
         // It gives `eth0`.
         attachments.sort_by_key(|attachment| (!is_own(&attachment.network), attachment.network.clone()));

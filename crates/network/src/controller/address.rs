@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use tierce_ipam::{Ipam, Refusal};
 
-use super::Controller;
-use crate::drivers::bridge::address::mac_of;
+use super::{Controller, random_id};
+use crate::drivers::bridge::address::{mac_of, mac_out_of};
 use crate::endpoint::Link;
 use crate::request::Attachment;
 use crate::{Error, Network};
@@ -19,10 +19,14 @@ pub(super) fn take(
     names: (String, String),
 ) -> Result<Link, Error> {
     let mut link = Link::named(names.0, names.1);
+    let families = if attachment.without_ipv6 { 1 } else { 2 };
     for (ipam, wanted) in [
         (&network.ipam, attachment.address.map(IpAddr::from)),
         (&network.ipam6, attachment.address6.map(IpAddr::from)),
-    ] {
+    ]
+    .into_iter()
+    .take(families)
+    {
         let is_idle = |address: &IpAddr| network.idle.iter().any(|idle| idle.subnet.contains(address));
         let taken = match (ipam, wanted) {
             // As dockerd: the network has no such addresses, and that is no error.
@@ -50,8 +54,12 @@ pub(super) fn take(
         link.gateway = wish.gateway.or(link.gateway);
         link.gateway6 = wish.ipv6.as_ref().and_then(|wish| wish.gateway).or(link.gateway6);
     }
-    let derived = link.addresses().next().map(mac_of);
-    link.mac = attachment.mac.or(derived).unwrap_or(link.mac);
+    let first = link.addresses().next();
+    link.mac = match (attachment.mac, first) {
+        (Some(chosen), _) => chosen,
+        (None, Some(address)) => mac_of(address),
+        (None, None) => mac_out_of(random_id()?.as_bytes()),
+    };
     Ok(link)
 }
 

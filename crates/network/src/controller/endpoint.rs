@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 use rustix::io::Errno;
 
 use super::assembly::Assembly;
@@ -21,6 +21,8 @@ use tierce_links::{LinkEntry, Plan};
 
 /// The subnet of 169.254.0.0.
 const LINK_LOCAL_PREFIX: u8 = 16;
+/// The subnet of fe80::.
+const LINK_LOCAL_PREFIX6: u8 = 64;
 
 impl Assembly<'_> {
     /// Decides everything about a new endpoint, and takes its address. The sandbox does not have it yet.
@@ -153,8 +155,13 @@ fn adorn(wish: &Attachment, link: &Link, namespace: &Namespace, pin: &Path) -> R
         let entry = entry(namespace, link)?;
         let mut plan = Plan::default();
         for address in &wish.link_local {
-            if let Ok(address) = Ipv4Net::new(*address, LINK_LOCAL_PREFIX) {
-                plan.address(&entry, IpNet::from(address));
+            let length = if address.is_ipv4() {
+                LINK_LOCAL_PREFIX
+            } else {
+                LINK_LOCAL_PREFIX6
+            };
+            if let Ok(address) = IpNet::new(*address, length) {
+                plan.address(&entry, address);
             }
         }
         namespace.route.apply(&plan)?;

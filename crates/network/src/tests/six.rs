@@ -59,6 +59,47 @@ fn row_143_a_sandbox_has_both_families_at_once() {
 }
 
 #[test]
+fn a_container_that_switches_ipv6_off_takes_no_address_of_it() {
+    on_own_machine(|world| {
+        let networks = world.controller();
+        let six = NetworkSpec {
+            ipv4: Some(false),
+            ..dual("six", &[])
+        };
+        networks.create(dual("own", &[])).unwrap();
+        networks.create(six).unwrap();
+        let attachments = ["own", "six"].map(|network| Attachment {
+            without_ipv6: true,
+            ..Attachment::to(network)
+        });
+        let attachments = attachments.to_vec();
+        let sandbox = networks.join(Join { attachments, ..wish(1) }).unwrap();
+        let links: Vec<_> = sandbox
+            .endpoints
+            .iter()
+            .filter_map(|endpoint| endpoint.link.as_ref())
+            .collect();
+        assert!(links[0].address.is_some() && links[1].address.is_none());
+        for link in links {
+            assert_eq!((link.address6, link.gateway6), (None, None));
+            assert_ne!(link.mac, Mac::default());
+        }
+        let addresses = inside(sandbox.key.as_ref().unwrap(), || ip("-6 address show eth0"));
+        assert!(!addresses.contains("inet6"), "{addresses}");
+        assert!(
+            networks
+                .join(wish_on("six", 2))
+                .unwrap()
+                .primary()
+                .unwrap()
+                .1
+                .address6
+                .is_some()
+        );
+    });
+}
+
+#[test]
 fn an_interface_without_ipv6_has_none_beside_one_that_has() {
     on_own_machine(|world| {
         let networks = world.controller();

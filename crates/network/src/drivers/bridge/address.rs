@@ -20,7 +20,8 @@ pub(crate) fn mac_of(address: IpAddr) -> Mac {
     }
 }
 
-fn mac_out_of(bytes: &[u8]) -> Mac {
+/// One that follows from anything.
+pub(crate) fn mac_out_of(bytes: &[u8]) -> Mac {
     let digest = Digest::sha256_of(bytes);
     let number = digest.hex().get(..10).and_then(|hex| u64::from_str_radix(hex, 16).ok());
     let [_, _, mut bytes @ ..] = number.unwrap_or_default().to_be_bytes();
