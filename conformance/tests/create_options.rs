@@ -238,6 +238,16 @@ fn row_163_names_and_ports_of_linked_containers_are_told() {
     daemon.docker(&guest).ok();
     let hosts = || daemon.docker(&["exec", "guest", "cat", "/etc/hosts"]).ok();
     assert!(hosts().contains("\tdata\n"), "{}", hosts());
+    // The name leads to the container, also when that comes back with another address.
+    daemon.docker(&["stop", "-t", "0", "db"]).ok();
+    daemon
+        .docker(&["run", "-d", "--name", "other", &image, "sleep", "1000"])
+        .ok();
+    daemon.docker(&["start", "db"]).ok();
+    let moved = daemon.inspect("db", "{{.NetworkSettings.Networks.bridge.IPAddress}}");
+    assert_ne!(moved, address);
+    let wanted = format!("{moved}\tdata\n");
+    assert!(hosts().contains(&wanted) && !hosts().contains(&address), "{}", hosts());
     daemon.docker(&["rm", "--link", "guest/data"]).ok();
     assert!(
         !hosts().contains("\tdata\n") && !hosts().contains("\tdb\n"),

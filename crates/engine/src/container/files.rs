@@ -180,13 +180,16 @@ pub(crate) fn update(context: &Context, directory: &Path, before: &Snapshot, san
     Ok(())
 }
 
-/// A container that runs loses names by links, but not those that it has otherwise.
-pub(super) fn forget_names(
+/// Names that a running container has by links lead to another address, or nowhere: then their lines go. Those that it has
+/// otherwise stay.
+///
+/// * `kept`: names by other links.
+pub(super) fn move_names(
     context: &Context,
     directory: &Path,
     snapshot: &Snapshot,
-    gone: &[String],
-    kept: &[String],
+    (moved, kept): (&[String], &[String]),
+    address: Option<IpAddr>,
 ) -> Result<()> {
     let path = Files::own(directory).hosts;
     let config = &snapshot.record.config;
@@ -196,20 +199,23 @@ pub(super) fn forget_names(
     let own = host_names(&config.hostname, &config.domainname);
     kept.push(&own);
     let text = std::fs::read_to_string(&path).map_err(Error::file("read", &path))?;
-    let changed = without_names(&text, gone, &kept);
+    let changed = with_names_at(&text, moved, &kept, address);
     if changed != text {
         put(&path, &changed)?;
     }
     Ok(())
 }
 
-/// A hosts file without the lines of names that are gone.
-fn without_names(text: &str, gone: &[String], kept: &[&str]) -> String {
-    let stays = |line: &&str| {
+/// A hosts file with the lines of names moved to another address, or without them.
+fn with_names_at(text: &str, moved: &[String], kept: &[&str], address: Option<IpAddr>) -> String {
+    let line = |line: &str| {
         let name = line.split_once('\t').map_or("", |(_, name)| name);
-        kept.contains(&name) || !gone.iter().any(|gone| gone == name)
+        if kept.contains(&name) || !moved.iter().any(|moved| moved == name) {
+            return Some(format!("{line}\n"));
+        }
+        address.map(|address| format!("{address}\t{name}\n"))
     };
-    text.lines().filter(stays).flat_map(|line| [line, "\n"]).collect()
+    text.lines().filter_map(line).collect()
 }
 
 /// A hosts file without the lines of the container at addresses that it has no more, with lines for those that are new.
@@ -267,8 +273,11 @@ mod tests {
         let text = "127.0.0.1\tlocalhost\n10.0.0.2\tdata\n10.0.0.2\tdb\n10.0.0.3\tweb\n";
         let gone = ["data", "db"].map(str::to_owned);
         let left = "127.0.0.1\tlocalhost\n10.0.0.3\tweb\n";
-        assert_eq!(without_names(text, &gone, &["web"]), left);
-        assert_eq!(without_names(text, &gone, &["data", "db"]), text);
+        assert_eq!(with_names_at(text, &gone, &["web"], None), left);
+        assert_eq!(with_names_at(text, &gone, &["data", "db"], None), text);
+        let moved = "127.0.0.1\tlocalhost\n10.0.0.9\tdata\n10.0.0.2\tdb\n10.0.0.3\tweb\n";
+        let address = "10.0.0.9".parse().ok();
+        assert_eq!(with_names_at(text, &gone, &["db"], address), moved);
     }
 
     #[test]

@@ -221,8 +221,8 @@ async fn end(context: &Arc<Context>, container: &Container, before: &Snapshot, a
     if ended.is_empty() {
         return Ok(());
     }
-    let names = |links: &[Link]| -> Vec<String> { links.iter().flat_map(Link::names).map(str::to_owned).collect() };
-    files::forget_names(context, &container.directory, after, &names(&ended), &names(&left))?;
+    let (gone, kept) = (names_by(&ended), names_by(&left));
+    files::move_names(context, &container.directory, after, (&gone, &kept), None)?;
     let ended = ended.iter().map(Link::id);
     let ended: Vec<_> = ended.filter(|id| !left.iter().any(|kept| kept.id() == *id)).collect();
     let (sandboxes, id) = (Arc::clone(&context.sandboxes), container.id.clone());
@@ -231,6 +231,30 @@ async fn end(context: &Arc<Context>, container: &Container, before: &Snapshot, a
         unlinked.try_for_each(|done| done.map_err(Error::below))
     })
     .await
+}
+
+/// Tells those that run and have a link to a container where it is now.
+pub(super) fn tell(context: &Context, child: &str) {
+    for parent in context.all() {
+        let snapshot = parent.snapshot();
+        if !snapshot.record.state.is_alive() {
+            continue;
+        }
+        let (moved, others): (Vec<_>, Vec<_>) = all_of(context, &snapshot)
+            .into_iter()
+            .partition(|link| link.child.record.id == child);
+        let Some(address) = moved.first().and_then(|link| link.address()?.parse().ok()) else {
+            continue;
+        };
+        let names = (&names_by(&moved)[..], &names_by(&others)[..]);
+        if let Err(error) = files::move_names(context, &parent.directory, &snapshot, names, Some(address)) {
+            tracing::warn!(container = %parent.id, %error, "a linked container is not found at its new address");
+        }
+    }
+}
+
+fn names_by(links: &[Link]) -> Vec<String> {
+    links.iter().flat_map(Link::names).map(str::to_owned).collect()
 }
 
 /// The containers on the default bridge that one is linked to, whether they run or not.

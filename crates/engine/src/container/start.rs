@@ -10,7 +10,7 @@
 
 use super::context::{Container, Context, Snapshot, blocking};
 use super::record::{EndpointSettings, NetworkSettings};
-use super::{checkpoint, health, log_options, prepare, release, remove, runtime_failure};
+use super::{checkpoint, health, links, log_options, prepare, release, remove, runtime_failure};
 use crate::error::{Error, Result};
 use crate::metrics::Action;
 use jiff::Timestamp;
@@ -132,6 +132,7 @@ async fn launch(
     let prepared = Arc::clone(&snapshot);
     let ready = blocking(move || prepare::prepare(&whole, &directory, &prepared, shared)).await?;
     remember(context, container, &ready);
+    links::tell(context, &container.id);
     match create_and_start(context, container, ready, checkpoint).await {
         Ok(started) => Ok(started),
         Err(error) => {
