@@ -63,7 +63,7 @@ pub(crate) fn fill(host_config: &mut HostConfig, config: &EngineConfig, unified_
         host_config.security_opt = Some(vec!["label=disable".to_owned()]);
     }
     let suggested = match &presets.cgroupns_mode {
-        _ if host_config.privileged && unified_cgroups => "host",
+        _ if host_config.privileged && !unified_cgroups => "host",
         Some(mode) => mode,
         None if unified_cgroups => "private",
         None => "host",
@@ -131,5 +131,20 @@ mod tests {
         fill(&mut host_config, &EngineConfig::new("/dr", "/er"), true).unwrap();
         assert_eq!(host_config.resources.memory_swap, 1 << 27);
         assert_eq!(host_config.cgroupns_mode, "private");
+    }
+
+    #[test]
+    fn privileged_containers_share_control_groups_of_version_1_only() {
+        let mode = |unified| {
+            let mut host_config = HostConfig {
+                privileged: true,
+                ..HostConfig::default()
+            };
+            let mut config = EngineConfig::new("/dr", "/er");
+            config.presets.cgroupns_mode = Some("private".into());
+            fill(&mut host_config, &config, unified).unwrap();
+            host_config.cgroupns_mode
+        };
+        assert_eq!((mode(true).as_str(), mode(false).as_str()), ("private", "host"));
     }
 }
