@@ -591,6 +591,7 @@ async fn restart_keeps_a_container_that_removes_itself() {
     assert!(bench.context.find("web").unwrap().snapshot().host_config.auto_remove);
 }
 
+/// Copies what a daemon has written so far. It may still write: a temporary file can be gone when its turn comes.
 fn copy_tree(from: &std::path::Path, to: &std::path::Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -599,7 +600,12 @@ fn copy_tree(from: &std::path::Path, to: &std::path::Path) {
             std::fs::create_dir_all(&target).unwrap();
             copy_tree(&entry.path(), &target);
         } else {
-            std::fs::copy(entry.path(), target).unwrap();
+            let copied = std::fs::copy(entry.path(), target);
+            assert!(
+                copied.is_ok() || !entry.path().exists(),
+                "{}: {copied:?}",
+                entry.path().display()
+            );
         }
     }
 }
