@@ -260,6 +260,30 @@ fn row_163_names_and_ports_of_linked_containers_are_told() {
     assert!(refused.stderr.contains(text), "{}", refused.stderr);
 }
 
+/// A link may lead to a container whose network's owner is named by that same link.
+#[test]
+fn row_163_names_that_lead_to_each_other_lead_nowhere() {
+    let (daemon, image) = Daemon::with_busybox();
+    let create = |name: &str, host_config: serde_json::Value| {
+        let document = json!({"Image": image, "Cmd": ["true"], "HostConfig": host_config});
+        let (status, body) = daemon.request(
+            "POST",
+            &format!("/containers/create?name={name}"),
+            Some(&document.to_string()),
+        );
+        assert_eq!(status, 201, "{body}");
+    };
+    create("ring", json!({"NetworkMode": "container:web/data"}));
+    create("db", json!({}));
+    create("web", json!({"Links": ["db:data"]}));
+    daemon.docker(&["rm", "db"]).ok();
+    daemon.docker(&["rename", "ring", "db"]).ok();
+    let (status, listed) = daemon.request("GET", "/containers/json?all=1", None);
+    assert!(status == 200 && !listed.contains("\"/web/data\""), "{listed}");
+    assert_eq!(daemon.request("GET", "/containers/web/data/json", None).0, 404);
+    assert!(daemon.docker(&["start", "web"]).code != 0);
+}
+
 #[test]
 fn row_161_directories_of_volumes_and_paths_that_must_be_there() {
     let (daemon, image) = Daemon::with_busybox();

@@ -4,6 +4,8 @@
 use super::context::{Context, Snapshot};
 use super::links;
 use crate::error::{Error, Result};
+use std::fs::File;
+use std::io::Read as _;
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,9 @@ use tierce_network::{Link, Sandbox};
 use tierce_oci::Digest;
 use tierce_oci::container::HostConfig;
 use tierce_spec::BindSource;
+
+/// Bytes of one of them that are looked at: containers may write to them.
+const LARGEST: u64 = 1 << 20;
 
 /// Where the three files are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -164,13 +169,13 @@ pub(crate) fn update(context: &Context, directory: &Path, before: &Snapshot, san
         .flat_map(|settings| [settings.ip_address.as_str(), settings.global_ipv6_address.as_str()])
         .collect();
     let new: Vec<String> = addresses(Some(sandbox)).iter().map(IpAddr::to_string).collect();
-    let text = std::fs::read_to_string(&files.hosts).map_err(Error::file("read", &files.hosts))?;
+    let text = read(&files.hosts)?;
     let names = host_names(&config.hostname, &config.domainname);
     let changed = move_hosts(&text, &names, &old, &new);
     if changed != text {
         put(&files.hosts, &changed)?;
     }
-    let resolver = std::fs::read_to_string(&files.resolv_conf).unwrap_or_default();
+    let resolver = read(&files.resolv_conf).unwrap_or_default();
     let hash = std::fs::read_to_string(directory.join("resolv.conf.hash")).unwrap_or_default();
     let wanted = resolver_text(context, &before.host_config, Some(sandbox))?;
     if hash == Digest::sha256_of(resolver.as_bytes()).to_string() && wanted != resolver {
@@ -198,12 +203,24 @@ pub(super) fn move_names(
     kept.extend(added.iter().map(|(name, _)| name.as_str()));
     let own = host_names(&config.hostname, &config.domainname);
     kept.push(&own);
-    let text = std::fs::read_to_string(&path).map_err(Error::file("read", &path))?;
+    let text = read(&path)?;
     let changed = with_names_at(&text, moved, &kept, address);
     if changed != text {
         put(&path, &changed)?;
     }
     Ok(())
+}
+
+/// One of the files that the container may write to, whose size is bounded therefore.
+fn read(path: &Path) -> Result<String> {
+    let mut text = String::new();
+    let file = File::open(path).map_err(Error::file("open", path))?;
+    let read = file.take(LARGEST + 1).read_to_string(&mut text);
+    if read.map_err(Error::file("read", path))? as u64 > LARGEST {
+        let cause = std::io::Error::new(std::io::ErrorKind::FileTooLarge, "the container has made it too large");
+        return Err(Error::file("read", path)(cause));
+    }
+    Ok(text)
 }
 
 /// A hosts file with the lines of names moved to another address, or without them.
@@ -267,6 +284,16 @@ fn put(path: &Path, text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_a_container_has_made_too_large_is_not_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(LARGEST).unwrap();
+        assert_eq!(read(file.path()).unwrap().len() as u64, LARGEST);
+        file.as_file().set_len(1 << 40).unwrap();
+        let refusal = read(file.path()).unwrap_err().to_string();
+        assert!(refusal.ends_with("the container has made it too large"), "{refusal}");
+    }
 
     #[test]
     fn names_of_a_link_go_with_it_unless_another_one_gives_them_too() {

@@ -42,13 +42,17 @@ fn parse(text: &str) -> Result<(&str, &str)> {
     }
 }
 
-/// The container that a link leads to: where a network is shared, the one whose it is.
+/// The container that a link leads to: where a network is shared, the one whose it is. An owner that is named by a link of
+/// somebody else leads nowhere: such names could lead to each other without end.
 fn linked(context: &Context, name: &str) -> Result<Arc<Container>> {
     let mut child = context.find(name)?;
     // Those that wait for each other's network form a ring.
     for _ in 0..LONGEST_CHAIN {
         let mode = child.snapshot().host_config.network_mode.clone();
         match mode.strip_prefix("container:") {
+            Some(owner) if owner.trim_start_matches('/').contains('/') => {
+                return Err(Error::NoSuchContainer(owner.to_owned()));
+            }
             Some(owner) => child = context.find(owner)?,
             None => break,
         }

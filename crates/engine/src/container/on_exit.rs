@@ -5,8 +5,7 @@ use super::{health, release, remove, start};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
-use tierce_lifecycle::Policy;
-use tierce_lifecycle::{Change, State};
+use tierce_lifecycle::{Change, Policy, State};
 use tierce_task::{Event, EventKind, EventReceiver, Exit, ProcessId};
 
 /// Between two looks whether the supervisor is back.

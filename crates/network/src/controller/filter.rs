@@ -1,9 +1,9 @@
 //! What the packet filter of the host shall hold, and how it comes to hold it.
 //!
-//! [`Filter`] knows at any time what shall be in force: the rules of networks, and where the published ports of
-//! sandboxes lead, of those that are just joining too, and
-//! what links open. A change is noted and applied under one lock. So whoever finds that
-//! others took a table or a part of it away puts back all that belongs there, once, and needs to wait for nobody.
+//! [`Filter`] knows at any time what shall be in force: the rules of networks, where the published ports of sandboxes
+//! lead, of those that are just joining too, and what links open. A change is noted and applied under one lock. So whoever
+//! finds that others took a table or a part of it away puts back all that belongs there, once, and needs to wait for
+//! nobody.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
